@@ -1,0 +1,227 @@
+//! The ledger: what was admitted, what is held now, what ended. One entry a grant, from its arrival on the protected branch to
+//! its end.
+//!
+//! ```text
+//! arrived --no proof--> denied
+//!    |---proved, starts later--> scheduled --+
+//!    |                              |        |  file gone or term over: ended, no provider call
+//!    +-------proved---> granting <--+        |
+//!                          |  (intent is durable: "perhaps held")
+//!                          v
+//!                       active --due--> revoking --read back--> ended
+//! ```
+//!
+//! Invariant: `granting` and `revoking` are written before the provider is called, and left only after a read-back.
+
+use serde::{Deserialize, Serialize};
+
+use super::approval::Approval;
+use super::model::{
+    Access, BlobId, CommitId, ConnectionName, GrantId, GrantPath, Instant, Login, PullNumber, RoleRef, Subject,
+};
+
+/// One grant's entry.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Which grant.
+    pub id: GrantId,
+    /// Its file.
+    pub path: GrantPath,
+    /// The exact content of the file.
+    pub blob: BlobId,
+    /// How it reached the protected branch.
+    pub arrival: Arrival,
+    /// Where it stands.
+    pub state: State,
+    /// What it gives; known from its admission on.
+    pub terms: Option<Terms>,
+    /// Why it ended or is ending.
+    pub cause: Option<Cause>,
+    /// Calls to the provider that failed since the last one that did not.
+    pub attempts: u32,
+    /// When something is to be done next; `None` when nothing is.
+    pub wake_at: Option<Instant>,
+    /// What the last failed call said.
+    pub last_error: Option<String>,
+    /// Whether its file is gone from the protected branch (or other content took its place), so that nothing is left to tidy.
+    pub tidied: bool,
+    /// How often the entry was written. Compared on writing: a stale writer loses.
+    pub version: u64,
+}
+
+/// How a file reached the protected branch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arrival {
+    /// The first-parent commit of the protected branch that brought it.
+    pub commit: CommitId,
+    /// The pull request whose merge that commit is, once established.
+    pub pull: Option<PullNumber>,
+    /// When: the merge as the forge tells it, or else the commit's own date.
+    pub at: Instant,
+}
+
+/// Where a grant stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Its file is on the protected branch; the proof is not yet weighed.
+    Arrived,
+    /// No proof: never granted. Final.
+    Denied,
+    /// Proved; begins later.
+    Scheduled,
+    /// About to be given: perhaps held.
+    Granting,
+    /// Given and read back.
+    Active,
+    /// About to be taken: perhaps held.
+    Revoking,
+    /// Over. Final.
+    Ended,
+}
+
+impl State {
+    /// The word in the database and in logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Arrived => "arrived",
+            Self::Denied => "denied",
+            Self::Scheduled => "scheduled",
+            Self::Granting => "granting",
+            Self::Active => "active",
+            Self::Revoking => "revoking",
+            Self::Ended => "ended",
+        }
+    }
+
+    /// Whether the target system may hold something for it.
+    pub fn may_be_held(self) -> bool {
+        matches!(self, Self::Granting | Self::Active | Self::Revoking)
+    }
+
+    /// Whether nothing will happen to it any more.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Denied | Self::Ended)
+    }
+}
+
+/// What an admitted grant gives: everything that revoking needs, so that it needs neither git nor forge.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Terms {
+    /// Who.
+    pub subject: Subject,
+    /// What, as people say it.
+    pub role: RoleRef,
+    /// What, as the target system takes it.
+    pub access: Access,
+    /// From when.
+    pub starts: Instant,
+    /// Until when.
+    pub ends: Instant,
+    /// Why. Untrusted text.
+    pub reason: String,
+    /// The ticket. Untrusted text.
+    pub ticket: Option<String>,
+    /// The commit that judged.
+    pub base: CommitId,
+    /// Who approved.
+    pub approvals: Vec<Approval>,
+}
+
+/// Why a grant ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// Its term is over.
+    Expired,
+    /// Its file is gone from the protected branch.
+    Withdrawn,
+    /// Its file says something else now.
+    Replaced,
+}
+
+impl Cause {
+    /// The word for evidence.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Withdrawn => "withdrawn",
+            Self::Replaced => "replaced",
+        }
+    }
+}
+
+/// What one subject holds by the ledger: context for the approver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holding {
+    /// Which grant.
+    pub id: GrantId,
+    /// Who.
+    pub subject: Subject,
+    /// What.
+    pub role: RoleRef,
+    /// From when.
+    pub starts: Instant,
+    /// Until when.
+    pub ends: Instant,
+}
+
+impl Entry {
+    /// The connection that gives it; `None` before its admission.
+    pub fn connection(&self) -> Option<&ConnectionName> {
+        self.terms.as_ref().map(|t| &t.access.connection)
+    }
+
+    /// The entry as context for an approver, if it is live.
+    pub fn holding(&self) -> Option<Holding> {
+        let live = !self.state.is_final();
+        let terms = self.terms.as_ref().filter(|_| live)?;
+        Some(Holding {
+            id: self.id.clone(),
+            subject: terms.subject.clone(),
+            role: terms.role.clone(),
+            starts: terms.starts,
+            ends: terms.ends,
+        })
+    }
+}
+
+/// What a target system said when it gave something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Granted {
+    /// What the read-back found, in a phrase: "octocat is a member of orders_ro".
+    pub read_back: String,
+    /// What the subject must still do, such as accepting an invitation.
+    pub pending: Option<String>,
+}
+
+/// What a target system said when it took something.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Revoked {
+    /// What the read-back found, in a phrase.
+    pub read_back: String,
+    /// Other ways by which the account still has the same: another grantor, a nested group. Empty is what we want.
+    pub still_effective_through: Vec<String>,
+    /// Sessions that may still use it, and until when at the latest where the target says.
+    pub sessions: Vec<String>,
+    /// How many sessions were ended.
+    pub sessions_ended: u32,
+}
+
+/// Somebody who has an entitlement in the target system, by whatever way.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Holder {
+    /// The account there.
+    pub name: String,
+    /// Whether it is given but not yet effective, such as an invitation.
+    pub pending: bool,
+}
+
+/// Who ran something: for evidence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum By {
+    /// Hallpass itself.
+    Hallpass,
+    /// A person on the forge.
+    Login(Login),
+}

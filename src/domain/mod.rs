@@ -1,0 +1,19 @@
+//! The decisions of Hallpass, pure: no I/O, no clock, no async, no logging. `now` is always an argument.
+//!
+//! The same facts give the same verdict, today and when an auditor replays them. The shell around it ([`crate::reconcile`])
+//! observes, calls [`decision::decide`] or [`plan::plan`], and acts.
+
+pub mod approval;
+pub mod catalogue;
+pub mod codeowners;
+pub mod decision;
+pub mod evidence;
+pub mod finding;
+pub mod ledger;
+pub mod model;
+pub mod parse;
+pub mod plan;
+pub mod pull;
+pub mod report;
+pub mod rules;
+pub mod schema;

@@ -1,0 +1,1 @@
+//! GitHub by octocrab, read into small wire types of our own.

@@ -1,0 +1,123 @@
+//! The port to the forge: whole snapshots in, a few commands out.
+//!
+//! No method is lazy: what a decision needs is read in one call, so that a decision never meets I/O.
+
+pub mod github;
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+
+use crate::domain::model::{CommitId, Instant, Owner, PullNumber};
+use crate::domain::pull::{Pull, Roster};
+use crate::domain::report::Check;
+
+/// What went wrong at the forge, named by what the caller should do.
+#[derive(Debug, thiserror::Error)]
+pub enum ForgeError {
+    /// Try again, not before `retry_at` where the forge says so (rate limits).
+    #[error("the forge is unavailable: {what}")]
+    Unavailable {
+        /// Which call.
+        what: String,
+        /// When trying again makes sense.
+        retry_at: Option<Instant>,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A person must act: a missing permission, a wrong key, a suspended installation.
+    #[error("the forge refuses: {what}: {reason}")]
+    Refused {
+        /// Which call.
+        what: String,
+        /// What the forge said, and what to do about it.
+        reason: String,
+    },
+    /// The thing does not exist (or is hidden from us).
+    #[error("the forge knows no {what}")]
+    NotFound {
+        /// What was asked for.
+        what: String,
+    },
+}
+
+/// An open pull request in a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PullListed {
+    /// Its number.
+    pub number: PullNumber,
+    /// The tip of its branch.
+    pub head: CommitId,
+    /// The branch it wants to change.
+    pub base_branch: String,
+    /// The name of its own branch.
+    pub head_branch: String,
+    /// When anything about it last changed.
+    pub updated_at: Instant,
+}
+
+/// GitHub's number of a check run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CheckId(pub u64);
+
+/// What came of asking the forge to merge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MergeOutcome {
+    /// Merged, as this commit.
+    Merged(CommitId),
+    /// The forge would not: the head moved, a rule is not met, a conflict. Its words. Not an error: look again later.
+    NotNow(String),
+}
+
+/// How to reach the repository over git's own HTTP protocol.
+#[derive(Debug, Clone)]
+pub struct GitAccess {
+    /// The address, without credentials.
+    pub url: String,
+    /// A short-lived token, for Basic authentication as `x-access-token`.
+    pub token: SecretString,
+}
+
+/// A change that Hallpass proposes itself: the revert of what ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proposal {
+    /// Its branch (already pushed), without `refs/heads/`. There is at most one open pull request for it.
+    pub branch: String,
+    /// The branch it wants to change.
+    pub base: String,
+    /// Trusted text.
+    pub title: String,
+    /// Markdown.
+    pub body: String,
+}
+
+/// The forge that holds the access repository.
+#[async_trait]
+pub trait Forge: Send + Sync {
+    /// All open pull requests.
+    async fn open_pulls(&self) -> Result<Vec<PullListed>, ForgeError>;
+
+    /// One pull request with reviews and pushers, whole and fresh.
+    async fn pull(&self, number: PullNumber) -> Result<Pull, ForgeError>;
+
+    /// The pull requests that the forge connects with a commit of the protected branch, merged or not. A hint: the caller
+    /// verifies by trees.
+    async fn pulls_of(&self, commit: &CommitId) -> Result<Vec<PullNumber>, ForgeError>;
+
+    /// Who stands behind `owners` now. Failed questions are answers ([`crate::domain::pull::Lookup::Failed`]), not errors.
+    async fn roster(&self, owners: &BTreeSet<Owner>) -> Roster;
+
+    /// Creates the check `hallpass` on the check's commit, or brings the existing one up to date. `known` saves asking which.
+    async fn publish_check(&self, check: &Check, known: Option<CheckId>) -> Result<CheckId, ForgeError>;
+
+    /// Merges, if the tip of the pull request is still `head`.
+    async fn merge(&self, number: PullNumber, head: &CommitId, title: &str, message: &str) -> Result<MergeOutcome, ForgeError>;
+
+    /// Opens a pull request for the proposal's branch, or brings the open one up to date.
+    async fn propose(&self, proposal: &Proposal) -> Result<PullNumber, ForgeError>;
+
+    /// How to fetch and push now.
+    async fn git_access(&self) -> Result<GitAccess, ForgeError>;
+}

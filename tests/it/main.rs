@@ -1,0 +1,14 @@
+//! Every test of Hallpass, as one binary: one link, and one place for what tests share.
+
+mod approval;
+mod codeowners;
+mod decision;
+mod github;
+mod plan;
+mod postgres;
+mod repo;
+mod sandbox;
+mod scenario;
+mod store;
+mod text;
+mod webhook;
