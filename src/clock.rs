@@ -22,7 +22,10 @@ pub struct SystemClock;
 
 #[async_trait]
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the clock"
+    )]
     fn now(&self) -> Instant {
         chrono::Utc::now()
     }
@@ -48,7 +51,9 @@ pub struct ManualClock {
 impl ManualClock {
     /// A clock that shows `now`.
     pub fn at(now: Instant) -> Self {
-        Self { now: tokio::sync::watch::Sender::new(now) }
+        Self {
+            now: tokio::sync::watch::Sender::new(now),
+        }
     }
 
     /// Moves the time forward (or, with a negative length, back).

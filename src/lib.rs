@@ -3,8 +3,8 @@
 #[forbid(unsafe_code)]
 pub mod domain;
 
-pub mod clock;
 pub mod cli;
+pub mod clock;
 pub mod forge;
 pub mod http;
 pub mod providers;

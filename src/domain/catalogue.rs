@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::codeowners::Codeowners;
 use super::finding::Finding;
 use super::model::{
-    Access, Account, BlobId, Grant, GrantPath, Login, Person, Resource, ResourceName, Role, RoleName, Service, ServiceName,
-    Subject, UserId,
+    Access, Account, BlobId, Grant, GrantPath, Login, Person, Resource, ResourceName, Role,
+    RoleName, Service, ServiceName, Subject, UserId,
 };
 
 /// The mode of a regular file in git: the only one that is accepted under `access/`.
@@ -91,7 +91,10 @@ impl Catalogue {
         let name = identities.get(&resource.provider)?.clone();
         Some(Access {
             connection: resource.provider.clone(),
-            account: Account { name, github_id: self.github_id(&grant.subject) },
+            account: Account {
+                name,
+                github_id: self.github_id(&grant.subject),
+            },
             entitlement: role.entitlement.clone(),
         })
     }
@@ -101,7 +104,10 @@ impl Catalogue {
     pub fn beneficiaries(&self, subject: &Subject) -> Vec<UserId> {
         let mut ids: Vec<UserId> = self.github_id(subject).into_iter().collect();
         if let Subject::Service(name) = subject {
-            let owner = self.services.get(name).and_then(|s| self.people.get(&s.owner));
+            let owner = self
+                .services
+                .get(name)
+                .and_then(|s| self.people.get(&s.owner));
             ids.extend(owner.map(|p| p.github_id));
         }
         ids

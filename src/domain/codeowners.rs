@@ -46,7 +46,10 @@ impl Codeowners {
     /// Reads the file at `path`, one of [`LOCATIONS`].
     pub fn parse(path: &'static str, bytes: &[u8]) -> Self {
         let _ = bytes;
-        Self { path: Some(path), problems: Vec::new() }
+        Self {
+            path: Some(path),
+            problems: Vec::new(),
+        }
     }
 
     /// Who owns `path`.

@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use super::approval::Approval;
 use super::model::{
-    Access, BlobId, CommitId, ConnectionName, GrantId, GrantPath, Instant, Login, PullNumber, RoleRef, Subject,
+    Access, BlobId, CommitId, ConnectionName, GrantId, GrantPath, Instant, PullNumber, RoleRef,
+    Subject,
 };
 
 /// One grant's entry.
@@ -138,6 +139,8 @@ pub enum Cause {
     Withdrawn,
     /// Its file says something else now.
     Replaced,
+    /// Its approval no longer holds when it was about to be given: an approver left, a review was dismissed.
+    ApprovalLost,
 }
 
 impl Cause {
@@ -147,6 +150,7 @@ impl Cause {
             Self::Expired => "expired",
             Self::Withdrawn => "withdrawn",
             Self::Replaced => "replaced",
+            Self::ApprovalLost => "approval-lost",
         }
     }
 }
@@ -215,13 +219,4 @@ pub struct Holder {
     pub name: String,
     /// Whether it is given but not yet effective, such as an invitation.
     pub pending: bool,
-}
-
-/// Who ran something: for evidence.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum By {
-    /// Hallpass itself.
-    Hallpass,
-    /// A person on the forge.
-    Login(Login),
 }

@@ -29,7 +29,9 @@ pub fn is_name(value: &str) -> bool {
     !bytes.is_empty()
         && bytes.len() <= 100
         && bytes[0] != b'-'
-        && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
+        && bytes
+            .iter()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
 }
 
 macro_rules! text {
@@ -75,7 +77,10 @@ macro_rules! text {
 }
 
 fn object_id(value: &str) -> Option<String> {
-    let hex = matches!(value.len(), 40 | 64) && value.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    let hex = matches!(value.len(), 40 | 64)
+        && value
+            .bytes()
+            .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     hex.then(|| value.to_owned())
 }
 
@@ -137,35 +142,40 @@ text! {
     }
 }
 text! {
-    /// The identity of one grant: `<resource>/<name>#<pull>`, for what pull request `<pull>` put at that path, or
-    /// `<resource>/<name>!<commit>` for a file that reached main without one.
+    /// The identity of one grant: `<resource>/<name>@<commit>`, for what the merge `<commit>` put at that path.
     ///
-    /// A path can be used again, a grant cannot: the next request at the same path comes from another pull request.
-    GrantId, "a grant id such as orders/octocat-incident#12", |value| {
-        (value.contains('/') && value.contains(['#', '!'])).then(|| value.to_owned())
+    /// A path can be used again, a grant cannot: the next request at the same path arrives with another commit.
+    GrantId, "a grant id such as orders/octocat-incident@1f0c3a5b7d9e", |value| {
+        let (path, commit) = value.split_once('@').unwrap_or_default();
+        (path.contains('/') && !commit.is_empty()).then(|| value.to_owned())
     }
 }
 
 impl GrantPath {
     /// The folder: the resource that this grant is for, whatever the file says.
     pub fn resource(&self) -> ResourceName {
-        let folder = self.0["access/grants/".len()..].split('/').next().unwrap_or_default();
+        let folder = self.0["access/grants/".len()..]
+            .split('/')
+            .next()
+            .unwrap_or_default();
         ResourceName(folder.to_owned())
     }
 
     /// `<resource>/<name>`, as people read it.
     pub fn short(&self) -> &str {
-        self.0.trim_start_matches("access/grants/").trim_end_matches(".yaml")
+        self.0
+            .trim_start_matches("access/grants/")
+            .trim_end_matches(".yaml")
     }
 
-    /// The id of the grant that pull request `pull` put here.
-    pub fn id(&self, pull: PullNumber) -> GrantId {
-        GrantId(format!("{}#{pull}", self.short()))
+    /// The id of the grant that `commit` brought here.
+    pub fn id(&self, commit: &CommitId) -> GrantId {
+        GrantId(format!("{}@{}", self.short(), commit.short()))
     }
 
-    /// The id of what reached main here by `commit` without a pull request.
-    pub fn id_without_pull(&self, commit: &CommitId) -> GrantId {
-        GrantId(format!("{}!{}", self.short(), commit.short()))
+    /// What pull request `pull` asks for here, as evidence names it before there is a grant: `<resource>/<name>#<pull>`.
+    pub fn request(&self, pull: PullNumber) -> String {
+        format!("{}#{pull}", self.short())
     }
 
     /// The same path, as any path of the repository.
@@ -212,7 +222,9 @@ pub struct TermLength {
 
 impl TermLength {
     /// The longest term that can be written: 3650 days.
-    pub const MAX: Self = Self { seconds: 3650 * 86_400 };
+    pub const MAX: Self = Self {
+        seconds: 3650 * 86_400,
+    };
 
     /// A term of whole seconds, for tests and the demo; files can only say minutes, hours and days.
     ///
@@ -220,7 +232,10 @@ impl TermLength {
     /// When it is zero or longer than [`TermLength::MAX`].
     pub fn from_seconds(seconds: u32) -> Result<Self, Malformed> {
         if seconds == 0 || seconds > Self::MAX.seconds {
-            return Err(Malformed { value: format!("{seconds}s"), expected: TERM_FORM });
+            return Err(Malformed {
+                value: format!("{seconds}s"),
+                expected: TERM_FORM,
+            });
         }
         Ok(Self { seconds })
     }
@@ -230,7 +245,10 @@ impl TermLength {
     /// # Errors
     /// When the text has another form, is zero, or is longer than [`TermLength::MAX`].
     pub fn parse(text: &str) -> Result<Self, Malformed> {
-        let malformed = || Malformed { value: text.to_owned(), expected: TERM_FORM };
+        let malformed = || Malformed {
+            value: text.to_owned(),
+            expected: TERM_FORM,
+        };
         let (mut seconds, mut rest, mut units) = (0_u64, text, 0);
         for (unit, size) in [('d', 86_400_u64), ('h', 3_600), ('m', 60)] {
             let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
@@ -261,8 +279,12 @@ const TERM_FORM: &str = "a duration such as 90m, 2h or 1d12h (at most 3650d)";
 
 impl fmt::Display for TermLength {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (d, h, m, s) =
-            (self.seconds / 86_400, self.seconds / 3_600 % 24, self.seconds / 60 % 60, self.seconds % 60);
+        let (d, h, m, s) = (
+            self.seconds / 86_400,
+            self.seconds / 3_600 % 24,
+            self.seconds / 60 % 60,
+            self.seconds % 60,
+        );
         for (count, unit) in [(d, 'd'), (h, 'h'), (m, 'm'), (s, 's')] {
             if count > 0 {
                 write!(f, "{count}{unit}")?;
@@ -426,10 +448,14 @@ impl fmt::Display for RoleRef {
 impl TryFrom<String> for RoleRef {
     type Error = Malformed;
     fn try_from(value: String) -> Result<Self, Malformed> {
-        let (resource, role) = value
-            .split_once('/')
-            .ok_or_else(|| Malformed { value: value.clone(), expected: "a role as <resource>/<role>" })?;
-        Ok(Self { resource: ResourceName::new(resource)?, role: RoleName::new(role)? })
+        let (resource, role) = value.split_once('/').ok_or_else(|| Malformed {
+            value: value.clone(),
+            expected: "a role as <resource>/<role>",
+        })?;
+        Ok(Self {
+            resource: ResourceName::new(resource)?,
+            role: RoleName::new(role)?,
+        })
     }
 }
 impl From<RoleRef> for String {
@@ -501,7 +527,10 @@ impl Access {
     ///
     /// `serde_json` keeps object keys sorted (its `preserve_order` feature is off, a test says so).
     pub fn key(&self) -> String {
-        format!("{}\n{}\n{}", self.connection, self.account.name, self.entitlement)
+        format!(
+            "{}\n{}\n{}",
+            self.connection, self.account.name, self.entitlement
+        )
     }
 }
 
@@ -571,13 +600,19 @@ impl fmt::Display for RepoName {
 impl TryFrom<String> for RepoName {
     type Error = Malformed;
     fn try_from(value: String) -> Result<Self, Malformed> {
-        let malformed = || Malformed { value: value.clone(), expected: "a repository as owner/name" };
+        let malformed = || Malformed {
+            value: value.clone(),
+            expected: "a repository as owner/name",
+        };
         let (owner, name) = value.split_once('/').ok_or_else(malformed)?;
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
         if name.is_empty() || name.starts_with('.') || !name.bytes().all(plain) {
             return Err(malformed());
         }
-        Ok(Self { owner: Login::new(owner)?, name: name.to_owned() })
+        Ok(Self {
+            owner: Login::new(owner)?,
+            name: name.to_owned(),
+        })
     }
 }
 impl From<RepoName> for String {

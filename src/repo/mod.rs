@@ -71,16 +71,27 @@ pub struct Mirror {
     path: std::path::PathBuf,
 }
 
-#[expect(clippy::unused_async, clippy::missing_errors_doc, reason = "being built")]
+#[expect(
+    clippy::unused_async,
+    clippy::missing_errors_doc,
+    reason = "being built"
+)]
 impl Mirror {
     /// Opens the mirror at `path`, creating it if there is none.
     pub async fn open(path: &Path) -> Result<Self, RepoError> {
-        Ok(Self { path: path.to_owned() })
+        Ok(Self {
+            path: path.to_owned(),
+        })
     }
 
     /// Fetches the protected branch, the evidence branch (if it exists) and `refs/pull/N/head` of `pulls`. Forced: the mirror
     /// shows what the remote has. Deleted remote branches disappear here too.
-    pub async fn fetch(&self, remote: &Remote, branches: &[&str], pulls: &[u64]) -> Result<(), RepoError> {
+    pub async fn fetch(
+        &self,
+        remote: &Remote,
+        branches: &[&str],
+        pulls: &[u64],
+    ) -> Result<(), RepoError> {
         let _ = (remote, branches, pulls, &self.path);
         unimplemented!("repo")
     }
@@ -98,7 +109,11 @@ impl Mirror {
     }
 
     /// The merge base of two commits, if they have one.
-    pub async fn merge_base(&self, a: &CommitId, b: &CommitId) -> Result<Option<CommitId>, RepoError> {
+    pub async fn merge_base(
+        &self,
+        a: &CommitId,
+        b: &CommitId,
+    ) -> Result<Option<CommitId>, RepoError> {
         let _ = (a, b);
         unimplemented!("repo")
     }
@@ -118,27 +133,42 @@ impl Mirror {
 
     /// How the trees of two commits differ, from trees and never from a listing; equal subtrees are skipped. No rename
     /// detection: a rename is a deletion and an addition. Bytes are read for governed paths only.
-    pub async fn changes(&self, before: &CommitId, after: &CommitId) -> Result<Vec<ChangedFile>, RepoError> {
+    pub async fn changes(
+        &self,
+        before: &CommitId,
+        after: &CommitId,
+    ) -> Result<Vec<ChangedFile>, RepoError> {
         let _ = (before, after);
         unimplemented!("repo")
     }
 
     /// What stands at `paths` in a commit's tree (`None`: nothing, or not a regular file). [`RepoError::NoCommit`] for a commit
     /// that is not here.
-    pub async fn blobs_at(&self, commit: &CommitId, paths: &[RepoPath]) -> Result<BTreeMap<RepoPath, Option<BlobId>>, RepoError> {
+    pub async fn blobs_at(
+        &self,
+        commit: &CommitId,
+        paths: &[RepoPath],
+    ) -> Result<BTreeMap<RepoPath, Option<BlobId>>, RepoError> {
         let _ = (commit, paths);
         unimplemented!("repo")
     }
 
     /// The grant files at the tip of a commit: path and blob, regular files with a well-formed path only.
-    pub async fn grants(&self, commit: &CommitId) -> Result<BTreeMap<GrantPath, BlobId>, RepoError> {
+    pub async fn grants(
+        &self,
+        commit: &CommitId,
+    ) -> Result<BTreeMap<GrantPath, BlobId>, RepoError> {
         let _ = commit;
         unimplemented!("repo")
     }
 
     /// The grant files of `tip` that first-parent commits after `since` (or since the root) brought or changed: for each path the
     /// *last* such commit. Files that are gone at `tip` are left out.
-    pub async fn landed(&self, since: Option<&CommitId>, tip: &CommitId) -> Result<Vec<Landed>, RepoError> {
+    pub async fn landed(
+        &self,
+        since: Option<&CommitId>,
+        tip: &CommitId,
+    ) -> Result<Vec<Landed>, RepoError> {
         let _ = (since, tip);
         unimplemented!("repo")
     }
@@ -168,7 +198,11 @@ impl Mirror {
     /// evidence is the commit message. Starts from the *fetched* tip. An event whose `Event-Key:` trailer is already on the
     /// branch is not written again, so that a crash between push and bookkeeping repeats nothing. Returns the commit of each
     /// event.
-    pub async fn append_evidence(&self, branch: &str, events: &[Event]) -> Result<Vec<CommitId>, RepoError> {
+    pub async fn append_evidence(
+        &self,
+        branch: &str,
+        events: &[Event],
+    ) -> Result<Vec<CommitId>, RepoError> {
         let _ = (branch, events);
         unimplemented!("repo")
     }

@@ -70,7 +70,11 @@ pub enum Scope<'a> {
 #[derive(Debug, Clone)]
 pub struct Store {}
 
-#[expect(clippy::unused_async, clippy::missing_errors_doc, reason = "being built")]
+#[expect(
+    clippy::unused_async,
+    clippy::missing_errors_doc,
+    reason = "being built"
+)]
 impl Store {
     /// Opens the database at `url` (`sqlite:///path/file.db`, `postgres://...`), creating and migrating it.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
@@ -87,7 +91,11 @@ impl Store {
     }
 
     /// [`Store::commit`], and moves the cursor of the protected branch in the same transaction.
-    pub async fn commit_arrivals(&self, entries: &[Entry], cursor: &CommitId) -> Result<(), StoreError> {
+    pub async fn commit_arrivals(
+        &self,
+        entries: &[Entry],
+        cursor: &CommitId,
+    ) -> Result<(), StoreError> {
         let _ = (entries, cursor);
         unimplemented!("store")
     }
@@ -116,7 +124,10 @@ impl Store {
     }
 
     /// Connections that have entries due at `now`.
-    pub async fn due_connections(&self, now: Instant) -> Result<BTreeSet<ConnectionName>, StoreError> {
+    pub async fn due_connections(
+        &self,
+        now: Instant,
+    ) -> Result<BTreeSet<ConnectionName>, StoreError> {
         let _ = now;
         unimplemented!("store")
     }
@@ -163,13 +174,22 @@ impl Store {
     }
 
     /// The check that was last published for a pull request: its number at the forge, its commit, a digest of its content.
-    pub async fn last_check(&self, pull: PullNumber) -> Result<Option<(u64, CommitId, String)>, StoreError> {
+    pub async fn last_check(
+        &self,
+        pull: PullNumber,
+    ) -> Result<Option<(u64, CommitId, String)>, StoreError> {
         let _ = pull;
         unimplemented!("store")
     }
 
     /// Remembers the check that was published.
-    pub async fn remember_check(&self, pull: PullNumber, id: u64, head: &CommitId, digest: &str) -> Result<(), StoreError> {
+    pub async fn remember_check(
+        &self,
+        pull: PullNumber,
+        id: u64,
+        head: &CommitId,
+        digest: &str,
+    ) -> Result<(), StoreError> {
         let _ = (pull, id, head, digest);
         unimplemented!("store")
     }
