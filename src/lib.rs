@@ -12,3 +12,4 @@ pub mod reconcile;
 pub mod repo;
 pub mod sandbox;
 pub mod store;
+pub mod worker;

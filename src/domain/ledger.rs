@@ -38,6 +38,8 @@ pub struct Entry {
     pub terms: Option<Terms>,
     /// Why it ended or is ending.
     pub cause: Option<Cause>,
+    /// When it became final.
+    pub settled_at: Option<Instant>,
     /// Calls to the provider that failed since the last one that did not.
     pub attempts: u32,
     /// When something is to be done next; `None` when nothing is.
@@ -59,6 +61,8 @@ pub struct Arrival {
     pub pull: Option<PullNumber>,
     /// When: the merge as the forge tells it, or else the commit's own date.
     pub at: Instant,
+    /// Which of several arrivals at one path is the newer: counts up with each arrival at the path.
+    pub order: u64,
 }
 
 /// Where a grant stands.
@@ -171,6 +175,34 @@ pub struct Holding {
 }
 
 impl Entry {
+    /// A file that has just landed: nothing is known of it but where it came from.
+    pub fn arrived(path: GrantPath, blob: BlobId, arrival: Arrival) -> Self {
+        Self {
+            id: path.id(&arrival.commit),
+            path,
+            blob,
+            arrival,
+            state: State::Arrived,
+            terms: None,
+            cause: None,
+            settled_at: None,
+            attempts: 0,
+            wake_at: None,
+            last_error: None,
+            tidied: false,
+            version: 0,
+        }
+    }
+
+    /// Makes it final: nothing more will happen to it.
+    pub fn settle(&mut self, state: State, now: Instant) {
+        self.state = state;
+        self.settled_at = Some(now);
+        self.wake_at = None;
+        self.attempts = 0;
+        self.last_error = None;
+    }
+
     /// The connection that gives it; `None` before its admission.
     pub fn connection(&self) -> Option<&ConnectionName> {
         self.terms.as_ref().map(|t| &t.access.connection)

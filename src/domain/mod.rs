@@ -13,6 +13,7 @@ pub mod ledger;
 pub mod model;
 pub mod parse;
 pub mod plan;
+pub mod proposal;
 pub mod pull;
 pub mod report;
 pub mod rules;

@@ -1,3 +1,240 @@
 //! What must be done so that the target systems match what was proved.
 //!
-//! Pure: same inputs, same plan. Invariant: performing a plan and planning again yields nothing.
+//! Pure: same inputs, same plan. Invariants:
+//!
+//! - Performing a plan and planning again yields nothing.
+//! - An end that is due by time is planned from the ledger and the clock alone.
+//! - An entitlement is removed only when no live grant gives it any more.
+//! - A removal that is only *inferred* from a missing file passes a brake; one that is due by time never does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::decision::{Admission, Approved};
+use super::ledger::{Cause, Entry, State};
+use super::model::{BlobId, GrantId, GrantPath, Instant};
+
+/// The most inferred removals in one pass that need no second thought, whatever the size of the ledger.
+const BRAKE_FLOOR: usize = 5;
+
+/// What a plan is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// What stands on the protected branch; `None` when it could not be read: nothing is inferred then, nothing is granted.
+    pub main: Option<&'a BTreeMap<GrantPath, BlobId>>,
+    /// What the forge says now about grants that are to be given. Absent: could not be established.
+    pub admissions: &'a BTreeMap<GrantId, Admission>,
+    /// The ledger's entries of one connection that are not final, and arrivals that belong to it.
+    pub entries: &'a [Entry],
+    /// The time.
+    pub now: Instant,
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Record that there is no proof.
+    Deny {
+        /// Which.
+        id: GrantId,
+        /// What is missing.
+        reasons: Vec<String>,
+    },
+    /// Record what is to begin later.
+    Schedule {
+        /// Which.
+        id: GrantId,
+        /// With this proof.
+        approved: Box<Approved>,
+    },
+    /// Give it.
+    Grant {
+        /// Which.
+        id: GrantId,
+        /// With this proof.
+        approved: Box<Approved>,
+        /// The live grant at the same path that it takes over from.
+        replaces: Option<GrantId>,
+    },
+    /// Take it away.
+    Revoke {
+        /// Which.
+        id: GrantId,
+        /// Why.
+        cause: Cause,
+        /// Live grants that give the same: then only the ledger changes.
+        retained_by: Vec<GrantId>,
+    },
+    /// End what was never given.
+    Cancel {
+        /// Which.
+        id: GrantId,
+        /// Why.
+        cause: Cause,
+    },
+}
+
+impl Action {
+    /// Which grant it is about.
+    pub fn id(&self) -> &GrantId {
+        match self {
+            Self::Deny { id, .. }
+            | Self::Schedule { id, .. }
+            | Self::Grant { id, .. }
+            | Self::Revoke { id, .. }
+            | Self::Cancel { id, .. } => id,
+        }
+    }
+}
+
+/// What is to be done, in this order; and what is held back.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Plan {
+    /// Grants come before removals, so that a renewal leaves no gap.
+    pub actions: Vec<Action>,
+    /// Inferred removals that are too many to believe; empty when the brake is not pulled.
+    pub held_back: Vec<GrantId>,
+}
+
+/// Plans one connection.
+pub fn plan(view: &View<'_>) -> Plan {
+    let current = current_by_path(view.entries);
+    let mut steps: Vec<(&Entry, Step<'_>)> =
+        view.entries.iter().filter_map(|entry| Some((entry, step(view, entry, &current)?))).collect();
+    let held_back = brake(view, &mut steps);
+    let keeps = keepers(view, &steps);
+    let mut plan = Plan { actions: Vec::new(), held_back };
+    let (mut removals, mut rest) = (Vec::new(), Vec::new());
+    for (entry, step) in steps {
+        match step {
+            Step::Deny(reasons) => rest.push(Action::Deny { id: entry.id.clone(), reasons: reasons.to_vec() }),
+            Step::Cancel(cause) => rest.push(Action::Cancel { id: entry.id.clone(), cause }),
+            Step::Schedule(approved) => rest.push(Action::Schedule { id: entry.id.clone(), approved: Box::new(approved.clone()) }),
+            Step::Grant(approved) => plan.actions.push(Action::Grant {
+                id: entry.id.clone(),
+                approved: Box::new(approved.clone()),
+                replaces: replaced_by(view, entry, approved),
+            }),
+            Step::Revoke(cause) => {
+                let key = entry.terms.as_ref().map(|t| t.access.key());
+                let retained_by = key.and_then(|k| keeps.get(&k)).cloned().unwrap_or_default();
+                removals.push(Action::Revoke { id: entry.id.clone(), cause, retained_by });
+            }
+        }
+    }
+    plan.actions.append(&mut removals);
+    plan.actions.append(&mut rest);
+    plan
+}
+
+enum Step<'a> {
+    Deny(&'a [String]),
+    Schedule(&'a Approved),
+    Grant(&'a Approved),
+    Revoke(Cause),
+    Cancel(Cause),
+}
+
+/// The one match over the whole situation of one grant.
+fn step<'a>(view: &View<'a>, entry: &Entry, current: &BTreeMap<&GrantPath, &GrantId>) -> Option<Step<'a>> {
+    let gone = gone(view, entry, current);
+    let over = entry.terms.as_ref().is_some_and(|t| t.ends <= view.now).then_some(Cause::Expired);
+    let due = entry.wake_at.is_none_or(|at| at <= view.now);
+    let admission = view.main.and_then(|_| view.admissions.get(&entry.id));
+    match entry.state {
+        State::Denied | State::Ended => None,
+        State::Revoking => due.then(|| Step::Revoke(entry.cause.clone().unwrap_or(Cause::Withdrawn))),
+        State::Active => over.or(gone).map(Step::Revoke),
+        // Perhaps held: an end takes it away, a lost approval too; otherwise the call is repeated when its time has come.
+        State::Granting => match (over.or(gone), admission) {
+            (Some(cause), _) => Some(Step::Revoke(cause)),
+            (None, Some(Admission::Approved(approved))) => due.then_some(Step::Grant(approved)),
+            (None, Some(Admission::Unapproved(_))) => Some(Step::Revoke(Cause::ApprovalLost)),
+            (None, Some(Admission::Unknown(_)) | None) => None,
+        },
+        State::Arrived | State::Scheduled => match (over.or(gone), admission) {
+            (Some(cause), _) => Some(Step::Cancel(cause)),
+            (None, Some(Admission::Approved(approved))) => begin(view, entry, approved, due),
+            (None, Some(Admission::Unapproved(reasons))) => Some(Step::Deny(reasons)),
+            (None, Some(Admission::Unknown(_)) | None) => None,
+        },
+    }
+}
+
+fn begin<'a>(view: &View<'_>, entry: &Entry, approved: &'a Approved, due: bool) -> Option<Step<'a>> {
+    let merged = entry.arrival.at;
+    if approved.grant().end(merged) <= view.now {
+        return Some(Step::Cancel(Cause::Expired));
+    }
+    if approved.grant().begin(merged) > view.now {
+        return (entry.state == State::Arrived).then_some(Step::Schedule(approved));
+    }
+    due.then_some(Step::Grant(approved))
+}
+
+/// Why an entry's file no longer speaks for it; `None` when it does, or when that cannot be known.
+fn gone(view: &View<'_>, entry: &Entry, current: &BTreeMap<&GrantPath, &GrantId>) -> Option<Cause> {
+    match view.main?.get(&entry.path) {
+        None => Some(Cause::Withdrawn),
+        Some(blob) if *blob != entry.blob => Some(Cause::Replaced),
+        // The same content went and came back: the newer arrival needs its own proof.
+        Some(_) => (current.get(&entry.path) != Some(&&entry.id)).then_some(Cause::Replaced),
+    }
+}
+
+/// The newest arrival at each path.
+fn current_by_path(entries: &[Entry]) -> BTreeMap<&GrantPath, &GrantId> {
+    let mut newest: BTreeMap<&GrantPath, &Entry> = BTreeMap::new();
+    for entry in entries {
+        let slot = newest.entry(&entry.path).or_insert(entry);
+        if (entry.arrival.order, entry.arrival.at) >= (slot.arrival.order, slot.arrival.at) {
+            *slot = entry;
+        }
+    }
+    newest.into_iter().map(|(path, entry)| (path, &entry.id)).collect()
+}
+
+/// Holds back removals that follow from missing files alone when they are too many to believe: more than [`BRAKE_FLOOR`] and
+/// more than a quarter of what is held.
+fn brake(view: &View<'_>, steps: &mut Vec<(&Entry, Step<'_>)>) -> Vec<GrantId> {
+    let inferred = |(entry, step): &(&Entry, Step<'_>)| {
+        entry.state.may_be_held() && entry.state != State::Revoking && matches!(step, Step::Revoke(Cause::Withdrawn))
+    };
+    let count = steps.iter().filter(|s| inferred(s)).count();
+    let held = view.entries.iter().filter(|e| e.state.may_be_held()).count();
+    if count <= BRAKE_FLOOR.max(held / 4) {
+        return Vec::new();
+    }
+    let held_back = steps.iter().filter(|s| inferred(s)).map(|(entry, _)| entry.id.clone()).collect();
+    steps.retain(|s| !inferred(s));
+    held_back
+}
+
+/// For each access: the grants that hold it after this plan.
+fn keepers(view: &View<'_>, steps: &[(&Entry, Step<'_>)]) -> BTreeMap<String, Vec<GrantId>> {
+    let mut keeps: BTreeMap<String, Vec<GrantId>> = BTreeMap::new();
+    let leaving: BTreeSet<&GrantId> =
+        steps.iter().filter(|(_, s)| !matches!(s, Step::Grant(_))).map(|(entry, _)| &entry.id).collect();
+    let staying = view.entries.iter().filter(|e| matches!(e.state, State::Granting | State::Active) && !leaving.contains(&e.id));
+    for (entry, terms) in staying.filter_map(|e| e.terms.as_ref().map(|t| (e, t))) {
+        keeps.entry(terms.access.key()).or_default().push(entry.id.clone());
+    }
+    for (entry, step) in steps {
+        if let (Step::Grant(approved), State::Arrived | State::Scheduled) = (step, entry.state) {
+            keeps.entry(approved.access().key()).or_default().push(entry.id.clone());
+        }
+    }
+    keeps
+}
+
+/// The live grant at the same path for the same subject and role, if this one takes over from it.
+fn replaced_by(view: &View<'_>, entry: &Entry, approved: &Approved) -> Option<GrantId> {
+    let same = |other: &&Entry| {
+        other.id != entry.id
+            && other.path == entry.path
+            && other.state.may_be_held()
+            && other.terms.as_ref().is_some_and(|t| {
+                t.subject == approved.grant().subject && t.role.role == approved.grant().role
+            })
+    };
+    view.entries.iter().find(same).map(|other| other.id.clone())
+}

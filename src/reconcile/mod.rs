@@ -1,1 +1,166 @@
-//! `reconcile`: being built.
+//! Observe, decide, act: the one loop of Hallpass, level-triggered.
+//!
+//! Nothing here is told *why* it runs. A webhook, a timer, a restart and a resync all end in the same functions, which read
+//! everything afresh: [`Reconciler::pull`] for one pull request, [`Reconciler::main`] for the protected branch,
+//! [`Reconciler::due`] for what is due by time (which needs neither forge nor git), [`Reconciler::reverts`] and
+//! [`Reconciler::evidence`] for what is to be tidied and written down.
+//!
+//! Invariant: every change at a target system stands between two ledger writes, *begin* and *settle*.
+
+mod act;
+mod case;
+mod evidence;
+mod grants;
+mod pulls;
+mod reverts;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+
+use chrono::TimeDelta;
+
+use crate::clock::Clock;
+use crate::domain::catalogue::Catalogue;
+use crate::domain::model::{CommitId, ConnectionName, Instant};
+use crate::domain::parse;
+use crate::forge::{Forge, ForgeError};
+use crate::providers::Registry;
+use crate::repo::{Mirror, Remote, RepoError};
+use crate::store::{Store, StoreError};
+
+pub use grants::MainOutcome;
+
+/// Why a pass could not finish: each part says itself what the caller should do. All of them are tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    /// The forge.
+    #[error(transparent)]
+    Forge(#[from] ForgeError),
+    /// Git.
+    #[error(transparent)]
+    Repo(#[from] RepoError),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What was read does not fit together yet, such as a head that git does not have. Look again.
+    #[error("not consistent yet: {0}")]
+    Unsettled(String),
+}
+
+impl ReconcileError {
+    /// When trying again makes sense, if the other side said so.
+    pub fn retry_at(&self) -> Option<Instant> {
+        match self {
+            Self::Forge(ForgeError::Unavailable { retry_at, .. }) => *retry_at,
+            _ => None,
+        }
+    }
+}
+
+/// Whether Hallpass merges by itself what is approved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Merging {
+    /// As soon as it is due.
+    Auto,
+    /// People merge.
+    Off,
+}
+
+/// What the loop must know of its surroundings.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The branch that counts.
+    pub protected_branch: String,
+    /// Where evidence is written.
+    pub evidence_branch: String,
+    /// The branch of the revert pull request.
+    pub revert_branch: String,
+    /// Approved requests.
+    pub merge: Merging,
+    /// Our own pull requests that remove ended grants.
+    pub merge_reverts: Merging,
+    /// How long ended grants are collected before one pull request removes them together.
+    pub revert_window: TimeDelta,
+    /// The longest pause between two attempts at a target system.
+    pub retry_cap: TimeDelta,
+    /// How long after a merge the forge may take to connect it with its pull request before it counts as a direct push.
+    pub proof_grace: TimeDelta,
+}
+
+/// The loop with everything that it works on.
+pub struct Reconciler {
+    forge: Arc<dyn Forge>,
+    mirror: Mirror,
+    store: Store,
+    providers: Registry,
+    clock: Arc<dyn Clock>,
+    settings: Settings,
+    /// One pass at a time for each connection: order is kept for each entitlement, and a slow target delays only itself.
+    lanes: BTreeMap<ConnectionName, tokio::sync::Mutex<()>>,
+    /// For grants on connections that this server does not have.
+    stray_lane: tokio::sync::Mutex<()>,
+    /// What recent commits declare. A commit never changes, so neither does its entry.
+    catalogues: Mutex<HashMap<CommitId, Arc<Catalogue>>>,
+}
+
+impl std::fmt::Debug for Reconciler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reconciler").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// Parsed trees that are kept: the base of open pull requests is nearly always the same commit.
+const CATALOGUES_KEPT: usize = 4;
+
+impl Reconciler {
+    /// Puts the loop together.
+    pub fn new(
+        forge: Arc<dyn Forge>,
+        mirror: Mirror,
+        store: Store,
+        providers: Registry,
+        clock: Arc<dyn Clock>,
+        settings: Settings,
+    ) -> Self {
+        let lanes = providers.keys().map(|name| (name.clone(), tokio::sync::Mutex::new(()))).collect();
+        let catalogues = Mutex::new(HashMap::new());
+        let stray_lane = tokio::sync::Mutex::new(());
+        Self { forge, mirror, store, providers, clock, settings, lanes, stray_lane, catalogues }
+    }
+
+    /// The forge, for the worker's listing of open pull requests.
+    pub fn forge(&self) -> &dyn Forge {
+        self.forge.as_ref()
+    }
+
+    fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    async fn remote(&self) -> Result<Remote, ReconcileError> {
+        let access = self.forge.git_access().await?;
+        Ok(Remote { url: access.url, token: Some(access.token) })
+    }
+
+    /// What `commit` declares, parsed once.
+    async fn catalogue(&self, commit: &CommitId) -> Result<Arc<Catalogue>, ReconcileError> {
+        let kept = self.catalogues.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(commit).cloned();
+        if let Some(catalogue) = kept {
+            return Ok(catalogue);
+        }
+        let files = self.mirror.files(commit).await?;
+        let catalogue = Arc::new(parse::read_tree(&files));
+        let mut kept = self.catalogues.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if kept.len() >= CATALOGUES_KEPT {
+            kept.clear();
+        }
+        kept.insert(commit.clone(), Arc::clone(&catalogue));
+        Ok(catalogue)
+    }
+
+    /// The pause before attempt `attempts + 1`: a second, doubled each time, at most the cap.
+    fn backoff(&self, attempts: u32) -> TimeDelta {
+        let pause = TimeDelta::seconds(1_i64 << attempts.min(20));
+        pause.min(self.settings.retry_cap)
+    }
+}

@@ -1,8 +1,22 @@
 //! The ledger and the queue on disk: SQLite by default, PostgreSQL by its URL.
 //!
 //! Invariant: what [`Store::commit`] returned from is durable, whole, and survives `kill -9`.
+//!
+//! One SQL text serves both databases, through sqlx's `Any` driver: the URL alone chooses. All writes go through one
+//! connection, so that a transaction never waits for a lock which it holds itself; reads have a few of their own (SQLite in
+//! WAL mode lets them read beside the writer). A SQLite file belongs to one process: a lock file beside it says whose.
+
+mod fault;
+mod ledger;
+mod open;
+mod outbox;
+mod wakes;
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::sync::Arc;
+
+use sqlx::AnyPool;
 
 use crate::domain::evidence::Event;
 use crate::domain::ledger::Entry;
@@ -66,123 +80,262 @@ pub enum Scope<'a> {
     All,
 }
 
-/// The database.
+/// The database. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Store {}
+pub struct Store {
+    inner: Arc<Inner>,
+}
 
-#[expect(
-    clippy::unused_async,
-    clippy::missing_errors_doc,
-    reason = "being built"
-)]
+#[derive(Debug)]
+struct Inner {
+    /// A few connections.
+    readers: AnyPool,
+    /// One connection: the writer's lock.
+    writer: Writer,
+    /// Where wakes are written together.
+    wakes: wakes::Group,
+    /// Held, as a lock, for as long as the store lives. SQLite only.
+    _lock: Option<File>,
+}
+
+/// The one connection that writes.
+#[derive(Debug, Clone)]
+struct Writer {
+    pool: AnyPool,
+    dialect: Dialect,
+}
+
+/// The little in which the two databases differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+impl Writer {
+    /// Begins a transaction in which no other writer can come between reading and writing.
+    async fn begin(&self) -> Result<sqlx::Transaction<'static, sqlx::Any>, StoreError> {
+        match self.dialect {
+            Dialect::Sqlite => Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?),
+            Dialect::Postgres => {
+                let mut tx = self.pool.begin().await?;
+                // Writers of all replicas take turns, as they do on SQLite; readers are not held up.
+                sqlx::query("LOCK TABLE meta IN SHARE ROW EXCLUSIVE MODE")
+                    .execute(&mut *tx)
+                    .await?;
+                Ok(tx)
+            }
+        }
+    }
+}
+
 impl Store {
     /// Opens the database at `url` (`sqlite:///path/file.db`, `postgres://...`), creating and migrating it.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] when another process has the SQLite file, when a newer version of Hallpass wrote it, or when it
+    /// is no database; [`StoreError::Unavailable`] when it cannot be reached.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
-        let _ = url;
-        unimplemented!("store")
+        open::open(url).await
+    }
+
+    /// Writes what is queued, closes every connection and gives the file up. Calls after this fail.
+    pub async fn close(&self) {
+        self.inner.wakes.stop().await;
+        self.inner.writer.pool.close().await;
+        self.inner.readers.close().await;
+    }
+
+    /// Whether the database answers: for health checks.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT name FROM meta LIMIT 1")
+            .fetch_optional(&self.inner.readers)
+            .await?;
+        Ok(())
     }
 
     /// Writes entries and events in one transaction. An entry of version 0 is inserted, another is updated if the stored version
     /// is still the entry's; the stored version becomes one more. An event whose key is known is left out silently.
     /// On any error nothing is written.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when an entry was written by somebody else since it was read.
     pub async fn commit(&self, entries: &[Entry], events: &[Event]) -> Result<(), StoreError> {
-        let _ = (entries, events);
-        unimplemented!("store")
+        let mut tx = self.inner.writer.begin().await?;
+        ledger::write(&mut tx, entries).await?;
+        outbox::append(&mut tx, events).await?;
+        Ok(tx.commit().await?)
     }
 
     /// [`Store::commit`], and moves the cursor of the protected branch in the same transaction.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
     pub async fn commit_arrivals(
         &self,
         entries: &[Entry],
         cursor: &CommitId,
     ) -> Result<(), StoreError> {
-        let _ = (entries, cursor);
-        unimplemented!("store")
+        let mut tx = self.inner.writer.begin().await?;
+        ledger::write(&mut tx, entries).await?;
+        ledger::move_cursor(&mut tx, cursor).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Up to which commit of the protected branch arrivals are recorded.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub async fn cursor(&self) -> Result<Option<CommitId>, StoreError> {
-        unimplemented!("store")
+        ledger::cursor(&self.inner.readers).await
     }
 
     /// Entries of the ledger, by id.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] names a row that cannot be understood.
     pub async fn entries(&self, scope: Scope<'_>) -> Result<Vec<Entry>, StoreError> {
-        let _ = scope;
-        unimplemented!("store")
+        ledger::entries(&self.inner.readers, scope).await
     }
 
-    /// Entries of the ledger, final or not, for these files.
+    /// Entries of the ledger, final or not, for these files, by id.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] names a row that cannot be understood.
     pub async fn entries_at(&self, paths: &BTreeSet<GrantPath>) -> Result<Vec<Entry>, StoreError> {
-        let _ = paths;
-        unimplemented!("store")
+        ledger::entries_at(&self.inner.readers, paths).await
     }
 
-    /// Live entries of these subjects.
+    /// Live entries of these subjects, by id.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] names a row that cannot be understood.
     pub async fn entries_of(&self, subjects: &BTreeSet<Subject>) -> Result<Vec<Entry>, StoreError> {
-        let _ = subjects;
-        unimplemented!("store")
+        ledger::entries_of(&self.inner.readers, subjects).await
     }
 
     /// Connections that have entries due at `now`.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub async fn due_connections(
         &self,
         now: Instant,
     ) -> Result<BTreeSet<ConnectionName>, StoreError> {
-        let _ = now;
-        unimplemented!("store")
+        ledger::due_connections(&self.inner.readers, now).await
     }
 
     /// When the next admitted entry is due: what the expiry timer waits for.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub async fn next_due(&self) -> Result<Option<Instant>, StoreError> {
-        unimplemented!("store")
+        ledger::next_due(&self.inner.readers).await
+    }
+
+    /// When the next admitted entry becomes due that is not due at `now` yet: what the expiry timer waits for.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn next_due_after(&self, now: Instant) -> Result<Option<Instant>, StoreError> {
+        ledger::next_due_after(&self.inner.readers, now).await
+    }
+
+    /// What was noted under `name`.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn note(&self, name: &str) -> Result<Option<String>, StoreError> {
+        ledger::note(&self.inner.readers, name).await
+    }
+
+    /// Notes `value` under `name`, in place of what was noted there.
+    ///
+    /// # Errors
+    /// When it was not written.
+    pub async fn set_note(&self, name: &str, value: &str) -> Result<(), StoreError> {
+        let mut tx = self.inner.writer.begin().await?;
+        ledger::set_note(&mut tx, name, value).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Records that something is to be looked at. One durable transaction for all of them; concurrent callers may share one.
+    ///
+    /// A wake that is already queued is due at once again and keeps its count of attempts. Once this was polled, the wakes are
+    /// written even if the caller goes away.
+    ///
+    /// # Errors
+    /// When they were not written.
     pub async fn wake(&self, wakes: &[Wake], now: Instant) -> Result<(), StoreError> {
-        let _ = (wakes, now);
-        unimplemented!("store")
+        self.inner.wakes.write(wakes, now).await
     }
 
     /// The wakes that are due, oldest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub async fn due_wakes(&self, now: Instant) -> Result<Vec<TakenWake>, StoreError> {
-        let _ = now;
-        unimplemented!("store")
+        wakes::due(&self.inner.readers, now).await
+    }
+
+    /// When the next wake is due; `None` when none is queued.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn next_wake_due(&self) -> Result<Option<Instant>, StoreError> {
+        wakes::next_due(&self.inner.readers).await
     }
 
     /// Removes a wake that was worked off, unless it was asked for again meanwhile.
+    ///
+    /// # Errors
+    /// When it was not written.
     pub async fn finish_wake(&self, taken: &TakenWake) -> Result<(), StoreError> {
-        let _ = taken;
-        unimplemented!("store")
+        wakes::finish(&self.inner.writer, taken).await
     }
 
-    /// Puts a wake off after a failure.
+    /// Puts a wake off after a failure, unless it was asked for again meanwhile. Its attempts become one more.
+    ///
+    /// # Errors
+    /// When it was not written.
     pub async fn defer_wake(&self, taken: &TakenWake, until: Instant) -> Result<(), StoreError> {
-        let _ = (taken, until);
-        unimplemented!("store")
+        wakes::defer(&self.inner.writer, taken, until).await
     }
 
     /// Events that are not known to be on the remote's evidence branch, in the order they were written, with their sequence.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] names a row that cannot be understood.
     pub async fn unpublished(&self, limit: u32) -> Result<Vec<(u64, Event)>, StoreError> {
-        let _ = limit;
-        unimplemented!("store")
+        outbox::unpublished(&self.inner.readers, limit).await
     }
 
     /// Records that these events are on the remote's evidence branch.
+    ///
+    /// # Errors
+    /// When it was not written.
     pub async fn published(&self, sequences: &[u64]) -> Result<(), StoreError> {
-        let _ = sequences;
-        unimplemented!("store")
+        outbox::published(&self.inner.writer, sequences).await
     }
 
     /// The check that was last published for a pull request: its number at the forge, its commit, a digest of its content.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub async fn last_check(
         &self,
         pull: PullNumber,
     ) -> Result<Option<(u64, CommitId, String)>, StoreError> {
-        let _ = pull;
-        unimplemented!("store")
+        outbox::last_check(&self.inner.readers, pull).await
     }
 
     /// Remembers the check that was published.
+    ///
+    /// # Errors
+    /// When it was not written.
     pub async fn remember_check(
         &self,
         pull: PullNumber,
@@ -190,7 +343,6 @@ impl Store {
         head: &CommitId,
         digest: &str,
     ) -> Result<(), StoreError> {
-        let _ = (pull, id, head, digest);
-        unimplemented!("store")
+        outbox::remember_check(&self.inner.writer, pull, id, head, digest).await
     }
 }

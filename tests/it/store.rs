@@ -1,1 +1,493 @@
-//! Tests.
+//! The ledger and the queue, on SQLite and on PostgreSQL.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use chrono::{DateTime, TimeDelta};
+use hallpass::domain::evidence::{Event, Kind};
+use hallpass::domain::ledger::{Arrival, Entry, State, Terms};
+use hallpass::domain::model::{
+    Access, Account, BlobId, CommitId, ConnectionName, GrantPath, Instant, Login, PullNumber,
+    ResourceName, RoleName, RoleRef, Subject,
+};
+use hallpass::store::{Scope, Store, StoreError, Wake};
+use sqlx::Connection;
+use tempfile::TempDir;
+
+use crate::postgres::server::Server;
+
+fn at(minute: i64) -> Instant {
+    DateTime::from_timestamp(1_800_000_000, 0).unwrap() + TimeDelta::minutes(minute)
+}
+
+fn connection(name: &str) -> ConnectionName {
+    ConnectionName::new(name).unwrap()
+}
+
+fn commit(digit: char) -> CommitId {
+    CommitId::new(digit.to_string().repeat(40)).unwrap()
+}
+
+/// What just reached the protected branch at `orders/<name>`.
+fn arrived(name: &str) -> Entry {
+    let path = GrantPath::new(format!("access/grants/orders/{name}.yaml")).unwrap();
+    Entry {
+        id: path.id(PullNumber(7)),
+        path,
+        blob: BlobId::new("b".repeat(40)).unwrap(),
+        arrival: Arrival {
+            commit: commit('a'),
+            pull: Some(PullNumber(7)),
+            at: at(0),
+        },
+        state: State::Arrived,
+        terms: None,
+        cause: None,
+        attempts: 0,
+        wake_at: None,
+        last_error: None,
+        tidied: false,
+        version: 0,
+    }
+}
+
+/// The same, given by connection `db` to `account`, with something to do at minute `due`.
+fn active(name: &str, account: &str, due: i64) -> Entry {
+    let terms = Terms {
+        subject: Subject::Person(Login::new(account).unwrap()),
+        role: RoleRef {
+            resource: ResourceName::new("orders").unwrap(),
+            role: RoleName::new("readonly").unwrap(),
+        },
+        access: Access {
+            connection: connection("db"),
+            account: Account {
+                name: account.to_owned(),
+                github_id: None,
+            },
+            entitlement: serde_json::json!({ "role": "orders_ro" }),
+        },
+        starts: at(0),
+        ends: at(due),
+        reason: "the reason, with 'quotes' and \u{1f980}".to_owned(),
+        ticket: None,
+        base: commit('c'),
+        approvals: vec![],
+    };
+    Entry {
+        state: State::Active,
+        terms: Some(terms),
+        wake_at: Some(at(due)),
+        ..arrived(name)
+    }
+}
+
+fn event(key: &str) -> Event {
+    Event {
+        key: key.to_owned(),
+        kind: Kind::MergedWithoutProof,
+        at: at(3),
+        message: format!("{key}\n\nEvent-Key: {key}"),
+    }
+}
+
+fn names(entries: &[Entry]) -> Vec<&str> {
+    entries
+        .iter()
+        .map(|e| e.path.short().trim_start_matches("orders/"))
+        .collect()
+}
+
+fn url(folder: &Path) -> String {
+    format!("sqlite://{}/hallpass.db", folder.display())
+}
+
+async fn sqlite() -> (TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&url(folder.path())).await.unwrap();
+    (folder, store)
+}
+
+/// Runs a test on both databases.
+macro_rules! on_both {
+    ($($(#[$meta:meta])* async fn $name:ident($store:ident: Store) $body:block)*) => {
+        mod on_sqlite {
+            use super::*;
+            $($(#[$meta])* #[tokio::test] async fn $name() {
+                let (_folder, store) = sqlite().await;
+                facts::$name(store).await;
+            })*
+        }
+        mod on_postgres {
+            use super::*;
+            $($(#[$meta])* #[tokio::test] async fn $name() {
+                let url = Server::shared().database(concat!("store_", stringify!($name))).await;
+                facts::$name(Store::open(&url).await.unwrap()).await;
+            })*
+        }
+        mod facts {
+            use super::*;
+            $(pub async fn $name($store: Store) $body)*
+        }
+    };
+}
+
+on_both! {
+    async fn an_entry_is_read_back_as_it_was_written(store: Store) {
+        let entry = active("ada", "ada", 5);
+        store.commit(&[entry.clone(), arrived("bob")], &[event("e1")]).await.unwrap();
+
+        let read = store.entries(Scope::All).await.unwrap();
+        assert_eq!(read, [Entry { version: 1, ..entry }, Entry { version: 1, ..arrived("bob") }]);
+        assert_eq!(store.unpublished(9).await.unwrap(), [(1, event("e1"))]);
+    }
+
+    async fn a_stale_writer_loses_and_leaves_nothing_behind(store: Store) {
+        store.commit(&[active("ada", "ada", 5)], &[]).await.unwrap();
+        let read = store.entries(Scope::All).await.unwrap().remove(0);
+        store.commit(&[Entry { attempts: 1, ..read.clone() }], &[]).await.unwrap();
+
+        let stale = Entry { state: State::Ended, ..read };
+        let error = store.commit(&[arrived("bob"), stale], &[event("e1")]).await.unwrap_err();
+
+        assert!(matches!(error, StoreError::Conflict(id) if id == "orders/ada#7"));
+        let after = store.entries(Scope::All).await.unwrap();
+        assert_eq!(names(&after), ["ada"]);
+        assert_eq!((after[0].state, after[0].attempts, after[0].version), (State::Active, 1, 2));
+        assert_eq!(store.unpublished(9).await.unwrap(), []);
+    }
+
+    async fn a_new_entry_whose_id_is_taken_is_a_conflict(store: Store) {
+        store.commit(&[arrived("ada")], &[]).await.unwrap();
+        let error = store.commit(&[arrived("ada")], &[]).await.unwrap_err();
+        assert!(matches!(error, StoreError::Conflict(id) if id == "orders/ada#7"));
+    }
+
+    async fn of_writers_at_the_same_time_exactly_one_wins(store: Store) {
+        store.commit(&[active("ada", "ada", 5)], &[]).await.unwrap();
+        let read = store.entries(Scope::All).await.unwrap().remove(0);
+
+        let writers = (1..=8).map(|attempts| {
+            let (store, entry) = (store.clone(), Entry { attempts, ..read.clone() });
+            async move { store.commit(&[entry], &[event(&format!("by {attempts}"))]).await.is_ok() }
+        });
+        let won = futures_util::future::join_all(writers).await.into_iter().filter(|ok| *ok).count();
+
+        assert_eq!(won, 1);
+        let after = store.entries(Scope::All).await.unwrap().remove(0);
+        let events = store.unpublished(9).await.unwrap();
+        assert_eq!(events.len(), 1);
+        assert_eq!(events[0].1.key, format!("by {}", after.attempts));
+    }
+
+    async fn the_cursor_moves_with_the_arrivals_or_not_at_all(store: Store) {
+        assert_eq!(store.cursor().await.unwrap(), None);
+        store.commit_arrivals(&[arrived("ada")], &commit('1')).await.unwrap();
+        assert_eq!(store.cursor().await.unwrap(), Some(commit('1')));
+
+        store.commit_arrivals(&[arrived("ada")], &commit('2')).await.unwrap_err();
+        assert_eq!(store.cursor().await.unwrap(), Some(commit('1')));
+        store.commit_arrivals(&[], &commit('3')).await.unwrap();
+        assert_eq!(store.cursor().await.unwrap(), Some(commit('3')));
+    }
+
+    async fn an_event_happens_once_however_often_it_is_told(store: Store) {
+        store.commit(&[], &[event("e1"), event("e1")]).await.unwrap();
+        store.published(&[1]).await.unwrap();
+        let again = Event { message: "told differently".to_owned(), ..event("e1") };
+        store.commit(&[], &[again, event("e2")]).await.unwrap();
+        let keys: Vec<_> = store.unpublished(9).await.unwrap().into_iter().map(|(_, e)| e.key).collect();
+        assert_eq!(keys, ["e2"]);
+    }
+
+    async fn events_leave_in_the_order_in_which_they_were_written(store: Store) {
+        for key in ["z", "a", "m"] {
+            store.commit(&[], &[event(key), event(&format!("{key}-next"))]).await.unwrap();
+        }
+        let queued = store.unpublished(4).await.unwrap();
+        let keys: Vec<_> = queued.iter().map(|(_, e)| e.key.as_str()).collect();
+        assert_eq!(keys, ["z", "z-next", "a", "a-next"]);
+        assert!(queued.is_sorted_by_key(|(sequence, _)| *sequence));
+
+        store.published(&[queued[0].0, queued[1].0]).await.unwrap();
+        let keys: Vec<_> = store.unpublished(9).await.unwrap().into_iter().map(|(_, e)| e.key).collect();
+        assert_eq!(keys, ["a", "a-next", "m", "m-next"]);
+    }
+
+    async fn what_is_due_comes_with_everything_that_holds_the_same_access(store: Store) {
+        let ended = Entry { state: State::Ended, wake_at: None, ..active("ada-before", "ada", 1) };
+        let mut elsewhere = active("ada-elsewhere", "ada", 1);
+        elsewhere.terms.as_mut().unwrap().access.connection = connection("other");
+        store
+            .commit(
+                &[active("ada", "ada", 5), active("ada-longer", "ada", 50), active("bob", "bob", 6), ended, elsewhere],
+                &[],
+            )
+            .await
+            .unwrap();
+
+        let db = connection("db");
+        assert_eq!(store.entries(Scope::Due(&db, at(4))).await.unwrap(), []);
+        let due = store.entries(Scope::Due(&db, at(5))).await.unwrap();
+        assert_eq!(names(&due), ["ada", "ada-longer"]);
+        let due = store.entries(Scope::Due(&db, at(6))).await.unwrap();
+        assert_eq!(names(&due), ["ada", "ada-longer", "bob"]);
+    }
+
+    async fn the_timer_waits_for_the_first_admitted_entry(store: Store) {
+        assert_eq!(store.next_due().await.unwrap(), None);
+        let waiting = Entry { wake_at: Some(at(1)), ..arrived("arrived") };
+        let ended = Entry { state: State::Ended, ..active("ended", "eve", 2) };
+        store.commit(&[waiting, ended, active("ada", "ada", 9), active("bob", "bob", 4)], &[]).await.unwrap();
+
+        assert_eq!(store.next_due().await.unwrap(), Some(at(4)));
+        assert_eq!(store.due_connections(at(3)).await.unwrap(), BTreeSet::new());
+        assert_eq!(store.due_connections(at(4)).await.unwrap(), BTreeSet::from([connection("db")]));
+    }
+
+    async fn scopes_tell_live_from_final_and_tidied_from_untidied(store: Store) {
+        let denied = Entry { state: State::Denied, ..arrived("denied") };
+        let ended = Entry { state: State::Ended, ..active("ended", "eve", 1) };
+        let tidy = Entry { state: State::Ended, tidied: true, ..active("tidy", "eve", 1) };
+        store.commit(&[arrived("new"), denied, ended, tidy, active("ada", "ada", 5)], &[]).await.unwrap();
+
+        let db = connection("db");
+        let read = async |scope| store.entries(scope).await.unwrap();
+        assert_eq!(names(&read(Scope::Live(&db)).await), ["ada"]);
+        assert_eq!(names(&read(Scope::Unsettled).await), ["ada", "new"]);
+        assert_eq!(names(&read(Scope::Untidied).await), ["denied", "ended"]);
+        assert_eq!(names(&read(Scope::All).await), ["ada", "denied", "ended", "new", "tidy"]);
+    }
+
+    async fn entries_are_found_by_file_and_by_subject(store: Store) {
+        let ended = Entry { state: State::Ended, ..active("ada-before", "ada", 1) };
+        let mut service = active("robot", "ada", 9);
+        service.terms.as_mut().unwrap().subject =
+            Subject::Service(hallpass::domain::model::ServiceName::new("ada").unwrap());
+        let many = (0..1200).map(|n| active(&format!("many-{n}"), &format!("user-{n}"), 9));
+        let entries: Vec<_> = [active("ada", "ada", 5), ended.clone(), service].into_iter().chain(many).collect();
+        store.commit(&entries, &[]).await.unwrap();
+
+        let at_path = store.entries_at(&BTreeSet::from([ended.path])).await.unwrap();
+        assert_eq!(names(&at_path), ["ada-before"]);
+        let of_ada = store.entries_of(&BTreeSet::from([Subject::Person(Login::new("ada").unwrap())])).await.unwrap();
+        assert_eq!(names(&of_ada), ["ada"]);
+        assert_eq!(store.entries_of(&BTreeSet::new()).await.unwrap(), []);
+        let every_path = entries.iter().map(|e| e.path.clone()).collect();
+        assert_eq!(store.entries_at(&every_path).await.unwrap().len(), entries.len());
+    }
+
+    async fn wakes_of_one_name_are_one_look(store: Store) {
+        let calls = (0..50).map(|n| {
+            let store = store.clone();
+            async move { store.wake(&[Wake::Pull(PullNumber(n % 3)), Wake::Main], at(0)).await }
+        });
+        futures_util::future::try_join_all(calls).await.unwrap();
+        store.wake(&[Wake::All], at(1)).await.unwrap();
+
+        let due: BTreeSet<_> = store.due_wakes(at(1)).await.unwrap().into_iter().map(|t| t.wake).collect();
+        let pulls = (0..3).map(|n| Wake::Pull(PullNumber(n)));
+        assert_eq!(due, pulls.chain([Wake::Main, Wake::All]).collect());
+    }
+
+    async fn wakes_are_taken_oldest_first_and_not_before_they_are_due(store: Store) {
+        store.wake(&[Wake::Main], at(5)).await.unwrap();
+        store.wake(&[Wake::All], at(2)).await.unwrap();
+        let due: Vec<_> = store.due_wakes(at(9)).await.unwrap().into_iter().map(|t| t.wake).collect();
+        assert_eq!(due, [Wake::All, Wake::Main]);
+        assert_eq!(store.due_wakes(at(4)).await.unwrap().len(), 1);
+        assert_eq!(store.next_wake_due().await.unwrap(), Some(at(2)));
+    }
+
+    async fn a_wake_that_comes_while_its_name_is_worked_off_is_not_lost(store: Store) {
+        store.wake(&[Wake::Main], at(0)).await.unwrap();
+        let taken = store.due_wakes(at(0)).await.unwrap().remove(0);
+        store.wake(&[Wake::Main], at(1)).await.unwrap();
+
+        store.finish_wake(&taken).await.unwrap();
+        let again = store.due_wakes(at(1)).await.unwrap().remove(0);
+        store.defer_wake(&taken, at(60)).await.unwrap();
+        assert_eq!(store.due_wakes(at(1)).await.unwrap(), [again.clone()]);
+
+        store.finish_wake(&again).await.unwrap();
+        assert_eq!(store.due_wakes(at(99)).await.unwrap(), []);
+        assert_eq!(store.next_wake_due().await.unwrap(), None);
+    }
+
+    async fn a_wake_that_failed_waits_and_counts_unless_it_is_asked_for_again(store: Store) {
+        store.wake(&[Wake::Main], at(0)).await.unwrap();
+        let taken = store.due_wakes(at(0)).await.unwrap().remove(0);
+        store.defer_wake(&taken, at(10)).await.unwrap();
+        assert_eq!(store.due_wakes(at(9)).await.unwrap(), []);
+        assert_eq!(store.due_wakes(at(10)).await.unwrap()[0].attempts, 1);
+
+        store.wake(&[Wake::Main], at(2)).await.unwrap();
+        let due = store.due_wakes(at(2)).await.unwrap();
+        assert_eq!((due.len(), due[0].attempts), (1, 1));
+    }
+
+    async fn the_last_check_is_remembered(store: Store) {
+        assert_eq!(store.last_check(PullNumber(1)).await.unwrap(), None);
+        store.remember_check(PullNumber(1), 10, &commit('1'), "x").await.unwrap();
+        store.remember_check(PullNumber(1), 11, &commit('2'), "y").await.unwrap();
+        assert_eq!(store.last_check(PullNumber(1)).await.unwrap(), Some((11, commit('2'), "y".to_owned())));
+    }
+
+    async fn a_store_that_was_closed_says_so(store: Store) {
+        store.ping().await.unwrap();
+        store.close().await;
+        assert!(matches!(store.ping().await, Err(StoreError::Unavailable(_))));
+        assert!(matches!(store.wake(&[Wake::Main], at(0)).await, Err(StoreError::Unavailable(_))));
+        assert!(matches!(store.commit(&[], &[]).await, Err(StoreError::Unavailable(_))));
+    }
+}
+
+#[tokio::test]
+async fn what_was_accepted_is_there_after_a_crash() {
+    let (folder, store) = sqlite().await;
+    store
+        .commit(&[active("ada", "ada", 5)], &[event("e1")])
+        .await
+        .unwrap();
+    store.wake(&[Wake::Main], at(0)).await.unwrap();
+
+    // What `kill -9` leaves: the files as they are, while everything is still open.
+    let after = tempfile::tempdir().unwrap();
+    for file in ["hallpass.db", "hallpass.db-wal"] {
+        std::fs::copy(folder.path().join(file), after.path().join(file)).unwrap();
+    }
+    let revived = Store::open(&url(after.path())).await.unwrap();
+
+    assert_eq!(names(&revived.entries(Scope::All).await.unwrap()), ["ada"]);
+    assert_eq!(revived.unpublished(9).await.unwrap().len(), 1);
+    assert_eq!(revived.due_wakes(at(0)).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_store_that_is_dropped_can_be_opened_again_with_all_it_held() {
+    let (folder, store) = sqlite().await;
+    store.commit(&[active("ada", "ada", 5)], &[]).await.unwrap();
+    drop(store);
+    for _ in 0..3 {
+        // Migrating again changes nothing.
+        let store = Store::open(&url(folder.path())).await.unwrap();
+        assert_eq!(names(&store.entries(Scope::All).await.unwrap()), ["ada"]);
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn wakes_that_were_accepted_are_written_before_the_store_closes() {
+    let (folder, store) = sqlite().await;
+    let waiting: Vec<_> = (0..200)
+        .map(|n| {
+            let store = store.clone();
+            tokio::spawn(async move { store.wake(&[Wake::Pull(PullNumber(n))], at(0)).await })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    store.close().await;
+    let mut accepted = 0;
+    for call in waiting {
+        accepted += usize::from(call.await.unwrap().is_ok());
+    }
+    drop(store);
+    let store = Store::open(&url(folder.path())).await.unwrap();
+    assert!(accepted > 0);
+    assert_eq!(store.due_wakes(at(0)).await.unwrap().len(), accepted);
+}
+
+#[tokio::test]
+async fn a_second_process_is_refused_and_told_why() {
+    let (folder, store) = sqlite().await;
+    let refused = Store::open(&url(folder.path()))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(refused.contains("in use by another process"), "{refused}");
+    drop(store);
+    Store::open(&url(folder.path())).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_understood_is_named() {
+    for damage in [
+        "UPDATE ledger SET entry = '{'",
+        "UPDATE ledger SET state = 'ended'",
+        "UPDATE ledger SET version = 9",
+    ] {
+        let (folder, store) = sqlite().await;
+        store.commit(&[active("ada", "ada", 5)], &[]).await.unwrap();
+        let mut raw = sqlx::SqliteConnection::connect(&url(folder.path()))
+            .await
+            .unwrap();
+        sqlx::query(damage).execute(&mut raw).await.unwrap();
+
+        let error = store.entries(Scope::All).await.unwrap_err();
+        assert!(
+            matches!(error, StoreError::Broken { .. }),
+            "{damage}: {error}"
+        );
+        assert!(
+            error.to_string().contains("orders/ada#7"),
+            "{damage}: {error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_schema_of_a_newer_version_is_left_alone() {
+    let (folder, store) = sqlite().await;
+    store.close().await;
+    drop(store);
+    let mut raw = sqlx::SqliteConnection::connect(&url(folder.path()))
+        .await
+        .unwrap();
+    sqlx::query("UPDATE _sqlx_migrations SET version = 9999")
+        .execute(&mut raw)
+        .await
+        .unwrap();
+    let error = Store::open(&url(folder.path())).await.unwrap_err();
+    assert!(matches!(error, StoreError::Broken { .. }));
+    assert!(error.to_string().contains("newer version"), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_no_database_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join("hallpass.db"),
+        "these are not the bytes of a database",
+    )
+    .unwrap();
+    for url in [
+        url(folder.path()),
+        "sqlite::memory:".to_owned(),
+        "mysql://localhost/x".to_owned(),
+        "hallpass.db".to_owned(),
+    ] {
+        let error = Store::open(&url).await.unwrap_err();
+        assert!(matches!(error, StoreError::Broken { .. }), "{url}: {error}");
+    }
+    // Nothing listens on port 1.
+    let error = Store::open("postgres://nobody@127.0.0.1:1/none")
+        .await
+        .unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
+}
+
+#[tokio::test]
+async fn the_file_is_readable_by_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let (folder, store) = sqlite().await;
+    store.commit(&[arrived("ada")], &[]).await.unwrap();
+    for file in ["hallpass.db", "hallpass.db-wal"] {
+        let mode = std::fs::metadata(folder.path().join(file))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o077, 0, "{file}");
+    }
+}

@@ -1,0 +1,242 @@
+//! The ledger's rows: the whole entry as JSON, and beside it what is searched for.
+
+use std::collections::BTreeSet;
+
+use futures_util::TryStreamExt;
+use sqlx::any::AnyRow;
+use sqlx::{Any, AnyPool, AssertSqlSafe, Row, Transaction};
+
+use super::fault::{instant, natural, number, text};
+use super::{Scope, StoreError};
+use crate::domain::ledger::Entry;
+use crate::domain::model::{CommitId, ConnectionName, GrantPath, Instant, Subject};
+
+/// How many values one statement names at most. SQLite allows 32,766.
+const CHUNK: usize = 500;
+
+const CURSOR: &str = "cursor";
+
+/// Inserts entries of version 0, updates the others if they are still what they were.
+pub(super) async fn write(
+    tx: &mut Transaction<'_, Any>,
+    entries: &[Entry],
+) -> Result<(), StoreError> {
+    for entry in entries {
+        let sql = if entry.version == 0 { INSERT } else { UPDATE };
+        let next = Entry {
+            version: entry.version + 1,
+            ..entry.clone()
+        };
+        let json = serde_json::to_string(&next).map_err(|e| {
+            StoreError::broken(format!(
+                "ledger entry {} cannot be written as JSON: {e}",
+                entry.id
+            ))
+        })?;
+        let terms = entry.terms.as_ref();
+        let done = sqlx::query(sql)
+            .bind(entry.id.as_str())
+            .bind(number("version", entry.version)?)
+            .bind(entry.path.as_str())
+            .bind(entry.state.as_str())
+            .bind(i64::from(!entry.state.is_final()))
+            .bind(terms.map(|t| t.access.connection.to_string()))
+            .bind(terms.map(|t| t.access.key()))
+            .bind(entry.wake_at.map(text))
+            .bind(terms.map(|t| text(t.ends)))
+            .bind(terms.map(|t| subject_key(&t.subject)))
+            .bind(i64::from(entry.tidied))
+            .bind(json)
+            .execute(&mut **tx)
+            .await?;
+        if done.rows_affected() != 1 {
+            return Err(StoreError::Conflict(entry.id.to_string()));
+        }
+    }
+    Ok(())
+}
+
+const INSERT: &str = "INSERT INTO ledger (id, version, path, state, live, connection, access_key, wake_at, ends_at, subject, \
+     tidied, entry) VALUES ($1, $2 + 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (id) DO NOTHING";
+
+const UPDATE: &str = "UPDATE ledger SET version = version + 1, path = $3, state = $4, live = $5, connection = $6, \
+     access_key = $7, wake_at = $8, ends_at = $9, subject = $10, tidied = $11, entry = $12 WHERE id = $1 AND version = $2";
+
+/// A subject as text in which a person and a service of the same name differ.
+fn subject_key(subject: &Subject) -> String {
+    match subject {
+        Subject::Person(login) => format!("person/{login}"),
+        Subject::Service(name) => format!("service/{name}"),
+    }
+}
+
+pub(super) async fn move_cursor(
+    tx: &mut Transaction<'_, Any>,
+    cursor: &CommitId,
+) -> Result<(), StoreError> {
+    set_note(tx, CURSOR, cursor.as_str()).await
+}
+
+pub(super) async fn cursor(readers: &AnyPool) -> Result<Option<CommitId>, StoreError> {
+    let Some(value) = note(readers, CURSOR).await? else {
+        return Ok(None);
+    };
+    let commit = CommitId::new(&value)
+        .map_err(|e| StoreError::broken(format!("the cursor cannot be read: {e}")))?;
+    Ok(Some(commit))
+}
+
+pub(super) async fn set_note(
+    tx: &mut Transaction<'_, Any>,
+    name: &str,
+    value: &str,
+) -> Result<(), StoreError> {
+    sqlx::query("INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
+        .bind(name)
+        .bind(value)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn note(readers: &AnyPool, name: &str) -> Result<Option<String>, StoreError> {
+    let row = sqlx::query("SELECT value FROM meta WHERE name = $1")
+        .bind(name)
+        .fetch_optional(readers)
+        .await?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?)
+}
+
+pub(super) async fn entries(readers: &AnyPool, scope: Scope<'_>) -> Result<Vec<Entry>, StoreError> {
+    match scope {
+        Scope::Live(connection) => {
+            let filter = "live = 1 AND connection = $1";
+            select(readers, filter, vec![connection.to_string()]).await
+        }
+        Scope::Due(connection, now) => {
+            let filter = "live = 1 AND connection = $1 AND access_key IN \
+                 (SELECT access_key FROM ledger WHERE live = 1 AND connection = $1 AND wake_at <= $2)";
+            select(readers, filter, vec![connection.to_string(), text(now)]).await
+        }
+        Scope::Unsettled => select(readers, "live = 1", vec![]).await,
+        Scope::Untidied => select(readers, "live = 0 AND tidied = 0", vec![]).await,
+        Scope::All => select(readers, "1 = 1", vec![]).await,
+    }
+}
+
+pub(super) async fn entries_at(
+    readers: &AnyPool,
+    paths: &BTreeSet<GrantPath>,
+) -> Result<Vec<Entry>, StoreError> {
+    let paths: Vec<String> = paths.iter().map(ToString::to_string).collect();
+    select_any(readers, "path", paths).await
+}
+
+pub(super) async fn entries_of(
+    readers: &AnyPool,
+    subjects: &BTreeSet<Subject>,
+) -> Result<Vec<Entry>, StoreError> {
+    let subjects: Vec<String> = subjects.iter().map(subject_key).collect();
+    select_any(readers, "live = 1 AND subject", subjects).await
+}
+
+/// Entries whose `column` is one of `values`.
+async fn select_any(
+    readers: &AnyPool,
+    column: &str,
+    values: Vec<String>,
+) -> Result<Vec<Entry>, StoreError> {
+    let mut found = Vec::new();
+    for chunk in values.chunks(CHUNK) {
+        let places: Vec<String> = (1..=chunk.len()).map(|n| format!("${n}")).collect();
+        let filter = format!("{column} IN ({})", places.join(", "));
+        found.extend(select(readers, &filter, chunk.to_vec()).await?);
+    }
+    found.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(found)
+}
+
+/// Reads entries by a filter that is text of this module, with `$n` for values.
+async fn select(
+    readers: &AnyPool,
+    filter: &str,
+    values: Vec<String>,
+) -> Result<Vec<Entry>, StoreError> {
+    let sql = format!("SELECT id, version, state, entry FROM ledger WHERE {filter}");
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for value in values {
+        query = query.bind(value);
+    }
+    let mut rows = query.fetch(readers);
+    let mut entries = Vec::new();
+    while let Some(row) = rows.try_next().await? {
+        entries.push(read(&row)?);
+    }
+    // Not by SQL: PostgreSQL would sort by the language of the database.
+    entries.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(entries)
+}
+
+fn read(row: &AnyRow) -> Result<Entry, StoreError> {
+    let id: String = row.try_get(0)?;
+    let broken =
+        |why: String| StoreError::broken(format!("ledger entry {id} cannot be read: {why}"));
+    let version: i64 = row.try_get(1).map_err(|e| broken(e.to_string()))?;
+    let state: String = row.try_get(2).map_err(|e| broken(e.to_string()))?;
+    let json: String = row.try_get(3).map_err(|e| broken(e.to_string()))?;
+    let entry: Entry = serde_json::from_str(&json).map_err(|e| broken(e.to_string()))?;
+    let version = natural(&id, version)?;
+    if entry.id.as_str() != id || entry.state.as_str() != state || entry.version != version {
+        return Err(broken("its columns contradict its content".to_owned()));
+    }
+    Ok(entry)
+}
+
+pub(super) async fn due_connections(
+    readers: &AnyPool,
+    now: Instant,
+) -> Result<BTreeSet<ConnectionName>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT DISTINCT connection FROM ledger WHERE live = 1 AND connection IS NOT NULL AND wake_at <= $1",
+    )
+    .bind(text(now))
+    .fetch_all(readers)
+    .await?;
+    let mut connections = BTreeSet::new();
+    for row in rows {
+        let name: String = row.try_get(0)?;
+        let name = ConnectionName::new(&name).map_err(|e| {
+            StoreError::broken(format!("the ledger names a connection that cannot be: {e}"))
+        })?;
+        connections.insert(name);
+    }
+    Ok(connections)
+}
+
+pub(super) async fn next_due(readers: &AnyPool) -> Result<Option<Instant>, StoreError> {
+    let row = sqlx::query(
+        "SELECT wake_at FROM ledger WHERE live = 1 AND connection IS NOT NULL AND wake_at IS NOT NULL \
+         ORDER BY wake_at LIMIT 1",
+    )
+    .fetch_optional(readers)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let at: String = row.try_get(0)?;
+    instant("the ledger", &at).map(Some)
+}
+
+pub(super) async fn next_due_after(
+    readers: &AnyPool,
+    now: Instant,
+) -> Result<Option<Instant>, StoreError> {
+    let row = sqlx::query(
+        "SELECT wake_at FROM ledger WHERE live = 1 AND connection IS NOT NULL AND wake_at > $1 \
+         ORDER BY wake_at LIMIT 1",
+    )
+    .bind(text(now))
+    .fetch_optional(readers)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let at: String = row.try_get(0)?;
+    instant("the ledger", &at).map(Some)
+}

@@ -1,0 +1,128 @@
+//! Opening: the lock, the settings, the schema.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AnyConnection, Connection, Executor};
+
+use super::{Dialect, Inner, Store, StoreError, Writer, wakes};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations");
+
+/// How many connections read. SQLite gives each of them a thread.
+const READERS: u32 = 4;
+
+/// How long a caller waits for a connection, or for another process's lock, before the database counts as unavailable.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Settings of every SQLite connection: readers beside the writer, and a commit that survives a loss of power.
+const SQLITE_SETTINGS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+     PRAGMA busy_timeout = 5000; PRAGMA trusted_schema = OFF;";
+
+pub(super) async fn open(url: &str) -> Result<Store, StoreError> {
+    sqlx::any::install_default_drivers();
+    let (dialect, lock) = match scheme(url)? {
+        Dialect::Sqlite => (Dialect::Sqlite, Some(own(&sqlite_file(url)?)?)),
+        Dialect::Postgres => (Dialect::Postgres, None),
+    };
+    let options: AnyConnectOptions = url.parse()?;
+    // First without a pool, which would hide why a connection cannot be used, and try until its patience ends.
+    let mut first = AnyConnection::connect_with(&options).await?;
+    if dialect == Dialect::Sqlite {
+        first.execute(SQLITE_SETTINGS).await?;
+    }
+    MIGRATIONS.run(&mut first).await?;
+    first.close().await?;
+    let writer = pool(dialect, 1).connect_with(options.clone()).await?;
+    let readers = pool(dialect, READERS).connect_with(options).await?;
+    let writer = Writer {
+        pool: writer,
+        dialect,
+    };
+    let wakes = wakes::Group::start(writer.clone());
+    Ok(Store {
+        inner: Arc::new(Inner {
+            readers,
+            writer,
+            wakes,
+            _lock: lock,
+        }),
+    })
+}
+
+fn scheme(url: &str) -> Result<Dialect, StoreError> {
+    match url.split_once(':').map(|(scheme, _)| scheme) {
+        Some("sqlite") => Ok(Dialect::Sqlite),
+        Some("postgres" | "postgresql") => Ok(Dialect::Postgres),
+        _ => Err(StoreError::broken(
+            "its address must begin with sqlite:// or postgres://",
+        )),
+    }
+}
+
+fn pool(dialect: Dialect, connections: u32) -> AnyPoolOptions {
+    let options = AnyPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(PATIENCE);
+    match dialect {
+        Dialect::Postgres => options,
+        Dialect::Sqlite => options
+            // A file does not go away behind our back, and opening it again costs more than keeping it.
+            .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .after_connect(|connection, _| {
+                Box::pin(async move { connection.execute(SQLITE_SETTINGS).await.map(|_| ()) })
+            }),
+    }
+}
+
+/// The file behind a SQLite URL, as sqlx will understand it.
+fn sqlite_file(url: &str) -> Result<PathBuf, StoreError> {
+    let options: SqliteConnectOptions = url.parse()?;
+    let file = options.get_filename().to_path_buf();
+    if url.contains(":memory:") || url.contains("mode=memory") || file.as_os_str().is_empty() {
+        return Err(StoreError::broken(
+            "its address names no file: what it holds must outlive the process",
+        ));
+    }
+    Ok(file)
+}
+
+/// Makes sure that the file exists, readable by us alone, and that no other process uses it.
+fn own(file: &Path) -> Result<File, StoreError> {
+    let cannot = |what: &str, error: std::io::Error| {
+        StoreError::broken(format!("cannot {what} {}: {error}", file.display()))
+    };
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder).map_err(|e| cannot("create the folder of", e))?;
+    }
+    let mut beside = file.as_os_str().to_owned();
+    beside.push(".lock");
+    let lock = private(Path::new(&beside)).map_err(|e| cannot("create the lock file of", e))?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            return Err(StoreError::broken(format!(
+                "{} is in use by another process. A SQLite file serves one process; stop the other one, or use PostgreSQL",
+                file.display()
+            )));
+        }
+        Err(TryLockError::Error(error)) => return Err(cannot("lock", error)),
+    }
+    private(file).map_err(|e| cannot("create", e))?;
+    Ok(lock)
+}
+
+fn private(file: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file)
+}

@@ -1,0 +1,129 @@
+//! Events on their way to the evidence branch, and the checks that were published.
+
+use sqlx::any::AnyRow;
+use sqlx::{Any, AnyPool, Row, Transaction};
+
+use super::fault::{instant, natural, number, text};
+use super::{StoreError, Writer};
+use crate::domain::evidence::{Event, Kind};
+use crate::domain::model::{CommitId, PullNumber};
+
+/// Appends events whose key is new, in order.
+pub(super) async fn append(
+    tx: &mut Transaction<'_, Any>,
+    events: &[Event],
+) -> Result<(), StoreError> {
+    for event in events {
+        // Writers take turns, so the next number cannot be taken meanwhile.
+        sqlx::query(
+            "INSERT INTO outbox (sequence, key, kind, at, message, published) \
+             VALUES ((SELECT COALESCE(MAX(sequence), 0) + 1 FROM outbox), $1, $2, $3, $4, 0) ON CONFLICT (key) DO NOTHING",
+        )
+        .bind(event.key.as_str())
+        .bind(event.kind.as_str())
+        .bind(text(event.at))
+        .bind(event.message.as_str())
+        .execute(&mut **tx)
+        .await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn unpublished(
+    readers: &AnyPool,
+    limit: u32,
+) -> Result<Vec<(u64, Event)>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT sequence, key, kind, at, message FROM outbox WHERE published = 0 ORDER BY sequence LIMIT $1",
+    )
+    .bind(i64::from(limit))
+    .fetch_all(readers)
+    .await?;
+    rows.iter().map(read).collect()
+}
+
+fn read(row: &AnyRow) -> Result<(u64, Event), StoreError> {
+    let (sequence, key): (i64, String) = (row.try_get(0)?, row.try_get(1)?);
+    let what = format!("event {key}");
+    let (word, at): (String, String) = (row.try_get(2)?, row.try_get(3)?);
+    let kind = kind(&word)
+        .ok_or_else(|| StoreError::broken(format!("{what} is of the unknown kind {word:?}")))?;
+    let at = instant(&what, &at)?;
+    Ok((
+        natural(&what, sequence)?,
+        Event {
+            key,
+            kind,
+            at,
+            message: row.try_get(4)?,
+        },
+    ))
+}
+
+fn kind(word: &str) -> Option<Kind> {
+    [
+        Kind::Requested,
+        Kind::Denied,
+        Kind::Approved,
+        Kind::Granted,
+        Kind::Renewed,
+        Kind::Revoked,
+        Kind::Cancelled,
+        Kind::Reverted,
+        Kind::MergedWithoutProof,
+    ]
+    .into_iter()
+    .find(|kind| kind.as_str() == word)
+}
+
+pub(super) async fn published(writer: &Writer, sequences: &[u64]) -> Result<(), StoreError> {
+    let mut tx = writer.begin().await?;
+    for sequence in sequences {
+        sqlx::query("UPDATE outbox SET published = 1 WHERE sequence = $1")
+            .bind(number("sequence", *sequence)?)
+            .execute(&mut *tx)
+            .await?;
+    }
+    Ok(tx.commit().await?)
+}
+
+pub(super) async fn last_check(
+    readers: &AnyPool,
+    pull: PullNumber,
+) -> Result<Option<(u64, CommitId, String)>, StoreError> {
+    let row = sqlx::query("SELECT id, head, digest FROM checks WHERE pull = $1")
+        .bind(number("pull request", pull.0)?)
+        .fetch_optional(readers)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let what = format!("the check of pull request {pull}");
+    let head: String = row.try_get(1)?;
+    let head = CommitId::new(&head)
+        .map_err(|e| StoreError::broken(format!("{what} cannot be read: {e}")))?;
+    Ok(Some((
+        natural(&what, row.try_get(0)?)?,
+        head,
+        row.try_get(2)?,
+    )))
+}
+
+pub(super) async fn remember_check(
+    writer: &Writer,
+    pull: PullNumber,
+    id: u64,
+    head: &CommitId,
+    digest: &str,
+) -> Result<(), StoreError> {
+    let mut tx = writer.begin().await?;
+    sqlx::query(
+        "INSERT INTO checks (pull, id, head, digest) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (pull) DO UPDATE SET id = excluded.id, head = excluded.head, digest = excluded.digest",
+    )
+    .bind(number("pull request", pull.0)?)
+    .bind(number("check", id)?)
+    .bind(head.as_str())
+    .bind(digest)
+    .execute(&mut *tx)
+    .await?;
+    Ok(tx.commit().await?)
+}
