@@ -1,10 +1,60 @@
-//! Hallpass: access requests as pull requests.
+//! Hallpass: **a pull request is the request, a code owner's review is the approval, the merge is the grant, the end is certain,
+//! and git history is the evidence.**
+//!
+//! # Map
+//!
+//! ```text
+//!                   cli ──────────────┐
+//!                                     ▼
+//!   http ──► worker ──► reconcile    app (the only place that names concrete adapters)
+//!                          │
+//!          ┌───────┬───────┼────────┬──────────┐
+//!          ▼       ▼       ▼        ▼          ▼
+//!        forge    repo   store   providers   clock        ports, each beside its adapters
+//!          └───────┴───────┼────────┴──────────┘
+//!                          ▼
+//!                        domain                           pure: facts in, verdicts and plans out
+//! ```
+//!
+//! `tests/it/tidy.rs` reads the imports and fails on anything else.
+//!
+//! - [`domain`] decides. [`domain::decision::decide`] turns one pull request into a verdict; [`domain::plan::plan`] turns the
+//!   protected branch, the ledger and the time into actions. Neither does any I/O.
+//! - [`reconcile`] observes, asks the domain, and acts. It is never told why it runs: a webhook, a timer, a restart and a resync
+//!   are the same code path with a different clock or a different tree.
+//! - [`worker`] runs it: wakes from the queue, the expiry timer, the tick.
+//! - [`sandbox`] is a GitHub stand-in for tests and the demo; the rest of the crate does not know of it.
+//!
+//! # Promises, and where they are kept
+//!
+//! - *Only proof grants*: [`domain::approval::Proof`] has private fields and one maker; [`providers::Provider::grant`] demands it.
+//! - *The end is certain*: [`reconcile::Reconciler::due`] uses the store, the providers and the clock. It cannot reach forge or git.
+//! - *Intent before effect*: `reconcile/act.rs` writes `granting` or `revoking` before each call, and settles after the read-back.
+//! - *Overlap is a set*: the plan names the live grants that retain an access; only the last one's end removes it.
+//! - *A webhook is only a hint*: [`http`] turns it into a [`store::Wake`]; nothing of its content is believed.
+//!
+//! # Three walks
+//!
+//! **A request.** `http/webhook` verifies the signature over the raw bytes and makes `Wake::Pull(12)` durable. The worker takes it:
+//! `reconcile/pulls` reads the pull request, reviews, both trees and the owners' memberships (`reconcile/case`), `domain::decision`
+//! judges, `domain::report` writes the check, the forge publishes it. Once the verdict is *approved* and the repository says so,
+//! the forge is asked to merge exactly this head.
+//!
+//! **A merge.** `Wake::Main`: `reconcile/grants` records what landed since the cursor, finds the pull request whose merge brought it,
+//! verifies by trees that it arrived whole, and has `domain::decision::admit` weigh it against the first parent. `domain::plan` says
+//! what to do; `reconcile/act` begins, calls, reads back, settles. Ledger and evidence are written in one transaction.
+//!
+//! **An end.** The timer wakes at the next due instant. `Reconciler::due` plans from the ledger alone, revokes, reads back.
+//! `reconcile/reverts` then collects what ended into one pull request, which is judged like any other: it removes nothing but the
+//! files of ended grants, so it needs nobody's approval.
 
 #[forbid(unsafe_code)]
 pub mod domain;
 
+pub mod app;
 pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod forge;
 pub mod http;
 pub mod providers;

@@ -1,0 +1,69 @@
+//! What Hallpass itself writes into the repository's history: merge messages and revert pull requests.
+//!
+//! Invariant: only typed values (logins, names, instants, ids) are in here, never free text of a requester.
+
+use std::fmt::Write as _;
+
+use super::decision::{Change, Standing, Verdict};
+use super::evidence::{approved_by, instant};
+use super::ledger::{Cause, Entry, State};
+use super::pull::Pull;
+
+/// Title and message of the merge commit of an approved pull request, with trailers: `git log access/grants/` alone tells who
+/// approved.
+pub fn merge_message(pull: &Pull, verdict: &Verdict) -> (String, String) {
+    let title = match verdict.requests.as_slice() {
+        [one] if one.change == Change::Tidy => format!("Remove ended access: {} (#{})", one.path.short(), pull.number),
+        [one] => match &one.grant {
+            Some(grant) => format!("Grant {}/{} to {} (#{})", one.path.resource(), grant.role, grant.subject, pull.number),
+            None => format!("End {} (#{})", one.path.short(), pull.number),
+        },
+        many if many.iter().all(|r| r.change == Change::Tidy) => {
+            format!("Remove ended access: {} grants (#{})", many.len(), pull.number)
+        }
+        many => format!("Merge {} access changes (#{})", many.len(), pull.number),
+    };
+    let mut trailers = String::new();
+    for request in &verdict.requests {
+        // Writing to a String cannot fail.
+        let _ = writeln!(trailers, "Request: {}", request.path.request(pull.number));
+        if let Some(grant) = &request.grant {
+            let _ = match grant.term {
+                super::model::Term::Duration(length) => writeln!(trailers, "Term: {length}"),
+                super::model::Term::Expires(at) => writeln!(trailers, "Expires: {}", instant(at)),
+            };
+        }
+        if let Standing::Approved(proof) = &request.approval {
+            for approval in proof.approvals() {
+                let _ = writeln!(trailers, "Approved-by: {}", approved_by(approval));
+            }
+        }
+    }
+    (title, trailers)
+}
+
+/// Title and body of the pull request that removes the files of ended grants.
+pub fn revert_proposal(ended: &[Entry]) -> (String, String) {
+    let title = match ended {
+        [one] => match &one.terms {
+            Some(terms) => format!("Remove ended access: {} on {}", terms.subject, terms.role),
+            None => format!("Remove what was not granted: {}", one.path.short()),
+        },
+        many => format!("Remove ended access: {} grants", many.len()),
+    };
+    let mut body = String::from(
+        "The access below is **already gone**. This pull request only tidies the files; closing it brings nothing back.\n\n\
+         | file | who, what | ended | why |\n|---|---|---|---|\n",
+    );
+    for entry in ended {
+        let what = entry.terms.as_ref().map_or_else(|| "never granted".to_owned(), |t| format!("{} on {}", t.subject, t.role));
+        let when = entry.settled_at.map(instant).unwrap_or_default();
+        let why = match (entry.state, &entry.cause) {
+            (State::Denied, _) => "merged without proof",
+            (_, Some(cause)) => Cause::as_str(cause),
+            (_, None) => "",
+        };
+        let _ = writeln!(body, "| `{}` | {what} | {when} | {why} |", entry.path);
+    }
+    (title, body)
+}

@@ -1,0 +1,285 @@
+//! Carries out a plan: begin, call, read back, settle.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::stream::{self, StreamExt};
+use tracing::{error, info};
+
+use super::grants::Weighed;
+use super::{ReconcileError, Reconciler};
+use crate::domain::decision::Approved;
+use crate::domain::evidence::{self, Removal};
+use crate::domain::ledger::{Cause, Entry, Holder, Revoked, State, Terms};
+use crate::domain::model::{Access, GrantId, Instant, RoleRef};
+use crate::domain::plan::{Action, Plan};
+use crate::providers::ProviderError;
+use crate::store::Scope;
+
+/// Calls that may be under way at one connection at the same time, for different entitlements.
+const PARALLEL: usize = 16;
+
+impl Reconciler {
+    /// Carries out `plan`. Actions on the same access keep their order; others run side by side.
+    pub(super) async fn act(
+        &self,
+        plan: Plan,
+        entries: Vec<Entry>,
+        weighed: &BTreeMap<GrantId, Weighed>,
+    ) -> Result<(), ReconcileError> {
+        let mut by_id: BTreeMap<GrantId, Entry> = entries.into_iter().map(|e| (e.id.clone(), e)).collect();
+        let mut lanes: BTreeMap<String, Vec<(Action, Entry)>> = BTreeMap::new();
+        for action in plan.actions {
+            let Some(entry) = by_id.remove(action.id()) else { continue };
+            lanes.entry(access_key(&action, &entry)).or_default().push((action, entry));
+        }
+        let work = lanes.into_values().map(|lane| self.act_in_order(lane, weighed));
+        let results: Vec<Result<(), ReconcileError>> = stream::iter(work).buffer_unordered(PARALLEL).collect().await;
+        results.into_iter().collect()
+    }
+
+    async fn act_in_order(&self, lane: Vec<(Action, Entry)>, weighed: &BTreeMap<GrantId, Weighed>) -> Result<(), ReconcileError> {
+        // Grants of this pass that did not come as far as a durable intent: nothing may lean on them.
+        let mut not_begun = BTreeSet::new();
+        for (action, entry) in lane {
+            let id = entry.id.clone();
+            match action {
+                Action::Deny { reasons, .. } => self.deny(entry, &reasons, weighed).await?,
+                Action::Schedule { approved, .. } => self.schedule(entry, &approved).await?,
+                Action::Cancel { cause, .. } => self.cancel(entry, cause).await?,
+                Action::Grant { approved, replaces, .. } => {
+                    if !self.grant(entry, &approved, replaces.as_ref()).await? {
+                        not_begun.insert(id);
+                    }
+                }
+                Action::Revoke { cause, retained_by, .. } => {
+                    if retained_by.iter().any(|keeper| not_begun.contains(keeper)) {
+                        continue;
+                    }
+                    self.revoke(entry, cause, &retained_by).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn deny(&self, mut entry: Entry, reasons: &[String], weighed: &BTreeMap<GrantId, Weighed>) -> Result<(), ReconcileError> {
+        let now = self.now();
+        let merged_by = weighed.get(&entry.id).and_then(|w| w.merge.as_ref()).and_then(|m| m.by.as_ref());
+        let event = evidence::merged_without_proof(&entry, reasons, merged_by, now);
+        entry.settle(State::Denied, now);
+        self.store.commit(&[entry.clone()], &[event]).await?;
+        error!(grant.id = %entry.id, reasons = %reasons.join("; "), "`{}` was merged without proof and is not granted", entry.id);
+        Ok(())
+    }
+
+    async fn schedule(&self, mut entry: Entry, approved: &Approved) -> Result<(), ReconcileError> {
+        let terms = terms(&entry, approved);
+        info!(grant.id = %entry.id, starts = %terms.starts, "`{}` is approved and begins at {}", entry.id, evidence::instant(terms.starts));
+        entry.wake_at = Some(terms.starts);
+        entry.terms = Some(terms);
+        entry.state = State::Scheduled;
+        Ok(self.store.commit(&[entry], &[]).await?)
+    }
+
+    async fn cancel(&self, mut entry: Entry, cause: Cause) -> Result<(), ReconcileError> {
+        let now = self.now();
+        entry.cause = Some(cause);
+        entry.settle(State::Ended, now);
+        info!(grant.id = %entry.id, "`{}` ended before anything was given", entry.id);
+        let event = evidence::cancelled(&entry, now);
+        Ok(self.store.commit(&[entry], &[event]).await?)
+    }
+
+    /// Gives what was approved. `false`: no intent was written, so nothing was done.
+    async fn grant(&self, mut entry: Entry, approved: &Approved, replaces: Option<&GrantId>) -> Result<bool, ReconcileError> {
+        if entry.state != State::Granting {
+            entry.terms = Some(terms(&entry, approved));
+            entry.state = State::Scheduled;
+            match self.held_from_elsewhere(&entry, approved.access()).await? {
+                Ok(false) => {}
+                Ok(true) => return self.block(entry, approved.access()).await.map(|()| false),
+                Err(failure) => return self.failed(entry, "grant", &failure).await.map(|()| false),
+            }
+        }
+        entry.state = State::Granting;
+        entry.wake_at = Some(self.now());
+        let mut entry = self.write(entry, &[]).await?;
+        let called_at = self.now();
+        match self.call_grant(approved).await {
+            Ok(answer) => {
+                entry.state = State::Active;
+                entry.attempts = 0;
+                entry.last_error = None;
+                entry.wake_at = entry.terms.as_ref().map(|t| t.ends);
+                let event = evidence::granted(&entry, &answer, replaces, called_at, self.now());
+                let entry = self.write(entry, &[event]).await?;
+                info!(grant.id = %entry.id, read_back = %answer.read_back, "granted `{}`", entry.id);
+            }
+            Err(failure) => self.failed(entry, "grant", &failure).await?,
+        }
+        Ok(true)
+    }
+
+    async fn call_grant(&self, approved: &Approved) -> Result<crate::domain::ledger::Granted, ProviderError> {
+        let connection = &approved.access().connection;
+        match self.providers.get(connection) {
+            Some(provider) => provider.grant(approved).await,
+            None => Err(not_configured(connection.as_str())),
+        }
+    }
+
+    /// Whether the account has this access already, and not from us: then it is not ours to take over, nor to end.
+    ///
+    /// Asked only before the first intent: afterwards what is found there may be our own doing.
+    async fn held_from_elsewhere(&self, entry: &Entry, access: &Access) -> Result<Result<bool, ProviderError>, ReconcileError> {
+        let live = self.store.entries(Scope::Live(&access.connection)).await?;
+        let ours = |e: &Entry| e.state.may_be_held() && e.terms.as_ref().is_some_and(|t| t.access.key() == access.key());
+        if live.iter().any(|e| e.id != entry.id && ours(e)) {
+            return Ok(Ok(false));
+        }
+        let Some(provider) = self.providers.get(&access.connection) else {
+            return Ok(Err(not_configured(access.connection.as_str())));
+        };
+        let is_holder = |h: &Holder| h.name.eq_ignore_ascii_case(&access.account.name);
+        Ok(provider.holders(&access.entitlement).await.map(|holders| holders.iter().any(is_holder)))
+    }
+
+    /// Waits with a grant whose access is held from elsewhere.
+    async fn block(&self, mut entry: Entry, access: &Access) -> Result<(), ReconcileError> {
+        let now = self.now();
+        let why = format!(
+            "{} already has this at {}, and not from Hallpass; remove it there first, so that its end is certain",
+            access.account.name, access.connection
+        );
+        error!(grant.id = %entry.id, why = %why, "`{}` is not granted yet: {why}", entry.id);
+        let event = evidence::blocked(&entry, &why, now);
+        entry.wake_at = Some(now + self.backoff(entry.attempts));
+        entry.attempts += 1;
+        entry.last_error = Some(why);
+        self.write(entry, &[event]).await.map(drop)
+    }
+
+    async fn revoke(&self, mut entry: Entry, cause: Cause, retained_by: &[GrantId]) -> Result<(), ReconcileError> {
+        let due = due_since(&entry, &cause, self.now());
+        entry.cause = Some(cause);
+        if !retained_by.is_empty() {
+            let now = self.now();
+            entry.settle(State::Ended, now);
+            info!(grant.id = %entry.id, "`{}` ended; another live grant gives the same", entry.id);
+            let event = evidence::revoked(&entry, due, Removal::Retained(retained_by), now);
+            return self.write(entry, &[event]).await.map(drop);
+        }
+        entry.state = State::Revoking;
+        entry.wake_at = Some(self.now());
+        let mut entry = self.write(entry, &[]).await?;
+        let called_at = self.now();
+        match self.call_revoke(&entry).await {
+            Ok(answer) if answer.still_effective_through.is_empty() => {
+                let now = self.now();
+                entry.settle(State::Ended, now);
+                let event = evidence::revoked(&entry, due, Removal::ReadBack { called_at, answer: &answer }, now);
+                let entry = self.write(entry, &[event]).await?;
+                info!(grant.id = %entry.id, read_back = %answer.read_back, "revoked `{}`", entry.id);
+                Ok(())
+            }
+            Ok(answer) => {
+                let through = answer.still_effective_through.join(", ");
+                let reason = format!("removed, but still effective through {through}: a person must remove that too");
+                let connection = entry.connection().map(ToString::to_string).unwrap_or_default();
+                self.failed(entry, "revoke", &ProviderError::Refused { connection, reason }).await
+            }
+            Err(failure) => self.failed(entry, "revoke", &failure).await,
+        }
+    }
+
+    async fn call_revoke(&self, entry: &Entry) -> Result<Revoked, ProviderError> {
+        // An entry that may be held has terms: they are written with the first intent.
+        let Some(terms) = &entry.terms else { return Ok(Revoked::default()) };
+        match self.providers.get(&terms.access.connection) {
+            Some(provider) => provider.revoke(&terms.access).await,
+            None => Err(not_configured(terms.access.connection.as_str())),
+        }
+    }
+
+    /// Keeps a failed attempt: tried again, for ever, with a capped pause.
+    async fn failed(&self, mut entry: Entry, verb: &str, failure: &ProviderError) -> Result<(), ReconcileError> {
+        let now = self.now();
+        let pause = now + self.backoff(entry.attempts);
+        let retry_at = match failure {
+            ProviderError::Unavailable { retry_at: Some(at), .. } => (*at).clamp(pause, now + self.settings.retry_cap),
+            _ => pause,
+        };
+        entry.attempts += 1;
+        entry.wake_at = Some(retry_at);
+        entry.last_error = Some(describe(failure));
+        error!(grant.id = %entry.id, attempts = entry.attempts, error = %describe(failure), "cannot {verb} `{}` yet, attempt {}", entry.id, entry.attempts);
+        self.write(entry, &[]).await.map(drop)
+    }
+
+    /// Puts off entries whose time has come but whose proof could not be had: they are asked for again, without spinning.
+    pub(super) async fn put_off(&self, idle: Vec<Entry>, now: Instant) -> Result<(), ReconcileError> {
+        for mut entry in idle {
+            entry.wake_at = Some(now + self.backoff(entry.attempts));
+            entry.attempts += 1;
+            self.write(entry, &[]).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes an entry, and returns it as it now stands.
+    async fn write(&self, mut entry: Entry, events: &[evidence::Event]) -> Result<Entry, ReconcileError> {
+        self.store.commit(std::slice::from_ref(&entry), events).await?;
+        entry.version += 1;
+        Ok(entry)
+    }
+}
+
+/// Since when the end was due: the term's end, or now for an end that was just learnt of.
+fn due_since(entry: &Entry, cause: &Cause, now: Instant) -> Instant {
+    match (cause, &entry.terms) {
+        (Cause::Expired, Some(terms)) => terms.ends,
+        _ => now,
+    }
+}
+
+fn access_key(action: &Action, entry: &Entry) -> String {
+    match (action, &entry.terms) {
+        (Action::Grant { approved, .. }, _) => approved.access().key(),
+        (_, Some(terms)) => terms.access.key(),
+        (_, None) => entry.id.to_string(),
+    }
+}
+
+fn terms(entry: &Entry, approved: &Approved) -> Terms {
+    let (grant, merged) = (approved.grant(), entry.arrival.at);
+    Terms {
+        subject: grant.subject.clone(),
+        role: RoleRef { resource: entry.path.resource(), role: grant.role.clone() },
+        access: approved.access().clone(),
+        starts: grant.begin(merged),
+        ends: grant.end(merged),
+        reason: grant.reason.clone(),
+        ticket: grant.ticket.clone(),
+        base: approved.proof().base().clone(),
+        approvals: approved.proof().approvals().to_vec(),
+    }
+}
+
+fn not_configured(connection: &str) -> ProviderError {
+    ProviderError::Refused {
+        connection: connection.to_owned(),
+        reason: format!("no connection of this name is configured; add [providers.{connection}] to hallpass.toml"),
+    }
+}
+
+/// A failure with its causes, on one line.
+fn describe(failure: &ProviderError) -> String {
+    let mut text = failure.to_string();
+    let mut source = std::error::Error::source(failure);
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

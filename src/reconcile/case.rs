@@ -1,0 +1,120 @@
+//! Gathers the facts of one pull request, whole, so that judging needs no I/O.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::{ReconcileError, Reconciler};
+use crate::domain::approval;
+use crate::domain::catalogue::{Catalogue, ChangedFile};
+use crate::domain::decision::{self, Case};
+use crate::domain::ledger::Holding;
+use crate::domain::model::{BlobId, CommitId, GrantPath, Instant, RepoPath};
+use crate::domain::pull::{Pull, Reviewed, Roster};
+use crate::repo::{Remote, RepoError};
+
+/// The facts of one pull request, owned. [`Facts::case`] lends them to a decision.
+#[derive(Debug)]
+pub(super) struct Facts {
+    pub pull: Pull,
+    pub base_commit: CommitId,
+    pub base: Arc<Catalogue>,
+    pub changes: Vec<ChangedFile>,
+    pub reviewed: Reviewed,
+    pub roster: Roster,
+    pub holdings: Vec<Holding>,
+    pub ended: BTreeMap<GrantPath, BlobId>,
+    pub now: Instant,
+}
+
+impl Facts {
+    pub fn case<'a>(&'a self, protected_branch: &'a str) -> Case<'a> {
+        Case {
+            pull: &self.pull,
+            protected_branch,
+            base_commit: &self.base_commit,
+            base: &self.base,
+            changes: &self.changes,
+            reviewed: &self.reviewed,
+            roster: &self.roster,
+            holdings: &self.holdings,
+            ended: &self.ended,
+            now: self.now,
+        }
+    }
+}
+
+impl Reconciler {
+    /// Gathers everything that judging `pull` against `base_commit` needs. Both must be in the mirror.
+    pub(super) async fn facts(&self, remote: &Remote, pull: Pull, base_commit: CommitId) -> Result<Facts, ReconcileError> {
+        let changes = self.changes_of(&pull, &base_commit).await?;
+        let base = self.catalogue(&base_commit).await?;
+        let reviewed = self.reviewed(remote, &pull, &changes).await?;
+        let roster = self.forge.roster(&decision::owners_to_ask(&base, &changes)).await;
+        let (holdings, ended) = self.context(&base, &changes).await?;
+        let now = self.now();
+        Ok(Facts { pull, base_commit, base, changes, reviewed, roster, holdings, ended, now })
+    }
+
+    /// What the pull request changes, from trees: merge base to head.
+    pub(super) async fn changes_of(&self, pull: &Pull, base: &CommitId) -> Result<Vec<ChangedFile>, ReconcileError> {
+        let unrelated = || ReconcileError::Unsettled(format!("#{} shares no history with the protected branch", pull.number));
+        let fork_point = self.mirror.merge_base(base, &pull.head).await?.ok_or_else(unrelated)?;
+        Ok(self.mirror.changes(&fork_point, &pull.head).await?)
+    }
+
+    /// What stood at the changed paths in each reviewed commit. A commit that cannot be had is left out: its review counts for
+    /// nothing.
+    async fn reviewed(&self, remote: &Remote, pull: &Pull, changes: &[ChangedFile]) -> Result<Reviewed, ReconcileError> {
+        let paths: Vec<RepoPath> = changes.iter().filter_map(|c| RepoPath::new(&c.path).ok()).collect();
+        let commits: BTreeSet<CommitId> = approval::commits_to_read(pull);
+        let mut reviewed = Reviewed::new();
+        let mut missing = Vec::new();
+        for commit in commits {
+            match self.mirror.blobs_at(&commit, &paths).await {
+                Ok(blobs) => drop(reviewed.insert(commit, blobs)),
+                Err(RepoError::NoCommit(_)) => missing.push(commit),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if !missing.is_empty() {
+            self.mirror.fetch_commits(remote, &missing).await?;
+            for commit in missing {
+                if let Ok(blobs) = self.mirror.blobs_at(&commit, &paths).await {
+                    reviewed.insert(commit, blobs);
+                }
+            }
+        }
+        Ok(reviewed)
+    }
+
+    /// What the ledger knows about the subjects and the files of a change.
+    async fn context(
+        &self,
+        base: &Catalogue,
+        changes: &[ChangedFile],
+    ) -> Result<(Vec<Holding>, BTreeMap<GrantPath, BlobId>), ReconcileError> {
+        let subjects = decision::subjects(base, changes);
+        let held = self.store.entries_of(&subjects).await?;
+        let holdings = held.iter().filter_map(crate::domain::ledger::Entry::holding).collect();
+        let removed = changes.iter().filter(|c| c.after.is_none()).filter_map(|c| GrantPath::new(&c.path).ok()).collect();
+        let mut ended = BTreeMap::new();
+        for entry in newest(self.store.entries_at(&removed).await?) {
+            if entry.state.is_final() {
+                ended.insert(entry.path, entry.blob);
+            }
+        }
+        Ok((holdings, ended))
+    }
+}
+
+/// The newest entry at each path: an older one says nothing about the file that stands there now.
+pub(super) fn newest(entries: Vec<crate::domain::ledger::Entry>) -> Vec<crate::domain::ledger::Entry> {
+    let mut by_path: BTreeMap<GrantPath, crate::domain::ledger::Entry> = BTreeMap::new();
+    for entry in entries {
+        match by_path.get(&entry.path) {
+            Some(other) if other.arrival.order >= entry.arrival.order => {}
+            _ => drop(by_path.insert(entry.path.clone(), entry)),
+        }
+    }
+    by_path.into_values().collect()
+}

@@ -1,0 +1,50 @@
+//! The outbox becomes commits: one an event, pushed in batches, pushed again until the remote has them.
+
+use tracing::{error, info};
+
+use super::{ReconcileError, Reconciler};
+use crate::repo::RepoError;
+
+/// Events in one push.
+const BATCH: u32 = 500;
+
+/// How often a push that lost a race is rebuilt on the new tip within one pass.
+const RACES: u32 = 3;
+
+impl Reconciler {
+    /// Writes everything in the outbox to the evidence branch. Returns how many events the remote now has more.
+    ///
+    /// # Errors
+    /// When git, forge or database fail: the outbox keeps the events.
+    pub async fn evidence(&self) -> Result<usize, ReconcileError> {
+        let mut written = 0;
+        loop {
+            let batch = self.store.unpublished(BATCH).await?;
+            if batch.is_empty() {
+                return Ok(written);
+            }
+            let (sequences, events): (Vec<u64>, Vec<_>) = batch.into_iter().unzip();
+            self.push_evidence(&events).await?;
+            self.store.published(&sequences).await?;
+            written += events.len();
+            info!(events = events.len(), "wrote {} events to `{}`", events.len(), self.settings.evidence_branch);
+        }
+    }
+
+    async fn push_evidence(&self, events: &[crate::domain::evidence::Event]) -> Result<(), ReconcileError> {
+        let branch = &self.settings.evidence_branch;
+        let remote = self.remote().await?;
+        let mut races = 0;
+        loop {
+            self.mirror.fetch(&remote, &[branch], &[]).await?;
+            self.mirror.append_evidence(branch, events).await?;
+            match self.mirror.push(&remote, branch, false).await {
+                Err(RepoError::Refused { reason }) if races < RACES => {
+                    races += 1;
+                    error!(reason = %reason, "the remote refused the evidence; rebuilding it on the newest tip");
+                }
+                result => return Ok(result?),
+            }
+        }
+    }
+}

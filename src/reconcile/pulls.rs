@@ -1,0 +1,90 @@
+//! One pull request: judged, shown, written down, and merged when it is due.
+
+use sha2::{Digest, Sha256};
+use tracing::{info, warn};
+
+use super::case::Facts;
+use super::{Merging, ReconcileError, Reconciler};
+use crate::domain::decision::{self, Change, Outcome, Verdict};
+use crate::domain::evidence;
+use crate::domain::model::PullNumber;
+use crate::domain::proposal;
+use crate::domain::pull::PullState;
+use crate::domain::report::{self, Check};
+use crate::forge::{CheckId, ForgeError, MergeOutcome};
+use crate::store::Wake;
+
+impl Reconciler {
+    /// Brings one pull request's check up to date, and merges it when it is due.
+    ///
+    /// # Errors
+    /// When forge, git or database could not be asked: look again later.
+    pub async fn pull(&self, number: PullNumber) -> Result<(), ReconcileError> {
+        let Some(facts) = self.observe_pull(number).await? else { return Ok(()) };
+        let case = facts.case(&self.settings.protected_branch);
+        let verdict = decision::demand_connections(decision::decide(&case), self.providers.keys());
+        let check = report::check(&case, &verdict);
+        self.store.commit(&[], &evidence::of_verdict(&facts.pull, &facts.base_commit, &verdict, facts.now)).await?;
+        self.publish(number, &check).await?;
+        self.merge_when_due(&facts, &verdict).await?;
+        match verdict.outcome {
+            Outcome::Uncertain(what) => Err(ReconcileError::Unsettled(what.join("; "))),
+            _ => Ok(()),
+        }
+    }
+
+    /// The facts of an open pull request; `None` when there is nothing to judge any more.
+    async fn observe_pull(&self, number: PullNumber) -> Result<Option<Facts>, ReconcileError> {
+        let pull = match self.forge.pull(number).await {
+            Ok(pull) => pull,
+            Err(ForgeError::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        match pull.state {
+            PullState::Open => {}
+            PullState::Closed => return Ok(None),
+            PullState::Merged { .. } => {
+                self.store.wake(&[Wake::Main], self.now()).await?;
+                return Ok(None);
+            }
+        }
+        let remote = self.remote().await?;
+        self.mirror.fetch(&remote, &[&self.settings.protected_branch], &[number.0]).await?;
+        let base = self.mirror.tip(&self.settings.protected_branch).await?;
+        let base = base.ok_or_else(|| ReconcileError::Unsettled("the protected branch does not exist".to_owned()))?;
+        Ok(Some(self.facts(&remote, pull, base).await?))
+    }
+
+    /// Publishes the check, unless the forge already shows exactly this.
+    async fn publish(&self, number: PullNumber, check: &Check) -> Result<(), ReconcileError> {
+        let digest = hex::encode(Sha256::digest(format!("{check:?}")));
+        let last = self.store.last_check(number).await?.filter(|(_, head, _)| *head == check.head);
+        if last.as_ref().is_some_and(|(_, _, shown)| *shown == digest) {
+            return Ok(());
+        }
+        let id = self.forge.publish_check(check, last.map(|(id, _, _)| CheckId(id))).await?;
+        self.store.remember_check(number, id.0, &check.head, &digest).await?;
+        info!(pull = number.0, check.title = %check.title, "published the check of #{number}: {}", check.title);
+        Ok(())
+    }
+
+    async fn merge_when_due(&self, facts: &Facts, verdict: &Verdict) -> Result<(), ReconcileError> {
+        let tidies = verdict.requests.iter().all(|r| r.change == Change::Tidy);
+        let merging = if tidies { self.settings.merge_reverts } else { self.settings.merge };
+        let due = verdict.outcome == Outcome::Approved && verdict.only_grants && !verdict.requests.is_empty();
+        if !due || merging == Merging::Off {
+            return Ok(());
+        }
+        let (title, message) = proposal::merge_message(&facts.pull, verdict);
+        match self.forge.merge(facts.pull.number, &facts.pull.head, &title, &message).await? {
+            MergeOutcome::Merged(commit) => {
+                info!(pull = facts.pull.number.0, merge.commit = %commit, "merged #{}", facts.pull.number);
+                self.store.wake(&[Wake::Main], self.now()).await?;
+            }
+            MergeOutcome::NotNow(why) => {
+                warn!(pull = facts.pull.number.0, why = %why, "the forge would not merge #{} yet", facts.pull.number);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,88 @@
+//! Tidies the protected branch: one pull request removes the files of everything that ended.
+//!
+//! The access is gone before this begins. Whatever becomes of the pull request, it does not come back.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+use tracing::info;
+
+use super::case::newest;
+use super::{ReconcileError, Reconciler};
+use crate::domain::evidence;
+use crate::domain::ledger::Entry;
+use crate::domain::model::{BlobId, CommitId, GrantPath};
+use crate::domain::proposal;
+use crate::forge::Proposal;
+use crate::store::{Scope, Wake};
+
+/// The note in the database that says for which ended grants the removal was last proposed.
+const PROPOSED: &str = "proposed-revert";
+
+impl Reconciler {
+    /// Notes what is already gone from the protected branch, and proposes the removal of the rest. The mirror must be fresh
+    /// ([`Reconciler::main`] has just run).
+    ///
+    /// # Errors
+    /// When forge, git or database fail: the next pass finds the same work.
+    pub async fn reverts(&self) -> Result<(), ReconcileError> {
+        let Some(tip) = self.mirror.tip(&self.settings.protected_branch).await? else { return Ok(()) };
+        let main = self.mirror.grants(&tip).await?;
+        let standing = self.note_the_tidied(&tip, &main).await?;
+        if standing.is_empty() || !self.window_is_over(&standing) {
+            return Ok(());
+        }
+        self.propose(&tip, &standing).await
+    }
+
+    /// Marks final entries whose file is gone (or stands for a newer grant), and returns those whose file still stands.
+    async fn note_the_tidied(&self, tip: &CommitId, main: &BTreeMap<GrantPath, BlobId>) -> Result<Vec<Entry>, ReconcileError> {
+        let untidied = self.store.entries(Scope::Untidied).await?;
+        let paths = untidied.iter().map(|e| e.path.clone()).collect();
+        let current: BTreeMap<_, _> =
+            newest(self.store.entries_at(&paths).await?).into_iter().map(|e| (e.path, e.id)).collect();
+        let mut standing = Vec::new();
+        for mut entry in untidied {
+            let stands = main.get(&entry.path) == Some(&entry.blob) && current.get(&entry.path) == Some(&entry.id);
+            if stands {
+                standing.push(entry);
+                continue;
+            }
+            entry.tidied = true;
+            let event = evidence::reverted(&entry, tip, self.now());
+            self.store.commit(&[entry], &[event]).await?;
+        }
+        Ok(standing)
+    }
+
+    /// Whether enough time went by since the first of them ended.
+    fn window_is_over(&self, standing: &[Entry]) -> bool {
+        standing.iter().filter_map(|e| e.settled_at).min().is_none_or(|first| first + self.settings.revert_window <= self.now())
+    }
+
+    async fn propose(&self, tip: &CommitId, standing: &[Entry]) -> Result<(), ReconcileError> {
+        let branch = &self.settings.revert_branch;
+        let paths: Vec<GrantPath> = standing.iter().map(|e| e.path.clone()).collect();
+        let (title, body) = proposal::revert_proposal(standing);
+        // A person who closed the pull request is not asked again for the same thing; the next grant that ends asks for all.
+        let set = digest(standing);
+        if self.store.note(PROPOSED).await?.as_deref() == Some(set.as_str()) {
+            return Ok(());
+        }
+        let at = standing.iter().filter_map(|e| e.settled_at).max().unwrap_or_else(|| self.now());
+        if self.mirror.commit_removal(branch, tip, &paths, &title, at).await?.is_none() {
+            return Ok(());
+        }
+        self.mirror.push(&self.remote().await?, branch, true).await?;
+        let base = self.settings.protected_branch.clone();
+        let number = self.forge.propose(&Proposal { branch: branch.clone(), base, title, body }).await?;
+        self.store.set_note(PROPOSED, &set).await?;
+        info!(pull = number.0, grants = standing.len(), "proposed the removal of {} ended grants in #{number}", standing.len());
+        Ok(self.store.wake(&[Wake::Pull(number)], self.now()).await?)
+    }
+}
+
+fn digest(standing: &[Entry]) -> String {
+    let ids: Vec<&str> = standing.iter().map(|e| e.id.as_str()).collect();
+    hex::encode(Sha256::digest(ids.join("\n")))
+}

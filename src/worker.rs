@@ -1,0 +1,264 @@
+//! Runs the loop: wakes from the queue, the expiry timer, the resync tick.
+//!
+//! Three tasks, so that none waits for another: *due* ends what is due by time and needs neither forge nor git; *wakes* works off
+//! the queue; the *tick* asks for everything once in a while, which is what makes a lost webhook cost delay and nothing else.
+//!
+//! Accepted race: a wake that arrives while its work is under way stays in the queue and is worked off once more.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use chrono::TimeDelta;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, error, info_span, warn};
+
+use crate::clock::Clock;
+use crate::domain::model::{CommitId, Instant, PullNumber};
+use crate::forge::PullListed;
+use crate::reconcile::{ReconcileError, Reconciler};
+use crate::store::{Store, StoreError, TakenWake, Wake};
+
+/// How often the worker looks.
+#[derive(Debug, Clone)]
+pub struct Pace {
+    /// Between two looks at everything that changed.
+    pub resync: TimeDelta,
+    /// Between two looks at *every* open pull request, changed or not: memberships change without a trace there.
+    pub full: TimeDelta,
+    /// The longest pause between two attempts at a wake.
+    pub retry_cap: TimeDelta,
+}
+
+/// What an open pull request looked like when it was last judged: if nothing of it changed, a tick leaves it alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Seen {
+    head: CommitId,
+    updated_at: Instant,
+    tip: Option<CommitId>,
+    looked_at: Instant,
+}
+
+/// The worker.
+#[derive(Debug)]
+pub struct Worker {
+    reconciler: Reconciler,
+    store: Store,
+    clock: Arc<dyn Clock>,
+    pace: Pace,
+    /// Rung by the webhook endpoint after a wake is durable, and by ourselves.
+    bell: Arc<Notify>,
+    /// Rung when the ledger changed, so that the timer looks at its next instant again.
+    ledger_bell: Notify,
+    seen: Mutex<HashMap<PullNumber, Seen>>,
+}
+
+impl Worker {
+    /// A worker that looks when `bell` rings, when something is due, and at every tick.
+    pub fn new(reconciler: Reconciler, store: Store, clock: Arc<dyn Clock>, pace: Pace, bell: Arc<Notify>) -> Self {
+        Self { reconciler, store, clock, pace, bell, ledger_bell: Notify::new(), seen: Mutex::default() }
+    }
+
+    /// Runs until `stop`. Overdue removals are done before anything else is looked at.
+    pub async fn run(&self, stop: CancellationToken) {
+        if let Err(error) = self.reconciler.due().await {
+            error!(error = %error, "cannot look at what is due yet: {error}");
+        }
+        tokio::join!(self.run_due(&stop), self.run_wakes(&stop), self.run_ticks(&stop));
+    }
+
+    async fn run_due(&self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            let pass = self.due_pass().instrument(info_span!("wake", wake.name = "due"));
+            let next = match pass.await {
+                Ok(next) => next,
+                Err(error) => {
+                    error!(error = %error, "cannot look at what is due: {error}");
+                    Some(self.clock.now() + TimeDelta::seconds(1))
+                }
+            };
+            let timer = async {
+                match next {
+                    Some(at) => self.clock.sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = timer => {}
+                () = self.ledger_bell.notified() => {}
+            }
+        }
+    }
+
+    /// Ends what is due; returns when to look again.
+    async fn due_pass(&self) -> Result<Option<Instant>, ReconcileError> {
+        let result = self.reconciler.due().await;
+        let now = self.clock.now();
+        let mut next = self.store.next_due_after(now).await?;
+        if !self.store.due_connections(now).await?.is_empty() {
+            // What is still due waits for a proof (a scheduled grant) or for its next attempt: not ours to do without the forge.
+            self.store.wake(&[Wake::Main], now).await?;
+            self.bell.notify_one();
+            let soon = now + TimeDelta::seconds(1);
+            next = Some(next.map_or(soon, |at| at.min(soon)));
+        }
+        self.bell.notify_one();
+        result.map(|()| next)
+    }
+
+    async fn run_wakes(&self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            let worked = self.work_off().await;
+            self.write_evidence().await;
+            self.ledger_bell.notify_one();
+            match worked {
+                Ok(0) => {}
+                Ok(_) => continue,
+                Err(error) => error!(error = %error, "cannot read the queue: {error}"),
+            }
+            // A deferred wake comes due without a bell.
+            let pause = self.clock.sleep_until(self.clock.now() + TimeDelta::seconds(1));
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.bell.notified() => {}
+                () = pause => {}
+            }
+        }
+    }
+
+    async fn run_ticks(&self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            let now = self.clock.now();
+            if let Err(error) = self.store.wake(&[Wake::All], now).await {
+                error!(error = %error, "cannot ask for a resync: {error}");
+            }
+            self.bell.notify_one();
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.clock.sleep_until(now + self.pace.resync) => {}
+            }
+        }
+    }
+
+    /// Works off every wake that is due now. Returns how many there were.
+    ///
+    /// # Errors
+    /// When the queue cannot be read.
+    pub async fn work_off(&self) -> Result<usize, StoreError> {
+        let due = self.store.due_wakes(self.clock.now()).await?;
+        let count = due.len();
+        for taken in due {
+            let span = info_span!("wake", wake.name = ?taken.wake, wake.attempts = taken.attempts);
+            self.handle(&taken).instrument(span).await?;
+        }
+        Ok(count)
+    }
+
+    async fn handle(&self, taken: &TakenWake) -> Result<(), StoreError> {
+        match self.look_at(&taken.wake).await {
+            Ok(()) => self.store.finish_wake(taken).await,
+            Err(error) => {
+                let pause = TimeDelta::seconds(1_i64 << taken.attempts.min(20)).min(self.pace.retry_cap);
+                let until = self.clock.now() + pause;
+                let until = error.retry_at().map_or(until, |at| at.clamp(until, until + self.pace.retry_cap));
+                warn!(error = %error, retry_at = %until, "not finished, tried again at {until}: {}", chain(&error));
+                self.store.defer_wake(taken, until).await
+            }
+        }
+    }
+
+    async fn look_at(&self, wake: &Wake) -> Result<(), ReconcileError> {
+        match wake {
+            Wake::Pull(number) => self.reconciler.pull(*number).await,
+            Wake::Main => self.main().await.map(drop),
+            Wake::All => self.all().await,
+        }
+    }
+
+    async fn main(&self) -> Result<Option<CommitId>, ReconcileError> {
+        let outcome = self.reconciler.main().await?;
+        self.ledger_bell.notify_one();
+        self.reconciler.reverts().await?;
+        if outcome.unsettled > 0 {
+            return Err(ReconcileError::Unsettled(format!("{} arrivals cannot be weighed yet", outcome.unsettled)));
+        }
+        Ok(outcome.tip)
+    }
+
+    /// What a resync does: the protected branch, then every open pull request that changed since it was last judged.
+    async fn all(&self) -> Result<(), ReconcileError> {
+        let main = self.main().await;
+        let tip = main.as_ref().ok().cloned().flatten();
+        let now = self.clock.now();
+        let open = self.reconciler.forge().open_pulls().await?;
+        self.seen().retain(|number, _| open.iter().any(|p| p.number == *number));
+        for listed in open {
+            if self.is_news(&listed, tip.as_ref(), now) {
+                self.store.wake(&[Wake::Pull(listed.number)], now).await?;
+                let seen = Seen { head: listed.head, updated_at: listed.updated_at, tip: tip.clone(), looked_at: now };
+                self.seen().insert(listed.number, seen);
+            }
+        }
+        main.map(drop)
+    }
+
+    fn is_news(&self, listed: &PullListed, tip: Option<&CommitId>, now: Instant) -> bool {
+        self.seen().get(&listed.number).is_none_or(|seen| {
+            seen.head != listed.head
+                || seen.updated_at != listed.updated_at
+                || seen.tip.as_ref() != tip
+                || seen.looked_at + self.pace.full <= now
+        })
+    }
+
+    fn seen(&self) -> std::sync::MutexGuard<'_, HashMap<PullNumber, Seen>> {
+        self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    async fn write_evidence(&self) {
+        if let Err(error) = self.reconciler.evidence().await {
+            warn!(error = %error, "evidence waits in the outbox: {}", chain(&error));
+        }
+    }
+
+    /// Works until nothing is due any more: what `--once` and the tests run instead of [`Worker::run`]. With `resync`, looks at
+    /// everything first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn run_once(&self, resync: Resync) -> Result<(), ReconcileError> {
+        if resync == Resync::Everything {
+            self.store.wake(&[Wake::All], self.clock.now()).await?;
+        }
+        loop {
+            self.due_pass().await?;
+            let worked = self.work_off().await?;
+            self.write_evidence().await;
+            if worked == 0 {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Whether a single run looks at everything, or only at what it was woken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resync {
+    /// Look at everything first.
+    Everything,
+    /// Work off the queue and what is due.
+    QueueOnly,
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,153 @@
+//! The house rules that a compiler does not know: who may import whom, where tests live, how large a file may be.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// DESIGN, "Who may import whom": each part, and the parts of ours that it may name.
+const MAY_IMPORT: &[(&str, &[&str])] = &[
+    ("domain", &[]),
+    ("clock", &["domain"]),
+    ("github_app", &["domain", "clock"]),
+    ("forge", &["domain", "clock", "github_app"]),
+    ("repo", &["domain"]),
+    ("store", &["domain", "clock"]),
+    ("providers", &["domain", "clock", "github_app"]),
+    ("reconcile", &["domain", "forge", "repo", "store", "providers", "clock"]),
+    ("worker", &["domain", "reconcile", "store", "clock"]),
+    ("http", &["domain", "worker", "store", "clock"]),
+    ("config", &["domain"]),
+    ("sandbox", &["domain", "clock"]),
+    (
+        "app",
+        &[
+            "domain", "clock", "config", "github_app", "forge", "repo", "store", "providers", "reconcile", "worker", "http",
+            "sandbox",
+        ],
+    ),
+    ("cli", &["app", "domain"]),
+    ("main", &["cli"]),
+    ("lib", &[]),
+];
+
+/// The only part that may name concrete adapters besides the adapters' own folders.
+const CONCRETE: &[&str] = &["forge::github", "providers::github_team", "providers::postgres"];
+
+/// Files at which `unsafe` may stand, with the reason in the code.
+const UNSAFE_ALLOWED: &[&str] = &["src/repo/transport.rs"];
+
+fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+    fn walk(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
+        let mut entries: Vec<_> = fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+        entries.sort();
+        for path in entries {
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                found.push((path, text));
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    walk(&root.join(folder), &mut found);
+    found.into_iter().map(|(path, text)| (path.strip_prefix(root).unwrap().to_owned(), text)).collect()
+}
+
+/// The part of the house that a file belongs to: the folder or file directly under `src`.
+fn part(path: &Path) -> String {
+    let first = path.iter().nth(1).unwrap().to_str().unwrap();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// The text without comments, so that prose may mention what code may not.
+fn code(text: &str) -> String {
+    text.lines().map(|line| line.split("//").next().unwrap_or("")).collect::<Vec<_>>().join("\n")
+}
+
+/// Every `crate::a::b` that the code names, also inside `use crate::{...}` groups one level deep.
+fn named(code: &str) -> BTreeSet<String> {
+    let pattern = regex::Regex::new(r"crate::(\{[^}]*\}|[a-z_]+(?:::[a-z_]+)?)").unwrap();
+    let mut found = BTreeSet::new();
+    for capture in pattern.captures_iter(code) {
+        let target = &capture[1];
+        for item in target.trim_matches(['{', '}']).split(',') {
+            found.insert(item.trim().to_owned());
+        }
+    }
+    found.remove("");
+    found
+}
+
+#[test]
+fn every_part_imports_only_what_the_design_allows() {
+    let allowed: BTreeMap<&str, &[&str]> = MAY_IMPORT.iter().copied().collect();
+    let mut wrong = Vec::new();
+    for (path, text) in sources("src") {
+        let part = part(&path);
+        let may = allowed.get(part.as_str()).unwrap_or_else(|| panic!("{} belongs to no part of the design", path.display()));
+        for name in named(&code(&text)) {
+            let other = name.split("::").next().unwrap_or_default();
+            if other != part && !may.contains(&other) {
+                wrong.push(format!("{}: `{part}` may not import `{name}`", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn only_the_composition_root_names_concrete_adapters() {
+    let mut wrong = Vec::new();
+    for (path, text) in sources("src") {
+        let part = part(&path);
+        if part == "app" || part == "forge" || part == "providers" {
+            continue;
+        }
+        let code = code(&text);
+        for name in CONCRETE.iter().filter(|name| code.contains(**name)) {
+            wrong.push(format!("{}: names `{name}`", path.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_domain_is_pure() {
+    let banned = ["async ", ".await", "tokio", "std::fs", "std::net", "std::env", "tracing", "Utc::now", "SystemTime"];
+    for (path, text) in sources("src/domain") {
+        let code = code(&text);
+        for word in banned {
+            assert!(!code.contains(word), "{}: `{word}` does not belong into the domain", path.display());
+        }
+    }
+}
+
+#[test]
+fn production_code_holds_no_tests_and_no_unfinished_work() {
+    for (path, text) in sources("src") {
+        let code = code(&text);
+        for word in ["cfg(test)", "#[test]", "todo!(", "unimplemented!(", "#[ignore"] {
+            assert!(!code.contains(word), "{}: `{word}`", path.display());
+        }
+        let may_unsafe = UNSAFE_ALLOWED.iter().any(|allowed| path == Path::new(allowed));
+        assert!(may_unsafe || !code.contains("unsafe "), "{}: unsafe code", path.display());
+    }
+}
+
+#[test]
+fn no_test_is_ignored() {
+    let word = ["#[", "ignore"].concat();
+    for (path, text) in sources("tests") {
+        assert!(!text.contains(&word), "{}: a test is ignored", path.display());
+    }
+}
+
+#[test]
+fn a_file_is_one_room() {
+    for (path, text) in sources("src") {
+        let lines = text.lines().count();
+        assert!(lines <= 640, "{}: {lines} lines; split it by noun", path.display());
+    }
+}
