@@ -3,9 +3,10 @@
 #[forbid(unsafe_code)]
 pub mod domain;
 
-pub mod clock;
 pub mod cli;
+pub mod clock;
 pub mod forge;
+pub mod github_app;
 pub mod http;
 pub mod providers;
 pub mod reconcile;
