@@ -110,10 +110,20 @@ pub trait Forge: Send + Sync {
     async fn roster(&self, owners: &BTreeSet<Owner>) -> Roster;
 
     /// Creates the check `hallpass` on the check's commit, or brings the existing one up to date. `known` saves asking which.
-    async fn publish_check(&self, check: &Check, known: Option<CheckId>) -> Result<CheckId, ForgeError>;
+    async fn publish_check(
+        &self,
+        check: &Check,
+        known: Option<CheckId>,
+    ) -> Result<CheckId, ForgeError>;
 
     /// Merges, if the tip of the pull request is still `head`.
-    async fn merge(&self, number: PullNumber, head: &CommitId, title: &str, message: &str) -> Result<MergeOutcome, ForgeError>;
+    async fn merge(
+        &self,
+        number: PullNumber,
+        head: &CommitId,
+        title: &str,
+        message: &str,
+    ) -> Result<MergeOutcome, ForgeError>;
 
     /// Opens a pull request for the proposal's branch, or brings the open one up to date.
     async fn propose(&self, proposal: &Proposal) -> Result<PullNumber, ForgeError>;
