@@ -56,6 +56,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod forge;
+pub mod github_app;
 pub mod http;
 pub mod providers;
 pub mod reconcile;

@@ -1,1 +1,0 @@
-//! GitHub by octocrab, read into small wire types of our own.

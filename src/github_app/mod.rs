@@ -1,0 +1,352 @@
+//! Speaking to GitHub as a GitHub App: keys, tokens, calls, pages, and what a failure means.
+//!
+//! A leaf like [`crate::clock`]: the forge and the `github-team` provider both speak to GitHub, and neither may import the
+//! other. Nothing here knows pull requests, teams or checks.
+//!
+//! Promises:
+//! - A token is narrowed to the repository and the permissions that its holder needs, kept in memory only, renewed at 80% of its
+//!   life by the [`Clock`], by one caller at a time, and once more when GitHub answers 401. It is never logged.
+//! - A list is read to its last page, or it is an error: never a shorter list.
+//! - A call is sent once. Nothing is repeated behind the caller's back (except after a 401, which has no effect), so a call
+//!   that failed may or may not have had its effect.
+//! - Redirects are not followed: a repository that moved is for a person to look at.
+
+mod failure;
+mod route;
+mod token;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, LINK};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use octocrab::Octocrab;
+use octocrab::jsonwebtoken::EncodingKey;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+pub use failure::{BoxError, Failure};
+pub use route::{path, query};
+pub use token::{Installation, Permission, Place};
+
+use crate::clock::Clock;
+
+/// How long one call may take, from connecting to the last byte of the answer.
+const CALL_TIME: Duration = Duration::from_secs(30);
+/// How long connecting may take.
+const CONNECT_TIME: Duration = Duration::from_secs(10);
+/// The longest answer that is read. A full page of reviews with the longest bodies is about 7 MiB.
+const ANSWER_BYTES: usize = 32 << 20;
+/// The most pages that one list may have: 50,000 entries. A longer one is an error.
+const PAGES: usize = 500;
+
+/// Who we are at GitHub.
+#[derive(Debug, Clone)]
+pub struct AppSettings {
+    /// The root of the REST API: `https://api.github.com`, or `https://HOST/api/v3`.
+    pub api: Url,
+    /// The App's number.
+    pub app_id: u64,
+    /// The App's private key, as PEM.
+    pub private_key: SecretString,
+    /// The time, for tokens.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A GitHub App: makes [`Installation`]s, which make calls.
+pub struct App {
+    crab: Octocrab,
+    api: Url,
+    id: u64,
+    key: EncodingKey,
+    clock: Arc<dyn Clock>,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App")
+            .field("api", &self.api.as_str())
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An answer that is a success.
+struct Answer {
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl App {
+    /// Sets up the client. Makes no call, but must run inside a tokio runtime.
+    ///
+    /// # Errors
+    /// [`Failure::Refused`] when the private key cannot be read, or the machine has no certificates to trust.
+    pub fn new(settings: AppSettings) -> Result<Arc<Self>, Failure> {
+        let refused = |reason: String| Failure::Refused {
+            what: "setting up the GitHub App".to_owned(),
+            reason,
+        };
+        let key = EncodingKey::from_rsa_pem(settings.private_key.expose_secret().as_bytes())
+            .map_err(|e| {
+                refused(format!(
+                    "the App's private key is no RSA key in PEM form: {e}"
+                ))
+            })?;
+        let crab = Octocrab::builder()
+            .base_uri(settings.api.as_str().trim_end_matches('/'))
+            .map_err(|e| refused(format!("`{}` is no address: {e}", settings.api)))?
+            .set_connect_timeout(Some(CONNECT_TIME))
+            .set_read_timeout(Some(CALL_TIME))
+            .set_write_timeout(Some(CALL_TIME))
+            .build()
+            .map_err(|e| {
+                refused(format!(
+                    "no HTTPS client (are CA certificates installed?): {e}"
+                ))
+            })?;
+        Ok(Arc::new(Self {
+            crab,
+            api: settings.api,
+            id: settings.app_id,
+            key,
+            clock: settings.clock,
+        }))
+    }
+
+    /// The App's number.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// One call, once. Success is any 2xx.
+    async fn call(
+        &self,
+        bearer: &str,
+        what: &str,
+        request: http::request::Builder,
+        body: Option<&serde_json::Value>,
+    ) -> Result<Answer, Failure> {
+        let mut bearer = HeaderValue::from_str(&format!("Bearer {bearer}"))
+            .map_err(|e| Failure::unreadable(what, e))?;
+        bearer.set_sensitive(true);
+        let request = request.header(AUTHORIZATION, bearer);
+        let request = self
+            .crab
+            .build_request(request, body)
+            .map_err(|e| Failure::unreadable(what, e))?;
+        let exchange = async {
+            let response = self.crab.send(request).await?;
+            let (parts, body) = response.into_parts();
+            Ok::<_, BoxError>((
+                parts,
+                Limited::new(body, ANSWER_BYTES).collect().await?.to_bytes(),
+            ))
+        };
+        let (parts, body) = match tokio::time::timeout(CALL_TIME, exchange).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(source)) => return Err(Failure::unavailable(what, source)),
+            Err(elapsed) => return Err(Failure::unavailable(what, elapsed)),
+        };
+        tracing::debug!(status = parts.status.as_u16(), "asked GitHub for {what}");
+        if parts.status.is_success() {
+            return Ok(Answer {
+                headers: parts.headers,
+                body,
+            });
+        }
+        Err(failure::of_answer(
+            what,
+            parts.status,
+            &parts.headers,
+            &body,
+            self.clock.now(),
+        ))
+    }
+}
+
+impl Installation {
+    /// Reads one thing.
+    ///
+    /// # Errors
+    /// Any [`Failure`]; an answer of another shape than `T` is [`Failure::Unavailable`].
+    pub async fn get<T: DeserializeOwned>(&self, what: &str, route: &str) -> Result<T, Failure> {
+        self.get_as(what, route, "application/vnd.github+json")
+            .await
+    }
+
+    /// Reads one thing in a media type of GitHub's, where it has several.
+    ///
+    /// # Errors
+    /// As [`Installation::get`].
+    pub async fn get_as<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        route: &str,
+        accept: &str,
+    ) -> Result<T, Failure> {
+        decode(
+            what,
+            &self
+                .send(&Method::GET, what, route, accept, None)
+                .await?
+                .body,
+        )
+    }
+
+    /// Reads a list to its last page. `route` should ask for `per_page=100`.
+    ///
+    /// # Errors
+    /// Any [`Failure`], from any page.
+    pub async fn list<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        route: &str,
+    ) -> Result<Vec<T>, Failure> {
+        let mut all = Vec::new();
+        let mut next = Some(route.to_owned());
+        for _ in 0..PAGES {
+            let Some(page) = next.take() else {
+                return Ok(all);
+            };
+            let answer = self
+                .send(
+                    &Method::GET,
+                    what,
+                    &page,
+                    "application/vnd.github+json",
+                    None,
+                )
+                .await?;
+            all.extend(decode::<Vec<T>>(what, &answer.body)?);
+            next = route::next_page(&answer.headers, LINK, &self.app().api)
+                .map_err(|e| Failure::unreadable(what, e))?;
+            if next.as_ref() == Some(&page) {
+                return Err(Failure::unreadable(
+                    what,
+                    "a page that names itself as the next one",
+                ));
+            }
+        }
+        next.map_or(Ok(all), |_| {
+            Err(Failure::unreadable(what, "a list without end"))
+        })
+    }
+
+    /// Creates.
+    ///
+    /// # Errors
+    /// As [`Installation::get`].
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        route: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        self.change(&Method::POST, what, route, body).await
+    }
+
+    /// Changes in part.
+    ///
+    /// # Errors
+    /// As [`Installation::get`].
+    pub async fn patch<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        route: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        self.change(&Method::PATCH, what, route, body).await
+    }
+
+    /// Puts in place.
+    ///
+    /// # Errors
+    /// As [`Installation::get`].
+    pub async fn put<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        route: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        self.change(&Method::PUT, what, route, body).await
+    }
+
+    /// Removes.
+    ///
+    /// # Errors
+    /// Any [`Failure`].
+    pub async fn delete(&self, what: &str, route: &str) -> Result<(), Failure> {
+        self.send(
+            &Method::DELETE,
+            what,
+            route,
+            "application/vnd.github+json",
+            None,
+        )
+        .await
+        .map(drop)
+    }
+
+    async fn change<T: DeserializeOwned>(
+        &self,
+        method: &Method,
+        what: &str,
+        route: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        let body = serde_json::to_value(body).map_err(|e| Failure::unreadable(what, e))?;
+        decode(
+            what,
+            &self
+                .send(
+                    method,
+                    what,
+                    route,
+                    "application/vnd.github+json",
+                    Some(&body),
+                )
+                .await?
+                .body,
+        )
+    }
+
+    async fn send(
+        &self,
+        method: &Method,
+        what: &str,
+        route: &str,
+        accept: &str,
+        body: Option<&serde_json::Value>,
+    ) -> Result<Answer, Failure> {
+        let request = || {
+            http::Request::builder()
+                .method(method.clone())
+                .uri(route)
+                .header(ACCEPT, accept)
+        };
+        let token = self.token().await?;
+        match self
+            .app()
+            .call(token.expose_secret(), what, request(), body)
+            .await
+        {
+            Err(Failure::Declined { status, .. }) if status == StatusCode::UNAUTHORIZED => {}
+            done => return done,
+        }
+        // The token was revoked before its time. One fresh one; if that is not taken either, a person must look.
+        let token = self.renewed(&token).await?;
+        self.app()
+            .call(token.expose_secret(), what, request(), body)
+            .await
+            .map_err(|e| e.unauthorized_is_final())
+    }
+}
+
+fn decode<T: DeserializeOwned>(what: &str, body: &[u8]) -> Result<T, Failure> {
+    serde_json::from_slice(body).map_err(|e| Failure::unreadable(what, e))
+}

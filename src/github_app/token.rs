@@ -1,0 +1,259 @@
+//! Installation tokens: narrowed, cached, renewed early, fetched by one caller at a time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use http::{Method, StatusCode};
+use octocrab::jsonwebtoken::{self, Algorithm, Header};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
+
+use super::{App, Failure, decode, path};
+use crate::domain::model::{Instant, Login, RepoName};
+
+/// One permission of a token: GitHub's name for it, and `read` or `write`.
+pub type Permission = (&'static str, &'static str);
+
+/// GitHub takes App JWTs of at most 10 minutes; ours begin in the past because clocks differ.
+/// <https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-json-web-token-jwt-for-a-github-app>
+const JWT_BEGINS: TimeDelta = TimeDelta::seconds(-60);
+const JWT_ENDS: TimeDelta = TimeDelta::seconds(8 * 60);
+
+/// Where an App is installed, and how far its tokens reach.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// The account of this repository; tokens reach this repository only.
+    Repository(RepoName),
+    /// This organisation; tokens are for its members and teams.
+    Organisation(Login),
+}
+
+/// The App at one place, with one set of permissions: makes calls with its own token.
+#[derive(Debug)]
+pub struct Installation {
+    app: Arc<App>,
+    place: Place,
+    configured: Option<u64>,
+    permissions: &'static [Permission],
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    id: Option<u64>,
+    token: Option<Token>,
+}
+
+#[derive(Debug, Clone)]
+struct Token {
+    secret: SecretString,
+    renew_at: Instant,
+    expires_at: Instant,
+}
+
+#[derive(Serialize)]
+struct Claims {
+    iat: i64,
+    exp: i64,
+    iss: String,
+}
+
+#[derive(Serialize)]
+struct TokenRequest<'a> {
+    permissions: BTreeMap<&'a str, &'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repositories: Option<[&'a str; 1]>,
+}
+
+#[derive(Deserialize)]
+struct TokenAnswer {
+    token: String,
+    expires_at: Instant,
+}
+
+#[derive(Deserialize)]
+struct InstallationAnswer {
+    id: u64,
+}
+
+impl App {
+    /// The App at a place. `id` is the installation's number; without it, GitHub is asked once.
+    pub fn installation(
+        self: &Arc<Self>,
+        place: Place,
+        id: Option<u64>,
+        permissions: &'static [Permission],
+    ) -> Installation {
+        Installation {
+            app: self.clone(),
+            place,
+            configured: id,
+            permissions,
+            state: Mutex::default(),
+        }
+    }
+
+    /// A call as the App itself.
+    async fn call_as_app<T: serde::de::DeserializeOwned>(
+        &self,
+        method: Method,
+        what: &str,
+        route: &str,
+        body: Option<&serde_json::Value>,
+    ) -> Result<T, Failure> {
+        let now = self.clock.now();
+        let claims = Claims {
+            iat: (now + JWT_BEGINS).timestamp(),
+            exp: (now + JWT_ENDS).timestamp(),
+            iss: self.id.to_string(),
+        };
+        let jwt = jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &self.key)
+            .map_err(|e| Failure::Refused {
+                what: what.to_owned(),
+                reason: format!("the App's key cannot sign: {e}"),
+            })?;
+        let request = http::Request::builder().method(method).uri(route);
+        let answer = self.call(&jwt, what, request, body).await.map_err(|e| match e {
+            Failure::Declined { what, status: StatusCode::UNAUTHORIZED, words } => Failure::Refused {
+                what,
+                reason: format!(
+                    "{words}: check that the private key belongs to App {}, and that this machine's clock is right",
+                    self.id
+                ),
+            },
+            other => other,
+        })?;
+        decode(what, &answer.body)
+    }
+}
+
+impl Installation {
+    pub(super) fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// A token that lasts for at least a fifth of its life.
+    ///
+    /// # Errors
+    /// [`Failure::Unavailable`], or [`Failure::Refused`] when the App is not installed, is suspended or lacks a permission.
+    pub async fn token(&self) -> Result<SecretString, Failure> {
+        let mut state = self.state.lock().await;
+        let now = self.app.clock.now();
+        let Some(token) = state.token.clone() else {
+            return self.fetch(&mut state).await;
+        };
+        if now < token.renew_at {
+            return Ok(token.secret);
+        }
+        match self.fetch(&mut state).await {
+            // Renewing early is for exactly this: the old one still serves.
+            Err(Failure::Unavailable { .. }) if now + TimeDelta::seconds(60) < token.expires_at => {
+                Ok(token.secret)
+            }
+            done => done,
+        }
+    }
+
+    /// Another token than `stale`, which GitHub did not accept.
+    pub(super) async fn renewed(&self, stale: &SecretString) -> Result<SecretString, Failure> {
+        let mut state = self.state.lock().await;
+        match &state.token {
+            Some(token) if token.secret.expose_secret() != stale.expose_secret() => {
+                return Ok(token.secret.clone());
+            }
+            _ => state.token = None,
+        }
+        self.fetch(&mut state).await
+    }
+
+    /// Asks for a token. The caller holds the lock, so that many callers make one request.
+    async fn fetch(&self, state: &mut State) -> Result<SecretString, Failure> {
+        let id = match self.configured.or(state.id) {
+            Some(id) => id,
+            None => *state.id.insert(self.look_up().await?),
+        };
+        let what = format!("an installation token for {}", self.place);
+        let body = TokenRequest {
+            permissions: self.permissions.iter().copied().collect(),
+            repositories: match &self.place {
+                Place::Repository(name) => Some([&name.name]),
+                Place::Organisation(_) => None,
+            },
+        };
+        let body = serde_json::to_value(body).map_err(|e| Failure::unreadable(&what, e))?;
+        let route = path(&["app", "installations", &id.to_string(), "access_tokens"]);
+        let answer = self
+            .app
+            .call_as_app::<TokenAnswer>(Method::POST, &what, &route, Some(&body))
+            .await;
+        let answer = answer.map_err(|failure| {
+            // It may have been installed anew, under another number.
+            state.id = None;
+            self.explain(failure)
+        })?;
+        let now = self.app.clock.now();
+        let life = answer.expires_at - now;
+        let secret = SecretString::from(answer.token);
+        state.token = Some(Token {
+            secret: secret.clone(),
+            renew_at: now + life * 4 / 5,
+            expires_at: answer.expires_at,
+        });
+        Ok(secret)
+    }
+
+    async fn look_up(&self) -> Result<u64, Failure> {
+        let route = match &self.place {
+            Place::Repository(name) => {
+                path(&["repos", name.owner.as_str(), &name.name, "installation"])
+            }
+            Place::Organisation(login) => path(&["orgs", login.as_str(), "installation"]),
+        };
+        let what = format!("installation of the App on {}", self.place);
+        let found = self
+            .app
+            .call_as_app::<InstallationAnswer>(Method::GET, &what, &route, None)
+            .await;
+        found
+            .map(|installation| installation.id)
+            .map_err(|failure| self.explain(failure))
+    }
+
+    /// What to do when there is no token to be had.
+    fn explain(&self, failure: Failure) -> Failure {
+        match failure {
+            Failure::NotFound { what } => Failure::Refused {
+                what,
+                reason: format!(
+                    "App {} is not installed on {}: install it there",
+                    self.app.id, self.place
+                ),
+            },
+            Failure::Declined { what, words, .. } => {
+                let needed: Vec<String> = self
+                    .permissions
+                    .iter()
+                    .map(|(name, level)| format!("{name}: {level}"))
+                    .collect();
+                let needed = needed.join(", ");
+                let reason = format!(
+                    "{words}: the App needs the permissions `{needed}` on {}; grant them in its settings and have the owner accept them",
+                    self.place
+                );
+                Failure::Refused { what, reason }
+            }
+            other => other,
+        }
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Repository(name) => name.fmt(f),
+            Self::Organisation(login) => login.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! `github-team`: membership of a GitHub team.
+//!
+//! Promises:
+//! - A login is only a label. Before anything is given, the login must still be the account that `access/people` recorded; before
+//!   anything is taken, the account's login of now is asked for. A login that somebody else took over gets nothing.
+//! - Somebody outside the organisation is invited. That is `pending`, not membership; the end of the grant takes the invitation to
+//!   the team back.
+//! - A team has one membership a person. Whoever was a member by hand before the grant is one by the grant from then on, with its
+//!   role, and ends with it.
+//!
+//! Accepted race: GitHub adds members by login only, so an account that is renamed between our two calls is not seen until the
+//! read-back fails.
+
+mod wire;
+
+use async_trait::async_trait;
+use serde::Deserialize;
+
+pub use wire::ENTITLEMENT_SCHEMA;
+use wire::{
+    ChildTeam, Entitlement, Invitation, Member, Membership, MembershipRequest, TeamRole, User,
+};
+
+use super::{Provider, ProviderError};
+use crate::domain::decision::Approved;
+use crate::domain::ledger::{Granted, Holder, Revoked};
+use crate::domain::model::{Access, Account, ConnectionName, Login, UserId};
+use crate::github_app::{Failure, Installation, path, query};
+
+/// Teams of one organisation.
+#[derive(Debug)]
+pub struct GithubTeam {
+    connection: ConnectionName,
+    organisation: Login,
+    api: Installation,
+}
+
+impl GithubTeam {
+    /// The teams of `organisation`, changed through `api`, which needs the permission `members: write` there.
+    pub fn new(connection: ConnectionName, organisation: Login, api: Installation) -> Self {
+        Self {
+            connection,
+            organisation,
+            api,
+        }
+    }
+
+    fn entitlement(&self, value: &serde_json::Value) -> Result<Entitlement, ProviderError> {
+        let entitlement = Entitlement::deserialize(value).map_err(|e| {
+            self.refused(format!(
+                "the entitlement must look like {{ team: <slug>, role: member }}: {e}"
+            ))
+        })?;
+        let slug = &entitlement.team;
+        let plain =
+            |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
+        if slug.is_empty() || slug.len() > 100 || slug.starts_with('-') || !slug.bytes().all(plain)
+        {
+            return Err(self.refused(format!(
+                "{slug:?} is no team slug: write it as in the team's address, in lower case"
+            )));
+        }
+        Ok(entitlement)
+    }
+
+    fn team_route(&self, slug: &str, segments: &[&str]) -> String {
+        path(
+            &[
+                &["orgs", self.organisation.as_str(), "teams", slug],
+                segments,
+            ]
+            .concat(),
+        )
+    }
+
+    fn team(&self, slug: &str) -> String {
+        format!("{}/{slug}", self.organisation)
+    }
+
+    /// The account must be the one that was recorded: somebody else may have taken the login since.
+    async fn login_for_giving(&self, account: &Account) -> Result<String, ProviderError> {
+        let recorded = self.recorded(account)?;
+        let what = format!("account @{}", account.name);
+        match self.api.get::<User>(&what, &path(&["users", &account.name])).await {
+            Ok(user) if UserId(user.id) == recorded => Ok(user.login),
+            Ok(user) => Err(self.unknown(
+                account,
+                format!(
+                    "the login belongs to account {} now, not to {recorded} as access/people says. Find out whose it is, then \
+                     correct access/people",
+                    user.id
+                ),
+            )),
+            Err(Failure::NotFound { .. }) => Err(self.unknown(
+                account,
+                "there is no such login any more; was the account renamed? Correct access/people".to_owned(),
+            )),
+            Err(failure) => Err(self.failed(failure)),
+        }
+    }
+
+    /// The login of now; `None` when the account is gone.
+    async fn login_for_taking(&self, account: &Account) -> Result<Option<String>, ProviderError> {
+        let recorded = self.recorded(account)?.to_string();
+        match self
+            .api
+            .get::<User>(&format!("account {recorded}"), &path(&["user", &recorded]))
+            .await
+        {
+            Ok(user) => Ok(Some(user.login)),
+            Err(Failure::NotFound { .. }) => Ok(None),
+            Err(failure) => Err(self.failed(failure)),
+        }
+    }
+
+    fn recorded(&self, account: &Account) -> Result<UserId, ProviderError> {
+        account.github_id.ok_or_else(|| {
+            self.unknown(account, "no `github_id` is recorded for it in access/, so nobody can tell whose login it is".to_owned())
+        })
+    }
+
+    async fn membership(
+        &self,
+        slug: &str,
+        login: &str,
+    ) -> Result<Option<Membership>, ProviderError> {
+        let what = format!("membership of @{login} in {}", self.team(slug));
+        match self
+            .api
+            .get(&what, &self.team_route(slug, &["memberships", login]))
+            .await
+        {
+            Ok(membership) => Ok(Some(membership)),
+            Err(Failure::NotFound { .. }) => Ok(None),
+            Err(failure) => Err(self.failed(failure)),
+        }
+    }
+
+    async fn put(&self, entitlement: &Entitlement, login: &str) -> Result<(), ProviderError> {
+        let team = self.team(&entitlement.team);
+        let what = format!("membership of @{login} in {team}");
+        let route = self.team_route(&entitlement.team, &["memberships", login]);
+        match self
+            .api
+            .put::<Membership>(
+                &what,
+                &route,
+                &MembershipRequest {
+                    role: entitlement.role,
+                },
+            )
+            .await
+        {
+            Ok(_) => Ok(()),
+            Err(Failure::NotFound { .. }) => {
+                Err(self.refused(format!("there is no team {team} that the App can see")))
+            }
+            Err(failure) => Err(self.failed(failure)),
+        }
+    }
+
+    /// The child teams through which `login` still counts as a member.
+    async fn inherited_through(
+        &self,
+        slug: &str,
+        login: &str,
+    ) -> Result<Vec<String>, ProviderError> {
+        let what = format!("child teams of {}", self.team(slug));
+        let route = query(&self.team_route(slug, &["teams"]), &[("per_page", "100")]);
+        let children: Vec<ChildTeam> = self
+            .api
+            .list(&what, &route)
+            .await
+            .map_err(|e| self.failed(e))?;
+        let mut through = Vec::new();
+        for child in children {
+            if self
+                .membership(&child.slug, login)
+                .await?
+                .is_some_and(|m| m.state == "active")
+            {
+                through.push(format!(
+                    "membership of the child team {}",
+                    self.team(&child.slug)
+                ));
+            }
+        }
+        Ok(through)
+    }
+
+    fn refused(&self, reason: String) -> ProviderError {
+        ProviderError::Refused {
+            connection: self.connection.to_string(),
+            reason,
+        }
+    }
+
+    fn unknown(&self, account: &Account, reason: String) -> ProviderError {
+        ProviderError::UnknownSubject {
+            connection: self.connection.to_string(),
+            account: format!("@{}", account.name),
+            reason,
+        }
+    }
+
+    /// The call said yes, and the read-back says no.
+    fn without_effect(&self, what: String, found: &str) -> ProviderError {
+        let connection = self.connection.to_string();
+        ProviderError::Unavailable {
+            connection,
+            what,
+            retry_at: None,
+            source: format!("the read-back shows {found}").into(),
+        }
+    }
+
+    fn failed(&self, failure: Failure) -> ProviderError {
+        let connection = self.connection.to_string();
+        match failure {
+            Failure::Unavailable {
+                what,
+                retry_at,
+                source,
+            } => ProviderError::Unavailable {
+                connection,
+                what,
+                retry_at,
+                source,
+            },
+            Failure::Refused { what, reason } => ProviderError::Refused {
+                connection,
+                reason: format!("{what}: {reason}"),
+            },
+            Failure::NotFound { what } => ProviderError::Refused {
+                connection,
+                reason: format!("there is no {what}"),
+            },
+            Failure::Declined { what, words, .. } => ProviderError::Refused {
+                connection,
+                reason: format!("{what}: {words}"),
+            },
+        }
+    }
+}
+
+#[async_trait]
+impl Provider for GithubTeam {
+    fn kind(&self) -> &'static str {
+        "github-team"
+    }
+
+    async fn grant(&self, approved: &Approved) -> Result<Granted, ProviderError> {
+        let access = approved.access();
+        let entitlement = self.entitlement(&access.entitlement)?;
+        let login = self.login_for_giving(&access.account).await?;
+        self.put(&entitlement, &login).await?;
+
+        let team = self.team(&entitlement.team);
+        let what = format!("membership of @{login} in {team}");
+        let Some(found) = self.membership(&entitlement.team, &login).await? else {
+            return Err(self.without_effect(what, "none"));
+        };
+        // An owner of the organisation is a maintainer of every team, whatever was asked for.
+        if entitlement.role == TeamRole::Maintainer && found.role != "maintainer" {
+            return Err(self.without_effect(what, &format!("the role `{}`", found.role)));
+        }
+        match found.state.as_str() {
+            "active" => Ok(Granted {
+                read_back: format!("@{login} is a {} of {team}", found.role),
+                pending: None,
+            }),
+            "pending" => Ok(Granted {
+                read_back: format!("@{login} is invited to {team}"),
+                pending: Some(format!(
+                    "@{login} must accept the invitation to the organisation {}: see the mail from GitHub, or the page of the \
+                     organisation",
+                    self.organisation
+                )),
+            }),
+            other => Err(self.without_effect(what, &format!("the state `{other}`"))),
+        }
+    }
+
+    async fn revoke(&self, access: &Access) -> Result<Revoked, ProviderError> {
+        let entitlement = self.entitlement(&access.entitlement)?;
+        let (slug, team) = (&entitlement.team, self.team(&entitlement.team));
+        let Some(login) = self.login_for_taking(&access.account).await? else {
+            return Ok(Revoked {
+                read_back: format!("the account of @{} no longer exists", access.account.name),
+                ..Revoked::default()
+            });
+        };
+        let what = format!("membership of @{login} in {team}");
+        match self
+            .api
+            .delete(&what, &self.team_route(slug, &["memberships", &login]))
+            .await
+        {
+            // Gone already, or the whole team is.
+            Ok(()) | Err(Failure::NotFound { .. }) => {}
+            Err(failure) => return Err(self.failed(failure)),
+        }
+        let Some(left) = self.membership(slug, &login).await? else {
+            return Ok(Revoked {
+                read_back: format!("@{login} is no member of {team}"),
+                ..Revoked::default()
+            });
+        };
+        let still_effective_through = self.inherited_through(slug, &login).await?;
+        if still_effective_through.is_empty() {
+            return Err(self.without_effect(what, &format!("the state `{}`", left.state)));
+        }
+        let read_back = format!("@{login} is a member of {team} through child teams only");
+        Ok(Revoked {
+            read_back,
+            still_effective_through,
+            ..Revoked::default()
+        })
+    }
+
+    async fn holders(&self, entitlement: &serde_json::Value) -> Result<Vec<Holder>, ProviderError> {
+        let Entitlement { team: slug, role } = self.entitlement(entitlement)?;
+        let team = self.team(&slug);
+        let role = if role == TeamRole::Maintainer {
+            "maintainer"
+        } else {
+            "all"
+        };
+        let members = query(
+            &self.team_route(&slug, &["members"]),
+            &[("role", role), ("per_page", "100")],
+        );
+        let members: Vec<Member> = self
+            .api
+            .list(&format!("team {team}"), &members)
+            .await
+            .map_err(|e| self.failed(e))?;
+        let invited = query(
+            &self.team_route(&slug, &["invitations"]),
+            &[("per_page", "100")],
+        );
+        let invited: Vec<Invitation> = self
+            .api
+            .list(&format!("invitations to {team}"), &invited)
+            .await
+            .map_err(|e| self.failed(e))?;
+
+        let direct = members.into_iter().filter(|member| !member.inherited);
+        let active = direct.map(|member| Holder {
+            name: member.login,
+            pending: false,
+        });
+        let pending = invited.into_iter().map(|invitation| Holder {
+            name: invitation
+                .login
+                .or(invitation.email)
+                .unwrap_or_else(|| format!("invitation {}", invitation.id)),
+            pending: true,
+        });
+        Ok(active.chain(pending).collect())
+    }
+}
