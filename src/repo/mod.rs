@@ -1,15 +1,37 @@
 //! The port to git: a bare mirror of the access repository, read by blob id, and the evidence branch.
 //!
 //! libgit2 blocks, so every method moves to a blocking thread. No checkout, no filters, no hooks, no subprocess.
+//!
+//! What the remote has and what we want it to have never share a name. Fetched branches are `refs/heads/*` and show the remote;
+//! commits of our own stand under `refs/hallpass/local/*` until a push puts them on the remote. So a fetch between a commit and
+//! its push cannot take the commit away, and a push that finds nothing to do cannot pass for one that succeeded.
+//!
+//! Everything that writes refs holds one file lock, so that two tasks, or two processes on one folder, take turns. Readers take
+//! none: they name commits by id, and an object never changes.
+
+mod evidence;
+mod history;
+mod remote;
+mod transport;
+mod tree;
+mod write;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use git2::Repository;
 use secrecy::SecretString;
 
 use crate::domain::catalogue::{ChangedFile, File};
 use crate::domain::evidence::Event;
 use crate::domain::model::{BlobId, CommitId, GrantPath, Instant, RepoPath};
+
+/// Reading any git repository without the mirror: what [`Mirror`] does, at once and on this thread. For the command line, which
+/// works on the user's own clone.
+pub mod read {
+    pub use super::history::{merge_base, open, resolve};
+    pub use super::tree::{changes, files};
+}
 
 /// What went wrong with git, named by what the caller should do.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +54,21 @@ pub enum RepoError {
     /// The commit is not in the mirror and could not be fetched.
     #[error("no commit {0} in the mirror")]
     NoCommit(CommitId),
+    /// No commit of this name, in a repository that was asked by name.
+    #[error("`{0}` names no commit")]
+    NoRevision(String),
+    /// A branch that may only grow was replaced on the remote: commits that we know were there are gone from it. A person must
+    /// look before anything is written on top. The mirror still has the known commit; deleting the mirror accepts what the
+    /// remote has now.
+    #[error("branch {branch} was rewritten on the remote: {known} was there, {} is there now", found.as_ref().map_or("nothing", CommitId::as_str))]
+    Rewritten {
+        /// The branch.
+        branch: String,
+        /// The tip that the remote had when we last looked, and of which nothing may be lost.
+        known: CommitId,
+        /// The tip that it has now, if the branch still exists.
+        found: Option<CommitId>,
+    },
     /// The mirror itself is broken: disk full, corrupt objects. A person must look; deleting the mirror is safe.
     #[error("the local mirror is broken: {what}")]
     Broken {
@@ -65,116 +102,151 @@ pub struct Landed {
     pub at: Instant,
 }
 
-/// A branch of which we keep a local copy.
+/// A local copy of the access repository. Cheap to clone; the folder is opened anew for every call, because libgit2's handle
+/// must not be shared between threads.
 #[derive(Debug, Clone)]
 pub struct Mirror {
     path: std::path::PathBuf,
 }
 
-#[expect(
-    clippy::unused_async,
-    clippy::missing_errors_doc,
-    reason = "being built"
-)]
 impl Mirror {
     /// Opens the mirror at `path`, creating it if there is none.
+    ///
+    /// # Errors
+    /// [`RepoError::Broken`] when the folder cannot be made or holds something else.
     pub async fn open(path: &Path) -> Result<Self, RepoError> {
-        Ok(Self {
-            path: path.to_owned(),
-        })
+        let mirror = Self { path: path.to_owned() };
+        let path = mirror.path.clone();
+        on_blocking_thread(move || write::init(&path)).await?;
+        Ok(mirror)
     }
 
     /// Fetches the protected branch, the evidence branch (if it exists) and `refs/pull/N/head` of `pulls`. Forced: the mirror
-    /// shows what the remote has. Deleted remote branches disappear here too.
-    pub async fn fetch(
-        &self,
-        remote: &Remote,
-        branches: &[&str],
-        pulls: &[u64],
-    ) -> Result<(), RepoError> {
-        let _ = (remote, branches, pulls, &self.path);
-        unimplemented!("repo")
+    /// shows what the remote has. Branches and pull requests that the remote does not have disappear here too, and do not
+    /// hinder the others.
+    ///
+    /// # Errors
+    /// [`RepoError::Unavailable`], [`RepoError::Refused`] for credentials, [`RepoError::Broken`].
+    pub async fn fetch(&self, remote: &Remote, branches: &[&str], pulls: &[u64]) -> Result<(), RepoError> {
+        let remote = remote.clone();
+        let branches = branches.iter().map(|branch| format!("refs/heads/{branch}"));
+        let names: Vec<String> = branches.chain(pulls.iter().map(|pull| format!("refs/pull/{pull}/head"))).collect();
+        self.locked(move |repo| remote::fetch(repo, &remote, &names)).await
+    }
+
+    /// Tries to get single commits that no fetched ref leads to: a review may belong to a commit that was pushed away since.
+    /// Those that the remote does not give stay absent, which is no error: asking for them says [`RepoError::NoCommit`].
+    ///
+    /// # Errors
+    /// As [`Mirror::fetch`].
+    pub async fn fetch_commits(&self, remote: &Remote, commits: &[CommitId]) -> Result<(), RepoError> {
+        let (remote, commits) = (remote.clone(), commits.to_vec());
+        self.locked(move |repo| remote::fetch_commits(repo, &remote, &commits)).await
     }
 
     /// The tip of a fetched branch.
+    ///
+    /// # Errors
+    /// [`RepoError::Broken`].
     pub async fn tip(&self, branch: &str) -> Result<Option<CommitId>, RepoError> {
-        let _ = branch;
-        unimplemented!("repo")
+        let name = format!("refs/heads/{branch}");
+        self.reading(move |repo| history::tip(repo, &name)).await
+    }
+
+    /// The commit that `rev` names, in git's own language for revisions.
+    ///
+    /// # Errors
+    /// [`RepoError::NoRevision`] when it names none.
+    pub async fn resolve(&self, rev: &str) -> Result<CommitId, RepoError> {
+        let rev = rev.to_owned();
+        self.reading(move |repo| history::resolve(repo, &rev)).await
     }
 
     /// Whether `old` is `new` or an ancestor of it.
+    ///
+    /// # Errors
+    /// [`RepoError::NoCommit`] when either is not here.
     pub async fn is_ancestor(&self, old: &CommitId, new: &CommitId) -> Result<bool, RepoError> {
-        let _ = (old, new);
-        unimplemented!("repo")
+        let (old, new) = (old.clone(), new.clone());
+        self.reading(move |repo| history::is_ancestor(repo, &old, &new)).await
     }
 
     /// The merge base of two commits, if they have one.
-    pub async fn merge_base(
-        &self,
-        a: &CommitId,
-        b: &CommitId,
-    ) -> Result<Option<CommitId>, RepoError> {
-        let _ = (a, b);
-        unimplemented!("repo")
+    ///
+    /// # Errors
+    /// [`RepoError::NoCommit`] when either is not here.
+    pub async fn merge_base(&self, a: &CommitId, b: &CommitId) -> Result<Option<CommitId>, RepoError> {
+        let (a, b) = (a.clone(), b.clone());
+        self.reading(move |repo| history::merge_base(repo, &a, &b)).await
     }
 
     /// The `n`-th first-parent ancestor; `None` past the root.
+    ///
+    /// # Errors
+    /// [`RepoError::NoCommit`] when the commit is not here.
     pub async fn ancestor(&self, commit: &CommitId, n: u32) -> Result<Option<CommitId>, RepoError> {
-        let _ = (commit, n);
-        unimplemented!("repo")
+        let commit = commit.clone();
+        self.reading(move |repo| history::ancestor(repo, &commit, n)).await
     }
 
     /// Every governed file of a commit's tree with its bytes: `access/**`, the CODEOWNERS locations and every `.gitattributes`.
-    /// Files over the parser's limit come with their first bytes past the limit, enough to be refused.
+    /// Files over the parser's limit come with bytes past the limit, enough to be refused. What is wrong with a tree comes as a
+    /// file that the rules refuse: a name that is not UTF-8 with U+FFFD in it, a tree that git itself would call malformed as
+    /// one file of mode 0.
+    ///
+    /// # Errors
+    /// [`RepoError::NoCommit`] when the commit is not here.
     pub async fn files(&self, commit: &CommitId) -> Result<Vec<File>, RepoError> {
-        let _ = commit;
-        unimplemented!("repo")
+        let commit = commit.clone();
+        self.reading(move |repo| tree::files(repo, &commit)).await
     }
 
     /// How the trees of two commits differ, from trees and never from a listing; equal subtrees are skipped. No rename
-    /// detection: a rename is a deletion and an addition. Bytes are read for governed paths only.
-    pub async fn changes(
-        &self,
-        before: &CommitId,
-        after: &CommitId,
-    ) -> Result<Vec<ChangedFile>, RepoError> {
-        let _ = (before, after);
-        unimplemented!("repo")
+    /// detection: a rename is a deletion and an addition. Bytes are read for governed paths only, as in [`Mirror::files`].
+    ///
+    /// # Errors
+    /// [`RepoError::NoCommit`] when either commit is not here.
+    pub async fn changes(&self, before: &CommitId, after: &CommitId) -> Result<Vec<ChangedFile>, RepoError> {
+        let (before, after) = (before.clone(), after.clone());
+        self.reading(move |repo| tree::changes(repo, &before, &after)).await
     }
 
-    /// What stands at `paths` in a commit's tree (`None`: nothing, or not a regular file). [`RepoError::NoCommit`] for a commit
-    /// that is not here.
-    pub async fn blobs_at(
-        &self,
-        commit: &CommitId,
-        paths: &[RepoPath],
-    ) -> Result<BTreeMap<RepoPath, Option<BlobId>>, RepoError> {
-        let _ = (commit, paths);
-        unimplemented!("repo")
+    /// What stands at `paths` in a commit's tree (`None`: nothing, or not a regular file).
+    ///
+    /// # Errors
+    /// [`RepoError::NoCommit`] when the commit is not here.
+    pub async fn blobs_at(&self, commit: &CommitId, paths: &[RepoPath]) -> Result<BTreeMap<RepoPath, Option<BlobId>>, RepoError> {
+        let (commit, paths) = (commit.clone(), paths.to_vec());
+        self.reading(move |repo| tree::blobs_at(repo, &commit, &paths)).await
     }
 
     /// The grant files at the tip of a commit: path and blob, regular files with a well-formed path only.
-    pub async fn grants(
-        &self,
-        commit: &CommitId,
-    ) -> Result<BTreeMap<GrantPath, BlobId>, RepoError> {
-        let _ = commit;
-        unimplemented!("repo")
+    ///
+    /// # Errors
+    /// [`RepoError::NoCommit`] when the commit is not here.
+    pub async fn grants(&self, commit: &CommitId) -> Result<BTreeMap<GrantPath, BlobId>, RepoError> {
+        let commit = commit.clone();
+        self.reading(move |repo| tree::grants(repo, &commit)).await
     }
 
     /// The grant files of `tip` that first-parent commits after `since` (or since the root) brought or changed: for each path the
-    /// *last* such commit. Files that are gone at `tip` are left out.
-    pub async fn landed(
-        &self,
-        since: Option<&CommitId>,
-        tip: &CommitId,
-    ) -> Result<Vec<Landed>, RepoError> {
-        let _ = (since, tip);
-        unimplemented!("repo")
+    /// *last* such commit. Files that are gone at `tip` are left out. By path.
+    ///
+    /// Where the first parents of `tip` do not lead back to `since` (the branch was replaced, or merged the wrong way round),
+    /// the files that stand in `since` with the same content are left out: they are nothing new.
+    ///
+    /// # Errors
+    /// [`RepoError::NoCommit`] when either commit is not here.
+    pub async fn landed(&self, since: Option<&CommitId>, tip: &CommitId) -> Result<Vec<Landed>, RepoError> {
+        let (since, tip) = (since.cloned(), tip.clone());
+        self.reading(move |repo| history::landed(repo, since.as_ref(), &tip)).await
     }
 
     /// Commits the removal of `paths` on top of `onto`, on local branch `branch` (created or moved). Deterministic: the same
     /// input gives the same commit. Returns the commit, or `None` if none of the paths exists in `onto`.
+    ///
+    /// # Errors
+    /// [`RepoError::NoCommit`] when `onto` is not here.
     pub async fn commit_removal(
         &self,
         branch: &str,
@@ -183,27 +255,72 @@ impl Mirror {
         message: &str,
         at: Instant,
     ) -> Result<Option<CommitId>, RepoError> {
-        let _ = (branch, onto, paths, message, at);
-        unimplemented!("repo")
+        let removal = write::Removal { onto: onto.clone(), paths: paths.to_vec(), message: message.to_owned(), at };
+        let branch = branch.to_owned();
+        self.locked(move |repo| write::commit_removal(repo, &branch, &removal)).await
     }
 
     /// Pushes a local branch. `force` replaces what is there. A refusal by the server is an error, which libgit2 alone would
-    /// not say.
+    /// not say. Afterwards [`Mirror::tip`] shows the pushed commit.
+    ///
+    /// # Errors
+    /// [`RepoError::Refused`] when the remote has something else there (without `force`) or says no;
+    /// [`RepoError::NoRevision`] when nothing was committed on this local branch.
     pub async fn push(&self, remote: &Remote, branch: &str, force: bool) -> Result<(), RepoError> {
-        let _ = (remote, branch, force);
-        unimplemented!("repo")
+        let (remote, branch) = (remote.clone(), branch.to_owned());
+        self.locked(move |repo| remote::push(repo, &remote, &branch, force)).await
     }
 
     /// Appends one commit an event to local branch `branch`, an orphan history of its own whose tree holds only a README: the
-    /// evidence is the commit message. Starts from the *fetched* tip. An event whose `Event-Key:` trailer is already on the
-    /// branch is not written again, so that a crash between push and bookkeeping repeats nothing. Returns the commit of each
-    /// event.
-    pub async fn append_evidence(
-        &self,
-        branch: &str,
-        events: &[Event],
-    ) -> Result<Vec<CommitId>, RepoError> {
-        let _ = (branch, events);
-        unimplemented!("repo")
+    /// evidence is the commit message. Starts from the *fetched* tip, or from what was appended to it and is not pushed yet. An
+    /// event whose `Event-Key:` trailer is already on the branch is not written again, so that a crash between push and
+    /// bookkeeping repeats nothing. Returns the commit of each event.
+    ///
+    /// When the push of the result is refused because somebody pushed meanwhile: fetch, append again, push again.
+    ///
+    /// # Errors
+    /// [`RepoError::Rewritten`] when the fetched branch has lost commits that were on the remote.
+    pub async fn append_evidence(&self, branch: &str, events: &[Event]) -> Result<Vec<CommitId>, RepoError> {
+        let (branch, events) = (branch.to_owned(), events.to_vec());
+        self.locked(move |repo| evidence::append(repo, &branch, &events)).await
     }
+
+    async fn reading<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Repository) -> Result<T, RepoError> + Send + 'static,
+    ) -> Result<T, RepoError> {
+        let path = self.path.clone();
+        on_blocking_thread(move || work(&write::open(&path)?)).await
+    }
+
+    async fn locked<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Repository) -> Result<T, RepoError> + Send + 'static,
+    ) -> Result<T, RepoError> {
+        self.reading(move |repo| {
+            let _lock = write::lock(repo)?;
+            work(repo)
+        })
+        .await
+    }
+}
+
+async fn on_blocking_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, RepoError> + Send + 'static,
+) -> Result<T, RepoError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(error) => Err(RepoError::Unavailable { what: "shutting down".to_owned(), source: error.into() }),
+    }
+}
+
+/// For `map_err`: a failure of the mirror itself, while doing `what`.
+fn broken(what: &str) -> impl FnOnce(git2::Error) -> RepoError + use<'_> {
+    move |source| RepoError::Broken { what: what.to_owned(), source }
+}
+
+/// For `map_err`: the same, for a plain file of the mirror.
+fn broken_file(what: &str) -> impl FnOnce(std::io::Error) -> RepoError + use<'_> {
+    move |source| RepoError::Broken { what: what.to_owned(), source: git2::Error::from_str(&source.to_string()) }
 }

@@ -1,0 +1,144 @@
+//! Writing to the mirror: the folder, its lock, commits of our own and the branches that hold them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::Path;
+
+use git2::{ErrorCode, ObjectType, Odb, Oid, Repository};
+
+use super::history::{commit, commit_id, commit_tree};
+use super::{RepoError, broken, broken_file};
+use crate::domain::model::{CommitId, GrantPath, Instant};
+
+/// Who writes our commits. The forge shows the account that pushed; this is for people who read the history.
+const IDENTITY: &str = "Hallpass <hallpass@users.noreply.github.com>";
+
+/// Where commits of our own wait to be pushed.
+pub(super) fn local(branch: &str) -> String {
+    format!("refs/hallpass/local/{branch}")
+}
+
+/// Makes a bare repository at `path`, unless there is one.
+pub(super) fn init(path: &Path) -> Result<(), RepoError> {
+    let what = format!("make a mirror at {}", path.display());
+    match Repository::open_bare(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.code() == ErrorCode::NotFound => {
+            let mut options = git2::RepositoryInitOptions::new();
+            // No template: hooks and settings of the machine have no business here.
+            options.bare(true).mkpath(true).external_template(false);
+            Repository::init_opts(path, &options).map(drop).map_err(broken(&what))
+        }
+        Err(error) => Err(RepoError::Broken { what, source: error }),
+    }
+}
+
+pub(super) fn open(path: &Path) -> Result<Repository, RepoError> {
+    Repository::open_bare(path).map_err(broken(&format!("open the mirror at {}", path.display())))
+}
+
+/// Waits for the turn of this call. The lock ends with the value, and with the process.
+pub(super) fn lock(repo: &Repository) -> Result<File, RepoError> {
+    let what = "lock the mirror";
+    let file = File::options()
+        .create(true)
+        .append(true)
+        .open(repo.path().join("hallpass.lock"))
+        .map_err(broken_file(what))?;
+    file.lock().map_err(broken_file(what))?;
+    Ok(file)
+}
+
+/// Files to remove.
+pub(super) struct Removal {
+    pub(super) onto: CommitId,
+    pub(super) paths: Vec<GrantPath>,
+    pub(super) message: String,
+    pub(super) at: Instant,
+}
+
+/// See [`super::Mirror::commit_removal`].
+pub(super) fn commit_removal(repo: &Repository, branch: &str, removal: &Removal) -> Result<Option<CommitId>, RepoError> {
+    let onto = commit(repo, &removal.onto)?;
+    let root = commit_tree(&onto);
+    let written = without(repo, root, &Leaves::of(&removal.paths)).and_then(|tree| {
+        let tree = match tree {
+            Some(tree) => tree,
+            None => repo.treebuilder(None)?.write()?,
+        };
+        if tree == root {
+            return Ok(None);
+        }
+        let id = write_commit(&repo.odb()?, tree, Some(onto.id()), removal.at, &removal.message)?;
+        repo.reference(&local(branch), id, true, "removal")?;
+        Ok(Some(commit_id(id)))
+    });
+    written.map_err(broken("commit a removal"))
+}
+
+/// Paths as a tree: what to remove, by the first segment.
+#[derive(Default)]
+struct Leaves<'p> {
+    files: BTreeSet<&'p str>,
+    folders: BTreeMap<&'p str, Leaves<'p>>,
+}
+
+impl<'p> Leaves<'p> {
+    fn of(paths: &'p [GrantPath]) -> Self {
+        let mut root = Self::default();
+        for path in paths {
+            let mut segments = path.as_str().split('/').peekable();
+            let mut here = &mut root;
+            while let Some(segment) = segments.next() {
+                if segments.peek().is_none() {
+                    here.files.insert(segment);
+                    break;
+                }
+                here = here.folders.entry(segment).or_default();
+            }
+        }
+        root
+    }
+}
+
+/// The tree without the leaves; `None` when nothing is left of it. An entry that is missing or of another kind is left alone.
+fn without(repo: &Repository, tree: Oid, leaves: &Leaves<'_>) -> Result<Option<Oid>, git2::Error> {
+    let tree = repo.find_tree(tree)?;
+    let mut builder = repo.treebuilder(Some(&tree))?;
+    for name in &leaves.files {
+        if tree.get_name(name).is_some_and(|entry| entry.kind() != Some(ObjectType::Tree)) {
+            builder.remove(name)?;
+        }
+    }
+    for (name, below) in &leaves.folders {
+        let Some(entry) = tree.get_name(name).filter(|entry| entry.kind() == Some(ObjectType::Tree)) else { continue };
+        match without(repo, entry.id(), below)? {
+            Some(id) => drop(builder.insert(name, id, 0o040_000)?),
+            None => builder.remove(name)?,
+        }
+    }
+    if builder.is_empty() { Ok(None) } else { builder.write().map(Some) }
+}
+
+/// Writes a commit object that depends on nothing but the arguments.
+pub(super) fn write_commit(
+    odb: &Odb<'_>,
+    tree: Oid,
+    parent: Option<Oid>,
+    at: Instant,
+    message: &str,
+) -> Result<Oid, git2::Error> {
+    let mut text = format!("tree {tree}\n");
+    if let Some(parent) = parent {
+        text += &format!("parent {parent}\n");
+    }
+    // git cannot write what was before 1970.
+    let seconds = at.timestamp().max(0);
+    text += &format!("author {IDENTITY} {seconds} +0000\ncommitter {IDENTITY} {seconds} +0000\n\n");
+    // git ends a message at a NUL, and would hide the rest.
+    text += &message.replace('\0', "\u{fffd}");
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    odb.write(ObjectType::Commit, text.as_bytes())
+}
