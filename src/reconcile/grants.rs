@@ -8,6 +8,7 @@ use tracing::{error, info, warn};
 use super::case::Facts;
 use super::{ReconcileError, Reconciler};
 use crate::domain::decision::{self, Admission};
+use crate::domain::landing;
 use crate::domain::ledger::{Arrival, Entry, State};
 use crate::domain::model::{Actor, BlobId, CommitId, ConnectionName, GrantId, GrantPath, Instant, PullNumber};
 use crate::domain::plan::{self, Action, Plan, View};
@@ -155,7 +156,7 @@ impl Reconciler {
             }
         };
         let case = facts.case(&self.settings.protected_branch);
-        let verdict = decision::demand_connections(decision::decide_merged(&case), self.providers.keys());
+        let verdict = landing::demand_connections(decision::decide_merged(&case), self.providers.keys());
         let events = crate::domain::evidence::of_verdict(&facts.pull, &facts.base_commit, &verdict, facts.now);
         if let Err(error) = self.store.commit(&[], &events).await {
             return entries.iter().map(|e| (e.id.clone(), Weighed::unknown(error.to_string()))).collect();
@@ -211,7 +212,7 @@ impl Reconciler {
             }
             let landed = self.mirror.changes(&base, merged).await?;
             let asked = self.changes_of(pull, &base).await?;
-            if decision::same_result(&landed, &asked) {
+            if landing::same_result(&landed, &asked) {
                 return Ok(Some(base));
             }
         }

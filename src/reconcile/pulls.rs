@@ -7,6 +7,7 @@ use super::case::Facts;
 use super::{Merging, ReconcileError, Reconciler};
 use crate::domain::decision::{self, Change, Outcome, Verdict};
 use crate::domain::evidence;
+use crate::domain::landing;
 use crate::domain::model::PullNumber;
 use crate::domain::proposal;
 use crate::domain::pull::PullState;
@@ -22,7 +23,7 @@ impl Reconciler {
     pub async fn pull(&self, number: PullNumber) -> Result<(), ReconcileError> {
         let Some(facts) = self.observe_pull(number).await? else { return Ok(()) };
         let case = facts.case(&self.settings.protected_branch);
-        let verdict = decision::demand_connections(decision::decide(&case), self.providers.keys());
+        let verdict = landing::demand_connections(decision::decide(&case), self.providers.keys());
         let check = report::check(&case, &verdict);
         self.store.commit(&[], &evidence::of_verdict(&facts.pull, &facts.base_commit, &verdict, facts.now)).await?;
         self.publish(number, &check).await?;
