@@ -5,6 +5,7 @@ pub mod domain;
 
 pub mod clock;
 pub mod cli;
+pub mod config;
 pub mod forge;
 pub mod http;
 pub mod providers;
