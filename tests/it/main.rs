@@ -2,6 +2,7 @@
 
 mod approval;
 mod codeowners;
+mod config;
 mod decision;
 mod github;
 mod plan;

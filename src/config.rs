@@ -1,0 +1,257 @@
+//! `hallpass.toml` and the environment, read once into valid settings.
+//!
+//! Invariant: a [`Config`] that exists is usable. Everything wrong is reported at once, each with what to write. Secrets come
+//! from the environment or from files, never from the TOML; only this module reads the environment.
+
+mod sections;
+mod table;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::SecretString;
+use url::Url;
+
+use crate::domain::model::{ConnectionName, Login, RepoName};
+use table::Context;
+
+/// A commented file with every key, its default, and where secrets go.
+pub const EXAMPLE: &str = include_str!("config/hallpass.example.toml");
+
+/// Reads the environment of the process: what [`Config::load`] is given, outside tests.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one module that reads the environment"
+)]
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Everything that an operator decides.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the service listens and keeps its files.
+    pub server: Server,
+    /// The access repository and the App.
+    pub github: Github,
+    /// The database.
+    pub store: Store,
+    /// The evidence.
+    pub evidence: Evidence,
+    /// How often and how long.
+    pub timing: Timing,
+    /// The systems that access is given in.
+    pub providers: BTreeMap<ConnectionName, Provider>,
+}
+
+/// Where the service listens and keeps its files.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// The address of the HTTP server.
+    pub listen: SocketAddr,
+    /// The folder for the database and the mirror.
+    pub data_dir: PathBuf,
+}
+
+/// The access repository and the App.
+#[derive(Debug, Clone)]
+pub struct Github {
+    /// The REST API's address.
+    pub api: Url,
+    /// The web's address, under which git is served too.
+    pub web: Url,
+    /// The access repository.
+    pub repository: RepoName,
+    /// The number of the GitHub App.
+    pub app_id: u64,
+    /// The installation; to be asked for where it is not configured.
+    pub installation_id: Option<u64>,
+    /// The App's private key, as PEM.
+    pub private_key: SecretString,
+    /// What signs webhooks: the secret, and the one before while it is being changed. None is empty.
+    pub webhook_secrets: Vec<SecretString>,
+    /// The branch that counts.
+    pub protected_branch: String,
+    /// Whether Hallpass merges what is approved.
+    pub merge: Merge,
+    /// How it merges.
+    pub merge_method: MergeMethod,
+    /// Whether it merges the pull requests that tidy up.
+    pub merge_reverts: bool,
+}
+
+/// Who merges what is approved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Merge {
+    /// Hallpass.
+    Auto,
+    /// People.
+    Off,
+}
+
+/// How a pull request is merged: GitHub's `merge_method`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "GitHub's own words")]
+pub enum MergeMethod {
+    Merge,
+    Squash,
+    Rebase,
+}
+
+impl MergeMethod {
+    /// The word that GitHub takes.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Merge => "merge",
+            Self::Squash => "squash",
+            Self::Rebase => "rebase",
+        }
+    }
+}
+
+/// The database.
+#[derive(Debug, Clone)]
+pub struct Store {
+    /// Its address; may hold a password.
+    pub url: SecretString,
+}
+
+/// The evidence.
+#[derive(Debug, Clone)]
+pub struct Evidence {
+    /// The branch it is written to.
+    pub branch: String,
+}
+
+/// How often and how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// How often everything is looked at.
+    pub resync: Duration,
+    /// How long ended access is gathered before its files are removed.
+    pub revert_window: Duration,
+    /// The longest pause between two attempts.
+    pub retry_cap: Duration,
+}
+
+/// A system that access is given in.
+#[derive(Debug, Clone)]
+pub enum Provider {
+    /// Membership of teams.
+    GithubTeam {
+        /// The organisation that has the teams.
+        organisation: Login,
+    },
+    /// Membership of roles.
+    Postgres {
+        /// The server, the database, and as whom.
+        url: SecretString,
+        /// Whether sessions of the account are ended when its access ends.
+        end_sessions: bool,
+    },
+}
+
+/// Everything that is wrong with the configuration.
+#[derive(Debug, thiserror::Error)]
+pub struct ConfigError {
+    /// The file.
+    pub path: PathBuf,
+    /// At least one.
+    pub problems: Vec<Problem>,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The line, from 1, where there is one.
+    pub line: Option<usize>,
+    /// What is wrong.
+    pub what: String,
+    /// What to write.
+    pub remedy: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, problem) in self.problems.iter().enumerate() {
+            let line = problem
+                .line
+                .map(|line| format!(":{line}"))
+                .unwrap_or_default();
+            let end = if n + 1 < self.problems.len() {
+                "\n"
+            } else {
+                ""
+            };
+            write!(
+                f,
+                "{}{line}: {}. {}{end}",
+                self.path.display(),
+                problem.what,
+                problem.remedy
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl Config {
+    /// Reads the file at `path`, with `env` for the environment ([`environment`]).
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn load(path: &Path, env: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let what = format!("cannot be read: {error}");
+            let remedy = "Write one; `EXAMPLE` in the documentation shows every key.".to_owned();
+            ConfigError {
+                path: path.to_owned(),
+                problems: vec![Problem {
+                    line: None,
+                    what,
+                    remedy,
+                }],
+            }
+        })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Self::parse(&text, folder, &env).map_err(|problems| ConfigError {
+            path: path.to_owned(),
+            problems,
+        })
+    }
+
+    fn parse(
+        text: &str,
+        folder: &Path,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, Vec<Problem>> {
+        let context = Context {
+            text,
+            folder,
+            env,
+            problems: Vec::new().into(),
+        };
+        let table = match toml::de::DeTable::parse(text) {
+            Ok(table) => table.into_inner(),
+            Err(error) => {
+                let line = error.span().map(|span| context.line(span.start));
+                context.report(
+                    line,
+                    format!("is not TOML: {}", error.message()),
+                    "See https://toml.io.",
+                );
+                return Err(context.problems.into_inner());
+            }
+        };
+        let config = sections::read(&context, table);
+        let mut problems = context.problems.into_inner();
+        problems.sort_by_key(|problem| problem.line);
+        match config {
+            Some(config) if problems.is_empty() => Ok(config),
+            _ => Err(problems),
+        }
+    }
+}

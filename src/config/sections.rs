@@ -1,0 +1,371 @@
+//! The sections of the file, one function each.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use super::table::{Context, Table, suggestion};
+use super::{Config, Evidence, Github, Merge, MergeMethod, Provider, Server, Store, Timing};
+use crate::domain::model::{ConnectionName, Login, RepoName};
+
+const SECTIONS: [&str; 6] = [
+    "server",
+    "github",
+    "store",
+    "evidence",
+    "timing",
+    "providers",
+];
+
+/// Reads every section, so that all problems are found; `None` where one of them reported what it needs.
+pub(super) fn read<'a>(context: &'a Context<'a>, table: toml::de::DeTable<'a>) -> Option<Config> {
+    let mut sections: BTreeMap<String, Table<'a>> = Table::new(context, "", 1, table)
+        .children()
+        .into_iter()
+        .collect();
+    for (name, section) in &sections {
+        if !SECTIONS.contains(&name.as_str()) {
+            context.report(
+                Some(section.line()),
+                format!("[{name}] is unknown"),
+                suggestion(name, &SECTIONS),
+            );
+        }
+    }
+    let mut section = |name: &str| {
+        sections
+            .remove(name)
+            .unwrap_or_else(|| Table::new(context, name, 1, toml::de::DeTable::new()))
+    };
+    let server = server(context, section("server"));
+    let github = github(context, section("github"));
+    let store = store(section("store"), &server.data_dir);
+    let evidence = evidence(section("evidence"));
+    let timing = timing(section("timing"));
+    let providers = providers(section("providers"));
+    Some(Config {
+        server,
+        github: github?,
+        store: store?,
+        evidence,
+        timing,
+        providers,
+    })
+}
+
+fn server(context: &Context<'_>, mut table: Table<'_>) -> Server {
+    let listen = table.parsed("listen", |text| {
+        text.parse()
+            .map_err(|_| "Write an address and a port, such as \"127.0.0.1:8080\"")
+    });
+    let data_dir = table
+        .path("data_dir")
+        .map_or_else(|| context.folder.join("data"), |at| at.value);
+    table.finish();
+    Server {
+        listen: listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+        data_dir,
+    }
+}
+
+fn github(context: &Context<'_>, mut table: Table<'_>) -> Option<Github> {
+    table.no_secret(
+        "private_key",
+        "Set HALLPASS_GITHUB_PRIVATE_KEY, or name a file with private_key_file.",
+    );
+    table.no_secret(
+        "webhook_secret",
+        "Set HALLPASS_WEBHOOK_SECRET, or name a file with webhook_secret_file.",
+    );
+    table.no_secret(
+        "webhook_secret_previous",
+        "Set HALLPASS_WEBHOOK_SECRET_PREVIOUS, or name a file with webhook_secret_previous_file.",
+    );
+    let api = table
+        .parsed("api", address)
+        .or_else(|| Url::parse("https://api.github.com").ok());
+    let web = table
+        .parsed("web", address)
+        .or_else(|| Url::parse("https://github.com").ok());
+    let repository = table.required("repository", "Write repository = \"owner/name\".", |text| {
+        RepoName::try_from(text.to_owned())
+    });
+    if !table.has("app_id") {
+        table.missing(
+            "app_id",
+            "Write the number that GitHub shows as \"App ID\": app_id = 123456.",
+        );
+    }
+    let app_id = table.number("app_id");
+    let installation_id = table.number("installation_id");
+    let private_key = private_key(context, &mut table);
+    let webhook_secrets = webhook_secrets(context, &mut table);
+    let protected_branch = table
+        .parsed("protected_branch", branch)
+        .unwrap_or_else(|| "main".to_owned());
+    let merge = table.parsed("merge", |text| match text {
+        "auto" => Ok(Merge::Auto),
+        "off" => Ok(Merge::Off),
+        _ => Err("Write \"auto\" or \"off\""),
+    });
+    let merge_method = table.parsed("merge_method", |text| {
+        let methods = [MergeMethod::Merge, MergeMethod::Squash, MergeMethod::Rebase];
+        methods
+            .into_iter()
+            .find(|m| m.as_str() == text)
+            .ok_or("Write \"merge\", \"squash\" or \"rebase\"")
+    });
+    let merge_reverts = table.switch("merge_reverts");
+    table.finish();
+    Some(Github {
+        api: api?,
+        web: web?,
+        repository: repository?,
+        app_id: app_id?,
+        installation_id,
+        private_key: private_key?,
+        webhook_secrets,
+        protected_branch,
+        merge: merge.unwrap_or(Merge::Off),
+        merge_method: merge_method.unwrap_or(MergeMethod::Merge),
+        merge_reverts,
+    })
+}
+
+fn private_key(context: &Context<'_>, table: &mut Table<'_>) -> Option<SecretString> {
+    let key = table.secret("HALLPASS_GITHUB_PRIVATE_KEY", "private_key_file");
+    let remedy = "Download one from the App's page; set HALLPASS_GITHUB_PRIVATE_KEY, or name its file with private_key_file.";
+    match &key {
+        None => context.report(None, "the App's private key is missing".to_owned(), remedy),
+        Some(key) if key.expose_secret().is_empty() => {}
+        Some(key) if key.expose_secret().contains("PRIVATE KEY-----") => {}
+        Some(_) => context.report(
+            None,
+            "the App's private key is not in PEM form".to_owned(),
+            remedy,
+        ),
+    }
+    key
+}
+
+fn webhook_secrets(context: &Context<'_>, table: &mut Table<'_>) -> Vec<SecretString> {
+    let current = table.secret("HALLPASS_WEBHOOK_SECRET", "webhook_secret_file");
+    let previous = table.secret(
+        "HALLPASS_WEBHOOK_SECRET_PREVIOUS",
+        "webhook_secret_previous_file",
+    );
+    if current.is_none() {
+        let remedy = "Set HALLPASS_WEBHOOK_SECRET (or webhook_secret_file) to what the App's page has as \"Webhook secret\".";
+        context.report(None, "the webhook's secret is missing".to_owned(), remedy);
+    }
+    current.into_iter().chain(previous).collect()
+}
+
+fn store(mut table: Table<'_>, data_dir: &Path) -> Option<Store> {
+    const REMEDY: &str = "Set HALLPASS_STORE_URL, or name a file with url_file.";
+    let secret = table.secret("HALLPASS_STORE_URL", "url_file");
+    let plain = table.parsed("url", |text| {
+        if Url::parse(text).is_ok_and(|url| {
+            url.password().is_some() || url.query().is_some_and(|q| q.contains("password"))
+        }) {
+            return Err(format!(
+                "It has a password, and secrets do not stand in this file. {REMEDY}"
+            ));
+        }
+        let known = ["sqlite:", "postgres:", "postgresql:"]
+            .iter()
+            .any(|scheme| text.starts_with(scheme));
+        if known {
+            Ok(SecretString::from(text))
+        } else {
+            Err("Write sqlite://... or postgres://...".to_owned())
+        }
+    });
+    table.finish();
+    let default = || {
+        SecretString::from(format!(
+            "sqlite://{}",
+            data_dir.join("hallpass.db").display()
+        ))
+    };
+    Some(Store {
+        url: secret.or(plain).unwrap_or_else(default),
+    })
+}
+
+fn evidence(mut table: Table<'_>) -> Evidence {
+    let name = table
+        .parsed("branch", branch)
+        .unwrap_or_else(|| "hallpass/evidence".to_owned());
+    table.finish();
+    Evidence { branch: name }
+}
+
+fn timing(mut table: Table<'_>) -> Timing {
+    let timing = Timing {
+        resync: table.duration("resync", Duration::from_secs(60)),
+        revert_window: table.duration("revert_window", Duration::from_secs(60)),
+        retry_cap: table.duration("retry_cap", Duration::from_secs(300)),
+    };
+    table.finish();
+    timing
+}
+
+fn providers(mut table: Table<'_>) -> BTreeMap<ConnectionName, Provider> {
+    let mut providers = BTreeMap::new();
+    for (name, section) in table.children() {
+        let line = section.line();
+        let provider = provider(section);
+        match ConnectionName::new(&name) {
+            Ok(name) => {
+                providers.extend(provider.map(|provider| (name, provider)));
+            }
+            Err(error) => table.report(
+                line,
+                &name,
+                "cannot be the name of a provider",
+                format!("{error}."),
+            ),
+        }
+    }
+    providers
+}
+
+fn provider(mut table: Table<'_>) -> Option<Provider> {
+    const KINDS: &str = "Write kind = \"github-team\" or kind = \"postgres\".";
+    let kind = table.required("kind", KINDS, |text| match text {
+        "github-team" | "postgres" => Ok(text.to_owned()),
+        _ => Err(KINDS.trim_end_matches('.')),
+    })?;
+    let provider = if kind == "postgres" {
+        postgres(&mut table)
+    } else {
+        github_team(&mut table)
+    };
+    table.finish();
+    provider
+}
+
+fn github_team(table: &mut Table<'_>) -> Option<Provider> {
+    let organisation = table.required(
+        "organisation",
+        "Write organisation = \"the login of the organisation\".",
+        |text| Login::new(text),
+    )?;
+    Some(Provider::GithubTeam { organisation })
+}
+
+fn postgres(table: &mut Table<'_>) -> Option<Provider> {
+    const REMEDY: &str =
+        "Name the environment variable that holds it with url_env, or the file with url_file.";
+    for key in ["url", "password"] {
+        table.no_secret(key, REMEDY);
+    }
+    let end_sessions = table.switch("end_sessions");
+    let line = table.line();
+    let variable = table.text("url_env").map(|at| at.value);
+    let set = variable.clone().unwrap_or_default();
+    let Some(url) = table.secret(&set, "url_file") else {
+        match variable {
+            Some(name) => table.report(
+                line,
+                "url_env",
+                &format!("names {name}, which is not set"),
+                "Set it.",
+            ),
+            None => table.missing("url_env", REMEDY),
+        }
+        return None;
+    };
+    if let Err(remedy) = postgres_url(url.expose_secret()) {
+        table.report(
+            line,
+            "url_env",
+            "leads to an address that cannot be used",
+            remedy,
+        );
+    }
+    Some(Provider::Postgres { url, end_sessions })
+}
+
+/// The words never repeat the address, which holds a password.
+fn postgres_url(text: &str) -> Result<(), &'static str> {
+    if text.is_empty() {
+        return Ok(()); // Already reported.
+    }
+    let url = Url::parse(text)
+        .map_err(|_| "Write postgres://user:password@host/database?sslmode=verify-full.")?;
+    if !matches!(url.scheme(), "postgres" | "postgresql") {
+        return Err("It must begin with postgres://.");
+    }
+    let mode = url
+        .query_pairs()
+        .find(|(key, _)| key == "sslmode" || key == "ssl-mode")
+        .map(|(_, mode)| mode.into_owned());
+    let chosen = mode.is_some_and(|mode| {
+        matches!(
+            mode.as_str(),
+            "disable" | "require" | "verify-ca" | "verify-full"
+        )
+    });
+    if chosen || is_local(&url) {
+        return Ok(());
+    }
+    // The default, `prefer`, goes on without encryption when somebody in between says so.
+    Err("Say how the connection is protected: add ?sslmode=verify-full.")
+}
+
+fn is_local(url: &Url) -> bool {
+    match url.host() {
+        None => true,
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        // Not a special scheme to `url`, so that addresses arrive as names.
+        Some(url::Host::Domain(name)) => {
+            name == "localhost" || name == "127.0.0.1" || name.is_empty()
+        }
+    }
+}
+
+fn address(text: &str) -> Result<Url, &'static str> {
+    let url =
+        Url::parse(text).map_err(|_| "Write an address such as \"https://api.github.com\"")?;
+    match url.scheme() {
+        "https" => {}
+        "http" if is_local(&url) => {}
+        _ => return Err("It must begin with https://: tokens are sent there"),
+    }
+    let bare = url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    if bare {
+        Ok(url)
+    } else {
+        Err("Write the address alone, without user, password or query")
+    }
+}
+
+/// A branch name, by the rules of `git check-ref-format` that matter here.
+fn branch(text: &str) -> Result<String, &'static str> {
+    let plain = |b: u8| b.is_ascii_graphic() && !b"~^:?*[\\".contains(&b);
+    let parts = text
+        .split('/')
+        .all(|part| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock"));
+    let ok = text.bytes().all(plain)
+        && parts
+        && !text.starts_with("refs/")
+        && !text.starts_with('-')
+        && !text.contains("..")
+        && !text.contains("@{")
+        && !text.ends_with('.');
+    if ok {
+        Ok(text.to_owned())
+    } else {
+        Err("Write the name of a branch, without refs/heads/")
+    }
+}

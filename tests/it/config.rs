@@ -1,0 +1,314 @@
+//! What an operator writes, and what Hallpass says about it.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hallpass::config::{Config, EXAMPLE, Merge, MergeMethod, Provider};
+use hallpass::domain::model::ConnectionName;
+use secrecy::ExposeSecret;
+
+const KEY: &str = "-----BEGIN RSA PRIVATE KEY-----\nxyz\n-----END RSA PRIVATE KEY-----\n";
+const MINIMAL: &str = "[github]\nrepository = 'acme/access'\napp_id = 1\n";
+
+fn secrets() -> BTreeMap<&'static str, &'static str> {
+    BTreeMap::from([
+        ("HALLPASS_GITHUB_PRIVATE_KEY", KEY),
+        ("HALLPASS_WEBHOOK_SECRET", "canary-webhook"),
+        (
+            "ORDERS_DATABASE_URL",
+            "postgres://h:canary-password@db.example.org/orders?sslmode=verify-full",
+        ),
+    ])
+}
+
+fn load_with(toml: &str, env: &BTreeMap<&str, &str>) -> Result<Config, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hallpass.toml");
+    std::fs::write(&path, toml).unwrap();
+    std::fs::write(folder.path().join("secret"), "from the file\n").unwrap();
+    std::fs::write(folder.path().join("empty"), "\n").unwrap();
+    let loaded = Config::load(&path, |name| env.get(name).map(|value| (*value).to_owned()));
+    let told = folder.path().display().to_string();
+    loaded.map_err(|error| error.to_string().replace(&told, ""))
+}
+
+fn load(toml: &str) -> Result<Config, String> {
+    load_with(toml, &secrets())
+}
+
+/// What is said about one addition to a file that is otherwise right.
+fn complaint(addition: &str) -> String {
+    load(&format!("{MINIMAL}{addition}")).expect_err(addition)
+}
+
+#[test]
+fn the_example_is_valid_and_says_the_defaults() {
+    let example = load(EXAMPLE).unwrap();
+    let defaults = load(MINIMAL).unwrap();
+
+    assert_eq!(example.server.listen, defaults.server.listen);
+    assert_eq!(
+        example.server.data_dir.file_name(),
+        defaults.server.data_dir.file_name()
+    );
+    assert_eq!(example.github.api, defaults.github.api);
+    assert_eq!(example.github.web, defaults.github.web);
+    assert_eq!(
+        example.github.protected_branch,
+        defaults.github.protected_branch
+    );
+    assert_eq!(
+        (example.github.merge, defaults.github.merge),
+        (Merge::Off, Merge::Off)
+    );
+    assert_eq!(example.github.merge_method, defaults.github.merge_method);
+    assert_eq!(example.github.merge_reverts, defaults.github.merge_reverts);
+    assert_eq!(example.evidence.branch, defaults.evidence.branch);
+    assert_eq!(example.timing, defaults.timing);
+    assert_eq!(example.providers.len(), 2);
+    let orders = &example.providers[&ConnectionName::new("orders-primary").unwrap()];
+    assert!(matches!(
+        orders,
+        Provider::Postgres {
+            end_sessions: true,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn what_is_written_is_what_is_used() {
+    let config = load(
+        "[server]\nlisten = '0.0.0.0:9'\n[github]\nrepository = 'Acme/Access'\napp_id = 5\ninstallation_id = 6\n\
+         api = 'http://127.0.0.1:3000/api/v3'\nmerge = 'auto'\nmerge_method = 'squash'\nmerge_reverts = true\n\
+         protected_branch = 'trunk'\n[timing]\nresync = '500ms'\nretry_cap = '1h'\n[evidence]\nbranch = 'proof'\n\
+         [store]\nurl = 'postgres://hallpass@db/x'\n",
+    )
+    .unwrap();
+    assert_eq!(config.server.listen.port(), 9);
+    assert_eq!(config.github.repository.to_string(), "acme/Access");
+    assert_eq!(
+        (config.github.app_id, config.github.installation_id),
+        (5, Some(6))
+    );
+    assert_eq!(config.github.api.as_str(), "http://127.0.0.1:3000/api/v3");
+    assert_eq!(config.github.merge, Merge::Auto);
+    assert_eq!(config.github.merge_method, MergeMethod::Squash);
+    assert!(config.github.merge_reverts);
+    assert_eq!(config.github.protected_branch, "trunk");
+    assert_eq!(config.timing.resync, Duration::from_millis(500));
+    assert_eq!(config.timing.retry_cap, Duration::from_secs(3600));
+    assert_eq!(config.evidence.branch, "proof");
+    assert_eq!(config.store.url.expose_secret(), "postgres://hallpass@db/x");
+}
+
+#[test]
+fn the_database_is_in_the_data_folder_unless_said_otherwise() {
+    let config = load(&format!("{MINIMAL}[server]\ndata_dir = '/srv/h'")).unwrap();
+    assert_eq!(
+        config.store.url.expose_secret(),
+        "sqlite:///srv/h/hallpass.db"
+    );
+
+    let mut env = secrets();
+    env.insert("HALLPASS_STORE_URL", "postgres://h:pw@db/x");
+    assert_eq!(
+        load_with(MINIMAL, &env).unwrap().store.url.expose_secret(),
+        "postgres://h:pw@db/x"
+    );
+}
+
+#[test]
+fn secrets_come_from_the_environment_or_from_files_and_the_newer_is_first() {
+    let mut env = secrets();
+    env.remove("HALLPASS_WEBHOOK_SECRET");
+    env.insert("HALLPASS_WEBHOOK_SECRET_PREVIOUS", "older");
+    let config = load_with(&format!("{MINIMAL}webhook_secret_file = 'secret'"), &env).unwrap();
+    let secrets: Vec<_> = config
+        .github
+        .webhook_secrets
+        .iter()
+        .map(|s| s.expose_secret().to_owned())
+        .collect();
+    assert_eq!(secrets, ["from the file", "older"]);
+    assert_eq!(config.github.private_key.expose_secret(), KEY.trim_end());
+}
+
+#[test]
+fn it_does_not_start_without_its_secrets() {
+    let error = load_with(MINIMAL, &BTreeMap::new()).unwrap_err();
+    assert!(
+        error.contains("the webhook's secret is missing. Set HALLPASS_WEBHOOK_SECRET"),
+        "{error}"
+    );
+    assert!(
+        error.contains("the App's private key is missing"),
+        "{error}"
+    );
+
+    let mut env = secrets();
+    env.insert("HALLPASS_WEBHOOK_SECRET", "");
+    let error = load_with(MINIMAL, &env).unwrap_err();
+    assert!(
+        error.contains("HALLPASS_WEBHOOK_SECRET is empty"),
+        "{error}"
+    );
+
+    let mut env = secrets();
+    env.insert("HALLPASS_WEBHOOK_SECRET_PREVIOUS", " ");
+    assert!(
+        load_with(MINIMAL, &env)
+            .unwrap_err()
+            .contains("SECRET_PREVIOUS is empty")
+    );
+
+    env.remove("HALLPASS_WEBHOOK_SECRET_PREVIOUS");
+    env.insert("HALLPASS_GITHUB_PRIVATE_KEY", "canary-not-a-key");
+    let error = load_with(MINIMAL, &env).unwrap_err();
+    assert!(
+        error.contains("not in PEM form") && !error.contains("canary"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_secret_in_the_file_is_refused_and_never_repeated() {
+    for addition in [
+        "private_key = 'canary'",
+        "webhook_secret = 'canary'",
+        "webhook_secret_previous = 'canary'",
+        "[store]\nurl = 'postgres://h:canary@db/x'",
+        "[store]\nurl = 'postgres://h@db/x?password=canary'",
+        "[providers.a]\nkind = 'postgres'\nurl = 'postgres://h:canary@db/x'",
+        "[providers.a]\nkind = 'postgres'\nurl_file = 'secret'\npassword = 'canary'",
+    ] {
+        let error = complaint(addition);
+        assert!(
+            error.contains("secrets do not stand in this file"),
+            "{addition}: {error}"
+        );
+        assert!(
+            error.contains("HALLPASS_") || error.contains("url_env"),
+            "{addition}: {error}"
+        );
+        assert!(!error.contains("canary"), "{addition}: {error}");
+    }
+}
+
+#[test]
+fn secrets_do_not_show_when_the_configuration_is_printed() {
+    let printed = format!("{:?}", load(EXAMPLE).unwrap());
+    assert!(
+        !printed.contains("canary") && !printed.contains("xyz"),
+        "{printed}"
+    );
+}
+
+#[test]
+fn every_mistake_is_told_at_once_with_its_line_and_what_to_write() {
+    let error = load(
+        "[github]\nrepositry = 'acme/access'\napp_id = '12'\nmerge = 'yes'\n\n[servr]\n[timing]\nresync = '0s'\n\
+         retry_cap = 60\n[providers.x]\nkind = 'ldap'\n",
+    )
+    .unwrap_err();
+    insta::assert_snapshot!(error, @r#"
+    /hallpass.toml:1: `repository` of [github] is missing. Write repository = "owner/name".
+    /hallpass.toml:2: `repositry` of [github] is unknown. Did you mean `repository`?
+    /hallpass.toml:3: `app_id` of [github] is not a whole number above zero. Write digits only, without quotes.
+    /hallpass.toml:4: `merge` of [github] cannot be used. Write "auto" or "off".
+    /hallpass.toml:6: [servr] is unknown. Did you mean `server`?
+    /hallpass.toml:8: `resync` of [timing] cannot be used. Write a duration such as "500ms", "60s", "5m" or "1h", at most a day.
+    /hallpass.toml:9: `retry_cap` of [timing] is integer, not text. Put it in quotes.
+    /hallpass.toml:11: `kind` of [providers.x] cannot be used. Write kind = "github-team" or kind = "postgres".
+    "#);
+}
+
+#[test]
+fn single_mistakes_are_refused() {
+    for (addition, says) in [
+        ("api = 'http://ghe.example.org'", "https://"),
+        ("api = 'https://user:pw@ghe.example.org'", "without user"),
+        ("web = 'nonsense'", "Write an address"),
+        (
+            "protected_branch = 'refs/heads/main'",
+            "without refs/heads/",
+        ),
+        ("protected_branch = 'a b'", "branch"),
+        ("merge_reverts = 'yes'", "Write true or false"),
+        ("installation_id = -1", "above zero"),
+        ("merge_method = 'octopus'", "\"squash\""),
+        (
+            "webhook_secret_file = 'secret'",
+            "unset HALLPASS_WEBHOOK_SECRET",
+        ),
+        ("webhook_secret_previous_file = 'nowhere'", "cannot be read"),
+        ("webhook_secret_previous_file = 'empty'", "is empty"),
+        ("[server]\nlisten = 'here'", "127.0.0.1:8080"),
+        ("[store]\nurl = 'mysql://x'", "sqlite://"),
+        ("[evidence]\nbranch = '../x'", "branch"),
+        ("[timing]\nresync = '25h'", "at most a day"),
+        ("[timing]\nresync = '99999999999999999999s'", "duration"),
+        (
+            "[providers.Bad_Name]\nkind = 'github-team'\norganisation = 'acme'",
+            "lower-case",
+        ),
+        ("[providers]\nx = 1", "[providers.x]"),
+        ("[providers.x]\nkind = 'github-team'", "organisation"),
+        (
+            "[providers.x]\nkind = 'github-team'\norganisation = 'acme'\nend_sessions = true",
+            "unknown",
+        ),
+        ("[providers.x]\nkind = 'postgres'", "url_env"),
+        (
+            "[providers.x]\nkind = 'postgres'\nurl_env = 'NOT_SET'",
+            "NOT_SET, which is not set",
+        ),
+        (
+            "[providers.x]\nkind = 'postgres'\nurl_file = 'secret'",
+            "postgres://user:password@host",
+        ),
+        ("app_id = 2", "not TOML"),
+        ("[github", "not TOML"),
+    ] {
+        let error = complaint(addition);
+        assert!(error.contains(says), "{addition}: {error}");
+        assert!(error.starts_with("/hallpass.toml"), "{addition}: {error}");
+    }
+}
+
+#[test]
+fn a_remote_database_must_say_how_the_connection_is_protected() {
+    let toml = format!("{MINIMAL}[providers.x]\nkind = 'postgres'\nurl_env = 'U'");
+    for (url, fine) in [
+        ("postgres://h:canary@db.example.org/x", false),
+        ("postgres://h:canary@db.example.org/x?sslmode=prefer", false),
+        (
+            "postgres://h:canary@db.example.org/x?sslmode=verify-full",
+            true,
+        ),
+        ("postgres://h:canary@db.example.org/x?sslmode=disable", true),
+        ("postgres://h:canary@127.0.0.1:5432/x", true),
+        ("postgres://h:canary@localhost/x", true),
+        ("https://h:canary@db.example.org/x", false),
+    ] {
+        let mut env = secrets();
+        env.insert("U", url);
+        match load_with(&toml, &env) {
+            Ok(_) => assert!(fine, "{url}"),
+            Err(error) => assert!(!fine && !error.contains("canary"), "{url}: {error}"),
+        }
+    }
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let error = Config::load(std::path::Path::new("/nowhere/hallpass.toml"), |_| None).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("/nowhere/hallpass.toml: cannot be read"),
+        "{error}"
+    );
+}
