@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use chrono::TimeDelta;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info_span, warn};
 
@@ -29,6 +29,9 @@ pub struct Pace {
     /// The longest pause between two attempts at a wake.
     pub retry_cap: TimeDelta,
 }
+
+/// How often the database is asked whether ended grants wait to be tidied up.
+const REVERTS_ASKED: TimeDelta = TimeDelta::seconds(5);
 
 /// What an open pull request looked like when it was last judged: if nothing of it changed, a tick leaves it alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,12 +54,34 @@ pub struct Worker {
     /// Rung when the ledger changed, so that the timer looks at its next instant again.
     ledger_bell: Notify,
     seen: Mutex<HashMap<PullNumber, Seen>>,
+    /// When the queue was last worked off: what readiness is judged by.
+    last_pass: watch::Sender<Option<Instant>>,
 }
 
 impl Worker {
     /// A worker that looks when `bell` rings, when something is due, and at every tick.
-    pub fn new(reconciler: Reconciler, store: Store, clock: Arc<dyn Clock>, pace: Pace, bell: Arc<Notify>) -> Self {
-        Self { reconciler, store, clock, pace, bell, ledger_bell: Notify::new(), seen: Mutex::default() }
+    pub fn new(
+        reconciler: Reconciler,
+        store: Store,
+        clock: Arc<dyn Clock>,
+        pace: Pace,
+        bell: Arc<Notify>,
+    ) -> Self {
+        Self {
+            reconciler,
+            store,
+            clock,
+            pace,
+            bell,
+            ledger_bell: Notify::new(),
+            seen: Mutex::default(),
+            last_pass: watch::Sender::new(None),
+        }
+    }
+
+    /// Tells when the queue was last worked off.
+    pub fn last_pass(&self) -> watch::Receiver<Option<Instant>> {
+        self.last_pass.subscribe()
     }
 
     /// Runs until `stop`. Overdue removals are done before anything else is looked at.
@@ -64,12 +89,18 @@ impl Worker {
         if let Err(error) = self.reconciler.due().await {
             error!(error = %error, "cannot look at what is due yet: {error}");
         }
-        tokio::join!(self.run_due(&stop), self.run_wakes(&stop), self.run_ticks(&stop));
+        tokio::join!(
+            self.run_due(&stop),
+            self.run_wakes(&stop),
+            self.run_ticks(&stop)
+        );
     }
 
     async fn run_due(&self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
-            let pass = self.due_pass().instrument(info_span!("wake", wake.name = "due"));
+            let pass = self
+                .due_pass()
+                .instrument(info_span!("wake", wake.name = "due"));
             let next = match pass.await {
                 Ok(next) => next,
                 Err(error) => {
@@ -103,22 +134,39 @@ impl Worker {
             let soon = now + TimeDelta::seconds(1);
             next = Some(next.map_or(soon, |at| at.min(soon)));
         }
-        self.bell.notify_one();
         result.map(|()| next)
     }
 
+    /// Asks for a look at the protected branch when files of ended grants wait to be removed from it.
+    async fn ask_for_reverts(&self) -> Result<(), ReconcileError> {
+        if self.reconciler.reverts_are_due().await? {
+            self.store.wake(&[Wake::Main], self.clock.now()).await?;
+        }
+        Ok(())
+    }
+
     async fn run_wakes(&self, stop: &CancellationToken) {
+        let mut reverts_asked = self.clock.now();
         while !stop.is_cancelled() {
             let worked = self.work_off().await;
             self.write_evidence().await;
             self.ledger_bell.notify_one();
+            self.last_pass.send_replace(Some(self.clock.now()));
             match worked {
                 Ok(0) => {}
                 Ok(_) => continue,
                 Err(error) => error!(error = %error, "cannot read the queue: {error}"),
             }
+            if reverts_asked + REVERTS_ASKED <= self.clock.now() {
+                reverts_asked = self.clock.now();
+                if let Err(error) = self.ask_for_reverts().await {
+                    error!(error = %error, "cannot look for ended grants to tidy up: {error}");
+                }
+            }
             // A deferred wake comes due without a bell.
-            let pause = self.clock.sleep_until(self.clock.now() + TimeDelta::seconds(1));
+            let pause = self
+                .clock
+                .sleep_until(self.clock.now() + TimeDelta::seconds(1));
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.bell.notified() => {}
@@ -159,9 +207,12 @@ impl Worker {
         match self.look_at(&taken.wake).await {
             Ok(()) => self.store.finish_wake(taken).await,
             Err(error) => {
-                let pause = TimeDelta::seconds(1_i64 << taken.attempts.min(20)).min(self.pace.retry_cap);
+                let pause =
+                    TimeDelta::seconds(1_i64 << taken.attempts.min(20)).min(self.pace.retry_cap);
                 let until = self.clock.now() + pause;
-                let until = error.retry_at().map_or(until, |at| at.clamp(until, until + self.pace.retry_cap));
+                let until = error
+                    .retry_at()
+                    .map_or(until, |at| at.clamp(until, until + self.pace.retry_cap));
                 warn!(error = %error, retry_at = %until, "not finished, tried again at {until}: {}", chain(&error));
                 self.store.defer_wake(taken, until).await
             }
@@ -181,7 +232,10 @@ impl Worker {
         self.ledger_bell.notify_one();
         self.reconciler.reverts().await?;
         if outcome.unsettled > 0 {
-            return Err(ReconcileError::Unsettled(format!("{} arrivals cannot be weighed yet", outcome.unsettled)));
+            return Err(ReconcileError::Unsettled(format!(
+                "{} arrivals cannot be weighed yet",
+                outcome.unsettled
+            )));
         }
         Ok(outcome.tip)
     }
@@ -192,11 +246,17 @@ impl Worker {
         let tip = main.as_ref().ok().cloned().flatten();
         let now = self.clock.now();
         let open = self.reconciler.forge().open_pulls().await?;
-        self.seen().retain(|number, _| open.iter().any(|p| p.number == *number));
+        self.seen()
+            .retain(|number, _| open.iter().any(|p| p.number == *number));
         for listed in open {
             if self.is_news(&listed, tip.as_ref(), now) {
                 self.store.wake(&[Wake::Pull(listed.number)], now).await?;
-                let seen = Seen { head: listed.head, updated_at: listed.updated_at, tip: tip.clone(), looked_at: now };
+                let seen = Seen {
+                    head: listed.head,
+                    updated_at: listed.updated_at,
+                    tip: tip.clone(),
+                    looked_at: now,
+                };
                 self.seen().insert(listed.number, seen);
             }
         }
@@ -213,7 +273,9 @@ impl Worker {
     }
 
     fn seen(&self) -> std::sync::MutexGuard<'_, HashMap<PullNumber, Seen>> {
-        self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.seen
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     async fn write_evidence(&self) {
@@ -231,14 +293,13 @@ impl Worker {
         if resync == Resync::Everything {
             self.store.wake(&[Wake::All], self.clock.now()).await?;
         }
-        loop {
+        self.due_pass().await?;
+        self.ask_for_reverts().await?;
+        while self.work_off().await? > 0 {
             self.due_pass().await?;
-            let worked = self.work_off().await?;
-            self.write_evidence().await;
-            if worked == 0 {
-                return Ok(());
-            }
         }
+        self.write_evidence().await;
+        Ok(())
     }
 }
 

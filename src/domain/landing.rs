@@ -12,24 +12,42 @@ use super::model::{BlobId, ConnectionName};
 /// An edited conflict, an indirect merge and a part of a rebase all differ.
 pub fn same_result(landed: &[ChangedFile], asked: &[ChangedFile]) -> bool {
     fn after(changes: &[ChangedFile]) -> BTreeMap<&str, Option<(&BlobId, u32)>> {
-        changes.iter().map(|c| (c.path.as_str(), c.after.as_ref().map(|f| (&f.blob, f.mode)))).collect()
+        changes
+            .iter()
+            .map(|c| (c.path.as_str(), c.after.as_ref().map(|f| (&f.blob, f.mode))))
+            .collect()
     }
     after(landed) == after(asked)
 }
 
 /// Denies requests for a connection that the server does not have: nobody should approve what cannot be given.
-pub fn demand_connections<'a>(mut verdict: Verdict, configured: impl Iterator<Item = &'a ConnectionName>) -> Verdict {
+pub fn demand_connections<'a>(
+    mut verdict: Verdict,
+    configured: impl Iterator<Item = &'a ConnectionName>,
+) -> Verdict {
     let configured: BTreeSet<&ConnectionName> = configured.collect();
     for request in &verdict.requests {
-        let Some(access) = request.access.as_ref().filter(|a| !configured.contains(&a.connection)) else { continue };
+        let Some(access) = request
+            .access
+            .as_ref()
+            .filter(|a| !configured.contains(&a.connection))
+        else {
+            continue;
+        };
         verdict.findings.push(Finding {
             path: request.path.to_string(),
             line: 1,
             column: 1,
             rule: "unknown-connection",
             severity: Severity::Error,
-            message: format!("this server has no connection `{}`, which the resource names as its provider", access.connection),
-            help: format!("ask whoever runs Hallpass to add [providers.{}] to its configuration", access.connection),
+            message: format!(
+                "this server has no connection `{}`, which the resource names as its provider",
+                access.connection
+            ),
+            help: format!(
+                "ask whoever runs Hallpass to add [providers.{}] to its configuration",
+                access.connection
+            ),
         });
         verdict.outcome = Outcome::Denied;
     }

@@ -98,17 +98,32 @@ pub struct Plan {
 /// Plans one connection.
 pub fn plan(view: &View<'_>) -> Plan {
     let current = current_by_path(view.entries);
-    let mut steps: Vec<(&Entry, Step<'_>)> =
-        view.entries.iter().filter_map(|entry| Some((entry, step(view, entry, &current)?))).collect();
+    let mut steps: Vec<(&Entry, Step<'_>)> = view
+        .entries
+        .iter()
+        .filter_map(|entry| Some((entry, step(view, entry, &current)?)))
+        .collect();
     let held_back = brake(view, &mut steps);
     let keeps = keepers(view, &steps);
-    let mut plan = Plan { actions: Vec::new(), held_back };
+    let mut plan = Plan {
+        actions: Vec::new(),
+        held_back,
+    };
     let (mut removals, mut rest) = (Vec::new(), Vec::new());
     for (entry, step) in steps {
         match step {
-            Step::Deny(reasons) => rest.push(Action::Deny { id: entry.id.clone(), reasons: reasons.to_vec() }),
-            Step::Cancel(cause) => rest.push(Action::Cancel { id: entry.id.clone(), cause }),
-            Step::Schedule(approved) => rest.push(Action::Schedule { id: entry.id.clone(), approved: Box::new(approved.clone()) }),
+            Step::Deny(reasons) => rest.push(Action::Deny {
+                id: entry.id.clone(),
+                reasons: reasons.to_vec(),
+            }),
+            Step::Cancel(cause) => rest.push(Action::Cancel {
+                id: entry.id.clone(),
+                cause,
+            }),
+            Step::Schedule(approved) => rest.push(Action::Schedule {
+                id: entry.id.clone(),
+                approved: Box::new(approved.clone()),
+            }),
             Step::Grant(approved) => plan.actions.push(Action::Grant {
                 id: entry.id.clone(),
                 approved: Box::new(approved.clone()),
@@ -117,7 +132,11 @@ pub fn plan(view: &View<'_>) -> Plan {
             Step::Revoke(cause) => {
                 let key = entry.terms.as_ref().map(|t| t.access.key());
                 let retained_by = key.and_then(|k| keeps.get(&k)).cloned().unwrap_or_default();
-                removals.push(Action::Revoke { id: entry.id.clone(), cause, retained_by });
+                removals.push(Action::Revoke {
+                    id: entry.id.clone(),
+                    cause,
+                    retained_by,
+                });
             }
         }
     }
@@ -135,14 +154,24 @@ enum Step<'a> {
 }
 
 /// The one match over the whole situation of one grant.
-fn step<'a>(view: &View<'a>, entry: &Entry, current: &BTreeMap<&GrantPath, &GrantId>) -> Option<Step<'a>> {
+fn step<'a>(
+    view: &View<'a>,
+    entry: &Entry,
+    current: &BTreeMap<&GrantPath, &GrantId>,
+) -> Option<Step<'a>> {
     let gone = gone(view, entry, current);
-    let over = entry.terms.as_ref().is_some_and(|t| t.ends <= view.now).then_some(Cause::Expired);
+    let over = entry
+        .terms
+        .as_ref()
+        .is_some_and(|t| t.ends <= view.now)
+        .then_some(Cause::Expired);
     let due = entry.wake_at.is_none_or(|at| at <= view.now);
     let admission = view.main.and_then(|_| view.admissions.get(&entry.id));
     match entry.state {
         State::Denied | State::Ended => None,
-        State::Revoking => due.then(|| Step::Revoke(entry.cause.clone().unwrap_or(Cause::Withdrawn))),
+        State::Revoking => {
+            due.then(|| Step::Revoke(entry.cause.clone().unwrap_or(Cause::Withdrawn)))
+        }
         State::Active => over.or(gone).map(Step::Revoke),
         // Perhaps held: an end takes it away, a lost approval too; otherwise the call is repeated when its time has come.
         State::Granting => match (over.or(gone), admission) {
@@ -160,7 +189,12 @@ fn step<'a>(view: &View<'a>, entry: &Entry, current: &BTreeMap<&GrantPath, &Gran
     }
 }
 
-fn begin<'a>(view: &View<'_>, entry: &Entry, approved: &'a Approved, due: bool) -> Option<Step<'a>> {
+fn begin<'a>(
+    view: &View<'_>,
+    entry: &Entry,
+    approved: &'a Approved,
+    due: bool,
+) -> Option<Step<'a>> {
     let merged = entry.arrival.at;
     if approved.grant().end(merged) <= view.now {
         return Some(Step::Cancel(Cause::Expired));
@@ -190,21 +224,34 @@ fn current_by_path(entries: &[Entry]) -> BTreeMap<&GrantPath, &GrantId> {
             *slot = entry;
         }
     }
-    newest.into_iter().map(|(path, entry)| (path, &entry.id)).collect()
+    newest
+        .into_iter()
+        .map(|(path, entry)| (path, &entry.id))
+        .collect()
 }
 
 /// Holds back removals that follow from missing files alone when they are too many to believe: more than [`BRAKE_FLOOR`] and
 /// more than a quarter of what is held.
 fn brake(view: &View<'_>, steps: &mut Vec<(&Entry, Step<'_>)>) -> Vec<GrantId> {
     let inferred = |(entry, step): &(&Entry, Step<'_>)| {
-        entry.state.may_be_held() && entry.state != State::Revoking && matches!(step, Step::Revoke(Cause::Withdrawn))
+        entry.state.may_be_held()
+            && entry.state != State::Revoking
+            && matches!(step, Step::Revoke(Cause::Withdrawn))
     };
     let count = steps.iter().filter(|s| inferred(s)).count();
-    let held = view.entries.iter().filter(|e| e.state.may_be_held()).count();
+    let held = view
+        .entries
+        .iter()
+        .filter(|e| e.state.may_be_held())
+        .count();
     if count <= BRAKE_FLOOR.max(held / 4) {
         return Vec::new();
     }
-    let held_back = steps.iter().filter(|s| inferred(s)).map(|(entry, _)| entry.id.clone()).collect();
+    let held_back = steps
+        .iter()
+        .filter(|s| inferred(s))
+        .map(|(entry, _)| entry.id.clone())
+        .collect();
     steps.retain(|s| !inferred(s));
     held_back
 }
@@ -212,15 +259,27 @@ fn brake(view: &View<'_>, steps: &mut Vec<(&Entry, Step<'_>)>) -> Vec<GrantId> {
 /// For each access: the grants that hold it after this plan.
 fn keepers(view: &View<'_>, steps: &[(&Entry, Step<'_>)]) -> BTreeMap<String, Vec<GrantId>> {
     let mut keeps: BTreeMap<String, Vec<GrantId>> = BTreeMap::new();
-    let leaving: BTreeSet<&GrantId> =
-        steps.iter().filter(|(_, s)| !matches!(s, Step::Grant(_))).map(|(entry, _)| &entry.id).collect();
-    let staying = view.entries.iter().filter(|e| matches!(e.state, State::Granting | State::Active) && !leaving.contains(&e.id));
+    let leaving: BTreeSet<&GrantId> = steps
+        .iter()
+        .filter(|(_, s)| !matches!(s, Step::Grant(_)))
+        .map(|(entry, _)| &entry.id)
+        .collect();
+    let staying = view
+        .entries
+        .iter()
+        .filter(|e| matches!(e.state, State::Granting | State::Active) && !leaving.contains(&e.id));
     for (entry, terms) in staying.filter_map(|e| e.terms.as_ref().map(|t| (e, t))) {
-        keeps.entry(terms.access.key()).or_default().push(entry.id.clone());
+        keeps
+            .entry(terms.access.key())
+            .or_default()
+            .push(entry.id.clone());
     }
     for (entry, step) in steps {
         if let (Step::Grant(approved), State::Arrived | State::Scheduled) = (step, entry.state) {
-            keeps.entry(approved.access().key()).or_default().push(entry.id.clone());
+            keeps
+                .entry(approved.access().key())
+                .or_default()
+                .push(entry.id.clone());
         }
     }
     keeps

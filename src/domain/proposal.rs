@@ -13,13 +13,27 @@ use super::pull::Pull;
 /// approved.
 pub fn merge_message(pull: &Pull, verdict: &Verdict) -> (String, String) {
     let title = match verdict.requests.as_slice() {
-        [one] if one.change == Change::Tidy => format!("Remove ended access: {} (#{})", one.path.short(), pull.number),
+        [one] if one.change == Change::Tidy => format!(
+            "Remove ended access: {} (#{})",
+            one.path.short(),
+            pull.number
+        ),
         [one] => match &one.grant {
-            Some(grant) => format!("Grant {}/{} to {} (#{})", one.path.resource(), grant.role, grant.subject, pull.number),
+            Some(grant) => format!(
+                "Grant {}/{} to {} (#{})",
+                one.path.resource(),
+                grant.role,
+                grant.subject,
+                pull.number
+            ),
             None => format!("End {} (#{})", one.path.short(), pull.number),
         },
         many if many.iter().all(|r| r.change == Change::Tidy) => {
-            format!("Remove ended access: {} grants (#{})", many.len(), pull.number)
+            format!(
+                "Remove ended access: {} grants (#{})",
+                many.len(),
+                pull.number
+            )
         }
         many => format!("Merge {} access changes (#{})", many.len(), pull.number),
     };
@@ -56,7 +70,10 @@ pub fn revert_proposal(ended: &[Entry]) -> (String, String) {
          | file | who, what | ended | why |\n|---|---|---|---|\n",
     );
     for entry in ended {
-        let what = entry.terms.as_ref().map_or_else(|| "never granted".to_owned(), |t| format!("{} on {}", t.subject, t.role));
+        let what = entry.terms.as_ref().map_or_else(
+            || "never granted".to_owned(),
+            |t| format!("{} on {}", t.subject, t.role),
+        );
         let when = entry.settled_at.map(instant).unwrap_or_default();
         let why = match (entry.state, &entry.cause) {
             (State::Denied, _) => "merged without proof",

@@ -26,18 +26,33 @@ impl Reconciler {
         entries: Vec<Entry>,
         weighed: &BTreeMap<GrantId, Weighed>,
     ) -> Result<(), ReconcileError> {
-        let mut by_id: BTreeMap<GrantId, Entry> = entries.into_iter().map(|e| (e.id.clone(), e)).collect();
+        let mut by_id: BTreeMap<GrantId, Entry> =
+            entries.into_iter().map(|e| (e.id.clone(), e)).collect();
         let mut lanes: BTreeMap<String, Vec<(Action, Entry)>> = BTreeMap::new();
         for action in plan.actions {
-            let Some(entry) = by_id.remove(action.id()) else { continue };
-            lanes.entry(access_key(&action, &entry)).or_default().push((action, entry));
+            let Some(entry) = by_id.remove(action.id()) else {
+                continue;
+            };
+            lanes
+                .entry(access_key(&action, &entry))
+                .or_default()
+                .push((action, entry));
         }
-        let work = lanes.into_values().map(|lane| self.act_in_order(lane, weighed));
-        let results: Vec<Result<(), ReconcileError>> = stream::iter(work).buffer_unordered(PARALLEL).collect().await;
+        let work = lanes
+            .into_values()
+            .map(|lane| self.act_in_order(lane, weighed));
+        let results: Vec<Result<(), ReconcileError>> = stream::iter(work)
+            .buffer_unordered(PARALLEL)
+            .collect()
+            .await;
         results.into_iter().collect()
     }
 
-    async fn act_in_order(&self, lane: Vec<(Action, Entry)>, weighed: &BTreeMap<GrantId, Weighed>) -> Result<(), ReconcileError> {
+    async fn act_in_order(
+        &self,
+        lane: Vec<(Action, Entry)>,
+        weighed: &BTreeMap<GrantId, Weighed>,
+    ) -> Result<(), ReconcileError> {
         // Grants of this pass that did not come as far as a durable intent: nothing may lean on them.
         let mut not_begun = BTreeSet::new();
         for (action, entry) in lane {
@@ -46,12 +61,16 @@ impl Reconciler {
                 Action::Deny { reasons, .. } => self.deny(entry, &reasons, weighed).await?,
                 Action::Schedule { approved, .. } => self.schedule(entry, &approved).await?,
                 Action::Cancel { cause, .. } => self.cancel(entry, cause).await?,
-                Action::Grant { approved, replaces, .. } => {
+                Action::Grant {
+                    approved, replaces, ..
+                } => {
                     if !self.grant(entry, &approved, replaces.as_ref()).await? {
                         not_begun.insert(id);
                     }
                 }
-                Action::Revoke { cause, retained_by, .. } => {
+                Action::Revoke {
+                    cause, retained_by, ..
+                } => {
                     if retained_by.iter().any(|keeper| not_begun.contains(keeper)) {
                         continue;
                     }
@@ -62,9 +81,17 @@ impl Reconciler {
         Ok(())
     }
 
-    async fn deny(&self, mut entry: Entry, reasons: &[String], weighed: &BTreeMap<GrantId, Weighed>) -> Result<(), ReconcileError> {
+    async fn deny(
+        &self,
+        mut entry: Entry,
+        reasons: &[String],
+        weighed: &BTreeMap<GrantId, Weighed>,
+    ) -> Result<(), ReconcileError> {
         let now = self.now();
-        let merged_by = weighed.get(&entry.id).and_then(|w| w.merge.as_ref()).and_then(|m| m.by.as_ref());
+        let merged_by = weighed
+            .get(&entry.id)
+            .and_then(|w| w.merge.as_ref())
+            .and_then(|m| m.by.as_ref());
         let event = evidence::merged_without_proof(&entry, reasons, merged_by, now);
         entry.settle(State::Denied, now);
         self.store.commit(&[entry.clone()], &[event]).await?;
@@ -91,7 +118,12 @@ impl Reconciler {
     }
 
     /// Gives what was approved. `false`: no intent was written, so nothing was done.
-    async fn grant(&self, mut entry: Entry, approved: &Approved, replaces: Option<&GrantId>) -> Result<bool, ReconcileError> {
+    async fn grant(
+        &self,
+        mut entry: Entry,
+        approved: &Approved,
+        replaces: Option<&GrantId>,
+    ) -> Result<bool, ReconcileError> {
         if entry.state != State::Granting {
             entry.terms = Some(terms(&entry, approved));
             entry.state = State::Scheduled;
@@ -120,7 +152,10 @@ impl Reconciler {
         Ok(true)
     }
 
-    async fn call_grant(&self, approved: &Approved) -> Result<crate::domain::ledger::Granted, ProviderError> {
+    async fn call_grant(
+        &self,
+        approved: &Approved,
+    ) -> Result<crate::domain::ledger::Granted, ProviderError> {
         let connection = &approved.access().connection;
         match self.providers.get(connection) {
             Some(provider) => provider.grant(approved).await,
@@ -131,9 +166,18 @@ impl Reconciler {
     /// Whether the account has this access already, and not from us: then it is not ours to take over, nor to end.
     ///
     /// Asked only before the first intent: afterwards what is found there may be our own doing.
-    async fn held_from_elsewhere(&self, entry: &Entry, access: &Access) -> Result<Result<bool, ProviderError>, ReconcileError> {
+    async fn held_from_elsewhere(
+        &self,
+        entry: &Entry,
+        access: &Access,
+    ) -> Result<Result<bool, ProviderError>, ReconcileError> {
         let live = self.store.entries(Scope::Live(&access.connection)).await?;
-        let ours = |e: &Entry| e.state.may_be_held() && e.terms.as_ref().is_some_and(|t| t.access.key() == access.key());
+        let ours = |e: &Entry| {
+            e.state.may_be_held()
+                && e.terms
+                    .as_ref()
+                    .is_some_and(|t| t.access.key() == access.key())
+        };
         if live.iter().any(|e| e.id != entry.id && ours(e)) {
             return Ok(Ok(false));
         }
@@ -141,7 +185,10 @@ impl Reconciler {
             return Ok(Err(not_configured(access.connection.as_str())));
         };
         let is_holder = |h: &Holder| h.name.eq_ignore_ascii_case(&access.account.name);
-        Ok(provider.holders(&access.entitlement).await.map(|holders| holders.iter().any(is_holder)))
+        Ok(provider
+            .holders(&access.entitlement)
+            .await
+            .map(|holders| holders.iter().any(is_holder)))
     }
 
     /// Waits with a grant whose access is held from elsewhere.
@@ -159,7 +206,12 @@ impl Reconciler {
         self.write(entry, &[event]).await.map(drop)
     }
 
-    async fn revoke(&self, mut entry: Entry, cause: Cause, retained_by: &[GrantId]) -> Result<(), ReconcileError> {
+    async fn revoke(
+        &self,
+        mut entry: Entry,
+        cause: Cause,
+        retained_by: &[GrantId],
+    ) -> Result<(), ReconcileError> {
         let due = due_since(&entry, &cause, self.now());
         entry.cause = Some(cause);
         if !retained_by.is_empty() {
@@ -177,16 +229,34 @@ impl Reconciler {
             Ok(answer) if answer.still_effective_through.is_empty() => {
                 let now = self.now();
                 entry.settle(State::Ended, now);
-                let event = evidence::revoked(&entry, due, Removal::ReadBack { called_at, answer: &answer }, now);
+                let event = evidence::revoked(
+                    &entry,
+                    due,
+                    Removal::ReadBack {
+                        called_at,
+                        answer: &answer,
+                    },
+                    now,
+                );
                 let entry = self.write(entry, &[event]).await?;
                 info!(grant.id = %entry.id, read_back = %answer.read_back, "revoked `{}`", entry.id);
                 Ok(())
             }
             Ok(answer) => {
                 let through = answer.still_effective_through.join(", ");
-                let reason = format!("removed, but still effective through {through}: a person must remove that too");
-                let connection = entry.connection().map(ToString::to_string).unwrap_or_default();
-                self.failed(entry, "revoke", &ProviderError::Refused { connection, reason }).await
+                let reason = format!(
+                    "removed, but still effective through {through}: a person must remove that too"
+                );
+                let connection = entry
+                    .connection()
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
+                self.failed(
+                    entry,
+                    "revoke",
+                    &ProviderError::Refused { connection, reason },
+                )
+                .await
             }
             Err(failure) => self.failed(entry, "revoke", &failure).await,
         }
@@ -194,7 +264,9 @@ impl Reconciler {
 
     async fn call_revoke(&self, entry: &Entry) -> Result<Revoked, ProviderError> {
         // An entry that may be held has terms: they are written with the first intent.
-        let Some(terms) = &entry.terms else { return Ok(Revoked::default()) };
+        let Some(terms) = &entry.terms else {
+            return Ok(Revoked::default());
+        };
         match self.providers.get(&terms.access.connection) {
             Some(provider) => provider.revoke(&terms.access).await,
             None => Err(not_configured(terms.access.connection.as_str())),
@@ -202,11 +274,18 @@ impl Reconciler {
     }
 
     /// Keeps a failed attempt: tried again, for ever, with a capped pause.
-    async fn failed(&self, mut entry: Entry, verb: &str, failure: &ProviderError) -> Result<(), ReconcileError> {
+    async fn failed(
+        &self,
+        mut entry: Entry,
+        verb: &str,
+        failure: &ProviderError,
+    ) -> Result<(), ReconcileError> {
         let now = self.now();
         let pause = now + self.backoff(entry.attempts);
         let retry_at = match failure {
-            ProviderError::Unavailable { retry_at: Some(at), .. } => (*at).clamp(pause, now + self.settings.retry_cap),
+            ProviderError::Unavailable {
+                retry_at: Some(at), ..
+            } => (*at).clamp(pause, now + self.settings.retry_cap),
             _ => pause,
         };
         entry.attempts += 1;
@@ -217,7 +296,11 @@ impl Reconciler {
     }
 
     /// Puts off entries whose time has come but whose proof could not be had: they are asked for again, without spinning.
-    pub(super) async fn put_off(&self, idle: Vec<Entry>, now: Instant) -> Result<(), ReconcileError> {
+    pub(super) async fn put_off(
+        &self,
+        idle: Vec<Entry>,
+        now: Instant,
+    ) -> Result<(), ReconcileError> {
         for mut entry in idle {
             entry.wake_at = Some(now + self.backoff(entry.attempts));
             entry.attempts += 1;
@@ -227,8 +310,14 @@ impl Reconciler {
     }
 
     /// Writes an entry, and returns it as it now stands.
-    async fn write(&self, mut entry: Entry, events: &[evidence::Event]) -> Result<Entry, ReconcileError> {
-        self.store.commit(std::slice::from_ref(&entry), events).await?;
+    async fn write(
+        &self,
+        mut entry: Entry,
+        events: &[evidence::Event],
+    ) -> Result<Entry, ReconcileError> {
+        self.store
+            .commit(std::slice::from_ref(&entry), events)
+            .await?;
         entry.version += 1;
         Ok(entry)
     }
@@ -254,7 +343,10 @@ fn terms(entry: &Entry, approved: &Approved) -> Terms {
     let (grant, merged) = (approved.grant(), entry.arrival.at);
     Terms {
         subject: grant.subject.clone(),
-        role: RoleRef { resource: entry.path.resource(), role: grant.role.clone() },
+        role: RoleRef {
+            resource: entry.path.resource(),
+            role: grant.role.clone(),
+        },
         access: approved.access().clone(),
         starts: grant.begin(merged),
         ends: grant.end(merged),
@@ -268,7 +360,9 @@ fn terms(entry: &Entry, approved: &Approved) -> Terms {
 fn not_configured(connection: &str) -> ProviderError {
     ProviderError::Refused {
         connection: connection.to_owned(),
-        reason: format!("no connection of this name is configured; add [providers.{connection}] to hallpass.toml"),
+        reason: format!(
+            "no connection of this name is configured; add [providers.{connection}] to hallpass.toml"
+        ),
     }
 }
 

@@ -45,27 +45,66 @@ impl Facts {
 
 impl Reconciler {
     /// Gathers everything that judging `pull` against `base_commit` needs. Both must be in the mirror.
-    pub(super) async fn facts(&self, remote: &Remote, pull: Pull, base_commit: CommitId) -> Result<Facts, ReconcileError> {
+    pub(super) async fn facts(
+        &self,
+        remote: &Remote,
+        pull: Pull,
+        base_commit: CommitId,
+    ) -> Result<Facts, ReconcileError> {
         let changes = self.changes_of(&pull, &base_commit).await?;
         let base = self.catalogue(&base_commit).await?;
         let reviewed = self.reviewed(remote, &pull, &changes).await?;
-        let roster = self.forge.roster(&decision::owners_to_ask(&base, &changes)).await;
+        let roster = self
+            .forge
+            .roster(&decision::owners_to_ask(&base, &changes))
+            .await;
         let (holdings, ended) = self.context(&base, &changes).await?;
         let now = self.now();
-        Ok(Facts { pull, base_commit, base, changes, reviewed, roster, holdings, ended, now })
+        Ok(Facts {
+            pull,
+            base_commit,
+            base,
+            changes,
+            reviewed,
+            roster,
+            holdings,
+            ended,
+            now,
+        })
     }
 
     /// What the pull request changes, from trees: merge base to head.
-    pub(super) async fn changes_of(&self, pull: &Pull, base: &CommitId) -> Result<Vec<ChangedFile>, ReconcileError> {
-        let unrelated = || ReconcileError::Unsettled(format!("#{} shares no history with the protected branch", pull.number));
-        let fork_point = self.mirror.merge_base(base, &pull.head).await?.ok_or_else(unrelated)?;
+    pub(super) async fn changes_of(
+        &self,
+        pull: &Pull,
+        base: &CommitId,
+    ) -> Result<Vec<ChangedFile>, ReconcileError> {
+        let unrelated = || {
+            ReconcileError::Unsettled(format!(
+                "#{} shares no history with the protected branch",
+                pull.number
+            ))
+        };
+        let fork_point = self
+            .mirror
+            .merge_base(base, &pull.head)
+            .await?
+            .ok_or_else(unrelated)?;
         Ok(self.mirror.changes(&fork_point, &pull.head).await?)
     }
 
     /// What stood at the changed paths in each reviewed commit. A commit that cannot be had is left out: its review counts for
     /// nothing.
-    async fn reviewed(&self, remote: &Remote, pull: &Pull, changes: &[ChangedFile]) -> Result<Reviewed, ReconcileError> {
-        let paths: Vec<RepoPath> = changes.iter().filter_map(|c| RepoPath::new(&c.path).ok()).collect();
+    async fn reviewed(
+        &self,
+        remote: &Remote,
+        pull: &Pull,
+        changes: &[ChangedFile],
+    ) -> Result<Reviewed, ReconcileError> {
+        let paths: Vec<RepoPath> = changes
+            .iter()
+            .filter_map(|c| RepoPath::new(&c.path).ok())
+            .collect();
         let commits: BTreeSet<CommitId> = approval::commits_to_read(pull);
         let mut reviewed = Reviewed::new();
         let mut missing = Vec::new();
@@ -95,8 +134,15 @@ impl Reconciler {
     ) -> Result<(Vec<Holding>, BTreeMap<GrantPath, BlobId>), ReconcileError> {
         let subjects = decision::subjects(base, changes);
         let held = self.store.entries_of(&subjects).await?;
-        let holdings = held.iter().filter_map(crate::domain::ledger::Entry::holding).collect();
-        let removed = changes.iter().filter(|c| c.after.is_none()).filter_map(|c| GrantPath::new(&c.path).ok()).collect();
+        let holdings = held
+            .iter()
+            .filter_map(crate::domain::ledger::Entry::holding)
+            .collect();
+        let removed = changes
+            .iter()
+            .filter(|c| c.after.is_none())
+            .filter_map(|c| GrantPath::new(&c.path).ok())
+            .collect();
         let mut ended = BTreeMap::new();
         for entry in newest(self.store.entries_at(&removed).await?) {
             if entry.state.is_final() {
@@ -108,7 +154,9 @@ impl Reconciler {
 }
 
 /// The newest entry at each path: an older one says nothing about the file that stands there now.
-pub(super) fn newest(entries: Vec<crate::domain::ledger::Entry>) -> Vec<crate::domain::ledger::Entry> {
+pub(super) fn newest(
+    entries: Vec<crate::domain::ledger::Entry>,
+) -> Vec<crate::domain::ledger::Entry> {
     let mut by_path: BTreeMap<GrantPath, crate::domain::ledger::Entry> = BTreeMap::new();
     for entry in entries {
         match by_path.get(&entry.path) {

@@ -27,11 +27,19 @@ impl Reconciler {
             self.push_evidence(&events).await?;
             self.store.published(&sequences).await?;
             written += events.len();
-            info!(events = events.len(), "wrote {} events to `{}`", events.len(), self.settings.evidence_branch);
+            info!(
+                events = events.len(),
+                "wrote {} events to `{}`",
+                events.len(),
+                self.settings.evidence_branch
+            );
         }
     }
 
-    async fn push_evidence(&self, events: &[crate::domain::evidence::Event]) -> Result<(), ReconcileError> {
+    async fn push_evidence(
+        &self,
+        events: &[crate::domain::evidence::Event],
+    ) -> Result<(), ReconcileError> {
         let branch = &self.settings.evidence_branch;
         let remote = self.remote().await?;
         let mut races = 0;

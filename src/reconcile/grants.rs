@@ -10,7 +10,9 @@ use super::{ReconcileError, Reconciler};
 use crate::domain::decision::{self, Admission};
 use crate::domain::landing;
 use crate::domain::ledger::{Arrival, Entry, State};
-use crate::domain::model::{Actor, BlobId, CommitId, ConnectionName, GrantId, GrantPath, Instant, PullNumber};
+use crate::domain::model::{
+    Actor, BlobId, CommitId, ConnectionName, GrantId, GrantPath, Instant, PullNumber,
+};
 use crate::domain::plan::{self, Action, Plan, View};
 use crate::domain::pull::{Pull, PullState};
 use crate::repo::Remote;
@@ -42,7 +44,10 @@ pub(super) struct Merge {
 
 impl Weighed {
     fn unknown(why: impl Into<String>) -> Self {
-        Self { admission: Admission::Unknown(vec![why.into()]), merge: None }
+        Self {
+            admission: Admission::Unknown(vec![why.into()]),
+            merge: None,
+        }
     }
 }
 
@@ -54,7 +59,9 @@ impl Reconciler {
     pub async fn due(&self) -> Result<(), ReconcileError> {
         let connections = self.store.due_connections(self.now()).await?;
         let nothing = BTreeMap::new();
-        let passes = connections.iter().map(|connection| self.settle(connection, None, &nothing));
+        let passes = connections
+            .iter()
+            .map(|connection| self.settle(connection, None, &nothing));
         join_all(passes).await.into_iter().collect()
     }
 
@@ -69,26 +76,46 @@ impl Reconciler {
             // What waits for a proof waits on; without this it would be due again at once, for ever.
             let now = self.now();
             let live = self.store.entries(Scope::Unsettled).await?;
-            self.put_off(live.into_iter().filter(|e| waits_for_proof(e, now)).collect(), now).await?;
+            self.put_off(
+                live.into_iter()
+                    .filter(|e| waits_for_proof(e, now))
+                    .collect(),
+                now,
+            )
+            .await?;
         }
         outcome
     }
 
     async fn look_at_main(&self) -> Result<MainOutcome, ReconcileError> {
         let remote = self.remote().await?;
-        self.mirror.fetch(&remote, &[&self.settings.protected_branch], &[]).await?;
+        self.mirror
+            .fetch(&remote, &[&self.settings.protected_branch], &[])
+            .await?;
         let Some(tip) = self.mirror.tip(&self.settings.protected_branch).await? else {
-            warn!("the protected branch `{}` does not exist; nothing is granted", self.settings.protected_branch);
+            warn!(
+                "the protected branch `{}` does not exist; nothing is granted",
+                self.settings.protected_branch
+            );
             return Ok(MainOutcome::default());
         };
         if !self.record_arrivals(&tip).await? {
-            return Ok(MainOutcome { tip: Some(tip), unsettled: 0 });
+            return Ok(MainOutcome {
+                tip: Some(tip),
+                unsettled: 0,
+            });
         }
         let main = self.mirror.grants(&tip).await?;
         let weighed = self.weigh_all(&remote, &main).await?;
         self.settle_all(&main, &weighed).await?;
-        let unsettled = weighed.values().filter(|w| matches!(w.admission, Admission::Unknown(_))).count();
-        Ok(MainOutcome { tip: Some(tip), unsettled })
+        let unsettled = weighed
+            .values()
+            .filter(|w| matches!(w.admission, Admission::Unknown(_)))
+            .count();
+        Ok(MainOutcome {
+            tip: Some(tip),
+            unsettled,
+        })
     }
 
     /// Records every grant file that landed since the last look. `false`: history was rewritten, so nothing that stands there
@@ -110,8 +137,18 @@ impl Reconciler {
         let known: BTreeSet<&GrantId> = before.iter().map(|e| &e.id).collect();
         let mut entries = Vec::new();
         for file in landed {
-            let order = 1 + before.iter().filter(|e| e.path == file.path).map(|e| e.arrival.order).max().unwrap_or(0);
-            let arrival = Arrival { commit: file.commit, pull: None, at: file.at, order };
+            let order = 1 + before
+                .iter()
+                .filter(|e| e.path == file.path)
+                .map(|e| e.arrival.order)
+                .max()
+                .unwrap_or(0);
+            let arrival = Arrival {
+                commit: file.commit,
+                pull: None,
+                at: file.at,
+                order,
+            };
             let entry = Entry::arrived(file.path, file.blob, arrival);
             if !known.contains(&entry.id) {
                 entries.push(entry);
@@ -135,7 +172,10 @@ impl Reconciler {
         let mut by_commit: BTreeMap<CommitId, Vec<Entry>> = BTreeMap::new();
         for entry in self.store.entries(Scope::Unsettled).await? {
             if wants_proof(&entry) && main.get(&entry.path) == Some(&entry.blob) {
-                by_commit.entry(entry.arrival.commit.clone()).or_default().push(entry);
+                by_commit
+                    .entry(entry.arrival.commit.clone())
+                    .or_default()
+                    .push(entry);
             }
         }
         let mut weighed = BTreeMap::new();
@@ -146,20 +186,42 @@ impl Reconciler {
     }
 
     /// Weighs everything that one commit brought.
-    async fn weigh(&self, remote: &Remote, commit: &CommitId, entries: &[Entry]) -> BTreeMap<GrantId, Weighed> {
+    async fn weigh(
+        &self,
+        remote: &Remote,
+        commit: &CommitId,
+        entries: &[Entry],
+    ) -> BTreeMap<GrantId, Weighed> {
         let (facts, merge) = match self.facts_of_merge(remote, commit).await {
             Ok(Some(found)) => found,
-            Ok(None) => return entries.iter().map(|e| (e.id.clone(), self.without_pull(e))).collect(),
+            Ok(None) => {
+                return entries
+                    .iter()
+                    .map(|e| (e.id.clone(), self.without_pull(e)))
+                    .collect();
+            }
             Err(why) => {
                 warn!(merge.commit = %commit, error = %why, "cannot weigh what {} brought yet: {why}", commit.short());
-                return entries.iter().map(|e| (e.id.clone(), Weighed::unknown(why.to_string()))).collect();
+                return entries
+                    .iter()
+                    .map(|e| (e.id.clone(), Weighed::unknown(why.to_string())))
+                    .collect();
             }
         };
         let case = facts.case(&self.settings.protected_branch);
-        let verdict = landing::demand_connections(decision::decide_merged(&case), self.providers.keys());
-        let events = crate::domain::evidence::of_verdict(&facts.pull, &facts.base_commit, &verdict, facts.now);
+        let verdict =
+            landing::demand_connections(decision::decide_merged(&case), self.providers.keys());
+        let events = crate::domain::evidence::of_verdict(
+            &facts.pull,
+            &facts.base_commit,
+            &verdict,
+            facts.now,
+        );
         if let Err(error) = self.store.commit(&[], &events).await {
-            return entries.iter().map(|e| (e.id.clone(), Weighed::unknown(error.to_string()))).collect();
+            return entries
+                .iter()
+                .map(|e| (e.id.clone(), Weighed::unknown(error.to_string())))
+                .collect();
         }
         let weigh = |entry: &Entry| Weighed {
             admission: decision::admit(&case, &entry.path, &entry.blob),
@@ -171,23 +233,50 @@ impl Reconciler {
     /// A file without a pull request is final only when the forge had time to connect the two.
     fn without_pull(&self, entry: &Entry) -> Weighed {
         if entry.arrival.at + self.settings.proof_grace > self.now() {
-            return Weighed::unknown("the forge does not connect the commit with a merged pull request yet");
+            return Weighed::unknown(
+                "the forge does not connect the commit with a merged pull request yet",
+            );
         }
-        let why = format!("commit {} is not the merge of a pull request into this branch", entry.arrival.commit);
-        Weighed { admission: Admission::Unapproved(vec![why]), merge: None }
+        let why = format!(
+            "commit {} is not the merge of a pull request into this branch",
+            entry.arrival.commit
+        );
+        Weighed {
+            admission: Admission::Unapproved(vec![why]),
+            merge: None,
+        }
     }
 
     /// The facts of the pull request whose merge is (or holds) `commit`, judged by the branch as it was just before.
-    async fn facts_of_merge(&self, remote: &Remote, commit: &CommitId) -> Result<Option<(Facts, Merge)>, ReconcileError> {
+    async fn facts_of_merge(
+        &self,
+        remote: &Remote,
+        commit: &CommitId,
+    ) -> Result<Option<(Facts, Merge)>, ReconcileError> {
         for number in self.forge.pulls_of(commit).await? {
             let pull = self.forge.pull(number).await?;
-            let PullState::Merged { commit: merged, at, by } = &pull.state else { continue };
+            let PullState::Merged {
+                commit: merged,
+                at,
+                by,
+            } = &pull.state
+            else {
+                continue;
+            };
             if pull.base_branch != self.settings.protected_branch {
                 continue;
             }
-            let merge = Merge { pull: number, at: *at, by: by.clone() };
-            self.mirror.fetch(remote, &[&self.settings.protected_branch], &[number.0]).await?;
-            let Some(base) = self.base_of_merge(&pull, merged, commit).await? else { continue };
+            let merge = Merge {
+                pull: number,
+                at: *at,
+                by: by.clone(),
+            };
+            self.mirror
+                .fetch(remote, &[&self.settings.protected_branch], &[number.0])
+                .await?;
+            let Some(base) = self.base_of_merge(&pull, merged, commit).await? else {
+                continue;
+            };
             let mut facts = self.facts(remote, pull, base).await?;
             // Terms are judged at the instant of the merge, not whenever we happen to look.
             facts.now = merge.at;
@@ -199,14 +288,22 @@ impl Reconciler {
     /// The first-parent ancestor of the merge on which the pull request's change arrived *whole*, if `commit` is part of that
     /// arrival: the parent for a merge commit and a squash, further back for a rebase. `None`: what landed is not what the pull
     /// request holds, as with an indirect merge or an edited conflict.
-    async fn base_of_merge(&self, pull: &Pull, merged: &CommitId, commit: &CommitId) -> Result<Option<CommitId>, ReconcileError> {
+    async fn base_of_merge(
+        &self,
+        pull: &Pull,
+        merged: &CommitId,
+        commit: &CommitId,
+    ) -> Result<Option<CommitId>, ReconcileError> {
         let mut spans = vec![1];
         if pull.commits > 1 {
             spans.push(pull.commits);
         }
         for span in spans {
-            let Some(base) = self.mirror.ancestor(merged, span).await? else { continue };
-            let within = self.mirror.is_ancestor(commit, merged).await? && !self.mirror.is_ancestor(commit, &base).await?;
+            let Some(base) = self.mirror.ancestor(merged, span).await? else {
+                continue;
+            };
+            let within = self.mirror.is_ancestor(commit, merged).await?
+                && !self.mirror.is_ancestor(commit, &base).await?;
             if !within {
                 continue;
             }
@@ -220,7 +317,11 @@ impl Reconciler {
     }
 
     /// Plans and acts on every connection that has something to do, each in its own lane.
-    async fn settle_all(&self, main: &BTreeMap<GrantPath, BlobId>, weighed: &BTreeMap<GrantId, Weighed>) -> Result<(), ReconcileError> {
+    async fn settle_all(
+        &self,
+        main: &BTreeMap<GrantPath, BlobId>,
+        weighed: &BTreeMap<GrantId, Weighed>,
+    ) -> Result<(), ReconcileError> {
         let mut connections: BTreeSet<ConnectionName> = weighed
             .values()
             .filter_map(|w| match &w.admission {
@@ -228,8 +329,17 @@ impl Reconciler {
                 _ => None,
             })
             .collect();
-        connections.extend(self.store.entries(Scope::Unsettled).await?.iter().filter_map(Entry::connection).cloned());
-        let passes = connections.iter().map(|connection| self.settle(connection, Some(main), weighed));
+        connections.extend(
+            self.store
+                .entries(Scope::Unsettled)
+                .await?
+                .iter()
+                .filter_map(Entry::connection)
+                .cloned(),
+        );
+        let passes = connections
+            .iter()
+            .map(|connection| self.settle(connection, Some(main), weighed));
         let mut results = join_all(passes).await;
         results.push(self.settle_unconnected(main, weighed).await);
         results.into_iter().collect()
@@ -242,14 +352,24 @@ impl Reconciler {
         main: Option<&BTreeMap<GrantPath, BlobId>>,
         weighed: &BTreeMap<GrantId, Weighed>,
     ) -> Result<(), ReconcileError> {
-        let _turn = self.lanes.get(connection).unwrap_or(&self.stray_lane).lock().await;
+        let _turn = self
+            .lanes
+            .get(connection)
+            .unwrap_or(&self.stray_lane)
+            .lock()
+            .await;
         let now = self.now();
         let mut entries = match main {
             None => self.store.entries(Scope::Due(connection, now)).await?,
             Some(_) => self.store.entries(Scope::Live(connection)).await?,
         };
         if main.is_some() {
-            let arrived = self.store.entries(Scope::Unsettled).await?.into_iter().filter(|e| e.state == State::Arrived);
+            let arrived = self
+                .store
+                .entries(Scope::Unsettled)
+                .await?
+                .into_iter()
+                .filter(|e| e.state == State::Arrived);
             entries.extend(arrived.filter(|e| goes_to(weighed.get(&e.id), connection)));
         }
         self.plan_and_act(entries, main, weighed, now).await
@@ -261,10 +381,21 @@ impl Reconciler {
         main: &BTreeMap<GrantPath, BlobId>,
         weighed: &BTreeMap<GrantId, Weighed>,
     ) -> Result<(), ReconcileError> {
-        let arrived = self.store.entries(Scope::Unsettled).await?.into_iter().filter(|e| e.state == State::Arrived);
-        let approved = |e: &Entry| matches!(weighed.get(&e.id).map(|w| &w.admission), Some(Admission::Approved(_)));
+        let arrived = self
+            .store
+            .entries(Scope::Unsettled)
+            .await?
+            .into_iter()
+            .filter(|e| e.state == State::Arrived);
+        let approved = |e: &Entry| {
+            matches!(
+                weighed.get(&e.id).map(|w| &w.admission),
+                Some(Admission::Approved(_))
+            )
+        };
         let entries = arrived.filter(|e| !approved(e)).collect();
-        self.plan_and_act(entries, Some(main), weighed, self.now()).await
+        self.plan_and_act(entries, Some(main), weighed, self.now())
+            .await
     }
 
     async fn plan_and_act(
@@ -276,13 +407,24 @@ impl Reconciler {
     ) -> Result<(), ReconcileError> {
         for entry in &mut entries {
             // The forge's word on when and by which pull request it merged, where it gave one.
-            if let (State::Arrived, Some(merge)) = (entry.state, weighed.get(&entry.id).and_then(|w| w.merge.as_ref())) {
+            if let (State::Arrived, Some(merge)) = (
+                entry.state,
+                weighed.get(&entry.id).and_then(|w| w.merge.as_ref()),
+            ) {
                 entry.arrival.pull = Some(merge.pull);
                 entry.arrival.at = merge.at;
             }
         }
-        let admissions = weighed.iter().map(|(id, w)| (id.clone(), w.admission.clone())).collect();
-        let plan = plan::plan(&View { main, admissions: &admissions, entries: &entries, now });
+        let admissions = weighed
+            .iter()
+            .map(|(id, w)| (id.clone(), w.admission.clone()))
+            .collect();
+        let plan = plan::plan(&View {
+            main,
+            admissions: &admissions,
+            entries: &entries,
+            now,
+        });
         if !plan.held_back.is_empty() {
             error!(
                 count = plan.held_back.len(),
@@ -291,7 +433,11 @@ impl Reconciler {
             );
         }
         // Only a pass that could ask for proofs may put off what waits for one.
-        let waiting = if main.is_some() { waiting(&plan, &entries, now) } else { Vec::new() };
+        let waiting = if main.is_some() {
+            waiting(&plan, &entries, now)
+        } else {
+            Vec::new()
+        };
         self.act(plan, entries, weighed).await?;
         self.put_off(waiting, now).await
     }
@@ -300,12 +446,17 @@ impl Reconciler {
 /// Entries whose time has come but whose proof could not be had.
 fn waiting(plan: &Plan, entries: &[Entry], now: Instant) -> Vec<Entry> {
     let planned: BTreeSet<&GrantId> = plan.actions.iter().map(Action::id).collect();
-    entries.iter().filter(|e| waits_for_proof(e, now) && !planned.contains(&e.id)).cloned().collect()
+    entries
+        .iter()
+        .filter(|e| waits_for_proof(e, now) && !planned.contains(&e.id))
+        .cloned()
+        .collect()
 }
 
 /// Whether the entry's time has come and a proof is all that it waits for.
 fn waits_for_proof(entry: &Entry, now: Instant) -> bool {
-    matches!(entry.state, State::Scheduled | State::Granting) && entry.wake_at.is_some_and(|at| at <= now)
+    matches!(entry.state, State::Scheduled | State::Granting)
+        && entry.wake_at.is_some_and(|at| at <= now)
 }
 
 fn goes_to(weighed: Option<&Weighed>, connection: &ConnectionName) -> bool {

@@ -105,7 +105,9 @@ pub struct Reconciler {
 
 impl std::fmt::Debug for Reconciler {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reconciler").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("Reconciler")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }
 
@@ -122,10 +124,23 @@ impl Reconciler {
         clock: Arc<dyn Clock>,
         settings: Settings,
     ) -> Self {
-        let lanes = providers.keys().map(|name| (name.clone(), tokio::sync::Mutex::new(()))).collect();
+        let lanes = providers
+            .keys()
+            .map(|name| (name.clone(), tokio::sync::Mutex::new(())))
+            .collect();
         let catalogues = Mutex::new(HashMap::new());
         let stray_lane = tokio::sync::Mutex::new(());
-        Self { forge, mirror, store, providers, clock, settings, lanes, stray_lane, catalogues }
+        Self {
+            forge,
+            mirror,
+            store,
+            providers,
+            clock,
+            settings,
+            lanes,
+            stray_lane,
+            catalogues,
+        }
     }
 
     /// The forge, for the worker's listing of open pull requests.
@@ -139,18 +154,29 @@ impl Reconciler {
 
     async fn remote(&self) -> Result<Remote, ReconcileError> {
         let access = self.forge.git_access().await?;
-        Ok(Remote { url: access.url, token: Some(access.token) })
+        Ok(Remote {
+            url: access.url,
+            token: Some(access.token),
+        })
     }
 
     /// What `commit` declares, parsed once.
     async fn catalogue(&self, commit: &CommitId) -> Result<Arc<Catalogue>, ReconcileError> {
-        let kept = self.catalogues.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(commit).cloned();
+        let kept = self
+            .catalogues
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .get(commit)
+            .cloned();
         if let Some(catalogue) = kept {
             return Ok(catalogue);
         }
         let files = self.mirror.files(commit).await?;
         let catalogue = Arc::new(parse::read_tree(&files));
-        let mut kept = self.catalogues.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut kept = self
+            .catalogues
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         if kept.len() >= CATALOGUES_KEPT {
             kept.clear();
         }

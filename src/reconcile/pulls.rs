@@ -1,7 +1,7 @@
 //! One pull request: judged, shown, written down, and merged when it is due.
 
 use sha2::{Digest, Sha256};
-use tracing::{info, warn};
+use tracing::info;
 
 use super::case::Facts;
 use super::{Merging, ReconcileError, Reconciler};
@@ -21,11 +21,18 @@ impl Reconciler {
     /// # Errors
     /// When forge, git or database could not be asked: look again later.
     pub async fn pull(&self, number: PullNumber) -> Result<(), ReconcileError> {
-        let Some(facts) = self.observe_pull(number).await? else { return Ok(()) };
+        let Some(facts) = self.observe_pull(number).await? else {
+            return Ok(());
+        };
         let case = facts.case(&self.settings.protected_branch);
         let verdict = landing::demand_connections(decision::decide(&case), self.providers.keys());
         let check = report::check(&case, &verdict);
-        self.store.commit(&[], &evidence::of_verdict(&facts.pull, &facts.base_commit, &verdict, facts.now)).await?;
+        self.store
+            .commit(
+                &[],
+                &evidence::of_verdict(&facts.pull, &facts.base_commit, &verdict, facts.now),
+            )
+            .await?;
         self.publish(number, &check).await?;
         self.merge_when_due(&facts, &verdict).await?;
         match verdict.outcome {
@@ -50,40 +57,67 @@ impl Reconciler {
             }
         }
         let remote = self.remote().await?;
-        self.mirror.fetch(&remote, &[&self.settings.protected_branch], &[number.0]).await?;
+        self.mirror
+            .fetch(&remote, &[&self.settings.protected_branch], &[number.0])
+            .await?;
         let base = self.mirror.tip(&self.settings.protected_branch).await?;
-        let base = base.ok_or_else(|| ReconcileError::Unsettled("the protected branch does not exist".to_owned()))?;
+        let base = base.ok_or_else(|| {
+            ReconcileError::Unsettled("the protected branch does not exist".to_owned())
+        })?;
         Ok(Some(self.facts(&remote, pull, base).await?))
     }
 
     /// Publishes the check, unless the forge already shows exactly this.
     async fn publish(&self, number: PullNumber, check: &Check) -> Result<(), ReconcileError> {
         let digest = hex::encode(Sha256::digest(format!("{check:?}")));
-        let last = self.store.last_check(number).await?.filter(|(_, head, _)| *head == check.head);
+        let last = self
+            .store
+            .last_check(number)
+            .await?
+            .filter(|(_, head, _)| *head == check.head);
         if last.as_ref().is_some_and(|(_, _, shown)| *shown == digest) {
             return Ok(());
         }
-        let id = self.forge.publish_check(check, last.map(|(id, _, _)| CheckId(id))).await?;
-        self.store.remember_check(number, id.0, &check.head, &digest).await?;
+        let id = self
+            .forge
+            .publish_check(check, last.map(|(id, _, _)| CheckId(id)))
+            .await?;
+        self.store
+            .remember_check(number, id.0, &check.head, &digest)
+            .await?;
         info!(pull = number.0, check.title = %check.title, "published the check of #{number}: {}", check.title);
         Ok(())
     }
 
     async fn merge_when_due(&self, facts: &Facts, verdict: &Verdict) -> Result<(), ReconcileError> {
         let tidies = verdict.requests.iter().all(|r| r.change == Change::Tidy);
-        let merging = if tidies { self.settings.merge_reverts } else { self.settings.merge };
-        let due = verdict.outcome == Outcome::Approved && verdict.only_grants && !verdict.requests.is_empty();
+        let merging = if tidies {
+            self.settings.merge_reverts
+        } else {
+            self.settings.merge
+        };
+        let due = verdict.outcome == Outcome::Approved
+            && verdict.only_grants
+            && !verdict.requests.is_empty();
         if !due || merging == Merging::Off {
             return Ok(());
         }
         let (title, message) = proposal::merge_message(&facts.pull, verdict);
-        match self.forge.merge(facts.pull.number, &facts.pull.head, &title, &message).await? {
+        match self
+            .forge
+            .merge(facts.pull.number, &facts.pull.head, &title, &message)
+            .await?
+        {
             MergeOutcome::Merged(commit) => {
                 info!(pull = facts.pull.number.0, merge.commit = %commit, "merged #{}", facts.pull.number);
                 self.store.wake(&[Wake::Main], self.now()).await?;
             }
+            // Somebody pushed, or a rule of the repository is not met yet: looked at again later.
             MergeOutcome::NotNow(why) => {
-                warn!(pull = facts.pull.number.0, why = %why, "the forge would not merge #{} yet", facts.pull.number);
+                let number = facts.pull.number;
+                return Err(ReconcileError::Unsettled(format!(
+                    "the forge would not merge #{number}: {why}"
+                )));
             }
         }
         Ok(())

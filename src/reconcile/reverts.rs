@@ -14,19 +14,33 @@ use crate::domain::ledger::Entry;
 use crate::domain::model::{BlobId, CommitId, GrantPath};
 use crate::domain::proposal;
 use crate::forge::Proposal;
-use crate::store::{Scope, Wake};
+use crate::store::Scope;
 
 /// The note in the database that says for which ended grants the removal was last proposed.
 const PROPOSED: &str = "proposed-revert";
 
 impl Reconciler {
+    /// Whether ended grants wait to be proposed for removal. Asks only the database.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn reverts_are_due(&self) -> Result<bool, ReconcileError> {
+        let untidied = self.store.entries(Scope::Untidied).await?;
+        if untidied.is_empty() || !self.window_is_over(&untidied) {
+            return Ok(false);
+        }
+        Ok(self.store.note(PROPOSED).await?.as_deref() != Some(digest(&untidied).as_str()))
+    }
+
     /// Notes what is already gone from the protected branch, and proposes the removal of the rest. The mirror must be fresh
     /// ([`Reconciler::main`] has just run).
     ///
     /// # Errors
     /// When forge, git or database fail: the next pass finds the same work.
     pub async fn reverts(&self) -> Result<(), ReconcileError> {
-        let Some(tip) = self.mirror.tip(&self.settings.protected_branch).await? else { return Ok(()) };
+        let Some(tip) = self.mirror.tip(&self.settings.protected_branch).await? else {
+            return Ok(());
+        };
         let main = self.mirror.grants(&tip).await?;
         let standing = self.note_the_tidied(&tip, &main).await?;
         if standing.is_empty() || !self.window_is_over(&standing) {
@@ -36,14 +50,21 @@ impl Reconciler {
     }
 
     /// Marks final entries whose file is gone (or stands for a newer grant), and returns those whose file still stands.
-    async fn note_the_tidied(&self, tip: &CommitId, main: &BTreeMap<GrantPath, BlobId>) -> Result<Vec<Entry>, ReconcileError> {
+    async fn note_the_tidied(
+        &self,
+        tip: &CommitId,
+        main: &BTreeMap<GrantPath, BlobId>,
+    ) -> Result<Vec<Entry>, ReconcileError> {
         let untidied = self.store.entries(Scope::Untidied).await?;
         let paths = untidied.iter().map(|e| e.path.clone()).collect();
-        let current: BTreeMap<_, _> =
-            newest(self.store.entries_at(&paths).await?).into_iter().map(|e| (e.path, e.id)).collect();
+        let current: BTreeMap<_, _> = newest(self.store.entries_at(&paths).await?)
+            .into_iter()
+            .map(|e| (e.path, e.id))
+            .collect();
         let mut standing = Vec::new();
         for mut entry in untidied {
-            let stands = main.get(&entry.path) == Some(&entry.blob) && current.get(&entry.path) == Some(&entry.id);
+            let stands = main.get(&entry.path) == Some(&entry.blob)
+                && current.get(&entry.path) == Some(&entry.id);
             if stands {
                 standing.push(entry);
                 continue;
@@ -57,7 +78,11 @@ impl Reconciler {
 
     /// Whether enough time went by since the first of them ended.
     fn window_is_over(&self, standing: &[Entry]) -> bool {
-        standing.iter().filter_map(|e| e.settled_at).min().is_none_or(|first| first + self.settings.revert_window <= self.now())
+        standing
+            .iter()
+            .filter_map(|e| e.settled_at)
+            .min()
+            .is_none_or(|first| first + self.settings.revert_window <= self.now())
     }
 
     async fn propose(&self, tip: &CommitId, standing: &[Entry]) -> Result<(), ReconcileError> {
@@ -69,16 +94,41 @@ impl Reconciler {
         if self.store.note(PROPOSED).await?.as_deref() == Some(set.as_str()) {
             return Ok(());
         }
-        let at = standing.iter().filter_map(|e| e.settled_at).max().unwrap_or_else(|| self.now());
-        if self.mirror.commit_removal(branch, tip, &paths, &title, at).await?.is_none() {
+        let at = standing
+            .iter()
+            .filter_map(|e| e.settled_at)
+            .max()
+            .unwrap_or_else(|| self.now());
+        if self
+            .mirror
+            .commit_removal(branch, tip, &paths, &title, at)
+            .await?
+            .is_none()
+        {
             return Ok(());
         }
-        self.mirror.push(&self.remote().await?, branch, true).await?;
+        self.mirror
+            .push(&self.remote().await?, branch, true)
+            .await?;
         let base = self.settings.protected_branch.clone();
-        let number = self.forge.propose(&Proposal { branch: branch.clone(), base, title, body }).await?;
+        let number = self
+            .forge
+            .propose(&Proposal {
+                branch: branch.clone(),
+                base,
+                title,
+                body,
+            })
+            .await?;
         self.store.set_note(PROPOSED, &set).await?;
-        info!(pull = number.0, grants = standing.len(), "proposed the removal of {} ended grants in #{number}", standing.len());
-        Ok(self.store.wake(&[Wake::Pull(number)], self.now()).await?)
+        info!(
+            pull = number.0,
+            grants = standing.len(),
+            "proposed the removal of {} ended grants in #{number}",
+            standing.len()
+        );
+        // It is judged like any other pull request, when its webhook or the next resync says that it is there.
+        Ok(())
     }
 }
 

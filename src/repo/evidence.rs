@@ -42,7 +42,11 @@ The first line of a message is for people, the lines at its end (git calls them 
 ";
 
 /// See [`super::Mirror::append_evidence`].
-pub(super) fn append(repo: &Repository, branch: &str, events: &[Event]) -> Result<Vec<CommitId>, RepoError> {
+pub(super) fn append(
+    repo: &Repository,
+    branch: &str,
+    events: &[Event],
+) -> Result<Vec<CommitId>, RepoError> {
     let fetched = reference(repo, &format!("refs/heads/{branch}"))?;
     check_growth(repo, branch, fetched)?;
     let wanted: BTreeSet<&str> = events.iter().map(|event| event.key.as_str()).collect();
@@ -53,7 +57,11 @@ pub(super) fn append(repo: &Repository, branch: &str, events: &[Event]) -> Resul
     let start = start(repo, branch, fetched)?;
     if let Some(start) = start {
         let unpushed = keys(repo, start, fetched).map_err(broken("read what is not pushed yet"))?;
-        written.extend(unpushed.into_iter().filter_map(|(id, key)| Some((key?, id))));
+        written.extend(
+            unpushed
+                .into_iter()
+                .filter_map(|(id, key)| Some((key?, id))),
+        );
     }
     write_events(repo, branch, start, events, written).map_err(broken("write evidence"))
 }
@@ -101,12 +109,18 @@ fn check_growth(repo: &Repository, branch: &str, fetched: Option<Oid>) -> Result
         return note(repo, &name, fetched);
     }
     let (known, found) = (commit_id(before), fetched.map(commit_id));
-    Err(RepoError::Rewritten { branch: branch.to_owned(), known, found })
+    Err(RepoError::Rewritten {
+        branch: branch.to_owned(),
+        known,
+        found,
+    })
 }
 
 fn note(repo: &Repository, name: &str, tip: Option<Oid>) -> Result<(), RepoError> {
     let Some(tip) = tip else { return Ok(()) };
-    repo.reference(name, tip, true, "seen").map(drop).map_err(broken("note what the remote has"))
+    repo.reference(name, tip, true, "seen")
+        .map(drop)
+        .map_err(broken("note what the remote has"))
 }
 
 /// Where to go on: our own commits if they stand on what the remote has, otherwise what the remote has.
@@ -130,7 +144,11 @@ fn contains(repo: &Repository, tip: Oid, commit: Oid) -> Result<bool, git2::Erro
 }
 
 /// The commits from `tip` back to `seen` (without it) or the root, oldest first, with the key of each event among them.
-fn keys(repo: &Repository, tip: Oid, seen: Option<Oid>) -> Result<Vec<(Oid, Option<String>)>, git2::Error> {
+fn keys(
+    repo: &Repository,
+    tip: Oid,
+    seen: Option<Oid>,
+) -> Result<Vec<(Oid, Option<String>)>, git2::Error> {
     let mut walk = repo.revwalk()?;
     walk.set_sorting(Sort::TOPOLOGICAL | Sort::REVERSE)?;
     walk.push(tip)?;
@@ -140,7 +158,10 @@ fn keys(repo: &Repository, tip: Oid, seen: Option<Oid>) -> Result<Vec<(Oid, Opti
     walk.map(|id| {
         let id = id?;
         let commit = repo.find_commit(id)?;
-        Ok((id, event_key(&String::from_utf8_lossy(commit.message_raw_bytes()))))
+        Ok((
+            id,
+            event_key(&String::from_utf8_lossy(commit.message_raw_bytes())),
+        ))
     })
     .collect()
 }
@@ -148,7 +169,10 @@ fn keys(repo: &Repository, tip: Oid, seen: Option<Oid>) -> Result<Vec<(Oid, Opti
 /// The value of `Event-Key:` in the last paragraph, which is where git looks for trailers. Text further up is the requester's.
 fn event_key(message: &str) -> Option<String> {
     let last = message.trim_end().rsplit("\n\n").next()?;
-    let value = last.lines().rev().find_map(|line| line.strip_prefix("Event-Key:"))?;
+    let value = last
+        .lines()
+        .rev()
+        .find_map(|line| line.strip_prefix("Event-Key:"))?;
     Some(value.trim().to_owned())
 }
 
@@ -161,21 +185,30 @@ struct Index<'r> {
 
 impl<'r> Index<'r> {
     fn new(repo: &'r Repository, branch: &str) -> Self {
-        Self { repo, path: repo.path().join("hallpass-index").join(branch.replace('/', "%")) }
+        Self {
+            repo,
+            path: repo
+                .path()
+                .join("hallpass-index")
+                .join(branch.replace('/', "%")),
+        }
     }
 
     /// The commits on `tip`'s history of those `wanted` keys that are there.
     fn find(&self, tip: Oid, wanted: &BTreeSet<&str>) -> Result<BTreeMap<String, Oid>, RepoError> {
         let what = "read the index of the evidence";
         let (end, mut found) = match self.scan(wanted) {
-            Some((end, found)) if contains(self.repo, tip, end).unwrap_or(false) => (Some(end), found),
+            Some((end, found)) if contains(self.repo, tip, end).unwrap_or(false) => {
+                (Some(end), found)
+            }
             _ => (None, BTreeMap::new()),
         };
         if end == Some(tip) {
             return Ok(found);
         }
         let added = keys(self.repo, tip, end).map_err(broken(what))?;
-        self.write(&added, end.is_some()).map_err(broken_file(what))?;
+        self.write(&added, end.is_some())
+            .map_err(broken_file(what))?;
         for (id, key) in added {
             if let Some(key) = key.filter(|key| wanted.contains(key.as_str())) {
                 found.entry(key).or_insert(id);
@@ -193,7 +226,9 @@ impl<'r> Index<'r> {
             end = Some(id.to_owned());
             let key = key.trim_start();
             if wanted.contains(key) {
-                found.entry(key.to_owned()).or_insert(Oid::from_str(id).ok()?);
+                found
+                    .entry(key.to_owned())
+                    .or_insert(Oid::from_str(id).ok()?);
             }
             line.clear();
         }
@@ -209,7 +244,11 @@ impl<'r> Index<'r> {
             fs::create_dir_all(folder)?;
         }
         let mut options = File::options();
-        options.create(true).append(append).write(true).truncate(!append);
+        options
+            .create(true)
+            .append(append)
+            .write(true)
+            .truncate(!append);
         options.open(&self.path)?.write_all(text.as_bytes())
     }
 }

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use git2::{Odb, OdbObject, ObjectType, Oid, Repository};
+use git2::{ObjectType, Odb, OdbObject, Oid, Repository};
 
 use super::history::{commit, commit_tree};
 use super::{RepoError, broken};
@@ -28,7 +28,11 @@ const FLOOD: usize = 1_000_000;
 const TREE: u32 = 0o040_000;
 const LINK: u32 = 0o160_000;
 /// Stands for a tree that has no single meaning.
-const MALFORMED: Entry<'static> = Entry { name: "\u{fffd}".as_bytes(), mode: 0, id: Oid::ZERO_SHA1 };
+const MALFORMED: Entry<'static> = Entry {
+    name: "\u{fffd}".as_bytes(),
+    mode: 0,
+    id: Oid::ZERO_SHA1,
+};
 
 /// Every governed file of a commit's tree; see [`super::Mirror::files`].
 ///
@@ -44,29 +48,55 @@ pub fn files(repo: &Repository, id: &CommitId) -> Result<Vec<File>, RepoError> {
             found.push((path.to_owned(), entry.mode, entry.id));
         }
     };
-    reader.compare(None, Some(root), "", 0, &mut collect).map_err(broken(&what))?;
-    found.into_iter().map(|(path, mode, id)| reader.file(path, mode, id, true).map_err(broken(&what))).collect()
+    reader
+        .compare(None, Some(root), "", 0, &mut collect)
+        .map_err(broken(&what))?;
+    found
+        .into_iter()
+        .map(|(path, mode, id)| reader.file(path, mode, id, true).map_err(broken(&what)))
+        .collect()
 }
 
 /// How the trees of two commits differ; see [`super::Mirror::changes`].
 ///
 /// # Errors
 /// [`RepoError::NoCommit`] when either commit is not here, [`RepoError::Broken`].
-pub fn changes(repo: &Repository, before: &CommitId, after: &CommitId) -> Result<Vec<ChangedFile>, RepoError> {
-    let (a, b) = (commit_tree(&commit(repo, before)?), commit_tree(&commit(repo, after)?));
+pub fn changes(
+    repo: &Repository,
+    before: &CommitId,
+    after: &CommitId,
+) -> Result<Vec<ChangedFile>, RepoError> {
+    let (a, b) = (
+        commit_tree(&commit(repo, before)?),
+        commit_tree(&commit(repo, after)?),
+    );
     let what = format!("compare {before} with {after}");
     let mut reader = Reader::new(repo).map_err(broken(&what))?;
     let mut found = Vec::new();
     let mut collect = |path: &str, old: Option<Entry<'_>>, new: Option<Entry<'_>>| {
-        found.push((path.to_owned(), old.map(|e| (blob_id(e.id), e.mode)), new.map(|e| (e.id, e.mode))));
+        found.push((
+            path.to_owned(),
+            old.map(|e| (blob_id(e.id), e.mode)),
+            new.map(|e| (e.id, e.mode)),
+        ));
     };
-    reader.compare(Some(a), Some(b), "", 0, &mut collect).map_err(broken(&what))?;
+    reader
+        .compare(Some(a), Some(b), "", 0, &mut collect)
+        .map_err(broken(&what))?;
     let changed = found.into_iter().map(|(path, before, after)| {
         let governed = is_governed(&path);
-        let after = after.map(|(id, mode)| reader.file(path.clone(), mode, id, governed)).transpose()?;
-        Ok(ChangedFile { path, before, after })
+        let after = after
+            .map(|(id, mode)| reader.file(path.clone(), mode, id, governed))
+            .transpose()?;
+        Ok(ChangedFile {
+            path,
+            before,
+            after,
+        })
     });
-    changed.collect::<Result<_, git2::Error>>().map_err(broken(&what))
+    changed
+        .collect::<Result<_, git2::Error>>()
+        .map_err(broken(&what))
 }
 
 /// What stands at `paths`; see [`super::Mirror::blobs_at`].
@@ -79,15 +109,22 @@ pub(super) fn blobs_at(
     let mut reader = Reader::new(repo).map_err(broken("open the objects"))?;
     let mut found = BTreeMap::new();
     for path in paths {
-        let entry = reader.at(root, path.as_str()).map_err(broken(path.as_str()))?;
-        let blob = entry.filter(|(mode, _)| *mode == REGULAR_FILE).map(|(_, id)| blob_id(id));
+        let entry = reader
+            .at(root, path.as_str())
+            .map_err(broken(path.as_str()))?;
+        let blob = entry
+            .filter(|(mode, _)| *mode == REGULAR_FILE)
+            .map(|(_, id)| blob_id(id));
         found.insert(path.clone(), blob);
     }
     Ok(found)
 }
 
 /// The grant files of a commit; see [`super::Mirror::grants`].
-pub(super) fn grants(repo: &Repository, id: &CommitId) -> Result<BTreeMap<GrantPath, BlobId>, RepoError> {
+pub(super) fn grants(
+    repo: &Repository,
+    id: &CommitId,
+) -> Result<BTreeMap<GrantPath, BlobId>, RepoError> {
     let root = commit_tree(&commit(repo, id)?);
     let mut found = BTreeMap::new();
     let read = Reader::new(repo).and_then(|mut reader| {
@@ -128,10 +165,19 @@ impl Entry<'_> {
     /// The order of git: a folder sorts as if its name ended in a slash.
     fn order(&self, other: &Self) -> std::cmp::Ordering {
         let common = self.name.len().min(other.name.len());
-        let end = |e: &Self| e.name.get(common).copied().unwrap_or(if e.is_tree() { b'/' } else { 0 });
-        self.name[..common].cmp(&other.name[..common]).then_with(|| {
-            end(self).cmp(&end(other)).then_with(|| self.name.len().cmp(&other.name.len()))
-        })
+        let end = |e: &Self| {
+            e.name
+                .get(common)
+                .copied()
+                .unwrap_or(if e.is_tree() { b'/' } else { 0 })
+        };
+        self.name[..common]
+            .cmp(&other.name[..common])
+            .then_with(|| {
+                end(self)
+                    .cmp(&end(other))
+                    .then_with(|| self.name.len().cmp(&other.name.len()))
+            })
     }
 }
 
@@ -140,10 +186,17 @@ fn parse(mut data: &[u8]) -> Option<Vec<Entry<'_>>> {
     let mut entries: Vec<Entry<'_>> = Vec::with_capacity(data.len() / 40);
     while !data.is_empty() {
         let space = data.iter().position(|b| *b == b' ')?;
-        let end = data.iter().position(|b| *b == 0).filter(|end| *end > space + 1)?;
+        let end = data
+            .iter()
+            .position(|b| *b == 0)
+            .filter(|end| *end > space + 1)?;
         let mode = u32::from_str_radix(std::str::from_utf8(&data[..space]).ok()?, 8).ok()?;
         let (name, id) = (&data[space + 1..end], data.get(end + 1..end + 21)?);
-        let entry = Entry { name, mode, id: Oid::from_bytes(id).ok()? };
+        let entry = Entry {
+            name,
+            mode,
+            id: Oid::from_bytes(id).ok()?,
+        };
         let follows = entries.last().is_none_or(|last| last.order(&entry).is_lt());
         if name.contains(&b'/') || !follows {
             return None;
@@ -162,7 +215,10 @@ pub(super) struct Reader<'r> {
 
 impl<'r> Reader<'r> {
     pub(super) fn new(repo: &'r Repository) -> Result<Self, git2::Error> {
-        Ok(Self { odb: Arc::new(repo.odb()?), seen: 0 })
+        Ok(Self {
+            odb: Arc::new(repo.odb()?),
+            seen: 0,
+        })
     }
 
     /// Calls `visit` with the path of each file that differs, before and after, in the order of the paths' bytes within a folder.
@@ -181,7 +237,10 @@ impl<'r> Reader<'r> {
         let objects = [before, after].map(|id| id.map(|id| odb.read(id)).transpose());
         let [a, b] = objects;
         let (a, b) = (a?, b?);
-        let (a, b) = (self.entries(a.as_ref(), depth), self.entries(b.as_ref(), depth));
+        let (a, b) = (
+            self.entries(a.as_ref(), depth),
+            self.entries(b.as_ref(), depth),
+        );
         let (mut a, mut b) = (a.iter().peekable(), b.iter().peekable());
         loop {
             let order = match (a.peek(), b.peek()) {
@@ -190,8 +249,16 @@ impl<'r> Reader<'r> {
                 (None, Some(_)) => std::cmp::Ordering::Greater,
                 (Some(a), Some(b)) => a.order(b),
             };
-            let old = if order.is_le() { a.next().copied() } else { None };
-            let new = if order.is_ge() { b.next().copied() } else { None };
+            let old = if order.is_le() {
+                a.next().copied()
+            } else {
+                None
+            };
+            let new = if order.is_ge() {
+                b.next().copied()
+            } else {
+                None
+            };
             self.compare_entry(old, new, folder, depth, visit)?;
         }
     }
@@ -204,7 +271,9 @@ impl<'r> Reader<'r> {
         depth: usize,
         visit: &mut dyn FnMut(&str, Option<Entry<'_>>, Option<Entry<'_>>),
     ) -> Result<(), git2::Error> {
-        let Some(either) = old.or(new) else { return Ok(()) };
+        let Some(either) = old.or(new) else {
+            return Ok(());
+        };
         if old.map(|e| (e.mode, e.id)) == new.map(|e| (e.mode, e.id)) {
             return Ok(());
         }
@@ -212,7 +281,13 @@ impl<'r> Reader<'r> {
         if either.is_tree() {
             // The order of git keeps a file and a folder of one name apart, so both are folders here.
             let folder = format!("{path}/");
-            self.compare(old.map(|e| e.id), new.map(|e| e.id), &folder, depth + 1, visit)?;
+            self.compare(
+                old.map(|e| e.id),
+                new.map(|e| e.id),
+                &folder,
+                depth + 1,
+                visit,
+            )?;
         } else {
             visit(&path, old, new);
         }
@@ -220,13 +295,21 @@ impl<'r> Reader<'r> {
     }
 
     fn entries<'t>(&mut self, tree: Option<&'t OdbObject<'_>>, depth: usize) -> Vec<Entry<'t>> {
-        let Some(object) = tree else { return Vec::new() };
-        let sound = parse(object.data()).filter(|_| object.kind() == ObjectType::Tree && depth <= DEEPEST);
+        let Some(object) = tree else {
+            return Vec::new();
+        };
+        let sound =
+            parse(object.data()).filter(|_| object.kind() == ObjectType::Tree && depth <= DEEPEST);
         let entries = sound.filter(|entries| {
             self.seen += entries.len();
             self.seen <= FLOOD
         });
-        entries.unwrap_or_else(|| vec![Entry { id: object.id(), ..MALFORMED }])
+        entries.unwrap_or_else(|| {
+            vec![Entry {
+                id: object.id(),
+                ..MALFORMED
+            }]
+        })
     }
 
     /// Mode and id of what stands at `path` below `tree`.
@@ -239,7 +322,10 @@ impl<'r> Reader<'r> {
             let odb = Arc::clone(&self.odb);
             let object = odb.read(here.1)?;
             // A file and a folder may stand side by side under one name; neither is then what a path means.
-            let mut named = parse(object.data()).unwrap_or_default().into_iter().filter(|e| e.name == segment.as_bytes());
+            let mut named = parse(object.data())
+                .unwrap_or_default()
+                .into_iter()
+                .filter(|e| e.name == segment.as_bytes());
             match (named.next(), named.next()) {
                 (Some(entry), None) => here = (entry.mode, entry.id),
                 _ => return Ok(None),
@@ -250,7 +336,10 @@ impl<'r> Reader<'r> {
 
     /// The tree of `access/grants`, if there is one.
     pub(super) fn grants_folder(&mut self, root: Oid) -> Result<Option<Oid>, git2::Error> {
-        Ok(self.at(root, "access/grants")?.filter(|(mode, _)| *mode == TREE).map(|(_, id)| id))
+        Ok(self
+            .at(root, "access/grants")?
+            .filter(|(mode, _)| *mode == TREE)
+            .map(|(_, id)| id))
     }
 
     /// Compares two trees of `access/grants`: each well-formed grant path whose regular file differs, with the blobs.
@@ -261,7 +350,8 @@ impl<'r> Reader<'r> {
         visit: &mut dyn FnMut(GrantPath, Option<Oid>, Option<Oid>),
     ) -> Result<(), git2::Error> {
         self.seen = 0;
-        let regular = |entry: Option<Entry<'_>>| entry.filter(|e| e.mode == REGULAR_FILE).map(|e| e.id);
+        let regular =
+            |entry: Option<Entry<'_>>| entry.filter(|e| e.mode == REGULAR_FILE).map(|e| e.id);
         self.compare(before, after, "access/grants/", 2, &mut |path, old, new| {
             if let Ok(path) = GrantPath::new(path) {
                 visit(path, regular(old), regular(new));
@@ -270,8 +360,17 @@ impl<'r> Reader<'r> {
     }
 
     fn file(&self, path: String, mode: u32, id: Oid, read: bool) -> Result<File, git2::Error> {
-        let (mode, bytes) = if read { self.bytes(mode, id)? } else { (mode, Vec::new()) };
-        Ok(File { path, mode, blob: blob_id(id), bytes: bytes.into() })
+        let (mode, bytes) = if read {
+            self.bytes(mode, id)?
+        } else {
+            (mode, Vec::new())
+        };
+        Ok(File {
+            path,
+            mode,
+            blob: blob_id(id),
+            bytes: bytes.into(),
+        })
     }
 
     fn bytes(&self, mode: u32, id: Oid) -> Result<(u32, Vec<u8>), git2::Error> {

@@ -13,7 +13,10 @@ const RESOURCES: usize = 200;
 const RUNS: usize = 5;
 
 fn main() {
-    let grants = std::env::args().skip(1).find_map(|a| a.parse().ok()).unwrap_or(100_000);
+    let grants = std::env::args()
+        .skip(1)
+        .find_map(|a| a.parse().ok())
+        .unwrap_or(100_000);
     let folder = tempfile::tempdir().expect("a temporary folder");
     let started = Instant::now();
     generate(folder.path(), grants);
@@ -30,14 +33,21 @@ fn main() {
         assert!(
             output.status.success(),
             "the generated repository has findings:\n{}",
-            String::from_utf8_lossy(&output.stdout).chars().take(2_000).collect::<String>()
+            String::from_utf8_lossy(&output.stdout)
+                .chars()
+                .take(2_000)
+                .collect::<String>()
         );
         println!("run {run}: {took:.3?}");
         times.push(took);
     }
     times.sort();
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    println!("validate, {grants} grants, {cores} cores: best {:.3?}, median {:.3?}", times[0], times[RUNS / 2]);
+    println!(
+        "validate, {grants} grants, {cores} cores: best {:.3?}, median {:.3?}",
+        times[0],
+        times[RUNS / 2]
+    );
 }
 
 fn generate(root: &Path, grants: usize) {
@@ -47,7 +57,10 @@ fn generate(root: &Path, grants: usize) {
         fs::create_dir_all(path.parent().expect("has a parent")).expect("a folder");
         fs::write(path, text).expect("a file");
     };
-    write(".github/CODEOWNERS".to_owned(), "* @acme/security\n/access/grants/ @acme/owners\n".to_owned());
+    write(
+        ".github/CODEOWNERS".to_owned(),
+        "* @acme/security\n/access/grants/ @acme/owners\n".to_owned(),
+    );
     for n in 0..people {
         let mut text = format!("github_id: {}\nname: Person {n}\nidentities:\n", 1_000 + n);
         for connection in 0..4 {
@@ -56,7 +69,10 @@ fn generate(root: &Path, grants: usize) {
         write(format!("access/people/person{n}.yaml"), text);
     }
     for n in 0..RESOURCES {
-        let mut text = format!("description: System number {n}\nrisk: high\nprovider: system-{}\nroles:\n", n % 4);
+        let mut text = format!(
+            "description: System number {n}\nrisk: high\nprovider: system-{}\nroles:\n",
+            n % 4
+        );
         for role in 0..5 {
             let _ = write!(
                 text,
@@ -70,6 +86,9 @@ fn generate(root: &Path, grants: usize) {
         let text = format!(
             "person: person{person}\nrole: role-{role}\nduration: 8h\nreason: Needs to look at case {n} for a customer.\nticket: OPS-{n}\n"
         );
-        write(format!("access/grants/resource-{resource}/grant-{n}.yaml"), text);
+        write(
+            format!("access/grants/resource-{resource}/grant-{n}.yaml"),
+            text,
+        );
     }
 }

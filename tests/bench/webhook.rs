@@ -25,12 +25,18 @@ impl Drop for Server {
 }
 
 fn main() {
-    let numbers: Vec<u64> = std::env::args().skip(1).filter_map(|a| a.parse().ok()).collect();
+    let numbers: Vec<u64> = std::env::args()
+        .skip(1)
+        .filter_map(|a| a.parse().ok())
+        .collect();
     let rate = numbers.first().copied().unwrap_or(2_000);
     let seconds = numbers.get(1).copied().unwrap_or(10);
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (_server, address) = start(folder.path());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
     let mut times = runtime.block_on(send(&address, rate, seconds));
     times.sort();
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
@@ -51,7 +57,7 @@ fn start(folder: &std::path::Path) -> (Server, String) {
     let text = "[github]\nrepository = \"acme/access\"\napp_id = 1\ninstallation_id = 1\napi = \"http://127.0.0.1:9/api/v3\"\nweb = \"http://127.0.0.1:9\"\n\
         [server]\nlisten = \"127.0.0.1:0\"\ndata_dir = \"data\"\n";
     std::fs::write(&config, text).expect("a configuration");
-    let key = include_str!("../it/fixtures/app-key.pem");
+    let key = include_str!("../it/github/app.pem");
     let mut child = Command::new(env!("CARGO_BIN_EXE_hallpass"))
         .args(["serve", "--config"])
         .arg(&config)
@@ -62,13 +68,23 @@ fn start(folder: &std::path::Path) -> (Server, String) {
         .spawn()
         .expect("the program starts");
     let mut line = String::new();
-    BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("the address");
-    let address = line.trim().rsplit(' ').next().unwrap_or_default().to_owned();
+    BufReader::new(child.stdout.take().expect("piped"))
+        .read_line(&mut line)
+        .expect("the address");
+    let address = line
+        .trim()
+        .rsplit(' ')
+        .next()
+        .unwrap_or_default()
+        .to_owned();
     (Server(child), address)
 }
 
 async fn send(address: &str, rate: u64, seconds: u64) -> Vec<Duration> {
-    let client = reqwest::Client::builder().pool_max_idle_per_host(256).build().expect("a client");
+    let client = reqwest::Client::builder()
+        .pool_max_idle_per_host(256)
+        .build()
+        .expect("a client");
     let url = format!("{address}/webhook");
     let under_way = Arc::new(Semaphore::new(256));
     let mut tasks = tokio::task::JoinSet::new();

@@ -1,0 +1,34 @@
+//! Structured logs, on standard error.
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::config;
+
+/// What is logged unless `HALLPASS_LOG` says otherwise: our own work, and warnings of the libraries.
+const DEFAULT: &str = "warn,hallpass=info";
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One JSON object a line, for machines. Control characters in values are escaped.
+    Json,
+}
+
+/// Starts logging, once for the process. `HALLPASS_LOG` holds a filter such as `info` or `hallpass=debug`.
+pub fn start(format: Format) {
+    let filter = config::environment("HALLPASS_LOG").unwrap_or_else(|| DEFAULT.to_owned());
+    let filter = EnvFilter::try_new(&filter).unwrap_or_else(|_| EnvFilter::new(DEFAULT));
+    let registry = tracing_subscriber::registry().with(filter);
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    // A second start keeps the first: embedding programs may have their own subscriber.
+    let _ = match format {
+        Format::Text => registry
+            .with(layer.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())))
+            .try_init(),
+        Format::Json => registry.with(layer.json()).try_init(),
+    };
+}

@@ -1,0 +1,87 @@
+//! What `hallpass serve` does around the service: configuration, logs, signals.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::logging;
+use super::service::Service;
+use crate::clock::SystemClock;
+use crate::config::{self, Config};
+use crate::providers::Registry;
+use crate::worker::Resync;
+
+/// The commented configuration that `--example` prints.
+pub const EXAMPLE: &str = config::EXAMPLE;
+
+/// Runs the service until it is told to stop (interrupt or termination signal).
+///
+/// # Errors
+/// When the configuration, the database or the address cannot be used.
+pub fn run(path: &Path, format: logging::Format) -> anyhow::Result<()> {
+    let config = Config::load(path, config::environment)?;
+    logging::start(format);
+    runtime()?.block_on(async {
+        let stop = CancellationToken::new();
+        tokio::spawn(stop_on_signal(stop.clone())?);
+        let service = Service::assemble(&config, Arc::new(SystemClock), Registry::new()).await?;
+        let listener = TcpListener::bind(config.server.listen)
+            .await
+            .with_context(|| {
+                format!(
+                    "cannot listen on {}; is another process there?",
+                    config.server.listen
+                )
+            })?;
+        println!("listening on http://{}", listener.local_addr()?);
+        service.run(listener, stop).await
+    })
+}
+
+/// Looks at everything once, does what is due, writes the evidence, and ends.
+///
+/// # Errors
+/// As [`run`].
+pub fn once(path: &Path, format: logging::Format) -> anyhow::Result<()> {
+    let config = Config::load(path, config::environment)?;
+    logging::start(format);
+    runtime()?.block_on(async {
+        let service = Service::assemble(&config, Arc::new(SystemClock), Registry::new()).await?;
+        service.worker().run_once(Resync::Everything).await?;
+        service.store().close().await;
+        Ok(())
+    })
+}
+
+/// Reads the configuration and says what is wrong with it, without starting anything.
+///
+/// # Errors
+/// Everything that is wrong, at once.
+pub fn check(path: &Path) -> anyhow::Result<()> {
+    Config::load(path, config::environment)?;
+    Ok(())
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")
+}
+
+/// Asks for an orderly end at the first signal; a second one ends the process at once.
+fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
+    Ok(async move {
+        tokio::select! { _ = interrupt.recv() => {} _ = terminate.recv() => {} }
+        tracing::info!("stopping: finishing what is under way");
+        stop.cancel();
+        tokio::select! { _ = interrupt.recv() => {} _ = terminate.recv() => {} }
+        std::process::exit(130);
+    })
+}

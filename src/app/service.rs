@@ -1,0 +1,214 @@
+//! `hallpass serve`, put together from its configuration.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use chrono::TimeDelta;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::clock::Clock;
+use crate::config::{Config, Merge, MergeMethod, Provider as ProviderConfig};
+use crate::forge::github::{self, GitHub, GitHubSettings};
+use crate::http::{self, Shared, Source};
+use crate::providers::Registry;
+use crate::providers::github_team::GithubTeam;
+use crate::providers::postgres::Postgres;
+use crate::reconcile::{Merging, Reconciler, Settings};
+use crate::repo::Mirror;
+use crate::store::Store;
+use crate::worker::{Pace, Worker};
+
+/// The branch of the pull request that removes the files of ended grants.
+const REVERT_BRANCH: &str = "hallpass/ended-access";
+
+/// How long the forge may take to connect a merge commit with its pull request.
+const PROOF_GRACE: TimeDelta = TimeDelta::minutes(2);
+
+/// How often every open pull request is looked at, changed or not.
+const FULL_LOOK: TimeDelta = TimeDelta::minutes(10);
+
+/// The running service: the worker, and the endpoint that wakes it.
+#[derive(Debug)]
+pub struct Service {
+    worker: Arc<Worker>,
+    store: Store,
+    router: axum::Router,
+}
+
+impl Service {
+    /// Opens database and mirror, and connects everything. Calls nothing on the network: a forge or a target system that is down
+    /// does not keep the service from starting.
+    ///
+    /// `extra` are connections beside the configured ones, for embedding and tests.
+    ///
+    /// # Errors
+    /// When the database, the mirror's folder or a key cannot be used.
+    pub async fn assemble(
+        config: &Config,
+        clock: Arc<dyn Clock>,
+        extra: Registry,
+    ) -> anyhow::Result<Self> {
+        let folder = &config.server.data_dir;
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot create the folder {}", folder.display()))?;
+        let store = Store::open(secrecy::ExposeSecret::expose_secret(&config.store.url))
+            .await
+            .context("cannot open the database")?;
+        let mirror = Mirror::open(&folder.join("mirror.git"))
+            .await
+            .context("cannot open the mirror of the repository")?;
+        let forge = Arc::new(
+            GitHub::new(forge_settings(config, Arc::clone(&clock)))
+                .context("cannot set up the GitHub App")?,
+        );
+        let mut providers = providers(config, &forge)?;
+        providers.extend(extra);
+        let reconciler = Reconciler::new(
+            forge,
+            mirror,
+            store.clone(),
+            providers,
+            Arc::clone(&clock),
+            settings(config),
+        );
+        let bell = Arc::new(Notify::new());
+        let pace = Pace {
+            resync: delta(config.timing.resync),
+            full: FULL_LOOK,
+            retry_cap: delta(config.timing.retry_cap),
+        };
+        let worker = Arc::new(Worker::new(
+            reconciler,
+            store.clone(),
+            Arc::clone(&clock),
+            pace,
+            Arc::clone(&bell),
+        ));
+        let router = http::router(shared(config, &worker, store.clone(), clock, bell));
+        Ok(Self {
+            worker,
+            store,
+            router,
+        })
+    }
+
+    /// The worker, for a single run and for tests.
+    pub fn worker(&self) -> &Arc<Worker> {
+        &self.worker
+    }
+
+    /// The database, for reports.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Serves and works until `stop`, then finishes what is under way.
+    ///
+    /// # Errors
+    /// When the listener fails.
+    pub async fn run(self, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
+        let address = listener.local_addr()?;
+        info!(http.address = %address, "listening on http://{address}");
+        let worker = tokio::spawn({
+            let (worker, stop) = (Arc::clone(&self.worker), stop.clone());
+            async move { worker.run(stop).await }
+        });
+        http::serve(listener, self.router, stop.clone().cancelled_owned()).await;
+        stop.cancel();
+        let worked = worker.await;
+        self.store.close().await;
+        info!("stopped; what is under way is in the ledger");
+        worked.context("the worker failed")
+    }
+}
+
+fn delta(length: Duration) -> TimeDelta {
+    TimeDelta::from_std(length).unwrap_or(TimeDelta::MAX)
+}
+
+fn forge_settings(config: &Config, clock: Arc<dyn Clock>) -> GitHubSettings {
+    let github = &config.github;
+    GitHubSettings {
+        api: github.api.clone(),
+        web: github.web.clone(),
+        repository: github.repository.clone(),
+        app_id: github.app_id,
+        installation_id: github.installation_id,
+        private_key: github.private_key.clone(),
+        merge_method: match github.merge_method {
+            MergeMethod::Merge => github::MergeMethod::Merge,
+            MergeMethod::Squash => github::MergeMethod::Squash,
+            MergeMethod::Rebase => github::MergeMethod::Rebase,
+        },
+        clock,
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
+        protected_branch: config.github.protected_branch.clone(),
+        evidence_branch: config.evidence.branch.clone(),
+        revert_branch: REVERT_BRANCH.to_owned(),
+        merge: match config.github.merge {
+            Merge::Auto => Merging::Auto,
+            Merge::Off => Merging::Off,
+        },
+        merge_reverts: if config.github.merge_reverts {
+            Merging::Auto
+        } else {
+            Merging::Off
+        },
+        revert_window: delta(config.timing.revert_window),
+        retry_cap: delta(config.timing.retry_cap),
+        proof_grace: PROOF_GRACE,
+    }
+}
+
+fn shared(
+    config: &Config,
+    worker: &Worker,
+    store: Store,
+    clock: Arc<dyn Clock>,
+    woken: Arc<Notify>,
+) -> Shared {
+    let github = &config.github;
+    Shared {
+        store,
+        clock,
+        source: Source {
+            repository: github.repository.clone(),
+            installation: github.installation_id,
+            app: github.app_id,
+            protected_branch: github.protected_branch.clone(),
+        },
+        secrets: github.webhook_secrets.clone(),
+        woken,
+        last_pass: worker.last_pass(),
+        // A pass that waits for a slow forge is no reason to restart the service; a worker that hangs is.
+        stale_after: config.timing.resync * 5,
+    }
+}
+
+fn providers(config: &Config, forge: &GitHub) -> anyhow::Result<Registry> {
+    let mut registry = Registry::new();
+    for (name, provider) in &config.providers {
+        let provider: Arc<dyn crate::providers::Provider> = match provider {
+            ProviderConfig::GithubTeam { organisation } => {
+                let own = *organisation == config.github.repository.owner;
+                let installation = config.github.installation_id.filter(|_| own);
+                let client = forge.client_for_organisation(organisation, installation);
+                Arc::new(GithubTeam::new(name.clone(), organisation.clone(), client))
+            }
+            ProviderConfig::Postgres { url, end_sessions } => Arc::new(
+                Postgres::new(name.clone(), url, *end_sessions)
+                    .with_context(|| format!("cannot set up [providers.{name}]"))?,
+            ),
+        };
+        registry.insert(name.clone(), provider);
+    }
+    Ok(registry)
+}
