@@ -1,0 +1,227 @@
+//! Who sits on the bench for one path: the people behind the owners of its deciding line, and who of them must stand aside.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::catalogue::Catalogue;
+use super::super::codeowners::Ownership;
+use super::super::decision::Case;
+use super::super::model::{
+    Actor, ActorKind, Grant, GrantPath, Login, Owner, RepoPath, Subject, UserId,
+};
+use super::super::pull::{Collaborator, Lookup, Pull, Pushers, Roster, Team};
+
+/// The people behind the owners of one path.
+pub(in super::super) struct Bench<'a> {
+    ownership: Ownership<'a>,
+    members: BTreeMap<UserId, Member<'a>>,
+    absent: Vec<String>,
+    unknown: Vec<String>,
+}
+
+/// One person on the bench.
+pub(super) struct Member<'a> {
+    pub(super) actor: &'a Actor,
+    /// The first owner of the line through which the person counts.
+    pub(super) through: &'a Owner,
+    /// Why the person must stand aside.
+    pub(super) barred: Option<Barred>,
+}
+
+/// Why an owner cannot approve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Barred {
+    /// Opened the pull request.
+    Author,
+    /// Pushed to it.
+    Pusher,
+    /// Receives the access, or is accountable for the service that does.
+    Beneficiary,
+}
+
+/// Everybody who gains by a grant: they cannot approve it, under any of their accounts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Beneficiary {
+    ids: BTreeSet<UserId>,
+    logins: BTreeSet<Login>,
+}
+
+impl Beneficiary {
+    /// Who gains by `grant`: the person or the service's accountable owner, by number and by login, and everybody who is
+    /// declared to use the same account in the target system.
+    pub fn of(base: &Catalogue, path: &GrantPath, grant: &Grant) -> Self {
+        let mut ids: BTreeSet<UserId> = base.beneficiaries(&grant.subject).into_iter().collect();
+        let login = match &grant.subject {
+            Subject::Person(login) => Some(login.clone()),
+            Subject::Service(name) => base.services.get(name).map(|s| s.owner.clone()),
+        };
+        if let Some(access) = base.access(path, grant) {
+            let shares = base
+                .people
+                .values()
+                .filter(|p| p.identities.get(&access.connection) == Some(&access.account.name));
+            ids.extend(shares.map(|p| p.github_id));
+        }
+        Self {
+            ids,
+            logins: login.into_iter().collect(),
+        }
+    }
+
+    /// Whether `actor` is one of them. A login alone is enough: in doubt, somebody else approves.
+    pub fn includes(&self, actor: &Actor) -> bool {
+        self.ids.contains(&actor.id) || self.logins.contains(&actor.login)
+    }
+}
+
+impl<'a> Bench<'a> {
+    /// The people behind the owners of `path`, by the base's CODEOWNERS and the memberships of now.
+    pub(in super::super) fn of(
+        case: &Case<'a>,
+        path: &RepoPath,
+        beneficiary: &Beneficiary,
+    ) -> Self {
+        let ownership = case.base.codeowners.owners(path);
+        let mut bench = Self {
+            ownership,
+            members: BTreeMap::new(),
+            absent: Vec::new(),
+            unknown: Vec::new(),
+        };
+        let owners: &'a [Owner] = match bench.ownership {
+            Ownership::Owned { owners, .. } => owners,
+            Ownership::Cleared { .. } | Ownership::Unowned => &[],
+        };
+        for owner in owners {
+            bench.seat(owner, case.roster);
+        }
+        for member in bench.members.values_mut() {
+            member.barred = barred(case.pull, beneficiary, member.actor);
+        }
+        bench
+    }
+
+    /// The owners of the deciding line.
+    pub(super) fn owners(&self) -> &[Owner] {
+        self.ownership.owners()
+    }
+
+    /// Who decides, and on which line.
+    pub(super) fn ownership(&self) -> &Ownership<'a> {
+        &self.ownership
+    }
+
+    /// Owners that count as absent: a sentence each.
+    pub(super) fn absent(&self) -> &[String] {
+        &self.absent
+    }
+
+    /// Owners that could not be looked up: a sentence each.
+    pub(super) fn unknown(&self) -> &[String] {
+        &self.unknown
+    }
+
+    /// The person on the bench with this number.
+    pub(super) fn member(&self, id: UserId) -> Option<&Member<'a>> {
+        self.members.get(&id)
+    }
+
+    /// Everybody on the bench.
+    pub(super) fn members(&self) -> impl Iterator<Item = &Member<'a>> {
+        self.members.values()
+    }
+
+    /// Whether `actor` is on the bench, standing aside or not.
+    pub(in super::super) fn seats(&self, actor: &Actor) -> bool {
+        self.members.contains_key(&actor.id)
+    }
+
+    fn seat(&mut self, owner: &'a Owner, roster: &'a Roster) {
+        match owner {
+            Owner::Email(address) => self.absent.push(format!(
+                "The owner {address} counts as absent: an email address does not say which account it is."
+            )),
+            Owner::Team { .. } => match roster.teams.get(owner) {
+                Some(Lookup::Found(team)) => self.seat_team(owner, team),
+                other => self.not_seated(owner, other),
+            },
+            Owner::User(login) => match roster.users.get(login) {
+                Some(Lookup::Found(person)) => self.seat_person(owner, person),
+                other => self.not_seated(owner, other),
+            },
+        }
+    }
+
+    fn seat_team(&mut self, owner: &'a Owner, team: &'a Team) {
+        if !team.can_write {
+            let why = "the team cannot write to this repository";
+            return self.absent.push(absent(owner, why));
+        }
+        let people = team.members.iter().filter(|a| a.kind == ActorKind::User);
+        let before = self.members.len();
+        for actor in people {
+            self.sit(owner, actor);
+        }
+        if before == self.members.len() && team.members.is_empty() {
+            self.absent
+                .push(absent(owner, "the team has no active member"));
+        }
+    }
+
+    fn seat_person(&mut self, owner: &'a Owner, person: &'a Collaborator) {
+        if person.actor.kind != ActorKind::User {
+            return self
+                .absent
+                .push(absent(owner, "it is not a person's account"));
+        }
+        if !person.can_write {
+            let why = "the account cannot write to this repository";
+            return self.absent.push(absent(owner, why));
+        }
+        self.sit(owner, &person.actor);
+    }
+
+    fn sit(&mut self, owner: &'a Owner, actor: &'a Actor) {
+        self.members.entry(actor.id).or_insert(Member {
+            actor,
+            through: owner,
+            barred: None,
+        });
+    }
+
+    fn not_seated<T>(&mut self, owner: &Owner, lookup: Option<&Lookup<T>>) {
+        match lookup {
+            Some(Lookup::Absent) => {
+                let why = "it does not exist, or is not visible here";
+                self.absent.push(absent(owner, why));
+            }
+            Some(Lookup::Failed(why)) => {
+                let sentence = format!("Who stands behind {owner} could not be looked up: {why}");
+                self.unknown.push(sentence);
+            }
+            // Found is handled by the callers; anything else was not asked, which is no answer either.
+            Some(Lookup::Found(_)) | None => {
+                let sentence = format!("Who stands behind {owner} was not looked up.");
+                self.unknown.push(sentence);
+            }
+        }
+    }
+}
+
+fn absent(owner: &Owner, why: &str) -> String {
+    format!("The owner {owner} counts as absent: {why}.")
+}
+
+fn barred(pull: &Pull, beneficiary: &Beneficiary, actor: &Actor) -> Option<Barred> {
+    let pushed = match &pull.pushers {
+        Pushers::Known(ids) => ids.contains(&actor.id),
+        // Nobody can be cleared of having pushed; that is reported once, for the whole pull request.
+        Pushers::Unknown(_) => false,
+    };
+    if pull.author.as_ref().is_some_and(|a| a.id == actor.id) {
+        Some(Barred::Author)
+    } else if beneficiary.includes(actor) {
+        Some(Barred::Beneficiary)
+    } else {
+        pushed.then_some(Barred::Pusher)
+    }
+}

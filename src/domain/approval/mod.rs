@@ -1,0 +1,221 @@
+//! Reviews, owners and memberships, weighed: proof, or what is missing.
+//!
+//! Invariant: a [`Proof`] exists only for a path and a blob that enough distinct, current, independent owners approved. It
+//! cannot be made elsewhere, copied from a database or read from a webhook.
+//!
+//! Invariant: doubt never helps. Taking away a fact (a failed lookup, an unknown state, a commit that cannot be read, unknown
+//! pushers) can turn yes into no or into "not known", never no into yes.
+//!
+//! Accepted limit: GitHub turns a change request that somebody dismisses into a review that says no more than "dismissed",
+//! so a dismissed change request blocks only as long as GitHub still shows it as one. A change request of the same person
+//! that still stands keeps blocking until that person approves, whatever was dismissed after it.
+
+mod bench;
+mod reviews;
+mod words;
+
+use super::decision::Case;
+use super::model::{
+    Actor, BlobId, CommitId, GrantPath, Instant, Login, Owner, PullNumber, RepoPath,
+};
+
+pub(super) use bench::Bench;
+pub use bench::{Barred, Beneficiary};
+
+/// The shortest text of an approving review, in characters, that counts as saying why.
+pub const RATIONALE_CHARACTERS: usize = 10;
+
+/// Approval of one exact content of one path, as weighed at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proof {
+    path: GrantPath,
+    blob: BlobId,
+    pull: PullNumber,
+    base: CommitId,
+    approvals: Vec<Approval>,
+}
+
+impl Proof {
+    /// The path that was approved.
+    pub fn path(&self) -> &GrantPath {
+        &self.path
+    }
+    /// The content that was approved.
+    pub fn blob(&self) -> &BlobId {
+        &self.blob
+    }
+    /// The pull request in which it was approved.
+    pub fn pull(&self) -> PullNumber {
+        self.pull
+    }
+    /// The commit whose CODEOWNERS, resources and people judged.
+    pub fn base(&self) -> &CommitId {
+        &self.base
+    }
+    /// The approvals that counted, oldest first.
+    pub fn approvals(&self) -> &[Approval] {
+        &self.approvals
+    }
+}
+
+/// One review that counts for one file.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Approval {
+    /// GitHub's number of the review.
+    pub review: u64,
+    /// Who gave it.
+    pub reviewer: Actor,
+    /// The commit that was looked at.
+    pub commit: CommitId,
+    /// What stood at the path there, which is what stands there now.
+    pub blob: BlobId,
+    /// When it was given.
+    pub at: Option<Instant>,
+    /// Through which owner of the deciding line the reviewer counts.
+    pub through: Owner,
+    /// The deciding line of CODEOWNERS, from 1.
+    pub line: u32,
+}
+
+/// What the approval of one file takes.
+#[derive(Debug, Clone, Default)]
+pub struct Demand {
+    /// How many distinct owners must approve; 0 counts as 1.
+    pub needed: u32,
+    /// Whether an approving review must say why.
+    pub rationale: bool,
+    /// Who receives the access, and so cannot approve it.
+    pub beneficiary: Beneficiary,
+}
+
+/// What is asked about one path of a pull request.
+struct Question<'a> {
+    path: &'a RepoPath,
+    /// What stands there at head; `None` where the pull request removes it.
+    content: Option<&'a BlobId>,
+    demand: &'a Demand,
+}
+
+/// What is missing, in words for the requester and the owners.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Missing {
+    /// How many distinct owners must approve.
+    pub needed: u32,
+    /// How many count.
+    pub have: u32,
+    /// One sentence each: who blocks, who can still approve, which review does not count and why, which owner is none.
+    pub reasons: Vec<String>,
+    /// What could not be looked up: makes the outcome [`super::decision::Outcome::Uncertain`].
+    pub unknown: Vec<String>,
+    /// The owners of the deciding line.
+    pub owners: Vec<Owner>,
+    /// The owners who asked for changes and have not approved since.
+    pub blocked_by: Vec<Login>,
+    /// Why nobody could ever approve it as things stand: a finding.
+    pub dead_end: Option<DeadEnd>,
+}
+
+/// Why a path cannot be approved, whatever the reviewers do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadEnd {
+    /// The rule's name.
+    pub rule: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// The way out.
+    pub help: String,
+}
+
+/// Proves that `content` was approved at `path`, or says what is missing.
+///
+/// # Errors
+/// What is missing.
+pub fn prove(
+    case: &Case<'_>,
+    path: &GrantPath,
+    content: &BlobId,
+    demand: &Demand,
+) -> Result<Proof, Box<Missing>> {
+    let counted = weigh(case, &path.as_repo_path(), Some(content), demand)?;
+    let approvals = counted.into_iter().map(|c| Approval {
+        review: c.review,
+        reviewer: c.reviewer,
+        commit: c.commit,
+        blob: content.clone(),
+        at: c.at,
+        through: c.through,
+        line: c.line,
+    });
+    Ok(Proof {
+        path: path.clone(),
+        blob: content.clone(),
+        pull: case.pull.number,
+        base: case.base_commit.clone(),
+        approvals: approvals.collect(),
+    })
+}
+
+/// A review that counts, whether for a content or for a removal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counted {
+    /// GitHub's number of the review.
+    pub review: u64,
+    /// Who gave it.
+    pub reviewer: Actor,
+    /// The commit that was looked at.
+    pub commit: CommitId,
+    /// When it was given.
+    pub at: Option<Instant>,
+    /// Through which owner the reviewer counts.
+    pub through: Owner,
+    /// The deciding line of CODEOWNERS, from 1.
+    pub line: u32,
+}
+
+/// Weighs the reviews of a pull request for one path, where `content` stands at head (`None`: it goes). Returns the reviews
+/// that count, oldest first, if they are enough.
+///
+/// # Errors
+/// What is missing.
+pub fn weigh(
+    case: &Case<'_>,
+    path: &RepoPath,
+    content: Option<&BlobId>,
+    demand: &Demand,
+) -> Result<Vec<Counted>, Box<Missing>> {
+    let question = &Question {
+        path,
+        content,
+        demand,
+    };
+    let bench = Bench::of(case, path, &demand.beneficiary);
+    let heard = reviews::hear(case, question, &bench);
+    let needed = demand.needed.max(1);
+    let have = u32::try_from(heard.counted.len()).unwrap_or(u32::MAX);
+    if have >= needed && heard.blocks.is_empty() && heard.unknown.is_empty() {
+        return Ok(heard.counted);
+    }
+    let mut unknown = bench.unknown().to_vec();
+    unknown.extend(heard.unknown);
+    let dead_end = if unknown.is_empty() {
+        words::dead_end(case, question, &bench)
+    } else {
+        None
+    };
+    let mut reasons = words::blocks(&heard.blocks);
+    if have < needed && dead_end.is_none() {
+        let taken: Vec<_> = heard.counted.iter().map(|c| c.reviewer.id).collect();
+        reasons.push(words::still_needed(needed - have, &bench, &taken));
+    }
+    reasons.extend(heard.discounted);
+    reasons.extend(bench.absent().iter().cloned());
+    Err(Box::new(Missing {
+        needed,
+        have,
+        reasons,
+        unknown,
+        owners: bench.owners().to_vec(),
+        blocked_by: heard.blocks.into_iter().map(|b| b.login).collect(),
+        dead_end,
+    }))
+}

@@ -1,0 +1,212 @@
+//! What each reviewer says now, and whether it counts.
+
+use std::collections::BTreeMap;
+
+use super::super::decision::Case;
+use super::super::model::{Actor, ActorKind, Login, UserId};
+use super::super::pull::{Pushers, Review, ReviewState};
+use super::bench::{Barred, Bench, Member};
+use super::{Counted, Question, RATIONALE_CHARACTERS};
+
+/// All reviews of a pull request, heard for one path.
+#[derive(Default)]
+pub(super) struct Heard {
+    /// Those that count, oldest first.
+    pub(super) counted: Vec<Counted>,
+    /// Owners who asked for changes and have not approved since.
+    pub(super) blocks: Vec<Block>,
+    /// A sentence for each review that does not count.
+    pub(super) discounted: Vec<String>,
+    /// A sentence for each thing that must be known first.
+    pub(super) unknown: Vec<String>,
+}
+
+/// An owner's standing change request.
+pub(super) struct Block {
+    pub(super) login: Login,
+    pub(super) review: u64,
+}
+
+/// What one person said.
+struct Voice<'a> {
+    actor: &'a Actor,
+    /// The latest review that is more than a comment.
+    latest: &'a Review,
+    /// The latest change request without an approval after it.
+    objection: Option<&'a Review>,
+}
+
+pub(super) fn hear(case: &Case<'_>, question: &Question<'_>, bench: &Bench<'_>) -> Heard {
+    let mut heard = Heard::default();
+    if let Pushers::Unknown(why) = &case.pull.pushers
+        && !case.pull.from_fork
+    {
+        let sentence = format!("Who pushed to this pull request could not be established: {why}");
+        heard.unknown.push(sentence);
+    }
+    let ghosts = case
+        .pull
+        .reviews
+        .iter()
+        .filter(|r| r.reviewer.is_none() && matches!(r.state, ReviewState::Approved));
+    for review in ghosts {
+        heard.discounted.push(format!(
+            "Review {} does not count: the account that gave it no longer exists.",
+            review.id
+        ));
+    }
+    for voice in voices(&case.pull.reviews) {
+        if let Some(objection) = voice.objection {
+            object(&voice, objection, bench, &mut heard);
+        } else if voice.latest.state == ReviewState::Unknown {
+            wonder(&voice, bench, &mut heard);
+        } else {
+            match count(case, question, &voice, bench.member(voice.actor.id)) {
+                Ok(counted) => heard.counted.push(counted),
+                Err(why) => heard.discounted.push(why),
+            }
+        }
+    }
+    heard
+}
+
+/// What everybody says now, in the order in which they last said something.
+fn voices(reviews: &[Review]) -> Vec<Voice<'_>> {
+    let mut by_person: BTreeMap<UserId, (usize, Voice<'_>)> = BTreeMap::new();
+    for (at, review) in reviews.iter().enumerate() {
+        let Some(actor) = &review.reviewer else {
+            continue;
+        };
+        if matches!(review.state, ReviewState::Commented | ReviewState::Pending) {
+            continue;
+        }
+        let earlier = by_person.remove(&actor.id);
+        let objection = match review.state {
+            ReviewState::Approved => None,
+            ReviewState::ChangesRequested => Some(review),
+            _ => earlier.and_then(|(_, voice)| voice.objection),
+        };
+        let voice = Voice {
+            actor,
+            latest: review,
+            objection,
+        };
+        by_person.insert(actor.id, (at, voice));
+    }
+    let mut voices: Vec<_> = by_person.into_values().collect();
+    voices.sort_by_key(|(at, _)| *at);
+    voices.into_iter().map(|(_, voice)| voice).collect()
+}
+
+fn object(voice: &Voice<'_>, objection: &Review, bench: &Bench<'_>, heard: &mut Heard) {
+    let login = &voice.actor.login;
+    if bench.seats(voice.actor) {
+        heard.blocks.push(Block {
+            login: login.clone(),
+            review: objection.id,
+        });
+    } else if !may_be_owner(voice, bench) {
+        heard.discounted.push(format!(
+            "@{login} asked for changes, but is not an owner of this file now, so that does not block it."
+        ));
+    } else {
+        heard.unknown.push(format!(
+            "@{login} asked for changes, and whether @{login} is an owner of this file is not known."
+        ));
+    }
+}
+
+/// A state that this version does not know could be a new kind of change request.
+fn wonder(voice: &Voice<'_>, bench: &Bench<'_>, heard: &mut Heard) {
+    let sentence = format!(
+        "The last review by @{} is of a kind that this version of Hallpass does not know, so it does not count.",
+        voice.actor.login
+    );
+    if bench.seats(voice.actor) || may_be_owner(voice, bench) {
+        heard
+            .unknown
+            .push(format!("{sentence} Please review again."));
+    } else {
+        heard.discounted.push(sentence);
+    }
+}
+
+/// Whether somebody who is not on the bench could be there, if only everything were known.
+fn may_be_owner(voice: &Voice<'_>, bench: &Bench<'_>) -> bool {
+    !bench.unknown().is_empty() && voice.actor.kind == ActorKind::User
+}
+
+/// Whether the latest review of one person counts; if not, why.
+fn count(
+    case: &Case<'_>,
+    question: &Question<'_>,
+    voice: &Voice<'_>,
+    member: Option<&Member<'_>>,
+) -> Result<Counted, String> {
+    let (login, review) = (&voice.actor.login, voice.latest);
+    if review.state != ReviewState::Approved {
+        return Err(format!(
+            "The last review by @{login} was dismissed; an earlier one does not count instead."
+        ));
+    }
+    let no = |why: String| Err(format!("The approval by @{login} does not count: {why}."));
+    if voice.actor.kind != ActorKind::User {
+        return no("only people can approve, not apps".to_owned());
+    }
+    let Some(member) = member else {
+        return no(format!("@{login} is not an owner of this file now"));
+    };
+    if let Some(barred) = member.barred {
+        return no(format!("@{login} {}", because(barred)));
+    }
+    if matches!(case.pull.pushers, Pushers::Unknown(_)) {
+        return no(format!(
+            "it is not known whether @{login} pushed to this pull request"
+        ));
+    }
+    let Some(commit) = &review.commit else {
+        return no(
+            "GitHub no longer tells which commit was looked at, so please review again".to_owned(),
+        );
+    };
+    let Some(seen) = case.reviewed.get(commit).and_then(|c| c.get(question.path)) else {
+        return no(format!(
+            "commit {} that was looked at cannot be read any more, so please review again",
+            commit.short()
+        ));
+    };
+    if seen.as_ref() != question.content {
+        return no(format!(
+            "this file has changed since commit {} that was looked at, so please review again",
+            commit.short()
+        ));
+    }
+    if question.demand.rationale && review.body.trim().chars().count() < RATIONALE_CHARACTERS {
+        return no(format!(
+            "this role asks every approver to say why, in at least {RATIONALE_CHARACTERS} characters, so please review again with a text"
+        ));
+    }
+    Ok(Counted {
+        review: review.id,
+        reviewer: voice.actor.clone(),
+        commit: commit.clone(),
+        at: review.submitted_at,
+        through: member.through.clone(),
+        // A member sits on the bench through a line.
+        line: case
+            .base
+            .codeowners
+            .owners(question.path)
+            .line()
+            .unwrap_or_default(),
+    })
+}
+
+/// Why somebody must stand aside, after their name.
+pub(super) fn because(barred: Barred) -> &'static str {
+    match barred {
+        Barred::Author => "opened this pull request",
+        Barred::Pusher => "pushed to this pull request",
+        Barred::Beneficiary => "receives the access, or is accountable for the service that does",
+    }
+}

@@ -1,0 +1,250 @@
+//! The judgement itself: findings, requests, control files, outcome.
+
+use std::collections::BTreeSet;
+
+use super::super::approval::{Bench, Beneficiary, Demand, Missing, prove, weigh};
+use super::super::catalogue::{Catalogue, ChangedFile, File, REGULAR_FILE};
+use super::super::finding::{Finding, Severity};
+use super::super::model::{Grant, GrantPath, Instant, RepoPath};
+use super::super::pull::PullState;
+use super::super::{parse, rules};
+use super::scope::Scope;
+use super::{Case, Change, Control, Outcome, Request, Standing, Verdict};
+
+const NEEDS_NOBODY_TIDY: &str =
+    "Its access has ended already; removing the file only tidies up, so nobody needs to approve.";
+const NEEDS_NOBODY_OWN: &str =
+    "Whoever holds access, is accountable for it or owns it may end it without further approval.";
+const AGREED: &str = "An owner of the file approved the removal.";
+
+/// Judges a pull request, whatever its state.
+pub(super) fn judge(case: &Case<'_>) -> Verdict {
+    let scope = Scope::of(case.changes);
+    let mut verdict = Verdict {
+        pull: case.pull.number,
+        head: case.pull.head.clone(),
+        outcome: Outcome::NotConcerned,
+        findings: Vec::new(),
+        requests: Vec::new(),
+        control: Vec::new(),
+        notes: Vec::new(),
+        only_grants: scope.only_grants(),
+    };
+    if scope.is_empty() {
+        return verdict;
+    }
+    if case.pull.base_branch != case.protected_branch {
+        if let Some(path) = scope.in_access() {
+            verdict.findings.push(wrong_branch(case, path));
+            verdict.outcome = Outcome::Denied;
+        }
+        return verdict;
+    }
+    verdict.findings = rules::check_change(case.base, case.changes, judged_at(case));
+    verdict.requests = requests(case, &scope);
+    verdict.control = scope.control.iter().map(|c| control(case, c)).collect();
+    own_findings(case, &mut verdict);
+    verdict.findings.sort();
+    verdict.findings.dedup();
+    verdict.outcome = outcome(&verdict);
+    verdict
+}
+
+/// The instant by which terms are judged: a merged request asked at its merge, however late we look.
+fn judged_at(case: &Case<'_>) -> Instant {
+    match case.pull.state {
+        PullState::Merged { at, .. } => at,
+        PullState::Open | PullState::Closed => case.now,
+    }
+}
+
+fn outcome(verdict: &Verdict) -> Outcome {
+    if verdict.errors().next().is_some() {
+        return Outcome::Denied;
+    }
+    let unknown: BTreeSet<&String> = verdict.missing().flat_map(|m| &m.unknown).collect();
+    if !unknown.is_empty() {
+        return Outcome::Uncertain(unknown.into_iter().cloned().collect());
+    }
+    if verdict.missing().next().is_some() {
+        Outcome::Waiting
+    } else {
+        Outcome::Approved
+    }
+}
+
+fn requests(case: &Case<'_>, scope: &Scope<'_>) -> Vec<Request> {
+    let after: Vec<File> = scope
+        .grants
+        .iter()
+        .filter_map(|(_, c)| c.after.clone())
+        .collect();
+    let asked = parse::read_tree(&after);
+    let request = |(path, change): &(GrantPath, &ChangedFile)| request(case, &asked, path, change);
+    scope.grants.iter().filter_map(request).collect()
+}
+
+/// What a change of one grant file asks for; `None` if it changes nothing.
+fn request(
+    case: &Case<'_>,
+    asked: &Catalogue,
+    path: &GrantPath,
+    change: &ChangedFile,
+) -> Option<Request> {
+    let today = || case.base.grants.get(path).map(|d| Grant::clone(&d.grant));
+    let (kind, file) = match (&change.before, &change.after) {
+        (None, None) => return None,
+        (None, Some(file)) => (Change::Add, Some(file)),
+        (Some(_), Some(file)) => (Change::Amend(today()), Some(file)),
+        (Some((blob, _)), None) if case.ended.get(path) == Some(blob) => (Change::Tidy, None),
+        (Some(_), None) => (Change::Remove(today()), None),
+    };
+    let grant = file
+        .and_then(|_| asked.grants.get(path))
+        .map(|d| Grant::clone(&d.grant));
+    let approval = match (&kind, file) {
+        (Change::Add | Change::Amend(_), Some(file)) => approval(case, path, file, grant.as_ref()),
+        (Change::Tidy, _) => Standing::NotNeeded(NEEDS_NOBODY_TIDY),
+        (Change::Remove(held), _) => removal(case, path, held.as_ref()),
+        // Not reached: a file that is added or amended is there.
+        (Change::Add | Change::Amend(_), None) => return None,
+    };
+    Some(Request {
+        path: path.clone(),
+        access: grant.as_ref().and_then(|g| case.base.access(path, g)),
+        blob: file.map(|f| f.blob.clone()),
+        change: kind,
+        approval,
+        grant,
+    })
+}
+
+fn approval(case: &Case<'_>, path: &GrantPath, file: &File, grant: Option<&Grant>) -> Standing {
+    let role = grant.and_then(|g| Some((g, case.base.role(&path.resource(), &g.role)?.1)));
+    let Some((grant, role)) = role.filter(|_| file.mode == REGULAR_FILE) else {
+        return Standing::Missing(Missing {
+            needed: 1,
+            reasons: vec![
+                "It cannot be approved before what is wrong with the file is repaired.".to_owned(),
+            ],
+            ..Missing::default()
+        });
+    };
+    let demand = Demand {
+        needed: role.approvals,
+        rationale: role.rationale,
+        beneficiary: Beneficiary::of(case.base, path, grant),
+    };
+    match prove(case, path, &file.blob, &demand) {
+        Ok(proof) => Standing::Approved(proof),
+        Err(missing) => Standing::Missing(*missing),
+    }
+}
+
+/// Ending access early: the holder or an owner may ask for it; anybody else needs one owner who agrees.
+fn removal(case: &Case<'_>, path: &GrantPath, held: Option<&Grant>) -> Standing {
+    let file = path.as_repo_path();
+    let anybody = Beneficiary::default();
+    if let Some(author) = &case.pull.author {
+        let holds = held.is_some_and(|grant| {
+            let holders = case.base.beneficiaries(&grant.subject);
+            holders.contains(&author.id)
+        });
+        if holds || Bench::of(case, &file, &anybody).seats(author) {
+            return Standing::NotNeeded(NEEDS_NOBODY_OWN);
+        }
+    }
+    match weigh(case, &file, None, &Demand::default()) {
+        Ok(_) => Standing::NotNeeded(AGREED),
+        Err(missing) => Standing::Missing(*missing),
+    }
+}
+
+/// Changing who decides takes one owner, who need not stand aside for receiving anything.
+fn control(case: &Case<'_>, change: &ChangedFile) -> Control {
+    let content = change.after.as_ref().map(|f| &f.blob);
+    let missing = match RepoPath::new(&change.path) {
+        Ok(path) => weigh(case, &path, content, &Demand::default())
+            .err()
+            .map(|m| *m),
+        Err(_) => Some(Missing {
+            needed: 1,
+            reasons: vec!["Its path is not one that anybody could own.".to_owned()],
+            ..Missing::default()
+        }),
+    };
+    Control {
+        path: change.path.clone(),
+        missing,
+    }
+}
+
+/// What only a pull request can have wrong, beside its files.
+fn own_findings(case: &Case<'_>, verdict: &mut Verdict) {
+    let mut found = Vec::new();
+    let grants = verdict
+        .requests
+        .iter()
+        .map(|r| (r.path.as_str(), &r.approval));
+    let mut paths: Vec<(&str, &Missing)> = grants
+        .filter_map(|(path, approval)| match approval {
+            Standing::Missing(missing) => Some((path, missing)),
+            Standing::Approved(_) | Standing::NotNeeded(_) => None,
+        })
+        .collect();
+    let control = verdict.control.iter();
+    paths.extend(control.filter_map(|c| Some((c.path.as_str(), c.missing.as_ref()?))));
+    for (path, missing) in paths {
+        let Some(end) = &missing.dead_end else {
+            continue;
+        };
+        // The rules may have said so already, with a better place.
+        let known = |f: &Finding| f.path == path && f.rule == end.rule;
+        if !verdict.findings.iter().any(known) {
+            found.push(error(path, end.rule, end.message.clone(), &end.help));
+        }
+    }
+    let needs_author = verdict
+        .requests
+        .iter()
+        .find(|r| r.change != Change::Tidy)
+        .map(|r| r.path.as_str())
+        .or_else(|| verdict.control.first().map(|c| c.path.as_str()));
+    if let (None, Some(path)) = (&case.pull.author, needs_author) {
+        found.push(author_unknown(path));
+    }
+    verdict.findings.extend(found);
+}
+
+fn author_unknown(path: &str) -> Finding {
+    error(
+        path,
+        "author-unknown",
+        "the account that opened this pull request no longer exists, so nobody can tell whether an approver is somebody else".to_owned(),
+        "Open the same change as a new pull request.",
+    )
+}
+
+fn wrong_branch(case: &Case<'_>, path: &str) -> Finding {
+    error(
+        path,
+        "wrong-branch",
+        format!(
+            "the pull request wants to change another branch than `{}`; access is granted only from there",
+            case.protected_branch
+        ),
+        "Change the base of the pull request with the \"Edit\" button beside its title.",
+    )
+}
+
+fn error(path: &str, rule: &'static str, message: String, help: &str) -> Finding {
+    Finding {
+        path: path.to_owned(),
+        line: 1,
+        column: 1,
+        rule,
+        severity: Severity::Error,
+        message,
+        help: help.to_owned(),
+    }
+}

@@ -1,0 +1,299 @@
+//! One pull request, judged.
+//!
+//! [`decide`] judges it while it is open, [`admit`] what its merge put on the protected branch; both by the same rules, from
+//! the same kind of facts. Nothing is remembered between two calls: whoever left a team meanwhile no longer counts.
+//!
+//! Invariant: an [`Approved`] grant exists only with a [`Proof`] for exactly the content that stands on the protected branch.
+
+mod judge;
+mod scope;
+
+use std::collections::BTreeMap;
+
+use super::approval::Proof;
+use super::catalogue::{Catalogue, ChangedFile};
+use super::finding::{Finding, Severity};
+use super::ledger::Holding;
+use super::model::{Access, BlobId, CommitId, Grant, GrantPath, Instant, PullNumber};
+use super::pull::{Pull, PullState, Reviewed, Roster};
+
+pub use super::approval::Missing;
+
+/// Everything that a verdict depends on.
+#[derive(Debug)]
+pub struct Case<'a> {
+    /// The pull request as read.
+    pub pull: &'a Pull,
+    /// The branch that counts, usually `main`. A pull request to another branch is no request.
+    pub protected_branch: &'a str,
+    /// The commit that judges: the tip of the protected branch, or the first parent of the merge.
+    pub base_commit: &'a CommitId,
+    /// What that commit declares.
+    pub base: &'a Catalogue,
+    /// What the pull request changes, from trees: merge base to head.
+    pub changes: &'a [ChangedFile],
+    /// What stood at the changed paths in every reviewed commit.
+    pub reviewed: &'a Reviewed,
+    /// Who stands behind the owners of the changed paths.
+    pub roster: &'a Roster,
+    /// What the subjects hold now, by the ledger.
+    pub holdings: &'a [Holding],
+    /// Grants that ended or were denied and whose file still stands on the protected branch: removing exactly these needs nobody.
+    pub ended: &'a BTreeMap<GrantPath, BlobId>,
+    /// The time of judging.
+    pub now: Instant,
+}
+
+/// What is to become of a pull request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It touches nothing that Hallpass governs.
+    NotConcerned,
+    /// It cannot be granted as it is: see `findings`.
+    Denied,
+    /// Well formed; reviews are missing: see each request.
+    Waiting,
+    /// Something could not be looked up; what. Denies for now and is tried again.
+    Uncertain(Vec<String>),
+    /// Every file has its proof (or needs none).
+    Approved,
+}
+
+/// A pull request, judged.
+#[derive(Debug, Clone)]
+pub struct Verdict {
+    /// Which one.
+    pub pull: PullNumber,
+    /// The commit that was judged.
+    pub head: CommitId,
+    /// What is to become of it.
+    pub outcome: Outcome,
+    /// What is wrong with its files, sorted.
+    pub findings: Vec<Finding>,
+    /// One for each grant file that it changes, by path.
+    pub requests: Vec<Request>,
+    /// One for each other governed file that it changes, by path.
+    pub control: Vec<Control>,
+    /// Sentences about the pull request as a whole: why it is not granted although nothing is wrong with its files.
+    pub notes: Vec<String>,
+    /// Whether it changes nothing but grant files, so that Hallpass may merge it when it is approved.
+    pub only_grants: bool,
+}
+
+/// One grant file of a pull request.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Its path.
+    pub path: GrantPath,
+    /// What the file says; `None` for a removal or a file that cannot be read.
+    pub grant: Option<Grant>,
+    /// Its blob at head; `None` for a removal.
+    pub blob: Option<BlobId>,
+    /// What the target would be asked to give; `None` for a removal or where a finding says why not.
+    pub access: Option<Access>,
+    /// What the request does to the file.
+    pub change: Change,
+    /// Where its approval stands.
+    pub approval: Standing,
+}
+
+/// What a request does to a grant file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A new file.
+    Add,
+    /// An existing file gets other terms; what it said before, where that could be read.
+    Amend(Option<Grant>),
+    /// The file goes: the access ends. What it said, where that could be read.
+    Remove(Option<Grant>),
+    /// A file whose access has already ended goes.
+    Tidy,
+}
+
+/// Where the approval of one file stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// Enough owners approved exactly this content.
+    Approved(Proof),
+    /// Nobody needs to approve; why.
+    NotNeeded(&'static str),
+    /// Not yet.
+    Missing(Missing),
+}
+
+/// One governed file that is no grant: it decides who decides, or by what rules.
+#[derive(Debug, Clone)]
+pub struct Control {
+    /// Its path. May be hostile.
+    pub path: String,
+    /// What is missing for the approval of one of its owners; `None` where one has approved.
+    pub missing: Option<Missing>,
+}
+
+/// What a merged pull request gives at one path: the only way to an [`Approved`] grant.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Admission {
+    /// Proved: may be granted.
+    Approved(Box<Approved>),
+    /// Not proved; why, one sentence each. Final for this merge: a later approval does not heal it.
+    Unapproved(Vec<String>),
+    /// Could not be established; why. Neither yes nor no: tried again.
+    Unknown(Vec<String>),
+}
+
+/// A grant with its proof: what a provider asks to see before it gives anything. Only [`admit`] makes one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Approved {
+    proof: Proof,
+    grant: Grant,
+    access: Access,
+}
+
+impl Approved {
+    /// Who approved what.
+    pub fn proof(&self) -> &Proof {
+        &self.proof
+    }
+    /// What was asked for.
+    pub fn grant(&self) -> &Grant {
+        &self.grant
+    }
+    /// What the target system is asked to give.
+    pub fn access(&self) -> &Access {
+        &self.access
+    }
+}
+
+impl Verdict {
+    /// What is wrong and denies: the findings that are more than warnings.
+    pub fn errors(&self) -> impl Iterator<Item = &Finding> {
+        let denies = |f: &&Finding| f.severity == Severity::Error;
+        self.findings.iter().filter(denies)
+    }
+
+    /// What is missing anywhere, grant files first.
+    pub fn missing(&self) -> impl Iterator<Item = &Missing> {
+        let grants = self.requests.iter().filter_map(|r| match &r.approval {
+            Standing::Missing(missing) => Some(missing),
+            Standing::Approved(_) | Standing::NotNeeded(_) => None,
+        });
+        let control = self.control.iter().filter_map(|c| c.missing.as_ref());
+        grants.chain(control)
+    }
+}
+
+/// Judges one pull request.
+pub fn decide(case: &Case<'_>) -> Verdict {
+    let mut verdict = judge::judge(case);
+    let note = match &case.pull.state {
+        PullState::Closed => {
+            "This pull request is closed. Reopen it, or open a new one, to ask again."
+        }
+        PullState::Open if case.pull.draft => {
+            "This pull request is a draft: it is checked, but never granted. Mark it as ready for review."
+        }
+        PullState::Open | PullState::Merged { .. } => return verdict,
+    };
+    if verdict.outcome != Outcome::NotConcerned {
+        verdict.notes.push(note.to_owned());
+    }
+    if verdict.outcome == Outcome::Approved {
+        verdict.outcome = Outcome::Waiting;
+    }
+    verdict
+}
+
+/// Judges what a *merged* pull request put at `path`: the same rules as [`decide`], with the first parent of the merge as
+/// the base and the memberships of now.
+///
+/// `main_blob` is what stands at the path on the protected branch: it must be what was approved.
+pub fn admit(case: &Case<'_>, path: &GrantPath, main_blob: &BlobId) -> Admission {
+    let files = BTreeMap::from([(path.clone(), main_blob.clone())]);
+    let never = || Admission::Unapproved(vec!["It was not judged.".to_owned()]);
+    admit_all(case, &files).remove(path).unwrap_or_else(never)
+}
+
+/// [`admit`] for every file that one merge brought, judging the pull request once.
+pub fn admit_all(
+    case: &Case<'_>,
+    files: &BTreeMap<GrantPath, BlobId>,
+) -> BTreeMap<GrantPath, Admission> {
+    let verdict = match unmerged(case) {
+        Some(why) => Err(Admission::Unapproved(vec![why])),
+        None => denied(judge::judge(case)),
+    };
+    let one = |(path, main_blob): (&GrantPath, &BlobId)| {
+        let admission = match &verdict {
+            Ok(verdict) => admission(verdict, path, main_blob),
+            Err(admission) => admission.clone(),
+        };
+        (path.clone(), admission)
+    };
+    files.iter().map(one).collect()
+}
+
+fn unmerged(case: &Case<'_>) -> Option<String> {
+    let pull = case.pull;
+    if !matches!(pull.state, PullState::Merged { .. }) {
+        return Some(format!("Pull request #{} is not merged.", pull.number));
+    }
+    (pull.base_branch != case.protected_branch).then(|| {
+        format!(
+            "Pull request #{} was merged into another branch than `{}`.",
+            pull.number, case.protected_branch
+        )
+    })
+}
+
+fn denied(verdict: Verdict) -> Result<Verdict, Admission> {
+    let errors: Vec<String> = verdict
+        .errors()
+        .map(|f| {
+            format!(
+                "{}:{}:{} {}: {}",
+                f.path, f.line, f.column, f.rule, f.message
+            )
+        })
+        .collect();
+    if errors.is_empty() {
+        Ok(verdict)
+    } else {
+        Err(Admission::Unapproved(errors))
+    }
+}
+
+fn admission(verdict: &Verdict, path: &GrantPath, main_blob: &BlobId) -> Admission {
+    let no = |why: String| Admission::Unapproved(vec![why]);
+    let number = verdict.pull;
+    let Some(request) = verdict.requests.iter().find(|r| r.path == *path) else {
+        return no(format!("Pull request #{number} does not change {path}."));
+    };
+    let asks = matches!(request.change, Change::Add | Change::Amend(_));
+    if !asks || request.blob.as_ref() != Some(main_blob) {
+        return no(format!(
+            "What stands at {path} is not what pull request #{number} put there."
+        ));
+    }
+    let proof = match &request.approval {
+        Standing::Approved(proof) => proof,
+        Standing::NotNeeded(why) => return no((*why).to_owned()),
+        Standing::Missing(missing) if missing.unknown.is_empty() => {
+            return Admission::Unapproved(missing.reasons.clone());
+        }
+        Standing::Missing(missing) => return Admission::Unknown(missing.unknown.clone()),
+    };
+    let (Some(grant), Some(access)) = (&request.grant, &request.access) else {
+        return no(format!(
+            "What {path} asks for is not declared on the protected branch."
+        ));
+    };
+    // Cannot differ; if it ever did, the proof would be for something else.
+    if proof.path() != path || proof.blob() != main_blob {
+        return no(format!("The approval of {path} is for other content."));
+    }
+    Admission::Approved(Box::new(Approved {
+        proof: proof.clone(),
+        grant: grant.clone(),
+        access: access.clone(),
+    }))
+}
