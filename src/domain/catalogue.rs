@@ -1,14 +1,19 @@
 //! What one tree of the repository declares: people, services, resources, owners and grants.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, OnceLock};
+
+use rayon::prelude::*;
+use regex::Regex;
 
 use super::codeowners::Codeowners;
-use super::finding::Finding;
+use super::finding::{Finding, Place};
 use super::model::{
     Access, Account, BlobId, Grant, GrantPath, Login, Person, Resource, ResourceName, Role,
-    RoleName, Service, ServiceName, Subject, UserId,
+    RoleName, RoleRef, Service, ServiceName, Subject, UserId,
 };
+use super::parse::{self, GrantPlaces, ReadResource};
 
 /// The mode of a regular file in git: the only one that is accepted under `access/`.
 pub const REGULAR_FILE: u32 = 0o100_644;
@@ -63,6 +68,60 @@ pub struct Catalogue {
     pub codeowners: Codeowners,
     /// What is wrong with single files.
     pub findings: Vec<Finding>,
+    /// What the rules look up, beside what the files say. `Index::default()` for a catalogue made by hand.
+    pub index: Index,
+}
+
+/// What the rules look up: places of fields, compiled patterns, who is given what.
+///
+/// The parts that follow from the maps are built when they are first asked for, and kept: change no map after that.
+#[derive(Debug, Clone, Default)]
+pub struct Index {
+    /// Where the fields of each grant stand, in the order of [`Catalogue::grants`].
+    pub(crate) places: Vec<GrantPlaces>,
+    /// Where each person's number stands.
+    pub(crate) people: BTreeMap<Login, Place>,
+    /// Where each service's owner stands.
+    pub(crate) services: BTreeMap<ServiceName, Place>,
+    /// Where each entry of `conflicts_with` stands: by the role that has it and the role it names.
+    pub(crate) conflict_places: BTreeMap<(RoleRef, RoleRef), Place>,
+    /// What stands at each location of CODEOWNERS.
+    pub(crate) owners_files: BTreeMap<&'static str, Arc<[u8]>>,
+    tickets: BTreeMap<RoleRef, Regex>,
+    conflicts: OnceLock<BTreeMap<RoleRef, BTreeSet<RoleRef>>>,
+    given: OnceLock<Vec<(u64, GrantPath)>>,
+}
+
+impl Index {
+    /// Notes what the file of a resource says beside the resource.
+    pub(crate) fn add(&mut self, read: &ReadResource) {
+        let role = |name: &RoleName| RoleRef {
+            resource: read.resource.name.clone(),
+            role: name.clone(),
+        };
+        self.tickets.extend(
+            read.tickets
+                .iter()
+                .map(|(name, regex)| (role(name), regex.clone())),
+        );
+        let places = read.conflicts.iter();
+        self.conflict_places
+            .extend(places.map(|((own, other), place)| ((role(own), other.clone()), *place)));
+    }
+}
+
+/// The role that the grant at `path` asks for.
+pub(crate) fn role_at(path: &GrantPath, grant: &Grant) -> RoleRef {
+    RoleRef {
+        resource: path.resource(),
+        role: grant.role.clone(),
+    }
+}
+
+fn fingerprint(subject: &Subject, role: &RoleRef) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (subject, role).hash(&mut hasher);
+    hasher.finish()
 }
 
 impl Catalogue {
@@ -70,6 +129,79 @@ impl Catalogue {
     pub fn role(&self, resource: &ResourceName, role: &RoleName) -> Option<(&Resource, &Role)> {
         let resource = self.resources.get(resource)?;
         Some((resource, resource.roles.get(role)?))
+    }
+
+    /// What tickets of a role must look like: `None` if the role does not say, `Some(None)` if what it says is no expression.
+    pub(crate) fn ticket_pattern(&self, name: &RoleRef, role: &Role) -> Option<Option<Regex>> {
+        let pattern = role.ticket_pattern.as_ref()?;
+        Some(
+            self.index
+                .tickets
+                .get(name)
+                .cloned()
+                .or_else(|| parse::ticket_pattern(pattern)),
+        )
+    }
+
+    /// The roles that exclude `role`, whichever of the two says so.
+    pub(crate) fn excluded_by(&self, role: &RoleRef) -> Option<&BTreeSet<RoleRef>> {
+        let table = self.index.conflicts.get_or_init(|| {
+            let mut table: BTreeMap<RoleRef, BTreeSet<RoleRef>> = BTreeMap::new();
+            for (name, role, other) in self.conflicts() {
+                let own = RoleRef {
+                    resource: name.clone(),
+                    role: role.clone(),
+                };
+                table.entry(own.clone()).or_default().insert(other.clone());
+                table.entry(other.clone()).or_default().insert(own);
+            }
+            table
+        });
+        table.get(role)
+    }
+
+    /// Every entry of every `conflicts_with`: resource, role, what it names.
+    pub(crate) fn conflicts(&self) -> impl Iterator<Item = (&ResourceName, &RoleName, &RoleRef)> {
+        self.resources.iter().flat_map(|(name, resource)| {
+            let roles = resource.roles.iter();
+            roles.flat_map(move |(role, says)| {
+                says.conflicts_with.iter().map(move |o| (name, role, o))
+            })
+        })
+    }
+
+    /// The grant files that give `role` to `subject`. Costs a search, not a walk.
+    pub(crate) fn giving(
+        &self,
+        subject: &Subject,
+        role: &RoleRef,
+    ) -> impl Iterator<Item = (&GrantPath, &Grant)> {
+        let given = self.index.given.get_or_init(|| {
+            let mut given: Vec<(u64, GrantPath)> = self
+                .grants
+                .par_iter()
+                .map(|(path, d)| {
+                    (
+                        fingerprint(&d.grant.subject, &role_at(path, &d.grant)),
+                        path.clone(),
+                    )
+                })
+                .collect();
+            given.par_sort_unstable();
+            given
+        });
+        let key = fingerprint(subject, role);
+        let from = given.partition_point(|(other, _)| *other < key);
+        let same = given[from..]
+            .iter()
+            .take_while(move |(other, _)| *other == key);
+        same.filter_map(|(_, path)| Some((path, &*self.grants.get(path)?.grant)))
+            // Two roles may share a fingerprint.
+            .filter(move |(path, grant)| {
+                grant.subject == *subject
+                    && grant.role == role.role
+                    && path.resource() == role.resource
+            })
     }
 
     /// GitHub's number of the subject, where it has one.

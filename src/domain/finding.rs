@@ -35,3 +35,51 @@ pub struct Finding {
     /// The way out.
     pub help: String,
 }
+
+/// A place in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Place {
+    /// The line, from 1.
+    pub line: u32,
+    /// The column in characters, from 1.
+    pub column: u32,
+}
+
+impl Place {
+    /// Where a mistake of the whole file stands.
+    pub const START: Self = Self { line: 1, column: 1 };
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self::START
+    }
+}
+
+impl Finding {
+    /// A finding that denies.
+    pub fn error(
+        rule: &'static str,
+        path: impl Into<String>,
+        place: Place,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Self {
+        Self {
+            path: path.into(),
+            line: place.line,
+            column: place.column,
+            rule,
+            severity: Severity::Error,
+            message: message.into(),
+            help: help.into(),
+        }
+    }
+
+    /// The same finding, as one that denies nothing.
+    #[must_use]
+    pub fn as_warning(mut self) -> Self {
+        self.severity = Severity::Warning;
+        self
+    }
+}

@@ -16,6 +16,7 @@ pub mod parse;
 pub mod plan;
 pub mod proposal;
 pub mod pull;
+pub mod render;
 pub mod report;
 pub mod rules;
 pub mod schema;

@@ -1,0 +1,139 @@
+//! Which paths Hallpass reads, and what each of them is.
+
+use super::Fault;
+use crate::domain::codeowners::LOCATIONS;
+use crate::domain::finding::Place;
+use crate::domain::model::{GrantPath, Login, ResourceName, ServiceName, is_name};
+
+/// The longest path that is accepted under `access/`, in bytes.
+pub const MAX_PATH: usize = 200;
+
+/// What a governed path is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Governed {
+    Grant(GrantPath),
+    Person(Login),
+    Service(ServiceName),
+    Resource(ResourceName),
+    Policy,
+    Codeowners(&'static str),
+    Attributes,
+}
+
+/// What `path` is; `None` for a path that Hallpass does not govern, a fault for one that lies in its realm and has no place there.
+pub(crate) fn classify(path: &str) -> Option<Result<Governed, Fault>> {
+    if let Some(location) = LOCATIONS.iter().find(|location| **location == path) {
+        return Some(Ok(Governed::Codeowners(location)));
+    }
+    if path == ".gitattributes" || path.ends_with("/.gitattributes") {
+        return Some(Ok(Governed::Attributes));
+    }
+    if path != "access" && !path.starts_with("access/") {
+        return None;
+    }
+    Some(within_access(path))
+}
+
+fn within_access(path: &str) -> Result<Governed, Fault> {
+    if path.len() > MAX_PATH {
+        let what = format!("the path has {} bytes; the limit is {MAX_PATH}", path.len());
+        return Err(fault("path-too-long", what, "Choose shorter names."));
+    }
+    let parts: Vec<&str> = path.split('/').skip(1).collect();
+    match parts[..] {
+        ["grants", resource, file] => {
+            named(path, &[resource, stem(path, file, ".yaml")?])?;
+            GrantPath::new(path)
+                .map(Governed::Grant)
+                .map_err(|_| bad_name(path))
+        }
+        ["people", file] => {
+            let login = stem(path, file, ".yaml")?;
+            let lower = !login
+                .bytes()
+                .any(|b| b.is_ascii_uppercase() || matches!(b, b'[' | b']'));
+            match Login::new(login) {
+                Ok(login) if lower => Ok(Governed::Person(login)),
+                _ => Err(fault(
+                    "bad-path",
+                    format!("{login:?} is not a GitHub login in lower case"),
+                    "Name the file after the login, in lower case: access/people/<login>.yaml.",
+                )),
+            }
+        }
+        ["services", file] => ServiceName::new(stem(path, file, ".yaml")?)
+            .map(Governed::Service)
+            .map_err(|_| bad_name(path)),
+        ["resources", file] => ResourceName::new(stem(path, file, ".yaml")?)
+            .map(Governed::Resource)
+            .map_err(|_| bad_name(path)),
+        ["policies", file] => {
+            named(path, &[stem(path, file, ".cedar")?])?;
+            Ok(Governed::Policy)
+        }
+        _ => Err(unknown(path)),
+    }
+}
+
+fn stem<'f>(path: &str, file: &'f str, ending: &str) -> Result<&'f str, Fault> {
+    if let Some(stem) = file.strip_suffix(ending) {
+        return Ok(stem);
+    }
+    let known = [".yml", ".yaml", ".YAML", ".YML", ".json"];
+    if known.iter().any(|other| file.ends_with(other)) {
+        let what = format!("files here end in `{ending}`, and {file:?} does not");
+        return Err(fault("bad-path", what, "Rename the file."));
+    }
+    Err(unknown(path))
+}
+
+fn named(path: &str, names: &[&str]) -> Result<(), Fault> {
+    if names.iter().all(|name| is_name(name)) {
+        Ok(())
+    } else {
+        Err(bad_name(path))
+    }
+}
+
+fn bad_name(path: &str) -> Fault {
+    fault(
+        "bad-path",
+        format!(
+            "{path:?} holds a name with other characters than lower-case letters, digits and hyphens"
+        ),
+        "Rename it: each name is [a-z0-9][a-z0-9-]*, at most 100 characters.",
+    )
+}
+
+fn unknown(path: &str) -> Fault {
+    fault(
+        "unknown-file",
+        format!("{path:?} is none of the files that an access repository has"),
+        "Under access/ belong grants/<resource>/<name>.yaml, people/<login>.yaml, services/<name>.yaml and \
+         resources/<name>.yaml. Move or remove the file.",
+    )
+}
+
+/// A fault of every file that is not a regular file in git.
+pub(super) fn mode_fault(mode: u32) -> Fault {
+    let what = match mode {
+        0o120_000 => "a symbolic link, whose content is elsewhere".to_owned(),
+        0o160_000 => "a submodule, whose content is elsewhere".to_owned(),
+        0o100_755 => "executable".to_owned(),
+        other => format!("of git mode {other:06o}"),
+    };
+    fault(
+        "file-mode",
+        format!("the file is {what}"),
+        "Make it a regular file: `chmod -x`, or replace the link by its content.",
+    )
+}
+
+fn fault(rule: &'static str, message: String, help: &str) -> Fault {
+    Fault {
+        rule,
+        place: Place::START,
+        message,
+        help: help.into(),
+    }
+}

@@ -1,0 +1,415 @@
+//! Strict YAML: text to one `serde_json::Value`, or the place of the first thing that we do not read.
+//!
+//! What is read is the part of YAML that means the same to every reader: one document of mappings with distinct plain-text keys,
+//! sequences, text, `true`, `false` and whole numbers. Anchors, aliases, tags, directives, merge keys, explicit keys and
+//! further documents are refused where they stand.
+//!
+//! The events come from one parser, and [`locate`] asks the same one, so a finding cannot point anywhere but where its
+//! value was read.
+
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput};
+use serde_json::{Map, Value};
+
+use super::prefilter::number;
+use super::{Fault, scalar};
+use crate::domain::finding::Place;
+
+/// How deep mappings and sequences may nest.
+pub const MAX_DEPTH: u8 = 8;
+
+/// How many mappings, sequences and scalars (keys too) a document may have.
+pub const MAX_NODES: u32 = 4_000;
+
+/// Reads one document. `field` is told the place of each value of the outermost mapping.
+pub(super) fn read(text: &str, field: &mut dyn FnMut(&str, Place)) -> Result<Value, Fault> {
+    if let Some(line) = text.split('\n').position(|line| line.starts_with('%')) {
+        let place = Place {
+            line: number(line + 1),
+            column: 1,
+        };
+        return Err(fault(
+            "yaml-directive",
+            place,
+            "here is a YAML directive",
+            "Remove the line.",
+        ));
+    }
+    let mut reader = Reader {
+        parser: Parser::new_from_str(text),
+        source: Source::new(text),
+        nodes: MAX_NODES,
+        field,
+    };
+    reader
+        .document()
+        .map_err(|fault| reader.source.within(fault))
+}
+
+struct Reader<'t, 'f> {
+    parser: Parser<'t, StrInput<'t>>,
+    source: Source<'t>,
+    nodes: u32,
+    field: &'f mut dyn FnMut(&str, Place),
+}
+
+type Spanned<'t> = (Event<'t>, Span);
+
+impl<'t> Reader<'t, '_> {
+    fn next(&mut self) -> Result<Spanned<'t>, Fault> {
+        match self.parser.next_event() {
+            Some(Ok(event)) => Ok(event),
+            Some(Err(error)) => Err(fault(
+                "yaml-syntax",
+                at(*error.marker()),
+                &format!("this is not valid YAML: {}", error.info()),
+                "Compare with the examples in access/. Indent with spaces, and quote text that holds `: ` or ` #`.",
+            )),
+            // The parser ends with `StreamEnd`, which is never asked beyond.
+            None => Ok((Event::StreamEnd, Span::default())),
+        }
+    }
+
+    fn document(&mut self) -> Result<Value, Fault> {
+        let mut value = None;
+        loop {
+            match self.next()? {
+                (Event::StreamEnd, _) => break,
+                (Event::DocumentStart(_), span) if value.is_some() => {
+                    return Err(fault(
+                        "yaml-documents",
+                        at(span.start),
+                        "here begins a second YAML document",
+                        "Keep one document to a file: remove the `---` or make another file.",
+                    ));
+                }
+                (Event::DocumentStart(_), _) => {
+                    let first = self.next()?;
+                    value = Some(self.node(first, 0)?);
+                }
+                _ => {}
+            }
+        }
+        value.ok_or_else(|| {
+            fault(
+                "empty-value",
+                Place::START,
+                "the file is empty",
+                "Fill it in, or remove it.",
+            )
+        })
+    }
+
+    fn node(&mut self, (event, span): Spanned<'t>, depth: u8) -> Result<Value, Fault> {
+        self.count(span)?;
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                bare(span, anchor, tag.is_some())?;
+                if style == ScalarStyle::Plain {
+                    return plain(text.into_owned(), span);
+                }
+                Ok(Value::String(text.into_owned()))
+            }
+            Event::MappingStart(anchor, tag) => {
+                bare(span, anchor, tag.is_some())?;
+                self.mapping(span, deeper(depth, span)?)
+            }
+            Event::SequenceStart(anchor, tag) => {
+                bare(span, anchor, tag.is_some())?;
+                self.sequence(deeper(depth, span)?)
+            }
+            Event::Alias(_) => Err(anchor_fault(span)),
+            _ => Err(fault(
+                "yaml-syntax",
+                at(span.start),
+                "here a value is expected",
+                "Fill it in.",
+            )),
+        }
+    }
+
+    fn sequence(&mut self, depth: u8) -> Result<Value, Fault> {
+        let mut items = Vec::new();
+        loop {
+            let event = self.next()?;
+            if event.0 == Event::SequenceEnd {
+                return Ok(Value::Array(items));
+            }
+            items.push(self.node(event, depth)?);
+        }
+    }
+
+    fn mapping(&mut self, _start: Span, depth: u8) -> Result<Value, Fault> {
+        let mut fields = Map::new();
+        loop {
+            let event = self.next()?;
+            if event.0 == Event::MappingEnd {
+                return Ok(Value::Object(fields));
+            }
+            let span = event.1;
+            let key = self.key(event)?;
+            if fields.contains_key(&key) {
+                return Err(fault(
+                    "duplicate-key",
+                    at(span.start),
+                    &format!("`{key}` stands here a second time"),
+                    "Keep one of them.",
+                ));
+            }
+            let value = self.next()?;
+            if depth == 1 {
+                (self.field)(&key, at(value.1.start));
+            }
+            let value = self.node(value, depth)?;
+            fields.insert(key, value);
+        }
+    }
+
+    fn key(&mut self, (event, span): Spanned<'t>) -> Result<String, Fault> {
+        self.count(span)?;
+        let (text, style) = match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                bare(span, anchor, tag.is_some())?;
+                (text, style)
+            }
+            Event::Alias(_) => return Err(anchor_fault(span)),
+            _ => {
+                return Err(key_fault(
+                    span,
+                    "a key is plain text, not a list or a mapping",
+                ));
+            }
+        };
+        if text == "<<" {
+            return Err(fault(
+                "yaml-merge-key",
+                at(span.start),
+                "here is a merge key (`<<`)",
+                "Write the fields out.",
+            ));
+        }
+        if self.source.is_explicit_key(span) {
+            return Err(key_fault(span, "here is an explicit key (`?`)"));
+        }
+        let text = text.into_owned();
+        if style == ScalarStyle::Plain
+            && !matches!(scalar::plain(text.clone()), Ok(Value::String(_)))
+        {
+            let what = format!("the key `{text}` is not text for every YAML reader");
+            return Err(key_fault(span, &what));
+        }
+        Ok(text)
+    }
+
+    fn count(&mut self, span: Span) -> Result<(), Fault> {
+        self.nodes = self.nodes.checked_sub(1).ok_or_else(|| {
+            let what = format!("the file has more than {MAX_NODES} keys and values");
+            fault(
+                "too-complex",
+                at(span.start),
+                &what,
+                "Split it into several files.",
+            )
+        })?;
+        Ok(())
+    }
+}
+
+fn deeper(depth: u8, span: Span) -> Result<u8, Fault> {
+    if depth >= MAX_DEPTH {
+        let what = format!("this nests deeper than {MAX_DEPTH} levels");
+        return Err(fault("too-complex", at(span.start), &what, "Flatten it."));
+    }
+    Ok(depth + 1)
+}
+
+fn plain(text: String, span: Span) -> Result<Value, Fault> {
+    let shown = super::shown(&text);
+    scalar::plain(text).map_err(|scalar::Ambiguous(other)| {
+        if other == "nothing" {
+            return fault(
+                "empty-value",
+                at(span.start),
+                "here is no value",
+                "Fill it in, or remove the line.",
+            );
+        }
+        let what = format!("{shown} is {other} for some YAML readers and text for others");
+        fault(
+            "ambiguous-value",
+            at(span.start),
+            &what,
+            "Put it in quotes to make it text.",
+        )
+    })
+}
+
+fn bare(span: Span, anchor: usize, tagged: bool) -> Result<(), Fault> {
+    if tagged {
+        return Err(fault(
+            "yaml-tag",
+            at(span.start),
+            "here is a YAML tag (`!`), which changes what the value means",
+            "Remove the tag, or quote the text if it was meant to begin with `!`.",
+        ));
+    }
+    if anchor > 0 {
+        Err(anchor_fault(span))
+    } else {
+        Ok(())
+    }
+}
+
+fn anchor_fault(span: Span) -> Fault {
+    fault(
+        "yaml-anchor",
+        at(span.start),
+        "here is a YAML anchor or alias (`&` or `*`)",
+        "Write the value out, or quote the text if it was meant to begin with `&` or `*`.",
+    )
+}
+
+fn key_fault(span: Span, what: &str) -> Fault {
+    fault(
+        "yaml-key",
+        at(span.start),
+        what,
+        "Write `key: value` with a key of plain text.",
+    )
+}
+
+fn fault(rule: &'static str, place: Place, message: &str, help: &str) -> Fault {
+    Fault {
+        rule,
+        place,
+        message: message.into(),
+        help: help.into(),
+    }
+}
+
+fn at(mark: Marker) -> Place {
+    Place {
+        line: number(mark.line().max(1)),
+        column: number(mark.col() + 1),
+    }
+}
+
+/// The text by character, as the parser counts it.
+struct Source<'t> {
+    text: &'t str,
+    /// The byte of each character; empty for ASCII, where they are the same.
+    bytes: Vec<usize>,
+}
+
+impl<'t> Source<'t> {
+    fn new(text: &'t str) -> Self {
+        let bytes = if text.is_ascii() {
+            Vec::new()
+        } else {
+            text.char_indices().map(|(i, _)| i).collect()
+        };
+        Self { text, bytes }
+    }
+
+    fn byte(&self, mark: Marker) -> usize {
+        if self.bytes.is_empty() {
+            return mark.index().min(self.text.len());
+        }
+        self.bytes
+            .get(mark.index())
+            .copied()
+            .unwrap_or(self.text.len())
+    }
+
+    /// The fault, not beyond the end of the text: an empty value at the end stands nowhere else.
+    fn within(&self, fault: Fault) -> Fault {
+        let end = super::prefilter::place(self.text, self.text.trim_end().len());
+        Fault {
+            place: fault.place.min(end),
+            ..fault
+        }
+    }
+
+    /// Whether the key at `span` was written with `?`, which the parser does not tell: it stands right after one, or is not
+    /// followed by its colon.
+    fn is_explicit_key(&self, span: Span) -> bool {
+        let blank = [' ', '\t'];
+        let (before, after) = (
+            &self.text[..self.byte(span.start)],
+            &self.text[self.byte(span.end)..],
+        );
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        line.trim_end_matches(blank).ends_with('?')
+            || !after.trim_start_matches(blank).starts_with(':')
+    }
+}
+
+/// The place of the value at `pointer` (JSON pointer segments), in a text that [`read`] accepted. With `Side::Key`, the place
+/// of its key.
+pub(super) fn locate(text: &str, pointer: &[&str], side: Side) -> Option<Place> {
+    let mut parser = Parser::new_from_str(text);
+    let mut event = next(&mut parser)?;
+    while matches!(event.0, Event::StreamStart | Event::DocumentStart(_)) {
+        event = next(&mut parser)?;
+    }
+    let mut key = event.1;
+    for segment in pointer {
+        (key, event) = match event.0 {
+            Event::MappingStart(..) => entry(&mut parser, segment)?,
+            Event::SequenceStart(..) => item(&mut parser, segment)?,
+            _ => return None,
+        };
+    }
+    Some(at(if side == Side::Key {
+        key.start
+    } else {
+        event.1.start
+    }))
+}
+
+/// Which side of `key: value` is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Key,
+    Value,
+}
+
+fn next<'t>(parser: &mut Parser<'t, StrInput<'t>>) -> Option<Spanned<'t>> {
+    parser.next_event()?.ok()
+}
+
+fn entry<'t>(parser: &mut Parser<'t, StrInput<'t>>, wanted: &str) -> Option<(Span, Spanned<'t>)> {
+    loop {
+        let (key, span) = next(parser)?;
+        let Event::Scalar(text, ..) = key else {
+            return None;
+        };
+        let value = next(parser)?;
+        if text == wanted {
+            return Some((span, value));
+        }
+        skip(parser, &value.0)?;
+    }
+}
+
+fn item<'t>(parser: &mut Parser<'t, StrInput<'t>>, wanted: &str) -> Option<(Span, Spanned<'t>)> {
+    for _ in 0..wanted.parse::<usize>().ok()? {
+        let (event, _) = next(parser)?;
+        skip(parser, &event)?;
+    }
+    let event = next(parser)?;
+    Some((event.1, event))
+}
+
+/// Passes over the node that begins with `first`.
+fn skip<'t>(parser: &mut Parser<'t, StrInput<'t>>, first: &Event<'t>) -> Option<()> {
+    let depth = |event: &Event<'_>| match event {
+        Event::MappingStart(..) | Event::SequenceStart(..) => 1_i32,
+        Event::MappingEnd | Event::SequenceEnd => -1,
+        _ => 0,
+    };
+    let mut open = depth(first);
+    while open > 0 {
+        open += depth(&next(parser)?.0);
+    }
+    Some(())
+}

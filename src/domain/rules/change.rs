@@ -1,0 +1,233 @@
+//! What a change must satisfy, judged by the base it is made against.
+//!
+//! The cost grows with the change: grants of the base are searched, not walked, and control files are checked together only if
+//! one of them changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::grant::Judged;
+use super::{Setting, control, is_control_path, is_grant_path, sorted};
+use crate::domain::catalogue::{Catalogue, ChangedFile, File, REGULAR_FILE, role_at};
+use crate::domain::codeowners::LOCATIONS;
+use crate::domain::finding::{Finding, Place};
+use crate::domain::model::{Grant, GrantPath, Instant, ResourceName, RoleRef};
+use crate::domain::parse::{
+    self, Governed, GrantPlaces, Read, classify, owners_in_force, read_file, twin,
+};
+
+/// How many grants one change may ask for: as many as somebody can weigh one by one.
+pub const MOST_GRANTS: usize = 50;
+
+/// Checks what a change brings, judged by `base`: grant files against the resources, people and owners of the base; control
+/// files (everything else that is governed) against the tree that they would make. Only findings of changed files. Sorted.
+pub fn check_change(base: &Catalogue, changes: &[ChangedFile], now: Instant) -> Vec<Finding> {
+    let mut found = shape(changes);
+    found.extend(case_twins(base, changes));
+    let mut asked = Vec::new();
+    let mut control = Vec::new();
+    for change in changes {
+        let Some(after) = &change.after else { continue };
+        match read_file(after) {
+            Some(Ok(Read::Grant(path, declared, places))) => {
+                asked.push((path, declared.grant, places))
+            }
+            Some(Ok(read)) => control.push(read),
+            Some(Err(findings)) => found.extend(findings),
+            None => {}
+        }
+    }
+    grants(base, changes, &asked, now, &mut found);
+    if changes.iter().any(|change| is_control_path(&change.path)) {
+        found.extend(control_findings(base, changes, control));
+    }
+    sorted(found)
+}
+
+/// The resources whose grants a change must be compared with: those that it asks for and those whose roles exclude theirs.
+///
+/// For a caller that reads only part of a large base: `base` needs its people, services, resources and CODEOWNERS for this,
+/// not its grants.
+pub fn resources_concerned(base: &Catalogue, changes: &[ChangedFile]) -> BTreeSet<ResourceName> {
+    let mut resources = BTreeSet::new();
+    for change in changes {
+        let Some(Ok(Governed::Grant(path))) = classify(&change.path) else {
+            continue;
+        };
+        let name = path.resource();
+        for role in base
+            .resources
+            .get(&name)
+            .into_iter()
+            .flat_map(|resource| resource.roles.keys())
+        {
+            let role = RoleRef {
+                resource: name.clone(),
+                role: role.clone(),
+            };
+            let excluded = base.excluded_by(&role).into_iter().flatten();
+            resources.extend(excluded.map(|other| other.resource.clone()));
+        }
+        resources.insert(name);
+    }
+    resources
+}
+
+/// What is wrong with the change as a whole: told at the first file that makes it so.
+fn shape(changes: &[ChangedFile]) -> Vec<Finding> {
+    let paths = || changes.iter().map(|change| change.path.as_str());
+    let Some(grant) = paths().find(|path| is_grant_path(path)) else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    if let Some(other) = paths().find(|path| is_control_path(path)) {
+        found.push(Finding::error(
+            "control-and-grants",
+            grant,
+            Place::START,
+            format!("the change also touches {other:?}, which decides about grants"),
+            "Make two pull requests: first who decides and by what rules, then the grants.",
+        ));
+    }
+    if let Some(other) = paths().find(|path| !is_control_path(path) && !is_grant_path(path)) {
+        found.push(Finding::error(
+            "mixed-change",
+            grant,
+            Place::START,
+            format!("the change also touches {other:?}, which has nothing to do with access"),
+            "Make a pull request of its own for the grants.",
+        ));
+    }
+    let asked: Vec<&ChangedFile> = changes
+        .iter()
+        .filter(|c| is_grant_path(&c.path) && c.after.is_some())
+        .collect();
+    if let Some(first) = asked.first().filter(|_| asked.len() > MOST_GRANTS) {
+        found.push(Finding::error(
+            "too-many-grants",
+            &first.path,
+            Place::START,
+            format!(
+                "the change asks for {} grants; the limit is {MOST_GRANTS}",
+                asked.len()
+            ),
+            "Split it, so that each can be weighed.",
+        ));
+    }
+    found
+}
+
+/// Files of the change that a disk without regard to case would take for another file that is there.
+fn case_twins(base: &Catalogue, changes: &[ChangedFile]) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+    for change in changes.iter().filter(|change| change.after.is_some()) {
+        if classify(&change.path).is_none() {
+            continue;
+        }
+        let lower = change.path.to_ascii_lowercase();
+        let gone = || changes.iter().any(|c| c.path == lower && c.after.is_none());
+        if lower != change.path && declares(base, &lower) && !gone() {
+            found.push(twin(&change.path, &lower));
+        }
+        if let Some(other) = seen.insert(lower, &change.path) {
+            found.push(twin(&change.path, other));
+        }
+    }
+    found
+}
+
+fn declares(base: &Catalogue, path: &str) -> bool {
+    match classify(path) {
+        Some(Ok(Governed::Grant(path))) => base.grants.contains_key(&path),
+        Some(Ok(Governed::Person(login))) => base.people.contains_key(&login),
+        Some(Ok(Governed::Service(name))) => base.services.contains_key(&name),
+        Some(Ok(Governed::Resource(name))) => base.resources.contains_key(&name),
+        _ => false,
+    }
+}
+
+type Asked = (GrantPath, std::sync::Arc<Grant>, GrantPlaces);
+
+fn grants(
+    base: &Catalogue,
+    changes: &[ChangedFile],
+    asked: &[Asked],
+    now: Instant,
+    found: &mut Vec<Finding>,
+) {
+    let changed: BTreeSet<&str> = changes.iter().map(|change| change.path.as_str()).collect();
+    let mut together: BTreeMap<_, Vec<(&GrantPath, &Grant)>> = BTreeMap::new();
+    for (path, grant, _) in asked {
+        let key = (grant.subject.clone(), role_at(path, grant));
+        together.entry(key).or_default().push((path, grant));
+    }
+    for (path, grant, places) in asked {
+        let judged = Judged {
+            base,
+            path,
+            grant,
+            places: *places,
+            now,
+            setting: Setting::Asked,
+        };
+        judged.check(found);
+        let others = |role: &RoleRef| {
+            let here = together.get(&(grant.subject.clone(), role.clone()));
+            let there = base.giving(&grant.subject, role);
+            let there = there.filter(|(path, _)| !changed.contains(path.as_str()));
+            here.into_iter().flatten().copied().chain(there).collect()
+        };
+        judged.beside(others, found);
+    }
+}
+
+/// What is wrong between the control files of the tree that the change would make, told at the changed ones.
+fn control_findings(base: &Catalogue, changes: &[ChangedFile], reads: Vec<Read>) -> Vec<Finding> {
+    let after = apply(base, changes, reads);
+    let mut found = after.codeowners.problems.clone();
+    control::check(&after, &mut found);
+    let changed: BTreeSet<&str> = changes.iter().map(|change| change.path.as_str()).collect();
+    found.retain(|finding| changed.contains(finding.path.as_str()));
+    found
+}
+
+/// The control files of the tree that the change would make. Grants are left out.
+fn apply(base: &Catalogue, changes: &[ChangedFile], reads: Vec<Read>) -> Catalogue {
+    let mut tree = Catalogue {
+        people: base.people.clone(),
+        services: base.services.clone(),
+        resources: base.resources.clone(),
+        ..Catalogue::default()
+    };
+    tree.index.owners_files = base.index.owners_files.clone();
+    for change in changes {
+        match classify(&change.path) {
+            Some(Ok(Governed::Person(login))) => drop(tree.people.remove(&login)),
+            Some(Ok(Governed::Service(name))) => drop(tree.services.remove(&name)),
+            Some(Ok(Governed::Resource(name))) => drop(tree.resources.remove(&name)),
+            Some(Ok(Governed::Codeowners(location))) => {
+                replace_owners(&mut tree, location, change.after.as_ref())
+            }
+            _ => {}
+        }
+    }
+    for read in reads {
+        parse::insert(&mut tree, read);
+    }
+    let touched = changes
+        .iter()
+        .any(|change| LOCATIONS.contains(&change.path.as_str()));
+    tree.codeowners = if touched {
+        owners_in_force(&tree.index.owners_files)
+    } else {
+        base.codeowners.clone()
+    };
+    tree
+}
+
+fn replace_owners(tree: &mut Catalogue, location: &'static str, after: Option<&File>) {
+    match after.filter(|file| file.mode == REGULAR_FILE) {
+        Some(file) => drop(tree.index.owners_files.insert(location, file.bytes.clone())),
+        None => drop(tree.index.owners_files.remove(location)),
+    }
+}

@@ -1,0 +1,78 @@
+//! The named rules: one table, one name each, one remedy each.
+
+mod change;
+mod control;
+mod grant;
+mod table;
+
+use rayon::prelude::*;
+
+use super::catalogue::Catalogue;
+use super::codeowners::LOCATIONS;
+use super::finding::Finding;
+use super::model::Instant;
+use super::parse::GrantPlaces;
+
+pub use change::{MOST_GRANTS, check_change, resources_concerned};
+pub use table::{RULES, Rule};
+
+/// Whether a grant is being asked for, or stands in the tree already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Setting {
+    Asked,
+    Standing,
+}
+
+/// Checks a whole tree: the findings of single files and everything that only shows between files. Sorted.
+pub fn check_tree(tree: &Catalogue, now: Instant) -> Vec<Finding> {
+    let mut found = tree.findings.clone();
+    found.extend_from_slice(&tree.codeowners.problems);
+    control::check(tree, &mut found);
+    let grants: Vec<_> = tree.grants.iter().enumerate().collect();
+    let of_grants =
+        grants
+            .par_iter()
+            .with_min_len(64)
+            .fold(Vec::new, |mut found, (i, (path, declared))| {
+                let judged = grant::Judged {
+                    base: tree,
+                    path,
+                    grant: &declared.grant,
+                    places: tree
+                        .index
+                        .places
+                        .get(*i)
+                        .copied()
+                        .unwrap_or_else(GrantPlaces::default),
+                    now,
+                    setting: Setting::Standing,
+                };
+                judged.check(&mut found);
+                judged.beside(
+                    |role| tree.giving(&declared.grant.subject, role).collect(),
+                    &mut found,
+                );
+                found
+            });
+    found.par_extend(of_grants.flatten());
+    sorted(found)
+}
+
+fn sorted(mut found: Vec<Finding>) -> Vec<Finding> {
+    found.par_sort();
+    found.dedup();
+    found
+}
+
+/// Whether changing `path` changes who decides or by what rules: CODEOWNERS in any location, `.gitattributes` anywhere, and
+/// everything under `access/` that is not a grant.
+pub fn is_control_path(path: &str) -> bool {
+    let attributes = path == ".gitattributes" || path.ends_with("/.gitattributes");
+    let access = path == "access" || path.starts_with("access/");
+    attributes || LOCATIONS.contains(&path) || access && !is_grant_path(path)
+}
+
+/// Whether `path` lies where grants do, well formed or not.
+pub(crate) fn is_grant_path(path: &str) -> bool {
+    path.starts_with("access/grants/") && !path.ends_with("/.gitattributes")
+}
