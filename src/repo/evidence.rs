@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 
-use git2::{Oid, Repository, Sort};
+use git2::{Mempack, Odb, Oid, Repository, Sort};
 
 use super::history::{absent_is_none, commit_id};
 use super::remote::known;
@@ -17,6 +17,9 @@ use super::write::{local, write_commit};
 use super::{RepoError, broken, broken_file};
 use crate::domain::evidence::Event;
 use crate::domain::model::CommitId;
+
+/// From how many events on they are written as one pack, not as one file each.
+const PACKED: usize = 100;
 
 /// What stands in the tree of every commit.
 const README: &str = "\
@@ -76,6 +79,11 @@ fn write_events(
     let mut tree = repo.treebuilder(None)?;
     tree.insert("README.md", repo.blob(README.as_bytes())?, 0o100_644)?;
     let (tree, odb, mut tip) = (tree.write()?, repo.odb()?, start);
+    let batch = if events.len() < PACKED {
+        None
+    } else {
+        Some(odb.add_new_mempack_backend(1_000)?)
+    };
     let mut commits = Vec::with_capacity(events.len());
     for event in events {
         let id = match written.get(&event.key) {
@@ -89,10 +97,24 @@ fn write_events(
         };
         commits.push(commit_id(id));
     }
+    if let Some(batch) = batch.filter(|_| tip != start) {
+        save(repo, &odb, &batch)?;
+    }
     if let Some(tip) = tip {
         repo.reference(&local(branch), tip, true, "evidence")?;
     }
     Ok(commits)
+}
+
+/// Writes what was kept in memory, as one pack.
+fn save(repo: &Repository, odb: &Odb<'_>, batch: &Mempack<'_>) -> Result<(), git2::Error> {
+    let mut pack = git2::Buf::new();
+    batch.dump(repo, &mut pack)?;
+    let mut writer = odb.packwriter()?;
+    writer
+        .write_all(&pack)
+        .map_err(|error| git2::Error::from_str(&error.to_string()))?;
+    writer.commit().map(drop)
 }
 
 /// Refuses to build on a remote branch that lost what it had, and remembers what it has now.

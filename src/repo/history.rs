@@ -120,7 +120,7 @@ fn attribute(
     let mut reader = Reader::new(repo)?;
     let mut found = Vec::new();
     let mut here = repo.find_commit(tip)?;
-    let mut folder = reader.grants_folder(commit_tree(&here))?;
+    let mut folder = reader.grants_folder(here.tree_id())?;
     while !pending.is_empty() && Some(here.id()) != stop {
         let parent = here
             .parent_ids()
@@ -128,7 +128,7 @@ fn attribute(
             .map(|id| repo.find_commit(id))
             .transpose()?;
         let before = match &parent {
-            Some(parent) => reader.grants_folder(commit_tree(parent))?,
+            Some(parent) => reader.grants_folder(parent.tree_id())?,
             None => None,
         };
         reader.compare_grants(before, folder, &mut |path, old, new| {
@@ -187,11 +187,6 @@ pub(super) fn commit<'r>(
             source: error,
         },
     })
-}
-
-/// The id of a commit's tree.
-pub(super) fn commit_tree(commit: &git2::Commit<'_>) -> Oid {
-    commit.tree_id()
 }
 
 pub(super) fn commit_id(id: Oid) -> CommitId {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use git2::{ObjectType, Odb, OdbObject, Oid, Repository};
 
-use super::history::{commit, commit_tree};
+use super::history::commit;
 use super::{RepoError, broken};
 use crate::domain::catalogue::{ChangedFile, File, REGULAR_FILE};
 use crate::domain::codeowners;
@@ -39,7 +39,7 @@ const MALFORMED: Entry<'static> = Entry {
 /// # Errors
 /// [`RepoError::NoCommit`] when the commit is not here, [`RepoError::Broken`].
 pub fn files(repo: &Repository, id: &CommitId) -> Result<Vec<File>, RepoError> {
-    let root = commit_tree(&commit(repo, id)?);
+    let root = commit(repo, id)?.tree_id();
     let what = format!("read the files of {id}");
     let mut reader = Reader::new(repo).map_err(broken(&what))?;
     let mut found = Vec::new();
@@ -49,7 +49,7 @@ pub fn files(repo: &Repository, id: &CommitId) -> Result<Vec<File>, RepoError> {
         }
     };
     reader
-        .compare(None, Some(root), "", 0, &mut collect)
+        .compare(None, Some(root), "", &mut collect)
         .map_err(broken(&what))?;
     found
         .into_iter()
@@ -67,8 +67,8 @@ pub fn changes(
     after: &CommitId,
 ) -> Result<Vec<ChangedFile>, RepoError> {
     let (a, b) = (
-        commit_tree(&commit(repo, before)?),
-        commit_tree(&commit(repo, after)?),
+        commit(repo, before)?.tree_id(),
+        commit(repo, after)?.tree_id(),
     );
     let what = format!("compare {before} with {after}");
     let mut reader = Reader::new(repo).map_err(broken(&what))?;
@@ -81,7 +81,7 @@ pub fn changes(
         ));
     };
     reader
-        .compare(Some(a), Some(b), "", 0, &mut collect)
+        .compare(Some(a), Some(b), "", &mut collect)
         .map_err(broken(&what))?;
     let changed = found.into_iter().map(|(path, before, after)| {
         let governed = is_governed(&path);
@@ -105,7 +105,7 @@ pub(super) fn blobs_at(
     id: &CommitId,
     paths: &[RepoPath],
 ) -> Result<BTreeMap<RepoPath, Option<BlobId>>, RepoError> {
-    let root = commit_tree(&commit(repo, id)?);
+    let root = commit(repo, id)?.tree_id();
     let mut reader = Reader::new(repo).map_err(broken("open the objects"))?;
     let mut found = BTreeMap::new();
     for path in paths {
@@ -125,7 +125,7 @@ pub(super) fn grants(
     repo: &Repository,
     id: &CommitId,
 ) -> Result<BTreeMap<GrantPath, BlobId>, RepoError> {
-    let root = commit_tree(&commit(repo, id)?);
+    let root = commit(repo, id)?.tree_id();
     let mut found = BTreeMap::new();
     let read = Reader::new(repo).and_then(|mut reader| {
         let folder = reader.grants_folder(root)?;
@@ -181,8 +181,9 @@ impl Entry<'_> {
     }
 }
 
-/// The entries of a tree object; `None` for a tree that does not mean the same to everybody.
-fn parse(mut data: &[u8]) -> Option<Vec<Entry<'_>>> {
+/// The entries of a tree object; `None` for one that is no tree, or does not mean the same to everybody.
+fn parse<'t>(object: &'t OdbObject<'_>) -> Option<Vec<Entry<'t>>> {
+    let mut data = Some(object.data()).filter(|_| object.kind() == ObjectType::Tree)?;
     let mut entries: Vec<Entry<'_>> = Vec::with_capacity(data.len() / 40);
     while !data.is_empty() {
         let space = data.iter().position(|b| *b == b' ')?;
@@ -190,7 +191,10 @@ fn parse(mut data: &[u8]) -> Option<Vec<Entry<'_>>> {
             .iter()
             .position(|b| *b == 0)
             .filter(|end| *end > space + 1)?;
-        let mode = u32::from_str_radix(std::str::from_utf8(&data[..space]).ok()?, 8).ok()?;
+        let mode = std::str::from_utf8(&data[..space])
+            .ok()
+            .filter(|mode| !mode.starts_with('+'))?;
+        let mode = u32::from_str_radix(mode, 8).ok()?;
         let (name, id) = (&data[space + 1..end], data.get(end + 1..end + 21)?);
         let entry = Entry {
             name,
@@ -206,6 +210,9 @@ fn parse(mut data: &[u8]) -> Option<Vec<Entry<'_>>> {
     }
     Some(entries)
 }
+
+/// Called with the path of a file that differs, and the file before and after.
+type Visit<'v> = dyn FnMut(&str, Option<Entry<'_>>, Option<Entry<'_>>) + 'v;
 
 /// Reads trees of one repository, and counts what it reads.
 pub(super) struct Reader<'r> {
@@ -227,8 +234,7 @@ impl<'r> Reader<'r> {
         before: Option<Oid>,
         after: Option<Oid>,
         folder: &str,
-        depth: usize,
-        visit: &mut dyn FnMut(&str, Option<Entry<'_>>, Option<Entry<'_>>),
+        visit: &mut Visit<'_>,
     ) -> Result<(), git2::Error> {
         if before == after {
             return Ok(());
@@ -237,6 +243,8 @@ impl<'r> Reader<'r> {
         let objects = [before, after].map(|id| id.map(|id| odb.read(id)).transpose());
         let [a, b] = objects;
         let (a, b) = (a?, b?);
+        // No name has a slash in it, so slashes count folders.
+        let depth = folder.bytes().filter(|b| *b == b'/').count();
         let (a, b) = (
             self.entries(a.as_ref(), depth),
             self.entries(b.as_ref(), depth),
@@ -259,7 +267,7 @@ impl<'r> Reader<'r> {
             } else {
                 None
             };
-            self.compare_entry(old, new, folder, depth, visit)?;
+            self.compare_entry(old, new, folder, visit)?;
         }
     }
 
@@ -268,8 +276,7 @@ impl<'r> Reader<'r> {
         old: Option<Entry<'_>>,
         new: Option<Entry<'_>>,
         folder: &str,
-        depth: usize,
-        visit: &mut dyn FnMut(&str, Option<Entry<'_>>, Option<Entry<'_>>),
+        visit: &mut Visit<'_>,
     ) -> Result<(), git2::Error> {
         let Some(either) = old.or(new) else {
             return Ok(());
@@ -281,13 +288,7 @@ impl<'r> Reader<'r> {
         if either.is_tree() {
             // The order of git keeps a file and a folder of one name apart, so both are folders here.
             let folder = format!("{path}/");
-            self.compare(
-                old.map(|e| e.id),
-                new.map(|e| e.id),
-                &folder,
-                depth + 1,
-                visit,
-            )?;
+            self.compare(old.map(|e| e.id), new.map(|e| e.id), &folder, visit)?;
         } else {
             visit(&path, old, new);
         }
@@ -298,8 +299,7 @@ impl<'r> Reader<'r> {
         let Some(object) = tree else {
             return Vec::new();
         };
-        let sound =
-            parse(object.data()).filter(|_| object.kind() == ObjectType::Tree && depth <= DEEPEST);
+        let sound = parse(object).filter(|_| depth <= DEEPEST);
         let entries = sound.filter(|entries| {
             self.seen += entries.len();
             self.seen <= FLOOD
@@ -322,7 +322,7 @@ impl<'r> Reader<'r> {
             let odb = Arc::clone(&self.odb);
             let object = odb.read(here.1)?;
             // A file and a folder may stand side by side under one name; neither is then what a path means.
-            let mut named = parse(object.data())
+            let mut named = parse(&object)
                 .unwrap_or_default()
                 .into_iter()
                 .filter(|e| e.name == segment.as_bytes());
@@ -352,7 +352,7 @@ impl<'r> Reader<'r> {
         self.seen = 0;
         let regular =
             |entry: Option<Entry<'_>>| entry.filter(|e| e.mode == REGULAR_FILE).map(|e| e.id);
-        self.compare(before, after, "access/grants/", 2, &mut |path, old, new| {
+        self.compare(before, after, "access/grants/", &mut |path, old, new| {
             if let Ok(path) = GrantPath::new(path) {
                 visit(path, regular(old), regular(new));
             }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use git2::{ErrorCode, ObjectType, Odb, Oid, Repository};
 
-use super::history::{commit, commit_id, commit_tree};
+use super::history::{commit, commit_id};
 use super::{RepoError, broken, broken_file};
 use crate::domain::model::{CommitId, GrantPath, Instant};
 
@@ -69,7 +69,7 @@ pub(super) fn commit_removal(
     removal: &Removal,
 ) -> Result<Option<CommitId>, RepoError> {
     let onto = commit(repo, &removal.onto)?;
-    let root = commit_tree(&onto);
+    let root = onto.tree_id();
     let written = without(repo, root, &Leaves::of(&removal.paths)).and_then(|tree| {
         let tree = match tree {
             Some(tree) => tree,
