@@ -10,3 +10,4 @@ mod app;
 mod checks;
 mod scripted;
 mod snapshots;
+mod team;

@@ -303,10 +303,9 @@ async fn a_server_that_stumbles_is_tried_again_later_and_the_call_is_sent_once()
 
 #[tokio::test]
 async fn nobody_there_is_unavailable() {
-    let server = Scripted::new(listing).await;
-    let mut settings_of_nobody = server;
-    settings_of_nobody.url = "http://127.0.0.1:1".to_owned();
-    let error = settings_of_nobody.github().open_pulls().await.unwrap_err();
+    let mut server = Scripted::new(listing).await;
+    server.url = "http://127.0.0.1:1".to_owned();
+    let error = server.github().open_pulls().await.unwrap_err();
     assert!(matches!(error, ForgeError::Unavailable { .. }), "{error}");
 }
 
@@ -454,5 +453,19 @@ async fn git_has_a_token_of_its_own_that_can_do_nothing_else() {
     assert!(
         !shown.contains("token-1") && !shown.contains("PRIVATE KEY"),
         "{shown}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_never_answers_does_not_hold_us_for_ever() {
+    // It listens, and that is all it does.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut server = Scripted::new(listing).await;
+    server.url = format!("http://{}", silent.local_addr().unwrap());
+    let github = server.github();
+    let asked = tokio::time::timeout(std::time::Duration::from_secs(60), github.open_pulls()).await;
+    assert!(
+        matches!(asked, Ok(Err(ForgeError::Unavailable { .. }))),
+        "{asked:?}"
     );
 }
