@@ -79,13 +79,14 @@ async fn an_installation_that_is_not_configured_is_looked_up_once() {
     let teams = server.github().client_for_organisation(&organisation, None);
     for _ in 0..3 {
         teams.get::<Value>("nothing", "/nothing").await.unwrap_err();
+        server.clock.advance(TimeDelta::hours(1));
     }
     let look_ups = server
         .calls()
         .iter()
         .filter(|call| call.contains("/installation"))
         .count();
-    assert_eq!((look_ups, server.tokens()), (1, 1));
+    assert_eq!((look_ups, server.tokens()), (1, 3));
     let token = server
         .asked()
         .into_iter()
