@@ -123,6 +123,18 @@ impl App {
         self.id
     }
 
+    /// Sends, and reads the whole answer.
+    async fn exchange(
+        &self,
+        request: http::Request<octocrab::OctoBody>,
+    ) -> Result<(http::response::Parts, Bytes), BoxError> {
+        let (parts, body) = self.crab.send(request).await?.into_parts();
+        Ok((
+            parts,
+            Limited::new(body, ANSWER_BYTES).collect().await?.to_bytes(),
+        ))
+    }
+
     /// One call, once. Success is any 2xx.
     async fn call(
         &self,
@@ -139,17 +151,8 @@ impl App {
             .crab
             .build_request(request, body)
             .map_err(|e| Failure::unreadable(what, e))?;
-        let exchange = async {
-            let response = self.crab.send(request).await?;
-            let (parts, body) = response.into_parts();
-            Ok::<_, BoxError>((
-                parts,
-                Limited::new(body, ANSWER_BYTES).collect().await?.to_bytes(),
-            ))
-        };
-        let (parts, body) = match tokio::time::timeout(CALL_TIME, exchange).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(source)) => return Err(Failure::unavailable(what, source)),
+        let (parts, body) = match tokio::time::timeout(CALL_TIME, self.exchange(request)).await {
+            Ok(answer) => answer.map_err(|source| Failure::unavailable(what, source))?,
             Err(elapsed) => return Err(Failure::unavailable(what, elapsed)),
         };
         tracing::debug!(status = parts.status.as_u16(), "asked GitHub for {what}");
@@ -225,12 +228,6 @@ impl Installation {
             all.extend(decode::<Vec<T>>(what, &answer.body)?);
             next = route::next_page(&answer.headers, LINK, &self.app().api)
                 .map_err(|e| Failure::unreadable(what, e))?;
-            if next.as_ref() == Some(&page) {
-                return Err(Failure::unreadable(
-                    what,
-                    "a page that names itself as the next one",
-                ));
-            }
         }
         next.map_or(Ok(all), |_| {
             Err(Failure::unreadable(what, "a list without end"))

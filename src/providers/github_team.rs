@@ -167,11 +167,7 @@ impl GithubTeam {
     ) -> Result<Vec<String>, ProviderError> {
         let what = format!("child teams of {}", self.team(slug));
         let route = query(&self.team_route(slug, &["teams"]), &[("per_page", "100")]);
-        let children: Vec<ChildTeam> = self
-            .api
-            .list(&what, &route)
-            .await
-            .map_err(|e| self.failed(e))?;
+        let children: Vec<ChildTeam> = self.all(&what, &route).await?;
         let mut through = Vec::new();
         for child in children {
             if self
@@ -186,6 +182,14 @@ impl GithubTeam {
             }
         }
         Ok(through)
+    }
+
+    async fn all<T: serde::de::DeserializeOwned>(
+        &self,
+        what: &str,
+        route: &str,
+    ) -> Result<Vec<T>, ProviderError> {
+        self.api.list(what, route).await.map_err(|e| self.failed(e))
     }
 
     fn refused(&self, reason: String) -> ProviderError {
@@ -330,20 +334,13 @@ impl Provider for GithubTeam {
             &self.team_route(&slug, &["members"]),
             &[("role", role), ("per_page", "100")],
         );
-        let members: Vec<Member> = self
-            .api
-            .list(&format!("team {team}"), &members)
-            .await
-            .map_err(|e| self.failed(e))?;
+        let members: Vec<Member> = self.all(&format!("team {team}"), &members).await?;
         let invited = query(
             &self.team_route(&slug, &["invitations"]),
             &[("per_page", "100")],
         );
-        let invited: Vec<Invitation> = self
-            .api
-            .list(&format!("invitations to {team}"), &invited)
-            .await
-            .map_err(|e| self.failed(e))?;
+        let what = format!("invitations to {team}");
+        let invited: Vec<Invitation> = self.all(&what, &invited).await?;
 
         let direct = members.into_iter().filter(|member| !member.inherited);
         let active = direct.map(|member| Holder {

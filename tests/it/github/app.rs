@@ -79,13 +79,14 @@ async fn an_installation_that_is_not_configured_is_looked_up_once() {
     let teams = server.github().client_for_organisation(&organisation, None);
     for _ in 0..3 {
         teams.get::<Value>("nothing", "/nothing").await.unwrap_err();
+        server.clock.advance(TimeDelta::hours(1));
     }
     let look_ups = server
         .calls()
         .iter()
         .filter(|call| call.contains("/installation"))
         .count();
-    assert_eq!((look_ups, server.tokens()), (1, 1));
+    assert_eq!((look_ups, server.tokens()), (1, 3));
     let token = server
         .asked()
         .into_iter()
@@ -303,10 +304,9 @@ async fn a_server_that_stumbles_is_tried_again_later_and_the_call_is_sent_once()
 
 #[tokio::test]
 async fn nobody_there_is_unavailable() {
-    let server = Scripted::new(listing).await;
-    let mut settings_of_nobody = server;
-    settings_of_nobody.url = "http://127.0.0.1:1".to_owned();
-    let error = settings_of_nobody.github().open_pulls().await.unwrap_err();
+    let mut server = Scripted::new(listing).await;
+    server.url = "http://127.0.0.1:1".to_owned();
+    let error = server.github().open_pulls().await.unwrap_err();
     assert!(matches!(error, ForgeError::Unavailable { .. }), "{error}");
 }
 
@@ -454,5 +454,19 @@ async fn git_has_a_token_of_its_own_that_can_do_nothing_else() {
     assert!(
         !shown.contains("token-1") && !shown.contains("PRIVATE KEY"),
         "{shown}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_never_answers_does_not_hold_us_for_ever() {
+    // It listens, and that is all it does.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut server = Scripted::new(listing).await;
+    server.url = format!("http://{}", silent.local_addr().unwrap());
+    let github = server.github();
+    let asked = tokio::time::timeout(std::time::Duration::from_secs(60), github.open_pulls()).await;
+    assert!(
+        matches!(asked, Ok(Err(ForgeError::Unavailable { .. }))),
+        "{asked:?}"
     );
 }
