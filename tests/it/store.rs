@@ -309,7 +309,7 @@ on_both! {
         store.finish_wake(&taken).await.unwrap();
         let again = store.due_wakes(at(1)).await.unwrap().remove(0);
         store.defer_wake(&taken, at(60)).await.unwrap();
-        assert_eq!(store.due_wakes(at(1)).await.unwrap(), [again.clone()]);
+        assert_eq!(store.due_wakes(at(1)).await.unwrap(), std::slice::from_ref(&again));
 
         store.finish_wake(&again).await.unwrap();
         assert_eq!(store.due_wakes(at(99)).await.unwrap(), []);

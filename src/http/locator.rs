@@ -1,0 +1,118 @@
+//! What a webhook points at. Nothing else of its body is read: what is there is read afresh from the forge.
+
+use serde::Deserialize;
+
+use super::Source;
+use crate::domain::model::PullNumber;
+use crate::store::Wake;
+
+/// The few fields that say where to look.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Locator {
+    action: Option<String>,
+    r#ref: Option<String>,
+    repository: Option<Repository>,
+    installation: Option<Numbered>,
+    pull_request: Option<Pull>,
+    check_run: Option<Checks>,
+    check_suite: Option<Checks>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Repository {
+    full_name: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Numbered {
+    id: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Pull {
+    number: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Checks {
+    app: Option<Numbered>,
+    #[serde(default)]
+    pull_requests: Vec<Pull>,
+}
+
+/// What to do about a webhook.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Look at these.
+    Look(Vec<Wake>),
+    /// Nothing; why.
+    Ignore(&'static str),
+}
+
+impl Locator {
+    /// What the event `name` gives reason to look at.
+    pub(super) fn verdict(&self, name: &str, source: &Source) -> Verdict {
+        let elsewhere = |repository: &Repository| {
+            !repository
+                .full_name
+                .eq_ignore_ascii_case(&source.repository.to_string())
+        };
+        let foreign =
+            |installation: &Numbered| source.installation.is_some_and(|id| id != installation.id);
+        if self.repository.as_ref().is_some_and(elsewhere) {
+            return Verdict::Ignore("another repository");
+        }
+        if self.installation.as_ref().is_some_and(foreign) {
+            return Verdict::Ignore("another installation");
+        }
+        match name {
+            // Events of the organisation carry no repository. They change who may approve.
+            "membership" | "team" | "organization" | "member" => Verdict::Look(vec![Wake::All]),
+            _ if self.repository.is_none() => Verdict::Ignore("no repository"),
+            "push" => self.push(source),
+            "check_run" => self.checks(self.check_run.as_ref(), source),
+            "check_suite" => self.checks(self.check_suite.as_ref(), source),
+            _ if name.starts_with("pull_request") => match &self.pull_request {
+                Some(pull) => Verdict::Look(vec![Wake::Pull(PullNumber(pull.number))]),
+                None => Verdict::Ignore("no pull request"),
+            },
+            _ => Verdict::Ignore("not an event that changes anything here"),
+        }
+    }
+
+    fn push(&self, source: &Source) -> Verdict {
+        let branch = self
+            .r#ref
+            .as_deref()
+            .and_then(|name| name.strip_prefix("refs/heads/"));
+        if branch == Some(source.protected_branch.as_str()) {
+            Verdict::Look(vec![Wake::Main])
+        } else {
+            // A push to the branch of a pull request comes as an event of the pull request too.
+            Verdict::Ignore("another branch")
+        }
+    }
+
+    fn checks(&self, checks: Option<&Checks>, source: &Source) -> Verdict {
+        let Some(checks) = checks else {
+            return Verdict::Ignore("no check");
+        };
+        let asked = matches!(
+            self.action.as_deref(),
+            Some("rerequested" | "requested_action")
+        );
+        if !asked && checks.app.as_ref().is_some_and(|app| app.id == source.app) {
+            return Verdict::Ignore("our own check");
+        }
+        let pulls = checks
+            .pull_requests
+            .iter()
+            .map(|pull| Wake::Pull(PullNumber(pull.number)));
+        match pulls.collect::<Vec<_>>() {
+            // GitHub names no pull requests from forks here.
+            none if none.is_empty() && asked => Verdict::Look(vec![Wake::All]),
+            none if none.is_empty() => Verdict::Ignore("a check of no pull request"),
+            pulls => Verdict::Look(pulls),
+        }
+    }
+}
