@@ -101,6 +101,11 @@ impl Service {
         &self.worker
     }
 
+    /// The HTTP endpoint, to be served.
+    pub fn router(&self) -> axum::Router {
+        self.router.clone()
+    }
+
     /// The database, for reports.
     pub fn store(&self) -> &Store {
         &self.store

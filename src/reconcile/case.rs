@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{ReconcileError, Reconciler};
-use crate::domain::approval;
-use crate::domain::catalogue::{Catalogue, ChangedFile};
-use crate::domain::decision::{self, Case};
+use crate::domain::catalogue::{Catalogue, ChangedFile, File};
+use crate::domain::decision::Case;
 use crate::domain::ledger::Holding;
 use crate::domain::model::{BlobId, CommitId, GrantPath, Instant, RepoPath};
+use crate::domain::parse;
 use crate::domain::pull::{Pull, Reviewed, Roster};
 use crate::repo::{Remote, RepoError};
 
@@ -56,7 +56,7 @@ impl Reconciler {
         let reviewed = self.reviewed(remote, &pull, &changes).await?;
         let roster = self
             .forge
-            .roster(&decision::owners_to_ask(&base, &changes))
+            .roster(&Case::owners_to_ask(&base, &changes))
             .await;
         let (holdings, ended) = self.context(&base, &changes).await?;
         let now = self.now();
@@ -101,11 +101,8 @@ impl Reconciler {
         pull: &Pull,
         changes: &[ChangedFile],
     ) -> Result<Reviewed, ReconcileError> {
-        let paths: Vec<RepoPath> = changes
-            .iter()
-            .filter_map(|c| RepoPath::new(&c.path).ok())
-            .collect();
-        let commits: BTreeSet<CommitId> = approval::commits_to_read(pull);
+        let paths: Vec<RepoPath> = Case::paths_to_compare(changes);
+        let commits: BTreeSet<CommitId> = Case::commits_to_compare(pull);
         let mut reviewed = Reviewed::new();
         let mut missing = Vec::new();
         for commit in commits {
@@ -132,7 +129,8 @@ impl Reconciler {
         base: &Catalogue,
         changes: &[ChangedFile],
     ) -> Result<(Vec<Holding>, BTreeMap<GrantPath, BlobId>), ReconcileError> {
-        let subjects = decision::subjects(base, changes);
+        let files: Vec<File> = changes.iter().filter_map(|c| c.after.clone()).filter(|f| GrantPath::new(&f.path).is_ok()).collect();
+        let subjects = parse::read_tree(&files).grants.values().map(|d| d.grant.subject.clone()).collect();
         let held = self.store.entries_of(&subjects).await?;
         let holdings = held
             .iter()

@@ -13,3 +13,6 @@ mod scenario;
 mod store;
 mod text;
 mod webhook;
+mod tidy;
+mod vault;
+mod world;

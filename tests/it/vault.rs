@@ -1,0 +1,128 @@
+//! A target system of the tests: holds what it is told to hold, and fails as it is told to fail.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use hallpass::domain::decision::Approved;
+use hallpass::domain::ledger::{Granted, Holder, Revoked};
+use hallpass::domain::model::Access;
+use hallpass::providers::{Provider, ProviderError};
+
+/// How one call goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing happens, and the caller is told so.
+    Before,
+    /// The effect happens, and the caller is told that it failed.
+    After,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    held: BTreeSet<(String, String)>,
+    effects: Vec<String>,
+    calls: usize,
+    down: bool,
+    faults: VecDeque<Fault>,
+}
+
+/// The target.
+#[derive(Debug, Default)]
+pub struct Vault(Mutex<State>);
+
+impl Vault {
+    /// Who has `role`, in order.
+    pub fn holders(&self, role: &str) -> Vec<String> {
+        let state = self.0.lock().unwrap();
+        state.held.iter().filter(|(r, _)| r == role).map(|(_, account)| account.clone()).collect()
+    }
+
+    /// Everything that changed something, in order: `+role account`, `-role account`. Repeated calls leave no trace.
+    pub fn effects(&self) -> Vec<String> {
+        self.0.lock().unwrap().effects.clone()
+    }
+
+    /// How many calls were made that can change something.
+    pub fn calls(&self) -> usize {
+        self.0.lock().unwrap().calls
+    }
+
+    /// Somebody gives `role` by hand.
+    pub fn give_by_hand(&self, role: &str, account: &str) {
+        self.0.lock().unwrap().held.insert((role.to_owned(), account.to_owned()));
+    }
+
+    /// Somebody takes `role` by hand.
+    pub fn take_by_hand(&self, role: &str, account: &str) {
+        self.0.lock().unwrap().held.remove(&(role.to_owned(), account.to_owned()));
+    }
+
+    /// Every call fails while it is down.
+    pub fn down(&self, down: bool) {
+        self.0.lock().unwrap().down = down;
+    }
+
+    /// The next calls fail like this, one after the other.
+    pub fn fail(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.0.lock().unwrap().faults.extend(faults);
+    }
+
+    fn change(&self, access: &Access, hold: bool) -> Result<(), ProviderError> {
+        let mut state = self.0.lock().unwrap();
+        state.calls += 1;
+        let fault = if state.down { Some(Fault::Before) } else { state.faults.pop_front() };
+        if fault != Some(Fault::Before) {
+            let role = access.entitlement["role"].as_str().unwrap_or_default().to_owned();
+            let account = access.account.name.clone();
+            let line = format!("{}{role} {account}", if hold { '+' } else { '-' });
+            let changed = if hold { state.held.insert((role, account)) } else { state.held.remove(&(role, account)) };
+            if changed {
+                state.effects.push(line);
+            }
+        }
+        match fault {
+            Some(_) => Err(unavailable(access.connection.as_str())),
+            None => Ok(()),
+        }
+    }
+}
+
+fn unavailable(connection: &str) -> ProviderError {
+    ProviderError::Unavailable {
+        connection: connection.to_owned(),
+        what: "a call".to_owned(),
+        retry_at: None,
+        source: "the test says so".into(),
+    }
+}
+
+#[async_trait]
+impl Provider for Vault {
+    fn kind(&self) -> &'static str {
+        "vault"
+    }
+
+    async fn grant(&self, approved: &Approved) -> Result<Granted, ProviderError> {
+        // Places at which a crash can be injected: before and after the effect.
+        tokio::task::yield_now().await;
+        let result = self.change(approved.access(), true);
+        tokio::task::yield_now().await;
+        result.map(|()| Granted { read_back: format!("{} holds it", approved.access().account.name), pending: None })
+    }
+
+    async fn revoke(&self, access: &Access) -> Result<Revoked, ProviderError> {
+        tokio::task::yield_now().await;
+        let result = self.change(access, false);
+        tokio::task::yield_now().await;
+        result.map(|()| Revoked { read_back: format!("{} does not hold it", access.account.name), ..Revoked::default() })
+    }
+
+    async fn holders(&self, entitlement: &serde_json::Value) -> Result<Vec<Holder>, ProviderError> {
+        if self.0.lock().unwrap().down {
+            return Err(unavailable("vault"));
+        }
+        let role = entitlement["role"].as_str().unwrap_or_default();
+        Ok(self.holders(role).into_iter().map(|name| Holder { name, pending: false }).collect())
+    }
+}

@@ -1,0 +1,379 @@
+//! A whole world on loopback: the stand-in of GitHub with real git, the service as `hallpass serve` puts it together, a target
+//! system, and a clock that moves only when told to.
+//!
+//! Scenarios are told in sentences. Each can run *hearing* (webhooks arrive) or *deaf* (none does; the world is looked at by
+//! resync only), and must end in the same world.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use chrono::TimeDelta;
+use hallpass::app::service::Service;
+use hallpass::clock::{Clock, ManualClock};
+use hallpass::config::Config;
+use hallpass::domain::ledger::Entry;
+use hallpass::domain::model::{CommitId, ConnectionName, PullNumber, UserId};
+use hallpass::http;
+use hallpass::providers::{Provider, Registry};
+use hallpass::sandbox::{
+    AppSpec, Change, CheckView, Contracts, KNOWN_KEY, MergeMethod, Permission, Ruleset, Sandbox, SandboxOptions, Verdict,
+};
+use hallpass::store::Scope;
+use hallpass::worker::Resync;
+use tokio_util::sync::CancellationToken;
+
+use crate::vault::Vault;
+
+pub const REPO: &str = "access";
+const APP: u64 = 4242;
+const INSTALLATION: u64 = 77;
+const SECRET: &str = "the webhook secret of the tests";
+
+/// Whether webhooks arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ears {
+    Hearing,
+    Deaf,
+}
+
+pub struct World {
+    pub clock: Arc<ManualClock>,
+    pub sandbox: Sandbox,
+    pub vault: Arc<Vault>,
+    pub ears: Ears,
+    service: Option<Service>,
+    server: CancellationToken,
+    toml: String,
+    folder: tempfile::TempDir,
+}
+
+/// A grant of `role` on `db` for `duration`.
+pub fn grant(person: &str, role: &str, duration: &str) -> String {
+    format!("person: {person}\nrole: {role}\nduration: {duration}\nreason: The orders of some customers look wrong today.\n")
+}
+
+impl World {
+    /// A world whose webhooks arrive.
+    pub async fn hearing() -> Self {
+        Self::new(Ears::Hearing, "").await
+    }
+
+    /// A world of people, teams, one resource `db` on the vault and one resource `crew` on a GitHub team. `github` adds lines to the
+    /// `[github]` table of the configuration.
+    pub async fn new(ears: Ears, github: &str) -> Self {
+        let start = "2026-11-23T09:00:00Z".parse().unwrap();
+        let clock = Arc::new(ManualClock::at(start));
+        let folder = tempfile::tempdir().unwrap();
+        let contracts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contracts");
+        let mut options = SandboxOptions::new(Arc::clone(&clock) as Arc<dyn Clock>, folder.path().join("github"));
+        options.contracts =
+            Some(Contracts::load(contracts.join("github-rest.json"), contracts.join("github-webhooks.json")).unwrap());
+        let sandbox = Sandbox::start(options).await.unwrap();
+        populate(&sandbox);
+        let merge = if github.contains("merge =") { "" } else { "merge = \"auto\"\nmerge_reverts = true\n" };
+        let toml = format!(
+            "[github]\nrepository = \"acme/{REPO}\"\napp_id = {APP}\ninstallation_id = {INSTALLATION}\napi = \"{}\"\nweb = \"{}\"\n{merge}{github}\n\
+             [server]\nlisten = \"127.0.0.1:0\"\ndata_dir = \"data\"\n[providers.github]\nkind = \"github-team\"\norganisation = \"acme\"\n",
+            sandbox.api_url(),
+            sandbox.url()
+        );
+        let mut world = Self {
+            clock,
+            sandbox,
+            vault: Arc::default(),
+            ears,
+            service: None,
+            server: CancellationToken::new(),
+            toml,
+            folder,
+        };
+        world.start().await;
+        world
+    }
+
+    /// Starts (or, after a crash, starts again) the service on the same database and mirror.
+    pub async fn start(&mut self) {
+        self.stop().await;
+        let path = self.folder.path().join("hallpass.toml");
+        std::fs::write(&path, &self.toml).unwrap();
+        let secrets = |name: &str| match name {
+            "HALLPASS_GITHUB_PRIVATE_KEY" => Some(KNOWN_KEY.to_owned()),
+            "HALLPASS_WEBHOOK_SECRET" => Some(SECRET.to_owned()),
+            _ => None,
+        };
+        let config = Config::load(&path, secrets).unwrap_or_else(|e| panic!("{e}"));
+        let vault: Arc<dyn Provider> = Arc::clone(&self.vault) as Arc<dyn Provider>;
+        let extra = Registry::from([(ConnectionName::new("vault").unwrap(), vault)]);
+        let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        let service = Service::assemble(&config, clock, extra).await.unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        self.server = CancellationToken::new();
+        tokio::spawn(http::serve(listener, service.router(), self.server.clone().cancelled_owned()));
+        self.sandbox.deliver_to(format!("http://{address}/webhook"), SECRET);
+        self.sandbox.deaf(self.ears == Ears::Deaf);
+        self.service = Some(service);
+    }
+
+    /// Stops the service, as a crash would: nothing is told to anybody.
+    pub async fn stop(&mut self) {
+        self.server.cancel();
+        if let Some(service) = self.service.take() {
+            service.store().close().await;
+        }
+    }
+
+    pub fn service(&self) -> &Service {
+        self.service.as_ref().expect("the service runs")
+    }
+
+    /// Lets everything happen that follows from what was done: webhooks are delivered, wakes worked off, until nothing changes.
+    pub async fn settle(&self) {
+        let mut before = String::new();
+        for _ in 0..30 {
+            self.sandbox.settle().await;
+            let resync = if self.ears == Ears::Deaf { Resync::Everything } else { Resync::QueueOnly };
+            self.service().worker().run_once(resync).await.unwrap();
+            self.sandbox.settle().await;
+            let now = self.fingerprint().await;
+            if now == before {
+                return;
+            }
+            before = now;
+        }
+        panic!("the world does not come to rest:\n{before}");
+    }
+
+    async fn fingerprint(&self) -> String {
+        let pulls = self.sandbox.pulls(REPO);
+        let tips = ["main", "hallpass/evidence", "hallpass/ended-access"].map(|b| self.sandbox.branch_tip(REPO, b));
+        format!("{pulls:?} {tips:?} {:?} {:?}", self.entries().await, self.vault.effects())
+    }
+
+    /// Moves the time and lets what is due happen.
+    pub async fn advance(&self, by: TimeDelta) {
+        self.clock.advance(by);
+        self.settle().await;
+    }
+
+    /// Somebody opens a pull request that writes one grant file: `db/ada-incident` is `access/grants/db/ada-incident.yaml`.
+    pub async fn request(&self, author: &str, name: &str, text: &str) -> PullNumber {
+        self.propose(author, &[Change::write(file(name), text)]).await
+    }
+
+    /// Somebody opens a pull request with any changes.
+    pub async fn propose(&self, author: &str, changes: &[Change]) -> PullNumber {
+        let branch = format!("request-{}", self.sandbox.pulls(REPO).len() + 1);
+        self.sandbox.push(author, REPO, &branch, changes, "Request access").unwrap();
+        let pull = self.sandbox.open_pull(author, REPO, &branch, "main", "Please", "").unwrap();
+        self.settle().await;
+        pull
+    }
+
+    /// Somebody pushes one more commit to a pull request.
+    pub async fn push(&self, author: &str, pull: PullNumber, name: &str, text: &str) {
+        let branch = self.sandbox.pull(REPO, pull).head;
+        self.sandbox.push(author, REPO, &branch, &[Change::write(file(name), text)], "Change it").unwrap();
+        self.settle().await;
+    }
+
+    pub async fn approve(&self, pull: PullNumber, reviewer: &str) {
+        self.review(pull, reviewer, Verdict::Approve, "Fine with me, the incident is real.").await;
+    }
+
+    pub async fn review(&self, pull: PullNumber, reviewer: &str, verdict: Verdict, body: &str) {
+        self.sandbox.review(reviewer, REPO, pull, verdict, body).unwrap();
+        self.settle().await;
+    }
+
+    pub async fn merge_as_admin(&self, pull: PullNumber, method: MergeMethod) {
+        self.sandbox.merge_as_admin("root", REPO, pull, method).unwrap();
+        self.settle().await;
+    }
+
+    pub fn is_merged(&self, pull: PullNumber) -> bool {
+        self.sandbox.pull(REPO, pull).merged.is_some()
+    }
+
+    /// The check `hallpass` on the pull request's tip.
+    pub fn check(&self, pull: PullNumber) -> CheckView {
+        let head = self.sandbox.pull(REPO, pull).head_sha;
+        let mut checks = self.sandbox.checks(REPO, &head);
+        checks.retain(|c| c.name == "hallpass");
+        assert_eq!(checks.len(), 1, "one check on {head}: {checks:?}");
+        checks.remove(0)
+    }
+
+    pub fn conclusion(&self, pull: PullNumber) -> String {
+        let check = self.check(pull);
+        check.conclusion.unwrap_or(check.status)
+    }
+
+    /// Who has `role` in the vault.
+    pub fn holders(&self, role: &str) -> Vec<String> {
+        self.vault.holders(role)
+    }
+
+    pub async fn entries(&self) -> Vec<Entry> {
+        self.service().store().entries(Scope::All).await.unwrap()
+    }
+
+    /// `path state` of every entry of the ledger.
+    pub async fn ledger(&self) -> Vec<String> {
+        let entries = self.entries().await;
+        let mut lines: Vec<String> =
+            entries.iter().map(|e| format!("{} {}", e.path.short(), e.state.as_str())).collect();
+        lines.sort();
+        lines
+    }
+
+    pub fn open_pulls(&self) -> Vec<String> {
+        self.sandbox.pulls(REPO).into_iter().filter(|p| p.open).map(|p| p.title).collect()
+    }
+
+    /// The messages on the evidence branch, oldest first.
+    pub fn evidence(&self) -> Vec<String> {
+        let Some(tip) = self.sandbox.branch_tip(REPO, "hallpass/evidence") else { return Vec::new() };
+        let git = git2::Repository::open(self.sandbox.repository_path(REPO)).unwrap();
+        let mut walk = git.revwalk().unwrap();
+        walk.push(git2::Oid::from_str(tip.as_str()).unwrap()).unwrap();
+        let mut messages: Vec<String> =
+            walk.map(|id| git.find_commit(id.unwrap()).unwrap().message().unwrap().to_owned()).collect();
+        messages.reverse();
+        messages
+    }
+
+    /// The subject lines of the evidence of one kind, oldest first.
+    pub fn told(&self, kind: &str) -> Vec<String> {
+        let trailer = format!("Event: {kind}\n");
+        let of_kind = self.evidence().into_iter().filter(|m| m.contains(&trailer));
+        of_kind.map(|m| m.lines().next().unwrap_or_default().to_owned()).collect()
+    }
+
+    /// Everything that two runs of the same scenario must agree on.
+    pub async fn summary(&self) -> String {
+        let told: BTreeSet<String> =
+            self.evidence().iter().map(|m| m.lines().next().unwrap_or_default().to_owned()).collect();
+        let ids = regex::Regex::new("[0-9a-f]{12,40}").unwrap();
+        let text = format!(
+            "ledger {:#?}\nvault {:#?}\nopen {:#?}\ntold {told:#?}",
+            self.ledger().await,
+            self.vault.effects(),
+            self.open_pulls()
+        );
+        ids.replace_all(&text, "ID").into_owned()
+    }
+
+    /// Nothing that was sent or answered contradicted GitHub's own description.
+    pub fn assert_contract(&self) {
+        let violations = self.sandbox.violations();
+        assert!(violations.is_empty(), "{violations:#?}");
+    }
+}
+
+/// The path of a grant by its short name.
+pub fn file(name: &str) -> String {
+    format!("access/grants/{name}.yaml")
+}
+
+fn populate(sandbox: &Sandbox) {
+    let ids: BTreeMap<&str, UserId> =
+        ["root", "ada", "grace", "linus", "mei", "mallory"].map(|login| (login, sandbox.member(login))).into();
+    sandbox.owner("root");
+    sandbox.user("stranger");
+    sandbox.team("dba", &["grace", "linus"]);
+    sandbox.team("security", &["root", "mei"]);
+    sandbox.team("readers", &[]);
+    let people = ["ada", "grace", "linus", "mei"];
+    let mut files: Vec<(String, String)> = vec![
+        (
+            ".github/CODEOWNERS".into(),
+            "* @acme/security\n/access/grants/db/ @acme/dba\n/access/grants/crew/ @acme/dba\n".into(),
+        ),
+        ("access/resources/db.yaml".into(), DB.into()),
+        ("access/resources/crew.yaml".into(), CREW.into()),
+        ("README.md".into(), "Access of acme.\n".into()),
+    ];
+    for login in people {
+        let id = ids[login];
+        let text = format!("github_id: {id}\nname: {login}\nidentities:\n  vault: {login}\n  github: {login}\n");
+        files.push((format!("access/people/{login}.yaml"), text));
+    }
+    let files: Vec<(&str, &str)> = files.iter().map(|(p, t)| (p.as_str(), t.as_str())).collect();
+    sandbox.repository(REPO, &files).unwrap();
+    sandbox.team_may("dba", REPO, Permission::Push);
+    sandbox.team_may("security", REPO, Permission::Maintain);
+    sandbox.base_permission(Some(Permission::Push));
+    sandbox.app(AppSpec::hallpass(APP, KNOWN_KEY)).unwrap();
+    sandbox.installation(APP, INSTALLATION);
+    sandbox.ruleset(REPO, Some(Ruleset { bypass_apps: vec![APP], ..Ruleset::default() }));
+}
+
+const DB: &str = "\
+description: The orders database, production
+risk: critical
+provider: vault
+roles:
+  readonly:
+    description: SELECT on every table
+    entitlement: { role: reader }
+    max_duration: 8h
+  admin:
+    description: Schema changes
+    entitlement: { role: admin }
+    max_duration: 2h
+    approvals: 2
+";
+
+const CREW: &str = "\
+description: The team that reads customer mail
+risk: moderate
+provider: github
+roles:
+  reader:
+    description: Membership of the team
+    entitlement: { team: readers }
+    max_duration: 30d
+";
+
+/// Runs a future until its `left`-th wait, then drops it there: a crash between any two steps that touch the world.
+pub struct CrashAt<F> {
+    inner: Pin<Box<F>>,
+    left: usize,
+}
+
+impl<F: Future> CrashAt<F> {
+    pub fn wait(left: usize, inner: F) -> Self {
+        Self { inner: Box::pin(inner), left }
+    }
+}
+
+/// How it ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Ended<T> {
+    Finished(T),
+    Crashed,
+}
+
+impl<F: Future> Future for CrashAt<F> {
+    type Output = Ended<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.inner.as_mut().poll(context) {
+            Poll::Ready(value) => Poll::Ready(Ended::Finished(value)),
+            Poll::Pending if self.left == 0 => Poll::Ready(Ended::Crashed),
+            Poll::Pending => {
+                self.left -= 1;
+                Poll::Pending
+            }
+        }
+    }
+}
+
+/// The tip of main.
+pub fn main_tip(world: &World) -> CommitId {
+    world.sandbox.branch_tip(REPO, "main").unwrap()
+}
