@@ -1,6 +1,7 @@
 //! The port to target systems. One file a kind; each call is idempotent and reads back what it did.
 
 pub mod github_team;
+pub mod postgres;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

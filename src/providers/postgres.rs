@@ -1,0 +1,363 @@
+//! Membership of roles on a PostgreSQL server, 15 or later.
+//!
+//! Invariants: a name of a role or an account is looked up as a value, and the text of a statement with names in it is built
+//! by the server itself, from the row that was found (`format('%I')`); what a statement did is read back by the immutable
+//! `oid`, not by name. A grant never carries ADMIN OPTION and, from PostgreSQL 16 on, no right to `SET ROLE`: a session that
+//! did that would keep its access after the end.
+//!
+//! sqlx hands a server's NOTICE to the log only. What a NOTICE would warn of here (a truncated name, a membership that was
+//! there already, a revocation without effect) is checked instead: names over 63 bytes never reach the server, and every
+//! statement is followed by a read-back of exactly the row that it was for.
+//!
+//! The connection needs a role that has ADMIN OPTION on the roles it gives, and, to end sessions, `pg_signal_backend`. A
+//! pooler in between must pool sessions, not transactions.
+
+mod fault;
+mod roles;
+mod sessions;
+
+use std::future::Future;
+use std::str::FromStr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
+
+use super::{Provider, ProviderError};
+use crate::domain::decision::Approved;
+use crate::domain::ledger::{Granted, Holder, Revoked};
+use crate::domain::model::{Access, ConnectionName};
+use roles::Role;
+
+/// The shape of an entitlement: `{ role: orders_ro }`.
+pub const ENTITLEMENT_SCHEMA: &str = r#"{
+  "$schema": "https://json-schema.org/draft/2020-12/schema",
+  "title": "What a PostgreSQL connection gives",
+  "type": "object",
+  "properties": {
+    "role": {
+      "description": "The role that the account becomes a member of, exactly as the server spells it (at most 63 bytes).",
+      "type": "string",
+      "minLength": 1,
+      "maxLength": 63
+    }
+  },
+  "required": ["role"],
+  "additionalProperties": false
+}"#;
+
+/// How long connecting may take, or waiting for one of our connections.
+const CONNECTING: Duration = Duration::from_secs(5);
+
+/// How long one call may take in all: the server limits each statement, this what the server cannot.
+const CALL: Duration = Duration::from_secs(30);
+
+/// How many connections there are at most.
+const CONNECTIONS: u32 = 8;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entitlement {
+    role: String,
+}
+
+/// One PostgreSQL server.
+#[derive(Debug)]
+pub struct Postgres {
+    connection: ConnectionName,
+    pool: PgPool,
+    end_sessions: bool,
+}
+
+impl Postgres {
+    /// A server by its address (`postgres://user:password@host/database?sslmode=verify-full`). Nothing is connected yet. Must be
+    /// called within a runtime.
+    ///
+    /// # Errors
+    /// [`ProviderError::Refused`] when the address cannot be read.
+    pub fn new(
+        connection: ConnectionName,
+        url: &SecretString,
+        end_sessions: bool,
+    ) -> Result<Self, ProviderError> {
+        let options = PgConnectOptions::from_str(url.expose_secret()).map_err(|_| ProviderError::Refused {
+            connection: connection.to_string(),
+            // The error might repeat the address, which holds a password.
+            reason: "its address cannot be read; write postgres://user:password@host/database?sslmode=verify-full".to_owned(),
+        })?;
+        let options = options
+            .application_name("hallpass")
+            .options([
+                ("statement_timeout", "10s"),
+                ("lock_timeout", "5s"),
+                ("idle_in_transaction_session_timeout", "30s"),
+                // Nothing that somebody put into another schema may stand in for the server's own functions.
+                ("search_path", "pg_catalog"),
+            ])
+            .disable_statement_logging();
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(CONNECTING)
+            .idle_timeout(Duration::from_secs(60))
+            .connect_lazy_with(options);
+        Ok(Self {
+            connection,
+            pool,
+            end_sessions,
+        })
+    }
+
+    fn entitlement(&self, value: &serde_json::Value) -> Result<Entitlement, ProviderError> {
+        Entitlement::deserialize(value).map_err(|error| {
+            self.refused(format!(
+                "the entitlement must look like {{ \"role\": \"orders_ro\" }}: {error}"
+            ))
+        })
+    }
+
+    fn refused(&self, reason: impl Into<String>) -> ProviderError {
+        ProviderError::Refused {
+            connection: self.connection.to_string(),
+            reason: reason.into(),
+        }
+    }
+
+    fn unknown(&self, account: &str, reason: impl Into<String>) -> ProviderError {
+        let (connection, account) = (self.connection.to_string(), account.to_owned());
+        ProviderError::UnknownSubject {
+            connection,
+            account,
+            reason: reason.into(),
+        }
+    }
+
+    /// Runs a whole call, but not for ever.
+    async fn within<T>(
+        &self,
+        what: &str,
+        call: impl Future<Output = Result<T, ProviderError>> + Send,
+    ) -> Result<T, ProviderError> {
+        match tokio::time::timeout(CALL, call).await {
+            Ok(result) => result,
+            Err(elapsed) => Err(ProviderError::Unavailable {
+                connection: self.connection.to_string(),
+                what: format!("{what}: no answer in {} seconds", CALL.as_secs()),
+                retry_at: None,
+                source: Box::new(elapsed),
+            }),
+        }
+    }
+
+    /// Whom and what a grant is for, both existing and both fit for it.
+    async fn fit(
+        &self,
+        server: &mut PgConnection,
+        access: &Access,
+    ) -> Result<(Role, Role), ProviderError> {
+        let name = self.entitlement(&access.entitlement)?.role;
+        let asked = |error| self.fault("looking up the role", error);
+        let Some(role) = roles::find(server, &name).await.map_err(asked)? else {
+            return Err(self.refused(format!(
+                "there is no role {name:?}; create it, or correct the resource"
+            )));
+        };
+        if let Some(power) = roles::power(server, &role).await.map_err(asked)? {
+            return Err(self.refused(format!(
+                "the role {name:?} gives control of the server, through {power:?}; Hallpass does not give such roles"
+            )));
+        }
+        let wanted = &access.account.name;
+        let asked = |error| self.fault("looking up the account", error);
+        let Some(account) = roles::find(server, wanted).await.map_err(asked)? else {
+            return Err(self.unknown(wanted, "there is no such role on the server; create the account, or correct the person's file"));
+        };
+        if account.own {
+            return Err(self.refused(format!(
+                "{wanted:?} is the account that Hallpass itself connects with"
+            )));
+        }
+        if !account.can_login || account.oid == role.oid {
+            return Err(self.unknown(
+                wanted,
+                "it cannot log in, so it is a group and not the account of one subject",
+            ));
+        }
+        Ok((role, account))
+    }
+
+    async fn give(&self, access: &Access) -> Result<Granted, ProviderError> {
+        let what = format!("making {} a member", access.account.name);
+        let failed = |error| self.fault(&what, error);
+        let mut server = self.pool.acquire().await.map_err(failed)?;
+        let mut tx = server.begin().await.map_err(failed)?;
+        let (role, account) = self.fit(&mut tx, access).await?;
+        let before = roles::memberships(&mut tx, &role, &account)
+            .await
+            .map_err(failed)?;
+        self.without_admin(&role, &account, &before)?;
+        // Before 16 there is one membership, and a second grant would only say so.
+        if roles::knows_options(&mut tx).await.map_err(failed)? || before.is_empty() {
+            roles::grant(&mut tx, &role, &account)
+                .await
+                .map_err(|error| self.not_granted(&role, error))?;
+        }
+        self.granted(&mut tx, &role, &account).await?;
+        tx.commit().await.map_err(failed)?;
+        self.granted(&mut server, &role, &account).await
+    }
+
+    /// Reads back that the membership is there.
+    async fn granted(
+        &self,
+        server: &mut PgConnection,
+        role: &Role,
+        account: &Role,
+    ) -> Result<Granted, ProviderError> {
+        let found = roles::memberships(server, role, account).await;
+        let found = found.map_err(|error| self.fault("reading the membership back", error))?;
+        if found.is_empty() {
+            return Err(self.refused(format!(
+                "{:?} is no member of {:?} although the server granted it",
+                account.name, role.name
+            )));
+        }
+        self.without_admin(role, account, &found)?;
+        Ok(Granted {
+            read_back: format!("{} is a member of {}", account.name, role.name),
+            pending: None,
+        })
+    }
+
+    /// A member with ADMIN OPTION could hand the role on, to people who would keep it.
+    fn without_admin(
+        &self,
+        role: &Role,
+        account: &Role,
+        found: &[roles::Membership],
+    ) -> Result<(), ProviderError> {
+        let Some(membership) = found.iter().find(|membership| membership.admin) else {
+            return Ok(());
+        };
+        Err(self.refused(format!(
+            "{:?} already has {:?} with ADMIN OPTION, from {:?}, and could hand it on; revoke that option first",
+            account.name, role.name, membership.grantor
+        )))
+    }
+
+    async fn take(&self, access: &Access) -> Result<Revoked, ProviderError> {
+        let name = self.entitlement(&access.entitlement)?.role;
+        let wanted = &access.account.name;
+        let what = format!("ending the membership of {wanted}");
+        let failed = |error| self.fault(&what, error);
+        let mut server = self.pool.acquire().await.map_err(failed)?;
+        let gone = |read_back| {
+            Ok(Revoked {
+                read_back,
+                ..Revoked::default()
+            })
+        };
+        let Some(role) = roles::find(&mut server, &name).await.map_err(failed)? else {
+            return gone(format!("there is no role {name} any more"));
+        };
+        let Some(account) = roles::find(&mut server, wanted).await.map_err(failed)? else {
+            return gone(format!("there is no account {wanted} any more"));
+        };
+        if account.own {
+            return Err(self.refused(format!(
+                "{wanted:?} is the account that Hallpass itself connects with"
+            )));
+        }
+        let also = roles::revoke(&mut server, &role, &account)
+            .await
+            .map_err(|e| self.not_revoked(&role, e))?;
+        let left = roles::memberships(&mut server, &role, &account)
+            .await
+            .map_err(failed)?;
+        if let Some(membership) = left.iter().find(|membership| membership.ours) {
+            return Err(self.refused(format!(
+                "{wanted:?} is still a member of {name:?}, by {:?}, although the server revoked it",
+                membership.grantor
+            )));
+        }
+        let mut read_back = format!("{wanted} is no member of {name}");
+        if !also.is_empty() {
+            read_back.push_str(&format!(
+                "; nor is who had it from {wanted}: {}",
+                also.join(", ")
+            ));
+        }
+        let still_effective_through = roles::ways(&mut server, &role, &account, &left)
+            .await
+            .map_err(failed)?;
+        if !left.is_empty() {
+            read_back = format!("{wanted} is a member of {name} by others only");
+        }
+        let (sessions, sessions_ended) = self.sessions(&mut server, &account).await?;
+        Ok(Revoked {
+            read_back,
+            still_effective_through,
+            sessions,
+            sessions_ended,
+        })
+    }
+
+    /// What may still be used through sessions that were open before, after ending them where that is configured.
+    async fn sessions(
+        &self,
+        server: &mut PgConnection,
+        account: &Role,
+    ) -> Result<(Vec<String>, u32), ProviderError> {
+        let open = sessions::open(server, account.oid)
+            .await
+            .map_err(|e| self.fault("listing sessions", e))?;
+        if !self.end_sessions || open.is_empty() {
+            return Ok((open.iter().map(ToString::to_string).collect(), 0));
+        }
+        let (left, ended) = sessions::end(server, account.oid, &open)
+            .await
+            .map_err(|error| self.not_ended(&account.name, error))?;
+        Ok((left.iter().map(ToString::to_string).collect(), ended))
+    }
+
+    async fn list(&self, entitlement: &serde_json::Value) -> Result<Vec<Holder>, ProviderError> {
+        let name = self.entitlement(entitlement)?.role;
+        let failed = |error| self.fault("listing the members", error);
+        let mut server = self.pool.acquire().await.map_err(failed)?;
+        let Some(role) = roles::find(&mut server, &name).await.map_err(failed)? else {
+            return Err(self.refused(format!(
+                "there is no role {name:?}; create it, or correct the resource"
+            )));
+        };
+        let members = roles::members(&mut server, &role).await.map_err(failed)?;
+        Ok(members
+            .into_iter()
+            .map(|name| Holder {
+                name,
+                pending: false,
+            })
+            .collect())
+    }
+}
+
+#[async_trait]
+impl Provider for Postgres {
+    fn kind(&self) -> &'static str {
+        "postgres"
+    }
+
+    async fn grant(&self, approved: &Approved) -> Result<Granted, ProviderError> {
+        self.within("granting", self.give(approved.access())).await
+    }
+
+    async fn revoke(&self, access: &Access) -> Result<Revoked, ProviderError> {
+        self.within("revoking", self.take(access)).await
+    }
+
+    /// The account that Hallpass connects with is left out: it has ADMIN OPTION, to give the role.
+    async fn holders(&self, entitlement: &serde_json::Value) -> Result<Vec<Holder>, ProviderError> {
+        self.within("listing", self.list(entitlement)).await
+    }
+}
