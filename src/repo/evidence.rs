@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 
-use git2::{Oid, Repository, Sort};
+use git2::{Mempack, Odb, Oid, Repository, Sort};
 
 use super::history::{absent_is_none, commit_id};
 use super::remote::known;
@@ -17,6 +17,9 @@ use super::write::{local, write_commit};
 use super::{RepoError, broken, broken_file};
 use crate::domain::evidence::Event;
 use crate::domain::model::CommitId;
+
+/// From how many events on they are written as one pack, not as one file each.
+const PACKED: usize = 100;
 
 /// What stands in the tree of every commit.
 const README: &str = "\
@@ -42,7 +45,11 @@ The first line of a message is for people, the lines at its end (git calls them 
 ";
 
 /// See [`super::Mirror::append_evidence`].
-pub(super) fn append(repo: &Repository, branch: &str, events: &[Event]) -> Result<Vec<CommitId>, RepoError> {
+pub(super) fn append(
+    repo: &Repository,
+    branch: &str,
+    events: &[Event],
+) -> Result<Vec<CommitId>, RepoError> {
     let fetched = reference(repo, &format!("refs/heads/{branch}"))?;
     check_growth(repo, branch, fetched)?;
     let wanted: BTreeSet<&str> = events.iter().map(|event| event.key.as_str()).collect();
@@ -53,7 +60,11 @@ pub(super) fn append(repo: &Repository, branch: &str, events: &[Event]) -> Resul
     let start = start(repo, branch, fetched)?;
     if let Some(start) = start {
         let unpushed = keys(repo, start, fetched).map_err(broken("read what is not pushed yet"))?;
-        written.extend(unpushed.into_iter().filter_map(|(id, key)| Some((key?, id))));
+        written.extend(
+            unpushed
+                .into_iter()
+                .filter_map(|(id, key)| Some((key?, id))),
+        );
     }
     write_events(repo, branch, start, events, written).map_err(broken("write evidence"))
 }
@@ -68,6 +79,11 @@ fn write_events(
     let mut tree = repo.treebuilder(None)?;
     tree.insert("README.md", repo.blob(README.as_bytes())?, 0o100_644)?;
     let (tree, odb, mut tip) = (tree.write()?, repo.odb()?, start);
+    let batch = if events.len() < PACKED {
+        None
+    } else {
+        Some(odb.add_new_mempack_backend(1_000)?)
+    };
     let mut commits = Vec::with_capacity(events.len());
     for event in events {
         let id = match written.get(&event.key) {
@@ -81,10 +97,24 @@ fn write_events(
         };
         commits.push(commit_id(id));
     }
+    if let Some(batch) = batch.filter(|_| tip != start) {
+        save(repo, &odb, &batch)?;
+    }
     if let Some(tip) = tip {
         repo.reference(&local(branch), tip, true, "evidence")?;
     }
     Ok(commits)
+}
+
+/// Writes what was kept in memory, as one pack.
+fn save(repo: &Repository, odb: &Odb<'_>, batch: &Mempack<'_>) -> Result<(), git2::Error> {
+    let mut pack = git2::Buf::new();
+    batch.dump(repo, &mut pack)?;
+    let mut writer = odb.packwriter()?;
+    writer
+        .write_all(&pack)
+        .map_err(|error| git2::Error::from_str(&error.to_string()))?;
+    writer.commit().map(drop)
 }
 
 /// Refuses to build on a remote branch that lost what it had, and remembers what it has now.
@@ -101,12 +131,18 @@ fn check_growth(repo: &Repository, branch: &str, fetched: Option<Oid>) -> Result
         return note(repo, &name, fetched);
     }
     let (known, found) = (commit_id(before), fetched.map(commit_id));
-    Err(RepoError::Rewritten { branch: branch.to_owned(), known, found })
+    Err(RepoError::Rewritten {
+        branch: branch.to_owned(),
+        known,
+        found,
+    })
 }
 
 fn note(repo: &Repository, name: &str, tip: Option<Oid>) -> Result<(), RepoError> {
     let Some(tip) = tip else { return Ok(()) };
-    repo.reference(name, tip, true, "seen").map(drop).map_err(broken("note what the remote has"))
+    repo.reference(name, tip, true, "seen")
+        .map(drop)
+        .map_err(broken("note what the remote has"))
 }
 
 /// Where to go on: our own commits if they stand on what the remote has, otherwise what the remote has.
@@ -130,7 +166,11 @@ fn contains(repo: &Repository, tip: Oid, commit: Oid) -> Result<bool, git2::Erro
 }
 
 /// The commits from `tip` back to `seen` (without it) or the root, oldest first, with the key of each event among them.
-fn keys(repo: &Repository, tip: Oid, seen: Option<Oid>) -> Result<Vec<(Oid, Option<String>)>, git2::Error> {
+fn keys(
+    repo: &Repository,
+    tip: Oid,
+    seen: Option<Oid>,
+) -> Result<Vec<(Oid, Option<String>)>, git2::Error> {
     let mut walk = repo.revwalk()?;
     walk.set_sorting(Sort::TOPOLOGICAL | Sort::REVERSE)?;
     walk.push(tip)?;
@@ -140,7 +180,10 @@ fn keys(repo: &Repository, tip: Oid, seen: Option<Oid>) -> Result<Vec<(Oid, Opti
     walk.map(|id| {
         let id = id?;
         let commit = repo.find_commit(id)?;
-        Ok((id, event_key(&String::from_utf8_lossy(commit.message_raw_bytes()))))
+        Ok((
+            id,
+            event_key(&String::from_utf8_lossy(commit.message_raw_bytes())),
+        ))
     })
     .collect()
 }
@@ -148,7 +191,10 @@ fn keys(repo: &Repository, tip: Oid, seen: Option<Oid>) -> Result<Vec<(Oid, Opti
 /// The value of `Event-Key:` in the last paragraph, which is where git looks for trailers. Text further up is the requester's.
 fn event_key(message: &str) -> Option<String> {
     let last = message.trim_end().rsplit("\n\n").next()?;
-    let value = last.lines().rev().find_map(|line| line.strip_prefix("Event-Key:"))?;
+    let value = last
+        .lines()
+        .rev()
+        .find_map(|line| line.strip_prefix("Event-Key:"))?;
     Some(value.trim().to_owned())
 }
 
@@ -161,21 +207,30 @@ struct Index<'r> {
 
 impl<'r> Index<'r> {
     fn new(repo: &'r Repository, branch: &str) -> Self {
-        Self { repo, path: repo.path().join("hallpass-index").join(branch.replace('/', "%")) }
+        Self {
+            repo,
+            path: repo
+                .path()
+                .join("hallpass-index")
+                .join(branch.replace('/', "%")),
+        }
     }
 
     /// The commits on `tip`'s history of those `wanted` keys that are there.
     fn find(&self, tip: Oid, wanted: &BTreeSet<&str>) -> Result<BTreeMap<String, Oid>, RepoError> {
         let what = "read the index of the evidence";
         let (end, mut found) = match self.scan(wanted) {
-            Some((end, found)) if contains(self.repo, tip, end).unwrap_or(false) => (Some(end), found),
+            Some((end, found)) if contains(self.repo, tip, end).unwrap_or(false) => {
+                (Some(end), found)
+            }
             _ => (None, BTreeMap::new()),
         };
         if end == Some(tip) {
             return Ok(found);
         }
         let added = keys(self.repo, tip, end).map_err(broken(what))?;
-        self.write(&added, end.is_some()).map_err(broken_file(what))?;
+        self.write(&added, end.is_some())
+            .map_err(broken_file(what))?;
         for (id, key) in added {
             if let Some(key) = key.filter(|key| wanted.contains(key.as_str())) {
                 found.entry(key).or_insert(id);
@@ -193,7 +248,9 @@ impl<'r> Index<'r> {
             end = Some(id.to_owned());
             let key = key.trim_start();
             if wanted.contains(key) {
-                found.entry(key.to_owned()).or_insert(Oid::from_str(id).ok()?);
+                found
+                    .entry(key.to_owned())
+                    .or_insert(Oid::from_str(id).ok()?);
             }
             line.clear();
         }
@@ -209,7 +266,11 @@ impl<'r> Index<'r> {
             fs::create_dir_all(folder)?;
         }
         let mut options = File::options();
-        options.create(true).append(append).write(true).truncate(!append);
+        options
+            .create(true)
+            .append(append)
+            .write(true)
+            .truncate(!append);
         options.open(&self.path)?.write_all(text.as_bytes())
     }
 }

@@ -14,7 +14,10 @@ use crate::domain::model::{BlobId, CommitId, GrantPath, Instant};
 /// # Errors
 /// [`RepoError::Broken`] when there is none or it cannot be read.
 pub fn open(path: &Path) -> Result<Repository, RepoError> {
-    Repository::discover(path).map_err(broken(&format!("open the git repository at {}", path.display())))
+    Repository::discover(path).map_err(broken(&format!(
+        "open the git repository at {}",
+        path.display()
+    )))
 }
 
 /// The commit that `rev` names, in git's own language for revisions.
@@ -22,35 +25,59 @@ pub fn open(path: &Path) -> Result<Repository, RepoError> {
 /// # Errors
 /// [`RepoError::NoRevision`] when it names none.
 pub fn resolve(repo: &Repository, rev: &str) -> Result<CommitId, RepoError> {
-    let found = repo.revparse_single(rev).and_then(|object| object.peel_to_commit());
-    found.map(|commit| commit_id(commit.id())).map_err(|_| RepoError::NoRevision(rev.to_owned()))
+    let found = repo
+        .revparse_single(rev)
+        .and_then(|object| object.peel_to_commit());
+    found
+        .map(|commit| commit_id(commit.id()))
+        .map_err(|_| RepoError::NoRevision(rev.to_owned()))
 }
 
 /// The merge base of two commits, if they have one.
 ///
 /// # Errors
 /// [`RepoError::NoCommit`] when either is not here, [`RepoError::Broken`].
-pub fn merge_base(repo: &Repository, a: &CommitId, b: &CommitId) -> Result<Option<CommitId>, RepoError> {
+pub fn merge_base(
+    repo: &Repository,
+    a: &CommitId,
+    b: &CommitId,
+) -> Result<Option<CommitId>, RepoError> {
     let (a, b) = (commit(repo, a)?.id(), commit(repo, b)?.id());
     let found = absent_is_none(repo.merge_base(a, b)).map_err(broken("find a merge base"))?;
     Ok(found.map(commit_id))
 }
 
 pub(super) fn tip(repo: &Repository, name: &str) -> Result<Option<CommitId>, RepoError> {
-    let found = absent_is_none(repo.refname_to_id(name)).map_err(broken(&format!("read {name}")))?;
+    let found =
+        absent_is_none(repo.refname_to_id(name)).map_err(broken(&format!("read {name}")))?;
     Ok(found.map(commit_id))
 }
 
-pub(super) fn is_ancestor(repo: &Repository, old: &CommitId, new: &CommitId) -> Result<bool, RepoError> {
+pub(super) fn is_ancestor(
+    repo: &Repository,
+    old: &CommitId,
+    new: &CommitId,
+) -> Result<bool, RepoError> {
     let (old, new) = (commit(repo, old)?.id(), commit(repo, new)?.id());
-    Ok(old == new || repo.graph_descendant_of(new, old).map_err(broken("compare two commits"))?)
+    Ok(old == new
+        || repo
+            .graph_descendant_of(new, old)
+            .map_err(broken("compare two commits"))?)
 }
 
-pub(super) fn ancestor(repo: &Repository, id: &CommitId, n: u32) -> Result<Option<CommitId>, RepoError> {
+pub(super) fn ancestor(
+    repo: &Repository,
+    id: &CommitId,
+    n: u32,
+) -> Result<Option<CommitId>, RepoError> {
     let mut here = commit(repo, id)?;
     for _ in 0..n {
         match here.parent_ids().next() {
-            Some(parent) => here = repo.find_commit(parent).map_err(broken("read a parent commit"))?,
+            Some(parent) => {
+                here = repo
+                    .find_commit(parent)
+                    .map_err(broken("read a parent commit"))?
+            }
             None => return Ok(None),
         }
     }
@@ -58,7 +85,11 @@ pub(super) fn ancestor(repo: &Repository, id: &CommitId, n: u32) -> Result<Optio
 }
 
 /// See [`super::Mirror::landed`].
-pub(super) fn landed(repo: &Repository, since: Option<&CommitId>, tip: &CommitId) -> Result<Vec<Landed>, RepoError> {
+pub(super) fn landed(
+    repo: &Repository,
+    since: Option<&CommitId>,
+    tip: &CommitId,
+) -> Result<Vec<Landed>, RepoError> {
     let mut pending = tree::grants(repo, tip)?;
     let stop = match since {
         None => None,
@@ -72,7 +103,8 @@ pub(super) fn landed(repo: &Repository, since: Option<&CommitId>, tip: &CommitId
         }
     };
     let tip = commit(repo, tip)?.id();
-    let mut found = attribute(repo, tip, stop, pending).map_err(broken("walk the history of the grants"))?;
+    let mut found =
+        attribute(repo, tip, stop, pending).map_err(broken("walk the history of the grants"))?;
     found.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(found)
 }
@@ -88,19 +120,30 @@ fn attribute(
     let mut reader = Reader::new(repo)?;
     let mut found = Vec::new();
     let mut here = repo.find_commit(tip)?;
-    let mut folder = reader.grants_folder(commit_tree(&here))?;
+    let mut folder = reader.grants_folder(here.tree_id())?;
     while !pending.is_empty() && Some(here.id()) != stop {
-        let parent = here.parent_ids().next().map(|id| repo.find_commit(id)).transpose()?;
+        let parent = here
+            .parent_ids()
+            .next()
+            .map(|id| repo.find_commit(id))
+            .transpose()?;
         let before = match &parent {
-            Some(parent) => reader.grants_folder(commit_tree(parent))?,
+            Some(parent) => reader.grants_folder(parent.tree_id())?,
             None => None,
         };
         reader.compare_grants(before, folder, &mut |path, old, new| {
-            let Some(new) = new.filter(|new| old != Some(*new)).map(|id| id.to_string()) else { return };
+            let Some(new) = new.filter(|new| old != Some(*new)).map(|id| id.to_string()) else {
+                return;
+            };
             if pending.get(&path).is_some_and(|blob| blob.as_str() == new)
                 && let Some(blob) = pending.remove(&path)
             {
-                found.push(Landed { path, blob, commit: commit_id(here.id()), at: committed(&here) });
+                found.push(Landed {
+                    path,
+                    blob,
+                    commit: commit_id(here.id()),
+                    at: committed(&here),
+                });
             }
         })?;
         let Some(parent) = parent else { break };
@@ -114,7 +157,11 @@ fn leads_back(repo: &Repository, tip: &CommitId, old: Oid) -> Result<bool, RepoE
     let mut here = commit(repo, tip)?;
     while here.id() != old {
         match here.parent_ids().next() {
-            Some(parent) => here = repo.find_commit(parent).map_err(broken("read a parent commit"))?,
+            Some(parent) => {
+                here = repo
+                    .find_commit(parent)
+                    .map_err(broken("read a parent commit"))?
+            }
             None => return Ok(false),
         }
     }
@@ -127,18 +174,19 @@ fn committed(commit: &git2::Commit<'_>) -> Instant {
 }
 
 /// The commit of this id.
-pub(super) fn commit<'r>(repo: &'r Repository, id: &CommitId) -> Result<git2::Commit<'r>, RepoError> {
+pub(super) fn commit<'r>(
+    repo: &'r Repository,
+    id: &CommitId,
+) -> Result<git2::Commit<'r>, RepoError> {
     let found = Oid::from_str(id.as_str()).and_then(|oid| repo.find_commit(oid));
     found.map_err(|error| match error.code() {
         ErrorCode::NotFound => RepoError::NoCommit(id.clone()),
         _ if id.as_str().len() != 40 => RepoError::NoCommit(id.clone()),
-        _ => RepoError::Broken { what: format!("read commit {id}"), source: error },
+        _ => RepoError::Broken {
+            what: format!("read commit {id}"),
+            source: error,
+        },
     })
-}
-
-/// The id of a commit's tree.
-pub(super) fn commit_tree(commit: &git2::Commit<'_>) -> Oid {
-    commit.tree_id()
 }
 
 pub(super) fn commit_id(id: Oid) -> CommitId {

@@ -115,7 +115,9 @@ impl Mirror {
     /// # Errors
     /// [`RepoError::Broken`] when the folder cannot be made or holds something else.
     pub async fn open(path: &Path) -> Result<Self, RepoError> {
-        let mirror = Self { path: path.to_owned() };
+        let mirror = Self {
+            path: path.to_owned(),
+        };
         let path = mirror.path.clone();
         on_blocking_thread(move || write::init(&path)).await?;
         Ok(mirror)
@@ -127,11 +129,19 @@ impl Mirror {
     ///
     /// # Errors
     /// [`RepoError::Unavailable`], [`RepoError::Refused`] for credentials, [`RepoError::Broken`].
-    pub async fn fetch(&self, remote: &Remote, branches: &[&str], pulls: &[u64]) -> Result<(), RepoError> {
+    pub async fn fetch(
+        &self,
+        remote: &Remote,
+        branches: &[&str],
+        pulls: &[u64],
+    ) -> Result<(), RepoError> {
         let remote = remote.clone();
         let branches = branches.iter().map(|branch| format!("refs/heads/{branch}"));
-        let names: Vec<String> = branches.chain(pulls.iter().map(|pull| format!("refs/pull/{pull}/head"))).collect();
-        self.locked(move |repo| remote::fetch(repo, &remote, &names)).await
+        let names: Vec<String> = branches
+            .chain(pulls.iter().map(|pull| format!("refs/pull/{pull}/head")))
+            .collect();
+        self.locked(move |repo| remote::fetch(repo, &remote, &names))
+            .await
     }
 
     /// Tries to get single commits that no fetched ref leads to: a review may belong to a commit that was pushed away since.
@@ -139,9 +149,14 @@ impl Mirror {
     ///
     /// # Errors
     /// As [`Mirror::fetch`].
-    pub async fn fetch_commits(&self, remote: &Remote, commits: &[CommitId]) -> Result<(), RepoError> {
+    pub async fn fetch_commits(
+        &self,
+        remote: &Remote,
+        commits: &[CommitId],
+    ) -> Result<(), RepoError> {
         let (remote, commits) = (remote.clone(), commits.to_vec());
-        self.locked(move |repo| remote::fetch_commits(repo, &remote, &commits)).await
+        self.locked(move |repo| remote::fetch_commits(repo, &remote, &commits))
+            .await
     }
 
     /// The tip of a fetched branch.
@@ -168,16 +183,22 @@ impl Mirror {
     /// [`RepoError::NoCommit`] when either is not here.
     pub async fn is_ancestor(&self, old: &CommitId, new: &CommitId) -> Result<bool, RepoError> {
         let (old, new) = (old.clone(), new.clone());
-        self.reading(move |repo| history::is_ancestor(repo, &old, &new)).await
+        self.reading(move |repo| history::is_ancestor(repo, &old, &new))
+            .await
     }
 
     /// The merge base of two commits, if they have one.
     ///
     /// # Errors
     /// [`RepoError::NoCommit`] when either is not here.
-    pub async fn merge_base(&self, a: &CommitId, b: &CommitId) -> Result<Option<CommitId>, RepoError> {
+    pub async fn merge_base(
+        &self,
+        a: &CommitId,
+        b: &CommitId,
+    ) -> Result<Option<CommitId>, RepoError> {
         let (a, b) = (a.clone(), b.clone());
-        self.reading(move |repo| history::merge_base(repo, &a, &b)).await
+        self.reading(move |repo| history::merge_base(repo, &a, &b))
+            .await
     }
 
     /// The `n`-th first-parent ancestor; `None` past the root.
@@ -186,7 +207,8 @@ impl Mirror {
     /// [`RepoError::NoCommit`] when the commit is not here.
     pub async fn ancestor(&self, commit: &CommitId, n: u32) -> Result<Option<CommitId>, RepoError> {
         let commit = commit.clone();
-        self.reading(move |repo| history::ancestor(repo, &commit, n)).await
+        self.reading(move |repo| history::ancestor(repo, &commit, n))
+            .await
     }
 
     /// Every governed file of a commit's tree with its bytes: `access/**`, the CODEOWNERS locations and every `.gitattributes`.
@@ -206,25 +228,38 @@ impl Mirror {
     ///
     /// # Errors
     /// [`RepoError::NoCommit`] when either commit is not here.
-    pub async fn changes(&self, before: &CommitId, after: &CommitId) -> Result<Vec<ChangedFile>, RepoError> {
+    pub async fn changes(
+        &self,
+        before: &CommitId,
+        after: &CommitId,
+    ) -> Result<Vec<ChangedFile>, RepoError> {
         let (before, after) = (before.clone(), after.clone());
-        self.reading(move |repo| tree::changes(repo, &before, &after)).await
+        self.reading(move |repo| tree::changes(repo, &before, &after))
+            .await
     }
 
     /// What stands at `paths` in a commit's tree (`None`: nothing, or not a regular file).
     ///
     /// # Errors
     /// [`RepoError::NoCommit`] when the commit is not here.
-    pub async fn blobs_at(&self, commit: &CommitId, paths: &[RepoPath]) -> Result<BTreeMap<RepoPath, Option<BlobId>>, RepoError> {
+    pub async fn blobs_at(
+        &self,
+        commit: &CommitId,
+        paths: &[RepoPath],
+    ) -> Result<BTreeMap<RepoPath, Option<BlobId>>, RepoError> {
         let (commit, paths) = (commit.clone(), paths.to_vec());
-        self.reading(move |repo| tree::blobs_at(repo, &commit, &paths)).await
+        self.reading(move |repo| tree::blobs_at(repo, &commit, &paths))
+            .await
     }
 
     /// The grant files at the tip of a commit: path and blob, regular files with a well-formed path only.
     ///
     /// # Errors
     /// [`RepoError::NoCommit`] when the commit is not here.
-    pub async fn grants(&self, commit: &CommitId) -> Result<BTreeMap<GrantPath, BlobId>, RepoError> {
+    pub async fn grants(
+        &self,
+        commit: &CommitId,
+    ) -> Result<BTreeMap<GrantPath, BlobId>, RepoError> {
         let commit = commit.clone();
         self.reading(move |repo| tree::grants(repo, &commit)).await
     }
@@ -237,9 +272,14 @@ impl Mirror {
     ///
     /// # Errors
     /// [`RepoError::NoCommit`] when either commit is not here.
-    pub async fn landed(&self, since: Option<&CommitId>, tip: &CommitId) -> Result<Vec<Landed>, RepoError> {
+    pub async fn landed(
+        &self,
+        since: Option<&CommitId>,
+        tip: &CommitId,
+    ) -> Result<Vec<Landed>, RepoError> {
         let (since, tip) = (since.cloned(), tip.clone());
-        self.reading(move |repo| history::landed(repo, since.as_ref(), &tip)).await
+        self.reading(move |repo| history::landed(repo, since.as_ref(), &tip))
+            .await
     }
 
     /// Commits the removal of `paths` on top of `onto`, on local branch `branch` (created or moved). Deterministic: the same
@@ -255,9 +295,15 @@ impl Mirror {
         message: &str,
         at: Instant,
     ) -> Result<Option<CommitId>, RepoError> {
-        let removal = write::Removal { onto: onto.clone(), paths: paths.to_vec(), message: message.to_owned(), at };
+        let removal = write::Removal {
+            onto: onto.clone(),
+            paths: paths.to_vec(),
+            message: message.to_owned(),
+            at,
+        };
         let branch = branch.to_owned();
-        self.locked(move |repo| write::commit_removal(repo, &branch, &removal)).await
+        self.locked(move |repo| write::commit_removal(repo, &branch, &removal))
+            .await
     }
 
     /// Pushes a local branch. `force` replaces what is there. A refusal by the server is an error, which libgit2 alone would
@@ -268,7 +314,8 @@ impl Mirror {
     /// [`RepoError::NoRevision`] when nothing was committed on this local branch.
     pub async fn push(&self, remote: &Remote, branch: &str, force: bool) -> Result<(), RepoError> {
         let (remote, branch) = (remote.clone(), branch.to_owned());
-        self.locked(move |repo| remote::push(repo, &remote, &branch, force)).await
+        self.locked(move |repo| remote::push(repo, &remote, &branch, force))
+            .await
     }
 
     /// Appends one commit an event to local branch `branch`, an orphan history of its own whose tree holds only a README: the
@@ -280,9 +327,14 @@ impl Mirror {
     ///
     /// # Errors
     /// [`RepoError::Rewritten`] when the fetched branch has lost commits that were on the remote.
-    pub async fn append_evidence(&self, branch: &str, events: &[Event]) -> Result<Vec<CommitId>, RepoError> {
+    pub async fn append_evidence(
+        &self,
+        branch: &str,
+        events: &[Event],
+    ) -> Result<Vec<CommitId>, RepoError> {
         let (branch, events) = (branch.to_owned(), events.to_vec());
-        self.locked(move |repo| evidence::append(repo, &branch, &events)).await
+        self.locked(move |repo| evidence::append(repo, &branch, &events))
+            .await
     }
 
     async fn reading<T: Send + 'static>(
@@ -311,16 +363,25 @@ async fn on_blocking_thread<T: Send + 'static>(
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        Err(error) => Err(RepoError::Unavailable { what: "shutting down".to_owned(), source: error.into() }),
+        Err(error) => Err(RepoError::Unavailable {
+            what: "shutting down".to_owned(),
+            source: error.into(),
+        }),
     }
 }
 
 /// For `map_err`: a failure of the mirror itself, while doing `what`.
 fn broken(what: &str) -> impl FnOnce(git2::Error) -> RepoError + use<'_> {
-    move |source| RepoError::Broken { what: what.to_owned(), source }
+    move |source| RepoError::Broken {
+        what: what.to_owned(),
+        source,
+    }
 }
 
 /// For `map_err`: the same, for a plain file of the mirror.
 fn broken_file(what: &str) -> impl FnOnce(std::io::Error) -> RepoError + use<'_> {
-    move |source| RepoError::Broken { what: what.to_owned(), source: git2::Error::from_str(&source.to_string()) }
+    move |source| RepoError::Broken {
+        what: what.to_owned(),
+        source: git2::Error::from_str(&source.to_string()),
+    }
 }

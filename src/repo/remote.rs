@@ -2,7 +2,10 @@
 
 use std::cell::RefCell;
 
-use git2::{AutotagOption, FetchOptions, Oid, PushOptions, Reference, RemoteCallbacks, RemoteRedirect, Repository};
+use git2::{
+    AutotagOption, FetchOptions, Oid, PushOptions, Reference, RemoteCallbacks, RemoteRedirect,
+    Repository,
+};
 
 use super::history::{absent_is_none, commit_id};
 use super::write::local;
@@ -25,38 +28,57 @@ pub(super) fn fetch(repo: &Repository, remote: &Remote, names: &[String]) -> Res
     }
     let arrived = arrive(repo, remote, names)?;
     // Deletions first: a branch `a` that is gone must not stand in the way of a new `a/b`.
-    let (there, gone): (Vec<_>, Vec<_>) = names.iter().zip(arrived).partition(|(_, id)| id.is_some());
+    let (there, gone): (Vec<_>, Vec<_>) =
+        names.iter().zip(arrived).partition(|(_, id)| id.is_some());
     for (name, _) in gone {
         delete(repo, name).map_err(broken(&format!("delete {name}")))?;
     }
     for (name, id) in there {
         if let Some(id) = id {
-            repo.reference(name, id, true, "fetch").map_err(broken(&format!("update {name}")))?;
+            repo.reference(name, id, true, "fetch")
+                .map_err(broken(&format!("update {name}")))?;
         }
     }
     Ok(())
 }
 
 /// Fetches `names`, and tells for each what the remote has there.
-fn arrive(repo: &Repository, remote: &Remote, names: &[String]) -> Result<Vec<Option<Oid>>, RepoError> {
+fn arrive(
+    repo: &Repository,
+    remote: &Remote,
+    names: &[String],
+) -> Result<Vec<Option<Oid>>, RepoError> {
     let incoming = |name: &str| format!("{INCOMING}{}", name.trim_start_matches("refs/"));
     if let Some(name) = names.iter().find(|name| !Reference::is_valid_name(name)) {
-        return Err(RepoError::Refused { reason: format!("{name:?} is no name for a ref") });
+        return Err(RepoError::Refused {
+            reason: format!("{name:?} is no name for a ref"),
+        });
     }
     clear(repo).map_err(broken("clear incoming refs"))?;
-    let specs: Vec<String> = names.iter().map(|name| format!("+{name}:{}", incoming(name))).collect();
+    let specs: Vec<String> = names
+        .iter()
+        .map(|name| format!("+{name}:{}", incoming(name)))
+        .collect();
     transport::session(remote, &format!("fetch from {}", remote.url), || {
-        repo.remote_anonymous(&remote.url)?.fetch(&specs, Some(&mut options()), None)
+        repo.remote_anonymous(&remote.url)?
+            .fetch(&specs, Some(&mut options()), None)
     })?;
-    let ids = names.iter().map(|name| absent_is_none(repo.refname_to_id(&incoming(name))));
-    let ids = ids.collect::<Result<_, _>>().map_err(broken("read incoming refs"))?;
+    let ids = names
+        .iter()
+        .map(|name| absent_is_none(repo.refname_to_id(&incoming(name))));
+    let ids = ids
+        .collect::<Result<_, _>>()
+        .map_err(broken("read incoming refs"))?;
     clear(repo).map_err(broken("clear incoming refs"))?;
     Ok(ids)
 }
 
 fn options<'a>() -> FetchOptions<'a> {
     let mut options = FetchOptions::new();
-    options.download_tags(AutotagOption::None).update_fetchhead(false).follow_redirects(RemoteRedirect::None);
+    options
+        .download_tags(AutotagOption::None)
+        .update_fetchhead(false)
+        .follow_redirects(RemoteRedirect::None);
     options
 }
 
@@ -75,13 +97,24 @@ fn delete(repo: &Repository, name: &str) -> Result<(), git2::Error> {
 }
 
 /// See [`super::Mirror::fetch_commits`].
-pub(super) fn fetch_commits(repo: &Repository, remote: &Remote, commits: &[CommitId]) -> Result<(), RepoError> {
+pub(super) fn fetch_commits(
+    repo: &Repository,
+    remote: &Remote,
+    commits: &[CommitId],
+) -> Result<(), RepoError> {
     let absent = |wanted: &[Oid]| -> Result<Vec<Oid>, git2::Error> {
         let odb = repo.odb()?;
         odb.refresh()?;
-        Ok(wanted.iter().copied().filter(|id| !odb.exists(*id)).collect())
+        Ok(wanted
+            .iter()
+            .copied()
+            .filter(|id| !odb.exists(*id))
+            .collect())
     };
-    let wanted: Vec<Oid> = commits.iter().filter_map(|id| Oid::from_str(id.as_str()).ok()).collect();
+    let wanted: Vec<Oid> = commits
+        .iter()
+        .filter_map(|id| Oid::from_str(id.as_str()).ok())
+        .collect();
     let missing = absent(&wanted).map_err(broken("look for commits"))?;
     if missing.is_empty() {
         return Ok(());
@@ -100,38 +133,68 @@ pub(super) fn fetch_commits(repo: &Repository, remote: &Remote, commits: &[Commi
 /// Asks for objects by id. That the server does not know them or does not let us ask is no error.
 fn ask_for(repo: &Repository, remote: &Remote, ids: &[Oid]) -> Result<(), RepoError> {
     let specs: Vec<String> = ids.iter().map(Oid::to_string).collect();
-    transport::session(remote, &format!("fetch commits from {}", remote.url), || {
-        let asked = repo.remote_anonymous(&remote.url)?.download(&specs, Some(&mut options()));
-        match asked {
-            Err(_) if !transport::failed() => Ok(()),
-            result => result,
-        }
-    })
+    transport::session(
+        remote,
+        &format!("fetch commits from {}", remote.url),
+        || {
+            let asked = repo
+                .remote_anonymous(&remote.url)?
+                .download(&specs, Some(&mut options()));
+            match asked {
+                Err(_) if !transport::failed() => Ok(()),
+                result => result,
+            }
+        },
+    )
 }
 
 /// See [`super::Mirror::push`].
-pub(super) fn push(repo: &Repository, remote: &Remote, branch: &str, force: bool) -> Result<(), RepoError> {
+pub(super) fn push(
+    repo: &Repository,
+    remote: &Remote,
+    branch: &str,
+    force: bool,
+) -> Result<(), RepoError> {
     let (source, target) = (local(branch), format!("refs/heads/{branch}"));
-    let ours = absent_is_none(repo.refname_to_id(&source)).map_err(broken("read a local branch"))?;
+    let ours =
+        absent_is_none(repo.refname_to_id(&source)).map_err(broken("read a local branch"))?;
     let ours = ours.ok_or_else(|| RepoError::NoRevision(source.clone()))?;
     let spec = format!("{}{source}:{target}", if force { "+" } else { "" });
     let heard = RefCell::new(Heard::default());
     transport::session(remote, &format!("push {branch} to {}", remote.url), || {
         let mut options = PushOptions::new();
-        options.remote_callbacks(heard_by(&heard)).packbuilder_parallelism(1).follow_redirects(RemoteRedirect::None);
-        repo.remote_anonymous(&remote.url)?.push(&[&spec], Some(&mut options))
+        options
+            .remote_callbacks(heard_by(&heard))
+            .packbuilder_parallelism(1)
+            .follow_redirects(RemoteRedirect::None);
+        repo.remote_anonymous(&remote.url)?
+            .push(&[&spec], Some(&mut options))
     })?;
     match heard.into_inner() {
-        Heard { status: Some(Err(reason)), said } => {
+        Heard {
+            status: Some(Err(reason)),
+            said,
+        } => {
             let said = one_line(&said);
-            let said = if said.is_empty() { said } else { format!(" ({said})") };
-            return Err(RepoError::Refused { reason: format!("{branch}: {}{said}", one_line(&reason)) });
+            let said = if said.is_empty() {
+                said
+            } else {
+                format!(" ({said})")
+            };
+            return Err(RepoError::Refused {
+                reason: format!("{branch}: {}{said}", one_line(&reason)),
+            });
         }
-        Heard { status: Some(Ok(())), .. } => {}
+        Heard {
+            status: Some(Ok(())),
+            ..
+        } => {}
         // It had nothing to report: see for ourselves whether our commit is what stands there.
         Heard { status: None, .. } => {
             if arrive(repo, remote, std::slice::from_ref(&target))? != [Some(ours)] {
-                return Err(RepoError::Refused { reason: format!("{branch}: the remote did not take {}", commit_id(ours)) });
+                return Err(RepoError::Refused {
+                    reason: format!("{branch}: the remote did not take {}", commit_id(ours)),
+                });
             }
         }
     }
@@ -169,6 +232,13 @@ fn heard_by(heard: &RefCell<Heard>) -> RemoteCallbacks<'_> {
 
 /// What somebody else said, as one line of at most 300 characters without control characters.
 pub(super) fn one_line(text: &str) -> String {
-    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
-    words.collect::<Vec<_>>().join(" ").chars().take(300).collect()
+    let words = text
+        .split(|c: char| c.is_whitespace() || c.is_control())
+        .filter(|word| !word.is_empty());
+    words
+        .collect::<Vec<_>>()
+        .join(" ")
+        .chars()
+        .take(300)
+        .collect()
 }

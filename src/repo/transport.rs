@@ -35,7 +35,10 @@ pub(super) fn session<T>(
     let _guard = Guard::begin(remote)?;
     work().map_err(|error| match failure() {
         Some(Failure::Refused(reason)) => RepoError::Refused { reason },
-        Some(Failure::Unavailable(source)) => RepoError::Unavailable { what: what.to_owned(), source },
+        Some(Failure::Unavailable(source)) => RepoError::Unavailable {
+            what: what.to_owned(),
+            source,
+        },
         None => classify(what, error),
     })
 }
@@ -44,11 +47,24 @@ pub(super) fn session<T>(
 fn classify(what: &str, error: git2::Error) -> RepoError {
     use git2::{ErrorClass, ErrorCode};
     match (error.code(), error.class()) {
-        (ErrorCode::NotFastForward, _) => RepoError::Refused { reason: error.message().to_owned() },
-        (_, ErrorClass::Os | ErrorClass::Odb | ErrorClass::NoMemory | ErrorClass::Zlib | ErrorClass::Reference) => {
-            RepoError::Broken { what: what.to_owned(), source: error }
-        }
-        _ => RepoError::Unavailable { what: what.to_owned(), source: error.into() },
+        (ErrorCode::NotFastForward, _) => RepoError::Refused {
+            reason: error.message().to_owned(),
+        },
+        (
+            _,
+            ErrorClass::Os
+            | ErrorClass::Odb
+            | ErrorClass::NoMemory
+            | ErrorClass::Zlib
+            | ErrorClass::Reference,
+        ) => RepoError::Broken {
+            what: what.to_owned(),
+            source: error,
+        },
+        _ => RepoError::Unavailable {
+            what: what.to_owned(),
+            source: error.into(),
+        },
     }
 }
 
@@ -78,7 +94,12 @@ impl Guard {
             Some(token) => Some(basic(token.expose_secret())?),
         };
         let url = remote.url.trim_end_matches('/').to_owned();
-        let session = Session { url, authorization, deadline: Instant::now() + WHOLE, failure: None };
+        let session = Session {
+            url,
+            authorization,
+            deadline: Instant::now() + WHOLE,
+            failure: None,
+        };
         SESSION.with(|slot| *slot.borrow_mut() = Some(session));
         Ok(Self)
     }
@@ -91,20 +112,31 @@ impl Drop for Guard {
 }
 
 fn basic(token: &str) -> Result<HeaderValue, RepoError> {
-    let encoded = base64::engine::general_purpose::STANDARD.encode(format!("x-access-token:{token}"));
-    let mut value = HeaderValue::try_from(format!("Basic {encoded}"))
-        .map_err(|_| RepoError::Refused { reason: "the token cannot be sent in a header".to_owned() })?;
+    let encoded =
+        base64::engine::general_purpose::STANDARD.encode(format!("x-access-token:{token}"));
+    let mut value =
+        HeaderValue::try_from(format!("Basic {encoded}")).map_err(|_| RepoError::Refused {
+            reason: "the token cannot be sent in a header".to_owned(),
+        })?;
     value.set_sensitive(true);
     Ok(value)
 }
 
 /// Whether the exchange itself failed in this session, rather than what was said in it.
 pub(super) fn failed() -> bool {
-    SESSION.with(|slot| slot.borrow().as_ref().is_some_and(|session| session.failure.is_some()))
+    SESSION.with(|slot| {
+        slot.borrow()
+            .as_ref()
+            .is_some_and(|session| session.failure.is_some())
+    })
 }
 
 fn failure() -> Option<Failure> {
-    SESSION.with(|slot| slot.borrow_mut().as_mut().and_then(|session| session.failure.take()))
+    SESSION.with(|slot| {
+        slot.borrow_mut()
+            .as_mut()
+            .and_then(|session| session.failure.take())
+    })
 }
 
 fn fail(failure: Failure) -> io::Error {
@@ -137,23 +169,35 @@ fn client() -> Result<&'static Client, Failure> {
     let client = CLIENT.get_or_init(|| {
         Client::builder()
             // Servers tell git from browsers by this beginning.
-            .user_agent(concat!("git/2.0 (hallpass ", env!("CARGO_PKG_VERSION"), ")"))
+            .user_agent(concat!(
+                "git/2.0 (hallpass ",
+                env!("CARGO_PKG_VERSION"),
+                ")"
+            ))
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT)
             .timeout(SILENCE)
             .build()
             .map_err(|error| format!("no HTTP client: {error}"))
     });
-    client.as_ref().map_err(|error| Failure::Unavailable(error.clone().into()))
+    client
+        .as_ref()
+        .map_err(|error| Failure::Unavailable(error.clone().into()))
 }
 
 struct Http;
 
 impl SmartSubtransport for Http {
-    fn action(&self, url: &str, service: Service) -> Result<Box<dyn SmartSubtransportStream>, git2::Error> {
+    fn action(
+        &self,
+        url: &str,
+        service: Service,
+    ) -> Result<Box<dyn SmartSubtransportStream>, git2::Error> {
         let stream = SESSION.with(|slot| {
             let slot = slot.borrow();
-            let session = slot.as_ref().filter(|session| session.url == url.trim_end_matches('/'))?;
+            let session = slot
+                .as_ref()
+                .filter(|session| session.url == url.trim_end_matches('/'))?;
             Some(Stream {
                 url: session.url.clone(),
                 authorization: session.authorization.clone(),
@@ -165,7 +209,9 @@ impl SmartSubtransport for Http {
         });
         match stream {
             Some(stream) => Ok(Box::new(stream)),
-            None => Err(git2::Error::from_str("libgit2 was led to an address that nobody asked for")),
+            None => Err(git2::Error::from_str(
+                "libgit2 was led to an address that nobody asked for",
+            )),
         }
     }
 
@@ -197,16 +243,26 @@ impl Stream {
         let (request, answer) = match self.service {
             Service::UploadPackLs | Service::ReceivePackLs => {
                 let request = client.get(format!("{}/info/refs?service={name}", self.url));
-                (request.timeout(left.min(SILENCE)), format!("application/x-{name}-advertisement"))
+                (
+                    request.timeout(left.min(SILENCE)),
+                    format!("application/x-{name}-advertisement"),
+                )
             }
             Service::UploadPack | Service::ReceivePack => {
                 // Receiving may check for long before it says a word; sending begins at once and keeps talking.
-                let patience = if name == "git-receive-pack" { left } else { left.min(SILENCE) };
+                let patience = if name == "git-receive-pack" {
+                    left
+                } else {
+                    left.min(SILENCE)
+                };
                 let request = client
                     .post(format!("{}/{name}", self.url))
                     .header(CONTENT_TYPE, format!("application/x-{name}-request"))
                     .body(std::mem::take(&mut self.body));
-                (request.timeout(patience), format!("application/x-{name}-result"))
+                (
+                    request.timeout(patience),
+                    format!("application/x-{name}-result"),
+                )
             }
         };
         let request = request.header(ACCEPT, &answer);
@@ -214,14 +270,18 @@ impl Stream {
             Some(value) => request.header(AUTHORIZATION, value.clone()),
             None => request,
         };
-        let response = request.send().map_err(|error| Failure::Unavailable(error.without_url().into()))?;
+        let response = request
+            .send()
+            .map_err(|error| Failure::Unavailable(error.without_url().into()))?;
         judge(response, &answer)
     }
 
     fn left(&self) -> Result<Duration, Failure> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(Failure::Unavailable(format!("it took longer than {} s", WHOLE.as_secs()).into()));
+            return Err(Failure::Unavailable(
+                format!("it took longer than {} s", WHOLE.as_secs()).into(),
+            ));
         }
         Ok(left)
     }
@@ -234,7 +294,9 @@ impl Read for Stream {
             Some(response) => response,
             None => self.send().map_err(fail)?,
         };
-        let read = response.read(buffer).map_err(|error| fail(Failure::Unavailable(error.into())))?;
+        let read = response
+            .read(buffer)
+            .map_err(|error| fail(Failure::Unavailable(error.into())))?;
         self.response = Some(response);
         Ok(read)
     }
@@ -254,11 +316,17 @@ impl Write for Stream {
 fn judge(response: Response, expected: &str) -> Result<Response, Failure> {
     let status = response.status();
     if status == StatusCode::OK {
-        let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let kind = response
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|kind| kind.to_str().ok())
+            .unwrap_or_default();
         if kind.split(';').next().unwrap_or_default().trim() == expected {
             return Ok(response);
         }
-        return Err(Failure::Unavailable(format!("the answer is {kind:?}, not {expected:?}: no git server").into()));
+        return Err(Failure::Unavailable(
+            format!("the answer is {kind:?}, not {expected:?}: no git server").into(),
+        ));
     }
     let words = words(response);
     let refused = |advice: &str| Failure::Refused(format!("HTTP {status}: {advice}{words}"));
@@ -277,11 +345,18 @@ fn judge(response: Response, expected: &str) -> Result<Response, Failure> {
 
 /// The beginning of an error page, if it is plain text: servers say there what is wrong.
 fn words(response: Response) -> String {
-    let plain = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    let plain = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
     let mut text = Vec::new();
     if !plain || response.take(300).read_to_end(&mut text).is_err() {
         return String::new();
     }
     let text = super::remote::one_line(&String::from_utf8_lossy(&text));
-    if text.is_empty() { text } else { format!(" ({text})") }
+    if text.is_empty() {
+        text
+    } else {
+        format!(" ({text})")
+    }
 }

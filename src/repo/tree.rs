@@ -8,9 +8,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use git2::{Odb, OdbObject, ObjectType, Oid, Repository};
+use git2::{ObjectType, Odb, OdbObject, Oid, Repository};
 
-use super::history::{commit, commit_tree};
+use super::history::commit;
 use super::{RepoError, broken};
 use crate::domain::catalogue::{ChangedFile, File, REGULAR_FILE};
 use crate::domain::codeowners;
@@ -28,14 +28,18 @@ const FLOOD: usize = 1_000_000;
 const TREE: u32 = 0o040_000;
 const LINK: u32 = 0o160_000;
 /// Stands for a tree that has no single meaning.
-const MALFORMED: Entry<'static> = Entry { name: "\u{fffd}".as_bytes(), mode: 0, id: Oid::ZERO_SHA1 };
+const MALFORMED: Entry<'static> = Entry {
+    name: "\u{fffd}".as_bytes(),
+    mode: 0,
+    id: Oid::ZERO_SHA1,
+};
 
 /// Every governed file of a commit's tree; see [`super::Mirror::files`].
 ///
 /// # Errors
 /// [`RepoError::NoCommit`] when the commit is not here, [`RepoError::Broken`].
 pub fn files(repo: &Repository, id: &CommitId) -> Result<Vec<File>, RepoError> {
-    let root = commit_tree(&commit(repo, id)?);
+    let root = commit(repo, id)?.tree_id();
     let what = format!("read the files of {id}");
     let mut reader = Reader::new(repo).map_err(broken(&what))?;
     let mut found = Vec::new();
@@ -44,29 +48,55 @@ pub fn files(repo: &Repository, id: &CommitId) -> Result<Vec<File>, RepoError> {
             found.push((path.to_owned(), entry.mode, entry.id));
         }
     };
-    reader.compare(None, Some(root), "", 0, &mut collect).map_err(broken(&what))?;
-    found.into_iter().map(|(path, mode, id)| reader.file(path, mode, id, true).map_err(broken(&what))).collect()
+    reader
+        .compare(None, Some(root), "", &mut collect)
+        .map_err(broken(&what))?;
+    found
+        .into_iter()
+        .map(|(path, mode, id)| reader.file(path, mode, id, true).map_err(broken(&what)))
+        .collect()
 }
 
 /// How the trees of two commits differ; see [`super::Mirror::changes`].
 ///
 /// # Errors
 /// [`RepoError::NoCommit`] when either commit is not here, [`RepoError::Broken`].
-pub fn changes(repo: &Repository, before: &CommitId, after: &CommitId) -> Result<Vec<ChangedFile>, RepoError> {
-    let (a, b) = (commit_tree(&commit(repo, before)?), commit_tree(&commit(repo, after)?));
+pub fn changes(
+    repo: &Repository,
+    before: &CommitId,
+    after: &CommitId,
+) -> Result<Vec<ChangedFile>, RepoError> {
+    let (a, b) = (
+        commit(repo, before)?.tree_id(),
+        commit(repo, after)?.tree_id(),
+    );
     let what = format!("compare {before} with {after}");
     let mut reader = Reader::new(repo).map_err(broken(&what))?;
     let mut found = Vec::new();
     let mut collect = |path: &str, old: Option<Entry<'_>>, new: Option<Entry<'_>>| {
-        found.push((path.to_owned(), old.map(|e| (blob_id(e.id), e.mode)), new.map(|e| (e.id, e.mode))));
+        found.push((
+            path.to_owned(),
+            old.map(|e| (blob_id(e.id), e.mode)),
+            new.map(|e| (e.id, e.mode)),
+        ));
     };
-    reader.compare(Some(a), Some(b), "", 0, &mut collect).map_err(broken(&what))?;
+    reader
+        .compare(Some(a), Some(b), "", &mut collect)
+        .map_err(broken(&what))?;
     let changed = found.into_iter().map(|(path, before, after)| {
         let governed = is_governed(&path);
-        let after = after.map(|(id, mode)| reader.file(path.clone(), mode, id, governed)).transpose()?;
-        Ok(ChangedFile { path, before, after })
+        let after = after
+            .map(|(id, mode)| reader.file(path.clone(), mode, id, governed))
+            .transpose()?;
+        Ok(ChangedFile {
+            path,
+            before,
+            after,
+        })
     });
-    changed.collect::<Result<_, git2::Error>>().map_err(broken(&what))
+    changed
+        .collect::<Result<_, git2::Error>>()
+        .map_err(broken(&what))
 }
 
 /// What stands at `paths`; see [`super::Mirror::blobs_at`].
@@ -75,20 +105,27 @@ pub(super) fn blobs_at(
     id: &CommitId,
     paths: &[RepoPath],
 ) -> Result<BTreeMap<RepoPath, Option<BlobId>>, RepoError> {
-    let root = commit_tree(&commit(repo, id)?);
+    let root = commit(repo, id)?.tree_id();
     let mut reader = Reader::new(repo).map_err(broken("open the objects"))?;
     let mut found = BTreeMap::new();
     for path in paths {
-        let entry = reader.at(root, path.as_str()).map_err(broken(path.as_str()))?;
-        let blob = entry.filter(|(mode, _)| *mode == REGULAR_FILE).map(|(_, id)| blob_id(id));
+        let entry = reader
+            .at(root, path.as_str())
+            .map_err(broken(path.as_str()))?;
+        let blob = entry
+            .filter(|(mode, _)| *mode == REGULAR_FILE)
+            .map(|(_, id)| blob_id(id));
         found.insert(path.clone(), blob);
     }
     Ok(found)
 }
 
 /// The grant files of a commit; see [`super::Mirror::grants`].
-pub(super) fn grants(repo: &Repository, id: &CommitId) -> Result<BTreeMap<GrantPath, BlobId>, RepoError> {
-    let root = commit_tree(&commit(repo, id)?);
+pub(super) fn grants(
+    repo: &Repository,
+    id: &CommitId,
+) -> Result<BTreeMap<GrantPath, BlobId>, RepoError> {
+    let root = commit(repo, id)?.tree_id();
     let mut found = BTreeMap::new();
     let read = Reader::new(repo).and_then(|mut reader| {
         let folder = reader.grants_folder(root)?;
@@ -128,22 +165,42 @@ impl Entry<'_> {
     /// The order of git: a folder sorts as if its name ended in a slash.
     fn order(&self, other: &Self) -> std::cmp::Ordering {
         let common = self.name.len().min(other.name.len());
-        let end = |e: &Self| e.name.get(common).copied().unwrap_or(if e.is_tree() { b'/' } else { 0 });
-        self.name[..common].cmp(&other.name[..common]).then_with(|| {
-            end(self).cmp(&end(other)).then_with(|| self.name.len().cmp(&other.name.len()))
-        })
+        let end = |e: &Self| {
+            e.name
+                .get(common)
+                .copied()
+                .unwrap_or(if e.is_tree() { b'/' } else { 0 })
+        };
+        self.name[..common]
+            .cmp(&other.name[..common])
+            .then_with(|| {
+                end(self)
+                    .cmp(&end(other))
+                    .then_with(|| self.name.len().cmp(&other.name.len()))
+            })
     }
 }
 
-/// The entries of a tree object; `None` for a tree that does not mean the same to everybody.
-fn parse(mut data: &[u8]) -> Option<Vec<Entry<'_>>> {
+/// The entries of a tree object; `None` for one that is no tree, or does not mean the same to everybody.
+fn parse<'t>(object: &'t OdbObject<'_>) -> Option<Vec<Entry<'t>>> {
+    let mut data = Some(object.data()).filter(|_| object.kind() == ObjectType::Tree)?;
     let mut entries: Vec<Entry<'_>> = Vec::with_capacity(data.len() / 40);
     while !data.is_empty() {
         let space = data.iter().position(|b| *b == b' ')?;
-        let end = data.iter().position(|b| *b == 0).filter(|end| *end > space + 1)?;
-        let mode = u32::from_str_radix(std::str::from_utf8(&data[..space]).ok()?, 8).ok()?;
+        let end = data
+            .iter()
+            .position(|b| *b == 0)
+            .filter(|end| *end > space + 1)?;
+        let mode = std::str::from_utf8(&data[..space])
+            .ok()
+            .filter(|mode| !mode.starts_with('+'))?;
+        let mode = u32::from_str_radix(mode, 8).ok()?;
         let (name, id) = (&data[space + 1..end], data.get(end + 1..end + 21)?);
-        let entry = Entry { name, mode, id: Oid::from_bytes(id).ok()? };
+        let entry = Entry {
+            name,
+            mode,
+            id: Oid::from_bytes(id).ok()?,
+        };
         let follows = entries.last().is_none_or(|last| last.order(&entry).is_lt());
         if name.contains(&b'/') || !follows {
             return None;
@@ -154,6 +211,9 @@ fn parse(mut data: &[u8]) -> Option<Vec<Entry<'_>>> {
     Some(entries)
 }
 
+/// Called with the path of a file that differs, and the file before and after.
+type Visit<'v> = dyn FnMut(&str, Option<Entry<'_>>, Option<Entry<'_>>) + 'v;
+
 /// Reads trees of one repository, and counts what it reads.
 pub(super) struct Reader<'r> {
     odb: Arc<Odb<'r>>,
@@ -162,7 +222,10 @@ pub(super) struct Reader<'r> {
 
 impl<'r> Reader<'r> {
     pub(super) fn new(repo: &'r Repository) -> Result<Self, git2::Error> {
-        Ok(Self { odb: Arc::new(repo.odb()?), seen: 0 })
+        Ok(Self {
+            odb: Arc::new(repo.odb()?),
+            seen: 0,
+        })
     }
 
     /// Calls `visit` with the path of each file that differs, before and after, in the order of the paths' bytes within a folder.
@@ -171,8 +234,7 @@ impl<'r> Reader<'r> {
         before: Option<Oid>,
         after: Option<Oid>,
         folder: &str,
-        depth: usize,
-        visit: &mut dyn FnMut(&str, Option<Entry<'_>>, Option<Entry<'_>>),
+        visit: &mut Visit<'_>,
     ) -> Result<(), git2::Error> {
         if before == after {
             return Ok(());
@@ -181,7 +243,12 @@ impl<'r> Reader<'r> {
         let objects = [before, after].map(|id| id.map(|id| odb.read(id)).transpose());
         let [a, b] = objects;
         let (a, b) = (a?, b?);
-        let (a, b) = (self.entries(a.as_ref(), depth), self.entries(b.as_ref(), depth));
+        // No name has a slash in it, so slashes count folders.
+        let depth = folder.bytes().filter(|b| *b == b'/').count();
+        let (a, b) = (
+            self.entries(a.as_ref(), depth),
+            self.entries(b.as_ref(), depth),
+        );
         let (mut a, mut b) = (a.iter().peekable(), b.iter().peekable());
         loop {
             let order = match (a.peek(), b.peek()) {
@@ -190,9 +257,17 @@ impl<'r> Reader<'r> {
                 (None, Some(_)) => std::cmp::Ordering::Greater,
                 (Some(a), Some(b)) => a.order(b),
             };
-            let old = if order.is_le() { a.next().copied() } else { None };
-            let new = if order.is_ge() { b.next().copied() } else { None };
-            self.compare_entry(old, new, folder, depth, visit)?;
+            let old = if order.is_le() {
+                a.next().copied()
+            } else {
+                None
+            };
+            let new = if order.is_ge() {
+                b.next().copied()
+            } else {
+                None
+            };
+            self.compare_entry(old, new, folder, visit)?;
         }
     }
 
@@ -201,10 +276,11 @@ impl<'r> Reader<'r> {
         old: Option<Entry<'_>>,
         new: Option<Entry<'_>>,
         folder: &str,
-        depth: usize,
-        visit: &mut dyn FnMut(&str, Option<Entry<'_>>, Option<Entry<'_>>),
+        visit: &mut Visit<'_>,
     ) -> Result<(), git2::Error> {
-        let Some(either) = old.or(new) else { return Ok(()) };
+        let Some(either) = old.or(new) else {
+            return Ok(());
+        };
         if old.map(|e| (e.mode, e.id)) == new.map(|e| (e.mode, e.id)) {
             return Ok(());
         }
@@ -212,7 +288,7 @@ impl<'r> Reader<'r> {
         if either.is_tree() {
             // The order of git keeps a file and a folder of one name apart, so both are folders here.
             let folder = format!("{path}/");
-            self.compare(old.map(|e| e.id), new.map(|e| e.id), &folder, depth + 1, visit)?;
+            self.compare(old.map(|e| e.id), new.map(|e| e.id), &folder, visit)?;
         } else {
             visit(&path, old, new);
         }
@@ -220,13 +296,20 @@ impl<'r> Reader<'r> {
     }
 
     fn entries<'t>(&mut self, tree: Option<&'t OdbObject<'_>>, depth: usize) -> Vec<Entry<'t>> {
-        let Some(object) = tree else { return Vec::new() };
-        let sound = parse(object.data()).filter(|_| object.kind() == ObjectType::Tree && depth <= DEEPEST);
+        let Some(object) = tree else {
+            return Vec::new();
+        };
+        let sound = parse(object).filter(|_| depth <= DEEPEST);
         let entries = sound.filter(|entries| {
             self.seen += entries.len();
             self.seen <= FLOOD
         });
-        entries.unwrap_or_else(|| vec![Entry { id: object.id(), ..MALFORMED }])
+        entries.unwrap_or_else(|| {
+            vec![Entry {
+                id: object.id(),
+                ..MALFORMED
+            }]
+        })
     }
 
     /// Mode and id of what stands at `path` below `tree`.
@@ -239,7 +322,10 @@ impl<'r> Reader<'r> {
             let odb = Arc::clone(&self.odb);
             let object = odb.read(here.1)?;
             // A file and a folder may stand side by side under one name; neither is then what a path means.
-            let mut named = parse(object.data()).unwrap_or_default().into_iter().filter(|e| e.name == segment.as_bytes());
+            let mut named = parse(&object)
+                .unwrap_or_default()
+                .into_iter()
+                .filter(|e| e.name == segment.as_bytes());
             match (named.next(), named.next()) {
                 (Some(entry), None) => here = (entry.mode, entry.id),
                 _ => return Ok(None),
@@ -250,7 +336,10 @@ impl<'r> Reader<'r> {
 
     /// The tree of `access/grants`, if there is one.
     pub(super) fn grants_folder(&mut self, root: Oid) -> Result<Option<Oid>, git2::Error> {
-        Ok(self.at(root, "access/grants")?.filter(|(mode, _)| *mode == TREE).map(|(_, id)| id))
+        Ok(self
+            .at(root, "access/grants")?
+            .filter(|(mode, _)| *mode == TREE)
+            .map(|(_, id)| id))
     }
 
     /// Compares two trees of `access/grants`: each well-formed grant path whose regular file differs, with the blobs.
@@ -261,8 +350,9 @@ impl<'r> Reader<'r> {
         visit: &mut dyn FnMut(GrantPath, Option<Oid>, Option<Oid>),
     ) -> Result<(), git2::Error> {
         self.seen = 0;
-        let regular = |entry: Option<Entry<'_>>| entry.filter(|e| e.mode == REGULAR_FILE).map(|e| e.id);
-        self.compare(before, after, "access/grants/", 2, &mut |path, old, new| {
+        let regular =
+            |entry: Option<Entry<'_>>| entry.filter(|e| e.mode == REGULAR_FILE).map(|e| e.id);
+        self.compare(before, after, "access/grants/", &mut |path, old, new| {
             if let Ok(path) = GrantPath::new(path) {
                 visit(path, regular(old), regular(new));
             }
@@ -270,8 +360,17 @@ impl<'r> Reader<'r> {
     }
 
     fn file(&self, path: String, mode: u32, id: Oid, read: bool) -> Result<File, git2::Error> {
-        let (mode, bytes) = if read { self.bytes(mode, id)? } else { (mode, Vec::new()) };
-        Ok(File { path, mode, blob: blob_id(id), bytes: bytes.into() })
+        let (mode, bytes) = if read {
+            self.bytes(mode, id)?
+        } else {
+            (mode, Vec::new())
+        };
+        Ok(File {
+            path,
+            mode,
+            blob: blob_id(id),
+            bytes: bytes.into(),
+        })
     }
 
     fn bytes(&self, mode: u32, id: Oid) -> Result<(u32, Vec<u8>), git2::Error> {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use git2::{ErrorCode, ObjectType, Odb, Oid, Repository};
 
-use super::history::{commit, commit_id, commit_tree};
+use super::history::{commit, commit_id};
 use super::{RepoError, broken, broken_file};
 use crate::domain::model::{CommitId, GrantPath, Instant};
 
@@ -27,9 +27,14 @@ pub(super) fn init(path: &Path) -> Result<(), RepoError> {
             let mut options = git2::RepositoryInitOptions::new();
             // No template: hooks and settings of the machine have no business here.
             options.bare(true).mkpath(true).external_template(false);
-            Repository::init_opts(path, &options).map(drop).map_err(broken(&what))
+            Repository::init_opts(path, &options)
+                .map(drop)
+                .map_err(broken(&what))
         }
-        Err(error) => Err(RepoError::Broken { what, source: error }),
+        Err(error) => Err(RepoError::Broken {
+            what,
+            source: error,
+        }),
     }
 }
 
@@ -58,9 +63,13 @@ pub(super) struct Removal {
 }
 
 /// See [`super::Mirror::commit_removal`].
-pub(super) fn commit_removal(repo: &Repository, branch: &str, removal: &Removal) -> Result<Option<CommitId>, RepoError> {
+pub(super) fn commit_removal(
+    repo: &Repository,
+    branch: &str,
+    removal: &Removal,
+) -> Result<Option<CommitId>, RepoError> {
     let onto = commit(repo, &removal.onto)?;
-    let root = commit_tree(&onto);
+    let root = onto.tree_id();
     let written = without(repo, root, &Leaves::of(&removal.paths)).and_then(|tree| {
         let tree = match tree {
             Some(tree) => tree,
@@ -69,7 +78,13 @@ pub(super) fn commit_removal(repo: &Repository, branch: &str, removal: &Removal)
         if tree == root {
             return Ok(None);
         }
-        let id = write_commit(&repo.odb()?, tree, Some(onto.id()), removal.at, &removal.message)?;
+        let id = write_commit(
+            &repo.odb()?,
+            tree,
+            Some(onto.id()),
+            removal.at,
+            &removal.message,
+        )?;
         repo.reference(&local(branch), id, true, "removal")?;
         Ok(Some(commit_id(id)))
     });
@@ -106,18 +121,30 @@ fn without(repo: &Repository, tree: Oid, leaves: &Leaves<'_>) -> Result<Option<O
     let tree = repo.find_tree(tree)?;
     let mut builder = repo.treebuilder(Some(&tree))?;
     for name in &leaves.files {
-        if tree.get_name(name).is_some_and(|entry| entry.kind() != Some(ObjectType::Tree)) {
+        if tree
+            .get_name(name)
+            .is_some_and(|entry| entry.kind() != Some(ObjectType::Tree))
+        {
             builder.remove(name)?;
         }
     }
     for (name, below) in &leaves.folders {
-        let Some(entry) = tree.get_name(name).filter(|entry| entry.kind() == Some(ObjectType::Tree)) else { continue };
+        let Some(entry) = tree
+            .get_name(name)
+            .filter(|entry| entry.kind() == Some(ObjectType::Tree))
+        else {
+            continue;
+        };
         match without(repo, entry.id(), below)? {
             Some(id) => drop(builder.insert(name, id, 0o040_000)?),
             None => builder.remove(name)?,
         }
     }
-    if builder.is_empty() { Ok(None) } else { builder.write().map(Some) }
+    if builder.is_empty() {
+        Ok(None)
+    } else {
+        builder.write().map(Some)
+    }
 }
 
 /// Writes a commit object that depends on nothing but the arguments.

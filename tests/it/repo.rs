@@ -1,1 +1,10 @@
-//! Tests.
+//! The git port, against repositories made with git itself and served by `git http-backend`.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod evidence;
+mod fixture;
+mod history;
+mod remote;
+mod trees;
+mod writing;
