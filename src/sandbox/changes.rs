@@ -26,7 +26,7 @@ impl Moved {
 }
 
 pub fn hex_or_zero(id: Option<Oid>) -> String {
-    id.unwrap_or_else(|| Oid::ZERO_SHA1).to_string()
+    id.unwrap_or(Oid::ZERO_SHA1).to_string()
 }
 
 impl World {
