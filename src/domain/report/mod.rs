@@ -1,9 +1,17 @@
-//! Verdicts and findings as people and machines read them: Markdown for the check, text, JSON, annotations, SARIF.
+//! Verdicts as people read them: the check of a pull request, with a summary that gives the approver the whole context.
 //!
-//! Invariant: untrusted text (reasons, tickets, titles, branch names) appears only inside fences longer than any run of
-//! backticks in it, or as plain text in JSON; never in titles.
+//! Invariant: untrusted text (reasons, tickets, what is wrong with a file, what a forge answered) appears only inside fences
+//! longer than any run of backticks in it, or as plain text in annotations; never in titles. Pull request titles, branch names
+//! and review texts do not appear at all.
 
-use super::model::CommitId;
+mod markdown;
+mod request;
+mod summary;
+mod title;
+
+use super::decision::{Case, Outcome, Verdict};
+use super::finding::{Finding, Severity};
+use super::model::{CommitId, Instant};
 
 /// What is published on a pull request: GitHub's check run, without GitHub's limits applied yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,4 +56,65 @@ pub struct Annotation {
     pub title: String,
     /// What is wrong and the way out.
     pub message: String,
+}
+
+/// The check that tells `verdict` to everybody concerned.
+pub fn check(case: &Case<'_>, verdict: &Verdict) -> Check {
+    Check {
+        head: verdict.head.clone(),
+        status: status(&verdict.outcome),
+        title: title::title(case, verdict),
+        summary: summary::summary(case, verdict),
+        annotations: verdict.findings.iter().map(annotation).collect(),
+    }
+}
+
+/// A text that is equal for equal checks, whenever they were made: the check without what only the clock changes ("until 14:02
+/// if merged now"). A check needs to be published again when its fingerprint differs from the one that was published.
+pub fn fingerprint(case: &Case<'_>, verdict: &Verdict) -> String {
+    let timeless = Case {
+        now: Instant::UNIX_EPOCH,
+        ..*case
+    };
+    format!("{:?}", check(&timeless, verdict))
+}
+
+fn status(outcome: &Outcome) -> CheckStatus {
+    match outcome {
+        Outcome::NotConcerned => CheckStatus::Neutral,
+        Outcome::Denied => CheckStatus::Failure,
+        Outcome::Waiting | Outcome::Uncertain(_) => CheckStatus::InProgress,
+        Outcome::Approved => CheckStatus::Success,
+    }
+}
+
+fn annotation(finding: &Finding) -> Annotation {
+    Annotation {
+        path: finding.path.clone(),
+        line: finding.line,
+        column: finding.column,
+        warning: finding.severity == Severity::Warning,
+        title: finding.rule.to_owned(),
+        message: format!("{}\n{}", finding.message, finding.help),
+    }
+}
+
+/// `one thing`, `2 things`.
+fn count(number: usize, one: &str, many: &str) -> String {
+    if number == 1 {
+        format!("1 {one}")
+    } else {
+        format!("{number} {many}")
+    }
+}
+
+/// An instant as people read it, to the minute where it has no seconds.
+fn utc(at: Instant) -> String {
+    let seconds = at.timestamp() % 60 != 0;
+    let form = if seconds {
+        "%Y-%m-%d %H:%M:%S UTC"
+    } else {
+        "%Y-%m-%d %H:%M UTC"
+    };
+    at.format(form).to_string()
 }

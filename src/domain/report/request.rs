@@ -1,0 +1,333 @@
+//! One request: who gets what, why, for how long, at what risk, against what holds today.
+
+use super::super::decision::{Case, Change, Missing, Request, Standing};
+use super::super::ledger::Holding;
+use super::super::model::{Grant, GrantPath, Instant, RoleRef, Subject, Term};
+use super::super::pull::PullState;
+use super::markdown::{cell, code, difference, fence, prose, sentence};
+use super::{summary, utc};
+
+/// How many holdings are listed.
+const HOLDINGS: usize = 15;
+
+/// One row of the overview.
+pub(super) fn row(case: &Case<'_>, one: &Request) -> String {
+    let path = code(one.path.short());
+    let held = today(one);
+    let grant = one.grant.as_ref().or(held);
+    let who = grant.map_or("?".to_owned(), |g| code(&g.subject.to_string()));
+    let what = grant.map_or("?".to_owned(), |g| code(&role(&one.path, g).to_string()));
+    let long = match (&one.change, &one.grant) {
+        (Change::Remove(_), _) => "ends now".to_owned(),
+        (Change::Tidy, _) => "has ended".to_owned(),
+        (_, Some(grant)) => term(grant),
+        (_, None) => "?".to_owned(),
+    };
+    let risk = case.base.resources.get(&one.path.resource());
+    let risk = risk.map_or("?".to_owned(), |r| r.risk.to_string());
+    let approvals = summary::approvals(case, one);
+    format!("| {path} | {who} | {what} | {long} | {risk} | {approvals} |\n")
+}
+
+/// The whole section.
+pub(super) fn section(case: &Case<'_>, one: &Request) -> String {
+    let mut out = format!("### {}\n\n", code(one.path.short()));
+    match (&one.change, &one.grant) {
+        (Change::Tidy, _) => out.push_str(
+            "The access of this file has **ended already**. Removing the file only tidies up.\n\n",
+        ),
+        (Change::Remove(held), _) => out.push_str(&removal(one, held.as_ref())),
+        (Change::Add | Change::Amend(_), None) => {
+            out.push_str("What this file asks for cannot be told before it is repaired.\n\n")
+        }
+        (Change::Add | Change::Amend(_), Some(grant)) => {
+            out.push_str(&facts(case, one, grant));
+            out.push_str(&words(grant));
+            out.push_str(&against_today(case, one, grant));
+            out.push_str(&holdings(case, &grant.subject));
+        }
+    }
+    out.push_str(&standing(&one.approval));
+    out
+}
+
+fn role(path: &GrantPath, grant: &Grant) -> RoleRef {
+    RoleRef {
+        resource: path.resource(),
+        role: grant.role.clone(),
+    }
+}
+
+fn today(one: &Request) -> Option<&Grant> {
+    match &one.change {
+        Change::Amend(held) | Change::Remove(held) => held.as_ref(),
+        Change::Add | Change::Tidy => None,
+    }
+}
+
+fn removal(one: &Request, held: Option<&Grant>) -> String {
+    let what = held.map_or("the access that this file gives".to_owned(), |grant| {
+        format!(
+            "{} of {}",
+            code(&role(&one.path, grant).to_string()),
+            code(&grant.subject.to_string())
+        )
+    });
+    format!("Removes the file: {what} **ends when this is merged**.\n\n")
+}
+
+/// The table: typed values and what owners wrote.
+fn facts(case: &Case<'_>, one: &Request, grant: &Grant) -> String {
+    let name = one.path.resource();
+    let mut rows = vec![("Who", who(case, &grant.subject))];
+    let wanted = code(&role(&one.path, grant).to_string());
+    if let Some((resource, role)) = case.base.role(&name, &grant.role) {
+        rows.push(("What", format!("{wanted}: {}", prose(&role.description))));
+        rows.push(("Where", prose(&resource.description)));
+        rows.push(("How long", how_long(case, grant)));
+        rows.push(("Risk", format!("**{}**", resource.risk)));
+    } else {
+        rows.push(("What", wanted));
+        rows.push(("How long", how_long(case, grant)));
+    }
+    if let Some(access) = &one.access {
+        let gives = format!(
+            "{} to the account {} on {}",
+            cell(&access.entitlement.to_string()),
+            cell(&access.account.name),
+            code(access.connection.as_str())
+        );
+        rows.push(("Gives", gives));
+    }
+    if grant.emergency {
+        rows.push(("Emergency", "**yes**: break-glass access".to_owned()));
+    }
+    rows.push(("Approvals", summary::approvals(case, one)));
+    let rows: String = rows
+        .into_iter()
+        .map(|(name, value)| format!("| **{name}** | {value} |\n"))
+        .collect();
+    format!("| | |\n|---|---|\n{rows}\n")
+}
+
+fn who(case: &Case<'_>, subject: &Subject) -> String {
+    match subject {
+        Subject::Person(login) => {
+            let name = case.base.people.get(login).and_then(|p| p.name.as_deref());
+            let name = name.map(|n| format!(" ({})", prose(n))).unwrap_or_default();
+            format!("{}{name}", code(login.as_str()))
+        }
+        Subject::Service(name) => {
+            let about = case.base.services.get(name).map(|s| {
+                format!(
+                    ": {}; {} is accountable for it",
+                    prose(&s.description),
+                    code(s.owner.as_str())
+                )
+            });
+            format!(
+                "the service {}{}",
+                code(name.as_str()),
+                about.unwrap_or_default()
+            )
+        }
+    }
+}
+
+fn term(grant: &Grant) -> String {
+    let length = match grant.term {
+        Term::Duration(length) => length.to_string(),
+        Term::Expires(at) => format!("until {}", utc(at)),
+    };
+    match grant.starts {
+        Some(starts) => format!("{length}, from {}", utc(starts)),
+        None => length,
+    }
+}
+
+fn how_long(case: &Case<'_>, grant: &Grant) -> String {
+    let merged = match case.pull.state {
+        PullState::Merged { at, .. } => at,
+        PullState::Open | PullState::Closed => case.now,
+    };
+    let (begin, end) = (grant.begin(merged), grant.end(merged));
+    let length = match grant.term {
+        Term::Duration(length) => format!("**{length}**: "),
+        Term::Expires(_) => String::new(),
+    };
+    let from = if begin > merged {
+        format!("from {}", utc(begin))
+    } else {
+        "from the merge".to_owned()
+    };
+    let fixed = begin > merged || matches!(grant.term, Term::Expires(_));
+    let until = match case.pull.state {
+        PullState::Merged { .. } => format!("until {} (merged {})", utc(end), utc(merged)),
+        _ if fixed => format!("until {}", utc(end)),
+        _ => format!(
+            "until {} if merged at {}",
+            utc(minute(end)),
+            minute(merged).format("%H:%M")
+        ),
+    };
+    format!("{length}{from} {until}")
+}
+
+/// Cut to the minute, for an instant that is only an example.
+fn minute(at: Instant) -> Instant {
+    at - chrono::TimeDelta::seconds(at.timestamp().rem_euclid(60))
+        - chrono::TimeDelta::nanoseconds(i64::from(at.timestamp_subsec_nanos()))
+}
+
+/// What the requester wrote, each in a fence of its own, so that one cannot pass for another.
+fn words(grant: &Grant) -> String {
+    let texts = [
+        ("Why", Some(&grant.reason)),
+        ("Ticket", grant.ticket.as_ref()),
+        ("Risk, as the requester sees it", grant.risk.as_ref()),
+    ];
+    let written = texts
+        .into_iter()
+        .filter_map(|(label, text)| Some((label, text?)));
+    written
+        .map(|(label, text)| format!("**{label}**\n{}\n", fence("text", text)))
+        .collect()
+}
+
+/// What changes against today.
+fn against_today(case: &Case<'_>, one: &Request, grant: &Grant) -> String {
+    match &one.change {
+        Change::Amend(Some(held)) => amended(held, grant),
+        Change::Amend(None) => {
+            "**Against today:** the file is there, but what it says today cannot be read.\n\n"
+                .to_owned()
+        }
+        Change::Add | Change::Remove(_) | Change::Tidy => {
+            added(case, &role(&one.path, grant), &grant.subject)
+        }
+    }
+}
+
+fn added(case: &Case<'_>, role: &RoleRef, subject: &Subject) -> String {
+    let (what, who) = (code(&role.to_string()), code(&subject.to_string()));
+    let mut same: Vec<&Holding> = case
+        .holdings
+        .iter()
+        .filter(|h| h.role == *role && h.subject == *subject)
+        .collect();
+    same.sort_by_key(|h| h.ends);
+    match same.last() {
+        None => format!("**Against today:** {who} does not hold {what} and gets it.\n\n"),
+        Some(last) => format!(
+            "**Against today:** {who} holds {what} already, until {}. The access ends when the last grant of it ends.\n\n",
+            utc(last.ends)
+        ),
+    }
+}
+
+/// Field by field: typed values in a table, texts as a diff in fences.
+fn amended(held: &Grant, grant: &Grant) -> String {
+    let when = |at: Option<Instant>| at.map_or("at the merge".to_owned(), utc);
+    let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
+    let fields = [
+        (
+            "who",
+            code(&held.subject.to_string()),
+            code(&grant.subject.to_string()),
+        ),
+        ("role", code(held.role.as_str()), code(grant.role.as_str())),
+        ("term", length(held), length(grant)),
+        ("starts", when(held.starts), when(grant.starts)),
+        ("emergency", yes(held.emergency), yes(grant.emergency)),
+    ];
+    let rows: String = fields
+        .iter()
+        .filter(|(_, old, new)| old != new)
+        .map(|(name, old, new)| format!("| {name} | {old} | **{new}** |\n"))
+        .collect();
+    let mut out = String::from("**Against today:** this file exists and gets other terms.\n\n");
+    if !rows.is_empty() {
+        out.push_str(&format!(
+            "| field | today | proposed |\n|---|---|---|\n{rows}\n"
+        ));
+    }
+    let texts = [
+        ("reason", Some(&held.reason), Some(&grant.reason)),
+        ("ticket", held.ticket.as_ref(), grant.ticket.as_ref()),
+        ("risk", held.risk.as_ref(), grant.risk.as_ref()),
+    ];
+    for (name, old, new) in texts {
+        if old != new {
+            out.push_str(&format!("{name}\n{}\n", difference(old, new)));
+        }
+    }
+    if rows.is_empty() && held == grant {
+        out.push_str("Nothing that Hallpass reads differs.\n\n");
+    }
+    out
+}
+
+fn length(grant: &Grant) -> String {
+    match grant.term {
+        Term::Duration(length) => length.to_string(),
+        Term::Expires(at) => format!("until {}", utc(at)),
+    }
+}
+
+/// What else the subject holds.
+fn holdings(case: &Case<'_>, subject: &Subject) -> String {
+    let who = code(&subject.to_string());
+    let mut held: Vec<&Holding> = case
+        .holdings
+        .iter()
+        .filter(|h| h.subject == *subject)
+        .collect();
+    if held.is_empty() {
+        return format!("{who} holds nothing else through Hallpass now.\n\n");
+    }
+    held.sort_by(|a, b| (a.ends, &a.id).cmp(&(b.ends, &b.id)));
+    let mut out = format!("{who} holds now:\n");
+    for one in held.iter().take(HOLDINGS) {
+        let what = code(&one.role.to_string());
+        out.push_str(&format!("- {what} until {}\n", utc(one.ends)));
+    }
+    if held.len() > HOLDINGS {
+        out.push_str(&format!("- ... and {} more\n", held.len() - HOLDINGS));
+    }
+    out.push('\n');
+    out
+}
+
+/// Who approved, or what is missing and why.
+fn standing(approval: &Standing) -> String {
+    match approval {
+        Standing::NotNeeded(why) => format!("**Approval:** {why}\n\n"),
+        Standing::Approved(proof) => {
+            let mut out = String::from("**Approved by**\n");
+            for one in proof.approvals() {
+                let (who, line) = (&one.reviewer.login, one.line);
+                let through = sentence(&one.through.to_string());
+                out.push_str(&format!(
+                    "- @{} for {through} (CODEOWNERS line {line}, review {})\n",
+                    sentence(who.as_str()),
+                    one.review
+                ));
+            }
+            out.push('\n');
+            out
+        }
+        Standing::Missing(missing) => missing_words(missing),
+    }
+}
+
+fn missing_words(missing: &Missing) -> String {
+    if missing.reasons.is_empty() {
+        return String::new();
+    }
+    let reasons = missing
+        .reasons
+        .iter()
+        .map(|r| format!("- {}\n", sentence(r)));
+    let reasons: String = reasons.collect();
+    format!("**Still missing**\n{reasons}\n")
+}

@@ -1,0 +1,151 @@
+//! The whole page: the way out first, then what is asked for, then the other files.
+
+use super::super::decision::{Case, Change, Control, Outcome, Request, Standing, Verdict};
+use super::super::finding::{Finding, Severity};
+use super::markdown::{code, fence, sentence};
+use super::{count, request};
+
+/// How many findings are written out; annotations carry all.
+const FINDINGS: usize = 20;
+/// How many rows the overview has.
+const ROWS: usize = 60;
+/// About how long the page may become, in bytes: GitHub takes 65,535 characters.
+const PAGE: usize = 48_000;
+
+pub(super) fn summary(case: &Case<'_>, verdict: &Verdict) -> String {
+    let mut page = String::new();
+    for note in &verdict.notes {
+        page.push_str(&format!("> {}\n\n", sentence(note)));
+    }
+    if verdict.outcome == Outcome::NotConcerned {
+        page.push_str("This pull request changes nothing that decides about access.\n");
+        return page;
+    }
+    page.push_str(&findings(verdict, Severity::Error));
+    if let Outcome::Uncertain(what) = &verdict.outcome {
+        page.push_str("### Not known yet\n\nNothing is granted as long as this cannot be looked up. It is tried again by itself.\n\n");
+        page.push_str(&fence("text", &what.join("\n")));
+        page.push('\n');
+    }
+    if verdict.requests.len() > 1 {
+        page.push_str(&overview(case, &verdict.requests));
+    }
+    let asked = verdict
+        .requests
+        .iter()
+        .filter(|r| r.change != Change::Tidy || verdict.requests.len() == 1);
+    let mut left_out = 0;
+    for one in asked {
+        let section = request::section(case, one);
+        if page.len() + section.len() > PAGE {
+            left_out += 1;
+        } else {
+            page.push_str(&section);
+        }
+    }
+    if left_out > 0 {
+        let files = count(left_out, "more request is", "more requests are");
+        page.push_str(&format!("**{files} not shown here, because the page would become too long. Read the files before you approve.**\n\n"));
+    }
+    page.push_str(&control(&verdict.control));
+    page.push_str(&findings(verdict, Severity::Warning));
+    page
+}
+
+fn findings(verdict: &Verdict, severity: Severity) -> String {
+    let of_it: Vec<&Finding> = verdict
+        .findings
+        .iter()
+        .filter(|f| f.severity == severity)
+        .collect();
+    if of_it.is_empty() {
+        return String::new();
+    }
+    let mut out = match severity {
+        Severity::Error => "### How to get it through\n\nNothing is granted before this is repaired. Push the repair to the same branch.\n\n".to_owned(),
+        Severity::Warning => "### Worth knowing\n\n".to_owned(),
+    };
+    for finding in of_it.iter().take(FINDINGS) {
+        let Finding {
+            path,
+            line,
+            column,
+            rule,
+            message,
+            help,
+            ..
+        } = finding;
+        out.push_str(&format!("**{rule}**\n"));
+        out.push_str(&fence(
+            "text",
+            &format!("{help}\n\n{message}\nin {path}, line {line}, column {column}"),
+        ));
+        out.push('\n');
+    }
+    if of_it.len() > FINDINGS {
+        let left = count(of_it.len() - FINDINGS, "more is", "more are");
+        out.push_str(&format!("{left} noted beside the lines of the files.\n\n"));
+    }
+    out
+}
+
+/// One row a request.
+fn overview(case: &Case<'_>, requests: &[Request]) -> String {
+    let mut out = String::from(
+        "| file | who | what | how long | risk | approvals |\n|---|---|---|---|---|---|\n",
+    );
+    for one in requests.iter().take(ROWS) {
+        out.push_str(&request::row(case, one));
+    }
+    if requests.len() > ROWS {
+        let left = count(requests.len() - ROWS, "more file", "more files");
+        out.push_str(&format!("\n... and {left}.\n"));
+    }
+    out.push('\n');
+    out
+}
+
+fn control(files: &[Control]) -> String {
+    if files.is_empty() {
+        return String::new();
+    }
+    let mut out = String::from(
+        "### Files that decide about access\n\nThey take effect when they are merged. Each needs the approval of one of its owners, by the CODEOWNERS of today.\n\n",
+    );
+    for file in files.iter().take(ROWS) {
+        let path = code(&file.path);
+        match &file.missing {
+            None => out.push_str(&format!("- {path}: approved\n")),
+            Some(missing) => {
+                out.push_str(&format!("- {path}: not approved yet\n"));
+                for reason in &missing.reasons {
+                    out.push_str(&format!("  - {}\n", sentence(reason)));
+                }
+            }
+        }
+    }
+    if files.len() > ROWS {
+        out.push_str(&format!(
+            "\n... and {}.\n",
+            count(files.len() - ROWS, "more file", "more files")
+        ));
+    }
+    out.push('\n');
+    out
+}
+
+/// How many approvals one request has, of how many.
+pub(super) fn approvals(case: &Case<'_>, one: &Request) -> String {
+    match &one.approval {
+        Standing::NotNeeded(_) => "none needed".to_owned(),
+        Standing::Missing(missing) => format!("{} of {}", missing.have, missing.needed),
+        Standing::Approved(proof) => {
+            let role = one
+                .grant
+                .as_ref()
+                .and_then(|g| case.base.role(&one.path.resource(), &g.role));
+            let needed = role.map_or(1, |(_, role)| role.approvals.max(1));
+            format!("{} of {needed}", proof.approvals().len())
+        }
+    }
+}

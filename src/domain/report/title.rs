@@ -1,0 +1,100 @@
+//! The one line that a list of checks shows. Logins, teams, rule names and numbers; nothing that a requester wrote.
+
+use std::collections::BTreeSet;
+
+use super::super::decision::{Case, Change, Missing, Outcome, Standing, Verdict};
+use super::super::model::{Login, Owner};
+use super::super::pull::PullState;
+use super::count;
+
+pub(super) fn title(case: &Case<'_>, verdict: &Verdict) -> String {
+    match &verdict.outcome {
+        Outcome::NotConcerned => "Nothing for Hallpass in here".to_owned(),
+        Outcome::Denied => denied(verdict),
+        Outcome::Uncertain(_) => "Cannot tell yet: something could not be looked up".to_owned(),
+        Outcome::Waiting => match case.pull.state {
+            PullState::Closed => "Closed: nothing is granted".to_owned(),
+            _ if case.pull.draft => format!("Draft: {}", draft(verdict)),
+            _ => waiting(verdict),
+        },
+        Outcome::Approved => approved(verdict),
+    }
+}
+
+fn denied(verdict: &Verdict) -> String {
+    let rules: BTreeSet<&str> = verdict.errors().map(|f| f.rule).collect();
+    let named: Vec<&str> = rules.iter().copied().take(3).collect();
+    let more = if rules.len() > 3 { ", ..." } else { "" };
+    match verdict.errors().count() {
+        1 => format!("Denied: {}", named.join(", ")),
+        many => format!("Denied: {many} problems ({}{more})", named.join(", ")),
+    }
+}
+
+fn draft(verdict: &Verdict) -> String {
+    if verdict.missing().next().is_none() {
+        "approved, but not granted until it is marked as ready".to_owned()
+    } else {
+        lower(&waiting(verdict))
+    }
+}
+
+fn lower(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().map(|c| c.to_ascii_lowercase());
+    first.into_iter().chain(chars).collect()
+}
+
+fn waiting(verdict: &Verdict) -> String {
+    let blocked: BTreeSet<&Login> = verdict.missing().flat_map(|m| &m.blocked_by).collect();
+    if !blocked.is_empty() {
+        let names = names(blocked.iter().map(|login| format!("@{login}")));
+        return format!("Blocked: {names} asked for changes");
+    }
+    let missing: Vec<&Missing> = verdict.missing().collect();
+    let owners: BTreeSet<&Owner> = missing.iter().flat_map(|m| &m.owners).collect();
+    let names = names(owners.iter().map(ToString::to_string));
+    match missing.as_slice() {
+        [one] => format!(
+            "Waiting for {names} ({} of {})",
+            one.have,
+            count(one.needed as usize, "approval", "approvals")
+        ),
+        many => format!("Waiting for {names} ({} files)", many.len()),
+    }
+}
+
+fn approved(verdict: &Verdict) -> String {
+    let tidies = verdict.requests.iter().all(|r| r.change == Change::Tidy);
+    if !verdict.requests.is_empty() && tidies {
+        let files = count(verdict.requests.len(), "grant", "grants");
+        return format!("Nothing to approve: removes the files of {files} that ended");
+    }
+    let who: BTreeSet<&Login> = verdict
+        .requests
+        .iter()
+        .filter_map(|r| match &r.approval {
+            Standing::Approved(proof) => Some(proof.approvals()),
+            Standing::NotNeeded(_) | Standing::Missing(_) => None,
+        })
+        .flatten()
+        .map(|a| &a.reviewer.login)
+        .collect();
+    if who.is_empty() {
+        return "Approved".to_owned();
+    }
+    format!(
+        "Approved by {}",
+        names(who.iter().map(|login| format!("@{login}")))
+    )
+}
+
+/// At most three names.
+fn names(all: impl Iterator<Item = String>) -> String {
+    let all: Vec<String> = all.collect();
+    match all.as_slice() {
+        [] => "its owners".to_owned(),
+        [a, b, c, _, ..] => format!("{a}, {b}, {c} and others"),
+        few => few.join(", "),
+    }
+}
