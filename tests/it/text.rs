@@ -2,6 +2,7 @@
 
 mod hostile;
 mod rules;
+mod schemas;
 
 use std::sync::Arc;
 
@@ -97,8 +98,7 @@ pub const GRANT: &str =
 
 /// `line:column rule` of each finding about a grant of this text, placed at [`PATH`].
 pub fn grant(text: &str) -> Vec<String> {
-    let mut found = findings(&[(PATH, text)]);
-    found.retain(|f| !matches!(f.rule, "owner-missing" | "control-unowned"));
+    let found = findings(&[(PATH, text)]);
     assert!(
         found
             .iter()
