@@ -2,6 +2,7 @@
 //!
 //! Every command ends with 0 (done, nothing wrong), 1 (findings) or 2 (could not run).
 
+mod serve;
 mod validate;
 
 use std::process::ExitCode;
@@ -21,15 +22,17 @@ struct Arguments {
     command: Command,
 }
 
-/// What can be done. A new command is a file, a line here and a line in [`Command::run`].
+/// What can be done. A new command is a file, a line here and a line in `Command::run`.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Serve(serve::Serve),
     Validate(validate::Validate),
 }
 
 impl Command {
     fn run(self) -> anyhow::Result<ExitCode> {
         match self {
+            Self::Serve(serve) => Ok(serve.run()),
             Self::Validate(validate) => validate.run(),
         }
     }
