@@ -92,7 +92,7 @@ impl Postgres {
             .application_name("hallpass")
             .options([
                 ("statement_timeout", "10s"),
-                ("lock_timeout", "5s"),
+                ("lock_timeout", "3s"),
                 ("idle_in_transaction_session_timeout", "30s"),
                 // Nothing that somebody put into another schema may stand in for the server's own functions.
                 ("search_path", "pg_catalog"),
