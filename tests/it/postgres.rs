@@ -470,7 +470,7 @@ async fn a_membership_that_somebody_else_granted_too_is_reported() {
         );
         assert_eq!(
             revoked.read_back,
-            "grantor_ada is a member of grantor_ro by others only"
+            "grantor_ada is now only by others a member of grantor_ro"
         );
     } else {
         assert_eq!(revoked.still_effective_through, Vec::<String>::new());
