@@ -32,7 +32,7 @@ enum Command {
 impl Command {
     fn run(self) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Serve(serve) => Ok(serve.run()),
+            Self::Serve(serve) => serve.run(),
             Self::Validate(validate) => validate.run(),
         }
     }
