@@ -103,28 +103,40 @@ impl World {
         branch: &str,
         moved: &Moved,
     ) -> Result<(), Refusal> {
-        for number in self.open_pulls(repo, |pull| pull.head == branch) {
+        for number in self.open_pulls(repo, |pull| pull.comes_from(branch)) {
             let Some(after) = moved.after else {
                 self.close(repo, number, moved.by)?;
                 continue;
             };
-            let now = self.now();
-            let base = git::tip(
-                git,
-                &format!("refs/heads/{}", self.pull(repo, number)?.base),
-            )?;
-            let pull = self.pull_mut(repo, number)?;
-            pull.head_sha = after.to_string();
-            pull.updated_at = now;
-            if let Some(base) = base {
-                pull.base_sha = base.to_string();
-            }
-            git.reference(&format!("refs/pull/{number}/head"), after, true, "sandbox")?;
-            let payload = render::events::synchronize(self, repo, number, moved)?;
-            self.post.send("pull_request", payload);
-            self.dismiss_stale(repo, number, moved.by)?;
+            self.follow(repo, git, number, after, moved)?;
         }
         Ok(())
+    }
+
+    /// A pull request's branch has a new tip.
+    pub fn follow(
+        &mut self,
+        repo: usize,
+        git: &Repository,
+        number: u64,
+        after: Oid,
+        moved: &Moved,
+    ) -> Result<(), Refusal> {
+        let now = self.now();
+        let base = git::tip(
+            git,
+            &format!("refs/heads/{}", self.pull(repo, number)?.base),
+        )?;
+        let pull = self.pull_mut(repo, number)?;
+        pull.head_sha = after.to_string();
+        pull.updated_at = now;
+        if let Some(base) = base {
+            pull.base_sha = base.to_string();
+        }
+        git.reference(&format!("refs/pull/{number}/head"), after, true, "sandbox")?;
+        let payload = render::events::synchronize(self, repo, number, moved)?;
+        self.post.send("pull_request", payload);
+        self.dismiss_stale(repo, number, moved.by)
     }
 
     /// The open pull requests into `branch` whose commits it has now are merged, whoever put them there.

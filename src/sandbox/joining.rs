@@ -1,6 +1,9 @@
 //! Joining and leaving the organisation and its teams.
 
+use super::Sandbox;
+use super::model::Membership;
 use super::render::events;
+use super::setup::team_index;
 use super::world::{Belonging, World};
 
 impl World {
@@ -74,5 +77,67 @@ impl World {
             "membership",
             events::team_member(self, &self.teams[team], user, action, by),
         );
+    }
+}
+
+impl Sandbox {
+    /// Puts somebody into a team: at once if they are in the organisation, by invitation otherwise.
+    pub fn join_team(&self, login: &str, team: &str) -> Membership {
+        let mut world = self.world();
+        let (team, user, by) = (
+            team_index(&world, team),
+            self.id(&world, login),
+            world.organisation,
+        );
+        world.join_team(team, user, false, by);
+        if world.teams[team].members[&user].active {
+            Membership::Active
+        } else {
+            Membership::Pending
+        }
+    }
+
+    /// Takes somebody, or their invitation, out of a team.
+    pub fn leave_team(&self, login: &str, team: &str) {
+        let mut world = self.world();
+        let (team, user, by) = (
+            team_index(&world, team),
+            self.id(&world, login),
+            world.organisation,
+        );
+        world.leave_team(team, user, by);
+    }
+
+    /// Makes somebody an active member of the organisation and of every team that invited them.
+    pub fn join(&self, login: &str) {
+        let mut world = self.world();
+        let user = self.id(&world, login);
+        world.accept(user, false);
+    }
+
+    /// Takes somebody out of the organisation and all its teams.
+    pub fn expel(&self, login: &str) {
+        let mut world = self.world();
+        let (user, by) = (self.id(&world, login), world.organisation);
+        world.expel(user, by);
+    }
+
+    /// Renames an account. The old name is free at once, and can be registered by somebody else.
+    pub fn rename_user(&self, login: &str, new: &str) {
+        let mut world = self.world();
+        let id = self.id(&world, login);
+        if let Some(account) = world.accounts.get_mut(&id) {
+            new.clone_into(&mut account.login);
+        }
+    }
+
+    /// Deletes an account: `null` wherever it stood.
+    pub fn delete_user(&self, login: &str) {
+        let mut world = self.world();
+        let (id, by) = (self.id(&world, login), world.organisation);
+        world.expel(id, by);
+        if let Some(account) = world.accounts.get_mut(&id) {
+            account.deleted = true;
+        }
     }
 }

@@ -7,6 +7,7 @@ use super::codeowners;
 use super::git::{self, MergeBy};
 use super::model::{MergeMethod, Permission, ReviewSaid, Ruleset};
 use super::refusal::Refusal;
+use super::render::pulls::label_of;
 use super::world::{Pull, World};
 
 /// The branch that a [`Ruleset`] protects.
@@ -89,10 +90,9 @@ impl World {
             ),
             _ => (
                 format!(
-                    "Merge pull request #{} from {}/{}",
+                    "Merge pull request #{} from {}",
                     pull.number,
-                    self.organisation_login(),
-                    pull.head
+                    label_of(self, pull).replacen(':', "/", 1)
                 ),
                 pull.title.clone(),
             ),

@@ -8,7 +8,7 @@
 //! [`Sandbox::reorder`] says otherwise; time comes from the given clock alone, except that an App's JWT may also be signed with the
 //! machine's time (octocrab does so).
 //!
-//! Accepted: repositories are all private and owned by the one organisation; there are no forks, no pending reviews, no review
+//! Accepted: repositories are all private and owned by the one organisation; forks are seen only through their pull requests; there are no pending reviews, no review
 //! comments on lines, no merge queue.
 
 mod assumptions;
@@ -18,7 +18,9 @@ mod cgi;
 mod changes;
 mod codeowners;
 mod contract;
+mod document;
 mod faults;
+mod forks;
 mod git;
 mod joining;
 mod listener;

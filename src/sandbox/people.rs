@@ -10,12 +10,12 @@ use crate::domain::model::{CommitId, PullNumber};
 
 use super::Sandbox;
 use super::changes::Moved;
+use super::forks::commit_on;
 use super::git;
 use super::merging::{MergeWish, PROTECTED};
-use super::model::{Change, Membership, MergeMethod, Verdict};
+use super::model::{Change, MergeMethod, Verdict};
 use super::pulling::{Edit, NewPull};
 use super::refusal::Refusal;
-use super::setup::team_index;
 use super::world::World;
 
 /// A commit id of the domain, from one of git's.
@@ -70,15 +70,11 @@ impl Sandbox {
         let reference = format!("refs/heads/{branch}");
         let before = git::tip(&git, &reference)?;
         let parent = match (onto, before) {
-            (Some(onto), _) => git.revparse_single(onto)?.peel_to_commit()?,
-            (None, Some(before)) => git.find_commit(before)?,
-            (None, None) => {
-                git.find_commit(git.refname_to_id(&format!("refs/heads/{PROTECTED}"))?)?
-            }
+            (Some(onto), _) => git.revparse_single(onto)?.peel_to_commit()?.id(),
+            (None, Some(before)) => before,
+            (None, None) => git.refname_to_id(&format!("refs/heads/{PROTECTED}"))?,
         };
-        let tree = git::changed_tree(&git, Some(&parent.tree()?), changes)?;
-        let signature = world.signature(by)?;
-        let commit = git.commit(None, &signature, &signature, message, &tree, &[&parent])?;
+        let commit = commit_on(&world, repo, by, parent, changes, message)?;
         self.force_ref(
             &mut world,
             repo,
@@ -418,65 +414,5 @@ impl Sandbox {
             world.merge(repo, pull.0, by, None, wish)
         })?;
         commit_id(merged)
-    }
-
-    /// Puts somebody into a team: at once if they are in the organisation, by invitation otherwise.
-    pub fn join_team(&self, login: &str, team: &str) -> Membership {
-        let mut world = self.world();
-        let (team, user, by) = (
-            team_index(&world, team),
-            self.id(&world, login),
-            world.organisation,
-        );
-        world.join_team(team, user, false, by);
-        if world.teams[team].members[&user].active {
-            Membership::Active
-        } else {
-            Membership::Pending
-        }
-    }
-
-    /// Takes somebody, or their invitation, out of a team.
-    pub fn leave_team(&self, login: &str, team: &str) {
-        let mut world = self.world();
-        let (team, user, by) = (
-            team_index(&world, team),
-            self.id(&world, login),
-            world.organisation,
-        );
-        world.leave_team(team, user, by);
-    }
-
-    /// Makes somebody an active member of the organisation and of every team that invited them.
-    pub fn join(&self, login: &str) {
-        let mut world = self.world();
-        let user = self.id(&world, login);
-        world.accept(user, false);
-    }
-
-    /// Takes somebody out of the organisation and all its teams.
-    pub fn expel(&self, login: &str) {
-        let mut world = self.world();
-        let (user, by) = (self.id(&world, login), world.organisation);
-        world.expel(user, by);
-    }
-
-    /// Renames an account. The old name is free at once, and can be registered by somebody else.
-    pub fn rename_user(&self, login: &str, new: &str) {
-        let mut world = self.world();
-        let id = self.id(&world, login);
-        if let Some(account) = world.accounts.get_mut(&id) {
-            new.clone_into(&mut account.login);
-        }
-    }
-
-    /// Deletes an account: `null` wherever it stood.
-    pub fn delete_user(&self, login: &str) {
-        let mut world = self.world();
-        let (id, by) = (self.id(&world, login), world.organisation);
-        world.expel(id, by);
-        if let Some(account) = world.accounts.get_mut(&id) {
-            account.deleted = true;
-        }
     }
 }

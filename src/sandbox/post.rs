@@ -64,6 +64,8 @@ struct State {
     target: Mutex<Option<Webhook>>,
     disorder: Mutex<Disorder>,
     log: Mutex<Vec<Delivery>>,
+    /// What waits to be sent in the opposite order.
+    held: Mutex<Vec<usize>>,
     pending: watch::Sender<usize>,
     gate: Gate,
     app: Mutex<u64>,
@@ -87,6 +89,7 @@ impl Post {
             target: Mutex::new(target),
             disorder: Mutex::default(),
             log: Mutex::default(),
+            held: Mutex::default(),
             pending: watch::Sender::new(0),
             gate,
             app: Mutex::new(0),
@@ -113,6 +116,9 @@ impl Post {
     /// Changes how the post misbehaves.
     pub(super) fn disorder(&self, change: impl FnOnce(&mut Disorder)) {
         change(&mut locked(&self.state.disorder));
+        if !locked(&self.state.disorder).reorder {
+            self.release();
+        }
     }
 
     /// Checks a payload against the contract, and queues it.
@@ -132,19 +138,42 @@ impl Post {
             payload,
             outcome,
         };
-        let mut log = locked(&self.state.log);
-        log.push(delivery);
-        if !silent {
-            self.state.pending.send_modify(|pending| *pending += 1);
-            if self.queue.send(log.len() - 1).is_err() {
-                // The server was stopped; nobody waits for this any more.
-                self.state.pending.send_modify(|pending| *pending -= 1);
-            }
+        let index = {
+            let mut log = locked(&self.state.log);
+            log.push(delivery);
+            log.len() - 1
+        };
+        if silent {
+            return;
+        }
+        if locked(&self.state.disorder).reorder {
+            locked(&self.state.held).push(index);
+        } else {
+            self.enqueue(index);
         }
     }
 
-    /// Waits until nothing is queued.
+    /// False if the server was stopped, and nobody sends any more.
+    fn enqueue(&self, index: usize) -> bool {
+        self.state.pending.send_modify(|pending| *pending += 1);
+        let sent = self.queue.send(index).is_ok();
+        if !sent {
+            self.state.pending.send_modify(|pending| *pending -= 1);
+        }
+        sent
+    }
+
+    /// Queues what was held back, the latest first.
+    fn release(&self) {
+        let held = std::mem::take(&mut *locked(&self.state.held));
+        for index in held.into_iter().rev() {
+            self.enqueue(index);
+        }
+    }
+
+    /// Waits until nothing is queued, nor held back to be reordered.
     pub async fn settle(&self) {
+        self.release();
         let mut pending = self.state.pending.subscribe();
         // The sender lives in `self`, so waiting cannot fail.
         let _ = pending.wait_for(|pending| *pending == 0).await;
@@ -161,12 +190,7 @@ impl Post {
             .iter()
             .position(|delivery| delivery.guid == guid);
         let Some(index) = found else { return false };
-        self.state.pending.send_modify(|pending| *pending += 1);
-        if self.queue.send(index).is_err() {
-            self.state.pending.send_modify(|pending| *pending -= 1);
-            return false;
-        }
-        true
+        self.enqueue(index)
     }
 }
 
@@ -176,24 +200,16 @@ async fn deliver_all(state: Arc<State>, mut inbox: mpsc::UnboundedReceiver<usize
         .timeout(Duration::from_secs(10))
         .build();
     let client = client.expect("a client without special settings can always be built");
-    while let Some(first) = inbox.recv().await {
-        let disorder = *locked(&state.disorder);
-        let mut batch = vec![first];
-        if disorder.reorder {
-            // What came in the same breath arrives in the opposite order.
-            tokio::task::yield_now().await;
-            while let Ok(next) = inbox.try_recv() {
-                batch.push(next);
-            }
-            batch.reverse();
+    while let Some(index) = inbox.recv().await {
+        let times = if locked(&state.disorder).duplicate {
+            2
+        } else {
+            1
+        };
+        for _ in 0..times {
+            deliver(&state, &client, index).await;
         }
-        for index in batch {
-            let times = if disorder.duplicate { 2 } else { 1 };
-            for _ in 0..times {
-                deliver(&state, &client, index).await;
-            }
-            state.pending.send_modify(|pending| *pending -= 1);
-        }
+        state.pending.send_modify(|pending| *pending -= 1);
     }
 }
 

@@ -42,7 +42,7 @@ impl World {
                 head.to_owned()
             }
             Some(_) => return Err(invalid_field("head")),
-            None => new.head,
+            None => new.head.clone(),
         };
         let head_id =
             git::tip(&git, &format!("refs/heads/{head}"))?.ok_or_else(|| invalid_field("head"))?;
@@ -55,14 +55,25 @@ impl World {
                 new.base
             )));
         }
+        let new = NewPull { head, ..new };
+        self.add_pull(repo, by, new, head_id, base_id, None)
+    }
+
+    /// Gives a pull request its number, and tells.
+    pub fn add_pull(
+        &mut self,
+        repo: usize,
+        by: u64,
+        new: NewPull,
+        head_id: Oid,
+        base_id: Oid,
+        fork: Option<u64>,
+    ) -> Result<u64, Refusal> {
         let number = self.repos[repo].next_number;
         self.repos[repo].next_number += 1;
-        git.reference(
-            &format!("refs/pull/{number}/head"),
-            head_id,
-            true,
-            "sandbox",
-        )?;
+        let reference = format!("refs/pull/{number}/head");
+        self.git(repo)?
+            .reference(&reference, head_id, true, "sandbox")?;
         let (id, now) = (self.fresh_id(), self.now());
         let pull = Pull {
             id,
@@ -72,8 +83,9 @@ impl World {
             body: new.body,
             base: new.base,
             base_sha: base_id.to_string(),
-            head,
+            head: new.head,
             head_sha: head_id.to_string(),
+            fork,
             draft: new.draft,
             open: true,
             created_at: now,
@@ -90,7 +102,7 @@ impl World {
 
     fn refuse_second(&self, repo: usize, head: &str, base: &str) -> Result<(), Refusal> {
         let mut pulls = self.repos[repo].pulls.values();
-        if pulls.any(|pull| pull.open && pull.head == head && pull.base == base) {
+        if pulls.any(|pull| pull.open && pull.comes_from(head) && pull.base == base) {
             let label = format!("{}:{head}", self.organisation_login());
             return Err(Refusal::invalid(format!(
                 "A pull request already exists for {label}."
@@ -121,19 +133,13 @@ impl World {
         if pull.merged.is_some() {
             return Err(Refusal::invalid("Cannot reopen a merged pull request."));
         }
-        self.refuse_second(repo, &pull.head.clone(), &pull.base.clone())?;
-        let pull = self.pull(repo, number)?;
-        let git = self.git(repo)?;
-        let tip = git::tip(&git, &format!("refs/heads/{}", pull.head))?;
-        let tip = tip.ok_or_else(|| {
-            Refusal::invalid("state cannot be changed. The head branch has been deleted.")
-        })?;
-        if !git::contains(&git, tip, Oid::from_str(&pull.head_sha)?) {
-            return Err(Refusal::invalid(
-                "state cannot be changed. The head branch was force-pushed or recreated.",
-            ));
-        }
-        git.reference(&format!("refs/pull/{number}/head"), tip, true, "sandbox")?;
+        let tip = match pull.fork {
+            Some(_) => Oid::from_str(&pull.head_sha)?,
+            None => self.reopened_tip(repo, pull)?,
+        };
+        let reference = format!("refs/pull/{number}/head");
+        self.git(repo)?
+            .reference(&reference, tip, true, "sandbox")?;
         let now = self.now();
         let pull = self.pull_mut(repo, number)?;
         pull.head_sha = tip.to_string();
@@ -141,6 +147,21 @@ impl World {
         pull.closed_at = None;
         pull.updated_at = now;
         self.tell_pull(repo, number, "reopened", by)
+    }
+
+    /// The tip that a closed pull request's branch has now, if GitHub would reopen it.
+    fn reopened_tip(&self, repo: usize, pull: &Pull) -> Result<Oid, Refusal> {
+        let cannot = |why: &str| {
+            Refusal::invalid(format!("state cannot be changed. The head branch {why}."))
+        };
+        self.refuse_second(repo, &pull.head, &pull.base)?;
+        let git = self.git(repo)?;
+        let tip = git::tip(&git, &format!("refs/heads/{}", pull.head))?;
+        let tip = tip.ok_or_else(|| cannot("has been deleted"))?;
+        if !git::contains(&git, tip, Oid::from_str(&pull.head_sha)?) {
+            return Err(cannot("was force-pushed or recreated"));
+        }
+        Ok(tip)
     }
 
     /// Changes title, text or base.

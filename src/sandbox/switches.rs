@@ -73,7 +73,7 @@ impl Sandbox {
             .disorder(|disorder| disorder.duplicate = duplicate);
     }
 
-    /// Delivers webhooks that are queued together in the opposite order.
+    /// Holds webhooks back until [`Sandbox::settle`], and then delivers them in the opposite order.
     pub fn reorder(&self, reorder: bool) {
         self.post.disorder(|disorder| disorder.reorder = reorder);
     }

@@ -82,6 +82,8 @@ pub struct Pull {
     pub base_sha: String,
     pub head: String,
     pub head_sha: String,
+    /// Whose fork the branch lives in; `None` for this repository. A fork has no branches here, only `refs/pull/N/head`.
+    pub fork: Option<u64>,
     pub draft: bool,
     pub open: bool,
     pub created_at: Instant,
@@ -207,6 +209,13 @@ pub struct World {
     /// Calls of each caller in the current hour of the clock.
     pub used: BTreeMap<String, (i64, u64)>,
     pub last_id: u64,
+}
+
+impl Pull {
+    /// Whether its branch is `branch` of this repository.
+    pub fn comes_from(&self, branch: &str) -> bool {
+        self.fork.is_none() && self.head == branch
+    }
 }
 
 impl World {

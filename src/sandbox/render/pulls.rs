@@ -19,14 +19,53 @@ fn association(world: &World, id: u64) -> &'static str {
     }
 }
 
-fn side(world: &World, index: usize, branch: &str, sha: &str) -> Value {
+fn base(world: &World, index: usize, pull: &Pull) -> Value {
     json!({
-        "label": format!("{}:{branch}", world.organisation_login()),
-        "ref": branch,
-        "sha": sha,
+        "label": format!("{}:{}", world.organisation_login(), pull.base),
+        "ref": pull.base,
+        "sha": pull.base_sha,
         "user": user(world, world.organisation),
         "repo": repo(world, index),
     })
+}
+
+fn head(world: &World, index: usize, pull: &Pull) -> Value {
+    let owner = pull.fork.unwrap_or(world.organisation);
+    let repo = match pull.fork {
+        None => repo(world, index),
+        Some(_) => fork(world, index, owner),
+    };
+    json!({
+        "label": label_of(world, pull),
+        "ref": pull.head,
+        "sha": pull.head_sha,
+        "user": user(world, owner),
+        "repo": repo,
+    })
+}
+
+/// `owner:branch` of a pull request's head.
+pub fn label_of(world: &World, pull: &Pull) -> String {
+    let owner = pull.fork.unwrap_or(world.organisation);
+    format!("{}:{}", world.accounts[&owner].login, pull.head)
+}
+
+/// The fork of a repository that belongs to `owner`.
+fn fork(world: &World, index: usize, owner: u64) -> Value {
+    let name = &world.repos[index].name;
+    let full_name = format!("{}/{name}", world.accounts[&owner].login);
+    let id = world.repos[index].id * 1_000_000 + owner;
+    let more = json!({
+        "id": id,
+        "node_id": node_id("R", id),
+        "full_name": full_name,
+        "owner": user(world, owner),
+        "fork": true,
+        "url": format!("{}/repos/{full_name}", world.api()),
+        "html_url": format!("{}/{full_name}", world.base),
+        "clone_url": format!("{}/{full_name}.git", world.base),
+    });
+    merged(repo(world, index), more)
 }
 
 /// `pull-request-simple`, as lists show it.
@@ -52,8 +91,8 @@ pub fn pull_simple(world: &World, index: usize, pull: &Pull) -> Value {
         "assignees": [],
         "requested_reviewers": [],
         "requested_teams": [],
-        "head": side(world, index, &pull.head, &pull.head_sha),
-        "base": side(world, index, &pull.base, &pull.base_sha),
+        "head": head(world, index, pull),
+        "base": base(world, index, pull),
         "author_association": association(world, pull.author),
         "auto_merge": null,
         "draft": pull.draft,

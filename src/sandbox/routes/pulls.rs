@@ -13,11 +13,10 @@ use crate::sandbox::world::{Pull, World};
 pub fn list(world: &mut World, call: &Call) -> Answered {
     let repo = call.repository()?;
     let state = call.query("state").unwrap_or("open");
-    let label = |pull: &Pull| format!("{}:{}", world.organisation_login(), pull.head);
     let wanted = |pull: &&Pull| {
         (state == "all" || (state == "open") == pull.open)
             // GitHub takes no notice of a `head` without an owner.
-            && call.query("head").is_none_or(|head| !head.contains(':') || label(pull).eq_ignore_ascii_case(head))
+            && call.query("head").is_none_or(|head| !head.contains(':') || pulls::label_of(world, pull).eq_ignore_ascii_case(head))
             && call.query("base").is_none_or(|base| pull.base == base)
     };
     let mut found: Vec<&Pull> = world.repos[repo].pulls.values().filter(wanted).collect();
