@@ -118,8 +118,6 @@ impl Document {
             .should_validate_formats(true)
             // GitHub itself writes bots' addresses with brackets: `1+name[bot]@users.noreply.github.com`.
             .with_format("email", |text: &str| text.contains('@'))
-            // GitHub itself writes bots' addresses with brackets: `1+name[bot]@users.noreply.github.com`.
-            .with_format("email", |text: &str| text.contains('@'))
             .should_ignore_unknown_formats(true);
         let validator = Arc::new(options.build(&schema).map_err(|error| error.to_string())?);
         locked(&self.validators).insert(pointer.to_owned(), validator.clone());
