@@ -414,7 +414,7 @@ prop_compose! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn matching_agrees_with_a_naive_reading(pattern in pattern(), path in some_path()) {
