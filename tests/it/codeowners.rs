@@ -1,5 +1,7 @@
 //! CODEOWNERS: GitHub's meaning, vector by vector, and our strictness.
 
+mod command;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 
