@@ -6,8 +6,9 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config;
 
-/// What is logged unless `HALLPASS_LOG` says otherwise: our own work, and warnings of the libraries.
-const DEFAULT: &str = "warn,hallpass=info";
+/// What is logged unless `HALLPASS_LOG` says otherwise: our own work, and warnings of the libraries. Failed calls are logged
+/// once, by us, where they are handled.
+const DEFAULT: &str = "warn,hallpass=info,octocrab=off";
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -148,7 +148,11 @@ impl Store {
             .lock
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        drop(lock.take());
+        if let Some(file) = lock.take() {
+            // Said, not left to the file's closing: a child process of somebody else's making may hold a copy of it for a moment.
+            // Closing follows at once, so a failure here loses nothing.
+            let _ = file.unlock();
+        }
     }
 
     /// Whether the database answers: for health checks.

@@ -1,5 +1,7 @@
 //! CODEOWNERS: GitHub's meaning, vector by vector, and our strictness.
 
+mod command;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -414,7 +416,7 @@ prop_compose! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn matching_agrees_with_a_naive_reading(pattern in pattern(), path in some_path()) {

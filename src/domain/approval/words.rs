@@ -40,7 +40,11 @@ pub(super) fn still_needed(count: u32, bench: &Bench<'_>, taken: &[UserId]) -> S
     if names.is_empty() || same {
         format!("{many}, from {owners}.")
     } else {
-        format!("{many}, from {owners}: {} can give it.", list(names, "or"))
+        let it = if count == 1 { "it" } else { "one" };
+        format!(
+            "{many}, from {owners}: {} can give {it}.",
+            list(names, "or")
+        )
     }
 }
 

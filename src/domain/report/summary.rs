@@ -62,7 +62,7 @@ fn findings(verdict: &Verdict, severity: Severity) -> String {
         return String::new();
     }
     let mut out = match severity {
-        Severity::Error => "### How to get it through\n\nNothing is granted before this is repaired. Push the repair to the same branch.\n\n".to_owned(),
+        Severity::Error => "### How to get it through\n\nNothing is granted before this is settled. Repairs go to the branch of this pull request; the check then looks again by itself.\n\n".to_owned(),
         Severity::Warning => "### Worth knowing\n\n".to_owned(),
     };
     for finding in of_it.iter().take(FINDINGS) {

@@ -77,9 +77,6 @@ impl GitHub {
 
     pub(super) async fn write_proposal(&self, proposal: &Proposal) -> Result<PullNumber, Failure> {
         let body = cut(&proposal.body, BODY, BODY_CUT);
-        if let Some(open) = self.find_proposal(proposal).await? {
-            return self.update_proposal(proposal, &body, open).await;
-        }
         let what = format!("pull request for {}", proposal.branch);
         let new = NewPull {
             title: &proposal.title,
@@ -93,7 +90,7 @@ impl GitHub {
             .await
         {
             Ok(created) => Ok(PullNumber(created.number)),
-            // Somebody opened it between our question and our call: there it is.
+            // There is an open one already: GitHub allows one for each pair of branches.
             Err(declined @ Failure::Declined { .. }) => match self.find_proposal(proposal).await? {
                 Some(open) => self.update_proposal(proposal, &body, open).await,
                 None => Err(declined),

@@ -27,20 +27,25 @@ pub const FILE: &str = "access/grants/orders/octocat-incident.yaml";
 /// What CODEOWNERS says unless a test says otherwise.
 pub const OWNERS: &str = "/access/ @acme/security\n/access/grants/orders/ @acme/dba\n";
 
-/// An id of 40 digits from a short text.
-pub fn hex(text: &str) -> String {
-    let digits: String = text.bytes().map(|b| format!("{b:02x}")).collect();
-    format!("{digits:0<40}")[..40].to_owned()
-}
-
-/// A blob by a name.
-pub fn blob(text: &str) -> BlobId {
-    BlobId::new(hex(text)).expect("hexadecimal")
+/// The id that git gives to a content.
+pub fn blob(content: &str) -> BlobId {
+    let id = git2::Oid::hash_object(git2::ObjectType::Blob, content.as_bytes());
+    BlobId::new(id.expect("a hash").to_string()).expect("hexadecimal")
 }
 
 /// A commit by a name.
-pub fn commit(text: &str) -> CommitId {
-    CommitId::new(hex(text)).expect("hexadecimal")
+pub fn commit(name: &str) -> CommitId {
+    CommitId::new(blob(name).as_str()).expect("hexadecimal")
+}
+
+/// A regular file.
+pub fn file(path: &str, content: &str) -> File {
+    File {
+        path: path.to_owned(),
+        mode: REGULAR_FILE,
+        blob: blob(content),
+        bytes: Arc::from(content.as_bytes()),
+    }
 }
 
 /// A login.
@@ -144,17 +149,17 @@ impl Scene {
 
     /// The pull request adds a file with this content, and head shows it.
     pub fn adds(&mut self, path: &str, content: &str) -> &mut Self {
+        self.changes(path, None, Some(content))
+    }
+
+    /// The pull request makes this of a file, and head shows it.
+    pub fn changes(&mut self, path: &str, before: Option<&str>, after: Option<&str>) -> &mut Self {
         self.changes.push(ChangedFile {
             path: path.to_owned(),
-            before: None,
-            after: Some(File {
-                path: path.to_owned(),
-                mode: REGULAR_FILE,
-                blob: blob(content),
-                bytes: Arc::from(content.as_bytes()),
-            }),
+            before: before.map(|content| (blob(content), REGULAR_FILE)),
+            after: after.map(|content| file(path, content)),
         });
-        self.shows("head", path, Some(content))
+        self.shows("head", path, after)
     }
 
     /// What stands at a path in a commit.
