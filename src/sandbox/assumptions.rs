@@ -1,0 +1,57 @@
+//! What we believe of GitHub and cannot confirm against GitHub itself.
+
+/// A belief that the stand-in acts on.
+#[derive(Debug, Clone, Copy)]
+pub struct Assumption {
+    /// A short name.
+    pub name: &'static str,
+    /// What we believe.
+    pub belief: &'static str,
+    /// The page of GitHub's documentation that comes nearest.
+    pub page: &'static str,
+}
+
+const fn belief(name: &'static str, belief: &'static str, page: &'static str) -> Assumption {
+    Assumption { name, belief, page }
+}
+
+/// All of them.
+#[rustfmt::skip]
+pub const ASSUMPTIONS: &[Assumption] = &[
+    belief("indirect-merge", "When the tip of an open pull request becomes reachable from its base by any push, the pull request is merged; its `merge_commit_sha` is the tip that the push left, `merged_by` is the pusher.",
+        "https://docs.github.com/en/pull-requests/collaborating-with-pull-requests/incorporating-changes-from-a-pull-request/about-pull-request-merges#indirect-merges"),
+    belief("base-sha", "`base.sha` is the tip of the base when the head was last pushed or the base was last changed; after the merge, the tip just before it.",
+        "https://docs.github.com/en/rest/pulls/pulls#get-a-pull-request"),
+    belief("review-of-any-commit", "`commit_id` of a new review may be any commit of the repository, not only the tip.",
+        "https://docs.github.com/en/rest/pulls/reviews#create-a-review-for-a-pull-request"),
+    belief("own-review", "Authors get 422 for approving or refusing their own pull request.",
+        "https://docs.github.com/en/pull-requests/collaborating-with-pull-requests/reviewing-changes-in-pull-requests/approving-a-pull-request-with-required-reviews"),
+    belief("team-members-nested", "The list of a team's members holds those of its child teams, and only active ones.",
+        "https://docs.github.com/en/rest/teams/members#list-team-members"),
+    belief("team-permission-inherited", "A child team inherits the repository permissions of its parents, and the team-repository route shows them.",
+        "https://docs.github.com/en/organizations/organizing-members-into-teams/about-teams#nested-teams"),
+    belief("team-invitation", "Adding somebody outside the organisation to a team leaves a pending membership; removing it withdraws the invitation.",
+        "https://docs.github.com/en/rest/teams/members#add-or-update-team-membership-for-a-user"),
+    belief("activity-permission", "`GET /activity` needs `contents: read`; its `ref` takes a full name or a branch; `pr_merge` names who merged.",
+        "https://docs.github.com/en/rest/repos/repos#list-repository-activities"),
+    belief("merge-permission", "Merging needs `contents: write`.",
+        "https://docs.github.com/en/rest/authentication/permissions-required-for-github-apps"),
+    belief("bypass-by-api", "An App on the bypass list of a ruleset merges and pushes without further asking.",
+        "https://docs.github.com/en/repositories/configuring-branches-and-merges-in-your-repository/managing-rulesets/creating-rulesets-for-a-repository#granting-bypass-permissions-for-your-branch-or-tag-ruleset"),
+    belief("rule-violation-405", "Merging against unmet rules is answered 405 with `Repository rule violations found`.",
+        "https://docs.github.com/en/rest/pulls/pulls#merge-a-pull-request"),
+    belief("conclusion-completes", "A `conclusion` makes a check run `completed`, whatever its `status`; a later `status` other than `completed` opens it again.",
+        "https://docs.github.com/en/rest/checks/runs#update-a-check-run"),
+    belief("pull-head-kept", "Commits that were once the tip of a pull request can be fetched by id after a force push.",
+        "https://docs.github.com/en/pull-requests/committing-changes-to-your-project/viewing-and-comparing-commits/commit-views"),
+    belief("reopen-rewritten", "A pull request whose branch was rewritten or recreated while closed cannot be reopened.",
+        "https://docs.github.com/en/pull-requests/collaborating-with-pull-requests"),
+    belief("closed-by-deletion", "Deleting the head branch closes its pull requests.",
+        "https://docs.github.com/en/repositories/configuring-branches-and-merges-in-your-repository/managing-branches-in-your-repository/deleting-and-restoring-branches-in-a-pull-request"),
+    belief("event-order", "A merge sends `pull_request.closed`, then `push`. Nothing may rely on it.",
+        "https://docs.github.com/en/webhooks/using-webhooks/best-practices-for-using-webhooks"),
+    belief("no-retry", "A webhook that could not be delivered is not tried again by itself.",
+        "https://docs.github.com/en/webhooks/using-webhooks/handling-failed-webhook-deliveries"),
+    belief("hidden-is-404", "A repository outside a token's selection is answered 404, a missing permission 403 `Resource not accessible by integration`.",
+        "https://docs.github.com/en/rest/using-the-rest-api/troubleshooting-the-rest-api"),
+];

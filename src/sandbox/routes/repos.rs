@@ -1,0 +1,205 @@
+//! Repositories as a whole.
+
+use serde_json::{Value, json};
+
+use crate::sandbox::call::{Answer, Answered, Call};
+use crate::sandbox::codeowners;
+use crate::sandbox::git;
+use crate::sandbox::merging::PROTECTED;
+use crate::sandbox::model::Permission;
+use crate::sandbox::refusal::Refusal;
+use crate::sandbox::render::{people, pulls, repos};
+use crate::sandbox::world::{Activity, World};
+
+/// `GET /repos/{owner}/{repo}`.
+pub fn get(world: &mut World, call: &Call) -> Answered {
+    Ok(Answer::ok(repos::repo(world, call.repository()?)))
+}
+
+/// `GET /repos/{owner}/{repo}/teams`.
+pub fn teams(world: &mut World, call: &Call) -> Answered {
+    let repo = call.repository()?;
+    let teams = world
+        .teams
+        .iter()
+        .filter_map(|team| Some((team, world.team_permission(team, repo)?)));
+    let shape = |(team, permission): (_, Permission)| {
+        let name = match permission {
+            Permission::Pull => "pull",
+            Permission::Triage => "triage",
+            Permission::Push => "push",
+            Permission::Maintain => "maintain",
+            Permission::Admin => "admin",
+        };
+        people::merged(people::team(world, team), json!({ "permission": name }))
+    };
+    Ok(call.page(teams.map(shape).collect()))
+}
+
+/// `GET /repos/{owner}/{repo}/collaborators/{username}/permission`.
+pub fn permission(world: &mut World, call: &Call) -> Answered {
+    let repo = call.repository()?;
+    let user = world.account_or_404(call.param("username"))?.id;
+    Ok(Answer::ok(pulls::permission(
+        world,
+        user,
+        world.permission(user, repo),
+    )))
+}
+
+/// `GET /repos/{owner}/{repo}/activity`: newest first, by cursor.
+pub fn activity(world: &mut World, call: &Call) -> Answered {
+    let repo = call.repository()?;
+    let matches = |entry: &&Activity| {
+        let reference = |wanted: &str| {
+            entry.reference == wanted || entry.reference == format!("refs/heads/{wanted}")
+        };
+        call.query("ref").is_none_or(reference)
+            && call
+                .query("activity_type")
+                .is_none_or(|kind| entry.kind == kind)
+            && call.query("actor").is_none_or(|login| {
+                world.accounts[&entry.actor]
+                    .login
+                    .eq_ignore_ascii_case(login)
+            })
+    };
+    let mut found: Vec<&Activity> = world.repos[repo].activity.iter().filter(matches).collect();
+    if call.query("direction") != Some("asc") {
+        found.reverse();
+    }
+    let size = call
+        .query("per_page")
+        .and_then(|size| size.parse().ok())
+        .unwrap_or(30)
+        .clamp(1, 100);
+    let cursor = |name: &str| call.query(name).and_then(|id| id.parse::<u64>().ok());
+    let start = match (cursor("after"), cursor("before")) {
+        (Some(id), _) => found
+            .iter()
+            .position(|entry| entry.id == id)
+            .map_or(found.len(), |at| at + 1),
+        (None, Some(id)) => found
+            .iter()
+            .position(|entry| entry.id == id)
+            .unwrap_or(0)
+            .saturating_sub(size),
+        (None, None) => 0,
+    };
+    let shown: Vec<&Activity> = found.iter().skip(start).take(size).copied().collect();
+    let mut answer = Answer::ok(
+        shown
+            .iter()
+            .map(|entry| repos::activity(world, entry))
+            .collect(),
+    );
+    if let (Some(last), true) = (shown.last(), start + shown.len() < found.len()) {
+        let others = call
+            .query
+            .iter()
+            .filter(|(name, _)| name != "after" && name != "before");
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query
+            .extend_pairs(others)
+            .append_pair("after", &last.id.to_string());
+        answer.headers.push((
+            "link",
+            format!("<{}?{}>; rel=\"next\"", call.url, query.finish()),
+        ));
+    }
+    Ok(answer)
+}
+
+/// `GET /repos/{owner}/{repo}/codeowners/errors`.
+pub fn codeowners_errors(world: &mut World, call: &Call) -> Answered {
+    let repo = call.repository()?;
+    let git = world.git(repo)?;
+    let commit = git
+        .revparse_single(call.query("ref").unwrap_or(PROTECTED))?
+        .peel_to_commit()?;
+    let (path, lines) = codeowners::read(&git, commit.id())?.ok_or_else(Refusal::not_found)?;
+    let error = |line: &codeowners::Line, kind: &str, message: String| json!({ "line": line.number, "column": 1, "kind": kind, "source": line.source, "suggestion": null, "message": message, "path": path });
+    let mut errors: Vec<Value> = Vec::new();
+    for line in &lines {
+        if line.pattern.is_none() {
+            errors.push(error(
+                line,
+                "Invalid pattern",
+                format!("Invalid pattern on line {}", line.number),
+            ));
+        }
+        for owner in line
+            .owners
+            .iter()
+            .filter(|owner| !may_own(world, repo, owner))
+        {
+            errors.push(error(
+                line,
+                "Unknown owner",
+                format!(
+                    "Unknown owner on line {}: make sure {owner} exists and has write access",
+                    line.number
+                ),
+            ));
+        }
+    }
+    Ok(Answer::ok(json!({ "errors": errors })))
+}
+
+/// Whether an owner exists and can write.
+fn may_own(world: &World, repo: usize, owner: &str) -> bool {
+    let Some(name) = owner.strip_prefix('@') else {
+        return owner.contains('@');
+    };
+    let permission = match name.split_once('/') {
+        Some((_, slug)) => world
+            .team_named(slug)
+            .and_then(|team| world.team_permission(&world.teams[team], repo)),
+        None => world
+            .account(name)
+            .and_then(|account| world.permission(account.id, repo)),
+    };
+    permission >= Some(Permission::Push)
+}
+
+/// `GET /repos/{owner}/{repo}/rules/branches/{branch}`.
+pub fn rules(world: &mut World, call: &Call) -> Answered {
+    let repo = call.repository()?;
+    let branch = call.param("branch");
+    let git = world.git(repo)?;
+    git::tip(&git, &format!("refs/heads/{branch}"))?;
+    let Some(rules) = world.repos[repo]
+        .ruleset
+        .as_ref()
+        .filter(|_| branch == PROTECTED)
+    else {
+        return Ok(call.page(Vec::new()));
+    };
+    let source = json!({ "ruleset_source_type": "Repository", "ruleset_source": world.full_name(repo), "ruleset_id": 1 });
+    let mut found = Vec::new();
+    if rules.pull_request || rules.approvals > 0 || rules.code_owner_review {
+        let parameters = json!({
+            "dismiss_stale_reviews_on_push": rules.dismiss_stale,
+            "require_code_owner_review": rules.code_owner_review,
+            "require_last_push_approval": false,
+            "required_approving_review_count": rules.approvals,
+            "required_review_thread_resolution": false,
+        });
+        found.push(people::merged(
+            json!({ "type": "pull_request", "parameters": parameters }),
+            source.clone(),
+        ));
+    }
+    if let Some((name, app)) = &rules.required_check {
+        let mut check = json!({ "context": name });
+        if let Some(app) = app {
+            check["integration_id"] = (*app).into();
+        }
+        let parameters = json!({ "required_status_checks": [check], "strict_required_status_checks_policy": false });
+        found.push(people::merged(
+            json!({ "type": "required_status_checks", "parameters": parameters }),
+            source,
+        ));
+    }
+    Ok(call.page(found))
+}
