@@ -569,3 +569,21 @@ async fn git_takes_the_token_that_it_is_given() {
         .unwrap();
     assert!(answer.text().await.unwrap().contains("refs/heads/main"));
 }
+
+#[tokio::test]
+async fn an_app_that_was_installed_anew_is_found_again() {
+    let world = World::new().await;
+    let (number, _) = world.request("ada");
+    world.github.pull(number).await.unwrap();
+    world.sandbox.suspend(70, true);
+    world.sandbox.expire_tokens();
+    world.github.pull(number).await.unwrap_err();
+    world.sandbox.suspend(70, false);
+    // Forge and git ask for tokens of their own, but where the App is installed is asked once each time.
+    world.github.pull(number).await.unwrap();
+    world.github.git_access().await.unwrap();
+    assert_eq!(
+        world.sandbox.calls()["GET /repos/{owner}/{repo}/installation"],
+        2
+    );
+}
