@@ -1,1 +1,60 @@
-//! `cli`: being built.
+//! The command line: one file a command.
+//!
+//! Every command ends with 0 (done, nothing wrong), 1 (findings) or 2 (could not run).
+
+mod serve;
+mod validate;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Access requests as pull requests: reviewed by code owners, granted on merge, gone on time, proved by git.
+#[derive(Debug, Parser)]
+#[command(
+    name = "hallpass",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What can be done. A new command is a file, a line here and a line in `Command::run`.
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    Validate(validate::Validate),
+}
+
+impl Command {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Serve(serve) => serve.run(),
+            Self::Validate(validate) => validate.run(),
+        }
+    }
+}
+
+/// Runs the command that the arguments of the process name, and tells how it ended.
+pub fn run() -> ExitCode {
+    match Arguments::parse().command.run() {
+        Ok(code) => code,
+        Err(error) => {
+            anstream::eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Writes to standard output, without colours where it is no terminal. A reader that has gone away is no error.
+fn print(text: &str) -> anyhow::Result<()> {
+    use std::io::Write;
+    let mut out = anstream::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}

@@ -42,27 +42,24 @@ enum LogFormat {
 
 impl Serve {
     /// Runs the command.
-    pub fn run(&self) -> ExitCode {
+    ///
+    /// # Errors
+    /// When the configuration, the database or the address cannot be used.
+    pub fn run(&self) -> anyhow::Result<ExitCode> {
         let format = match self.log {
             LogFormat::Text => logging::Format::Text,
             LogFormat::Json => logging::Format::Json,
         };
-        let result = if self.example {
-            print!("{}", serve::EXAMPLE);
-            Ok(())
+        if self.example {
+            super::print(serve::EXAMPLE)?;
         } else if self.check {
-            serve::check(&self.config).inspect(|()| println!("{}: all good", self.config.display()))
+            serve::check(&self.config)?;
+            super::print(&format!("{}: all good\n", self.config.display()))?;
         } else if self.once {
-            serve::once(&self.config, format)
+            serve::once(&self.config, format)?;
         } else {
-            serve::run(&self.config, format)
-        };
-        match result {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("hallpass serve: {error:#}");
-                ExitCode::from(2)
-            }
+            serve::run(&self.config, format)?;
         }
+        Ok(ExitCode::SUCCESS)
     }
 }

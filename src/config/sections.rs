@@ -73,18 +73,7 @@ fn server(context: &Context<'_>, mut table: Table<'_>) -> Server {
 }
 
 fn github(context: &Context<'_>, mut table: Table<'_>) -> Option<Github> {
-    table.no_secret(
-        "private_key",
-        "Set HALLPASS_GITHUB_PRIVATE_KEY, or name a file with private_key_file.",
-    );
-    table.no_secret(
-        "webhook_secret",
-        "Set HALLPASS_WEBHOOK_SECRET, or name a file with webhook_secret_file.",
-    );
-    table.no_secret(
-        "webhook_secret_previous",
-        "Set HALLPASS_WEBHOOK_SECRET_PREVIOUS, or name a file with webhook_secret_previous_file.",
-    );
+    no_secrets(&mut table);
     let api = table
         .parsed("api", address)
         .or_else(|| Url::parse("https://api.github.com").ok());
@@ -107,18 +96,10 @@ fn github(context: &Context<'_>, mut table: Table<'_>) -> Option<Github> {
     let protected_branch = table
         .parsed("protected_branch", branch)
         .unwrap_or_else(|| "main".to_owned());
-    let merge = table.parsed("merge", |text| match text {
-        "auto" => Ok(Merge::Auto),
-        "off" => Ok(Merge::Off),
-        _ => Err("Write \"auto\" or \"off\""),
-    });
-    let merge_method = table.parsed("merge_method", |text| {
-        let methods = [MergeMethod::Merge, MergeMethod::Squash, MergeMethod::Rebase];
-        methods
-            .into_iter()
-            .find(|m| m.as_str() == text)
-            .ok_or("Write \"merge\", \"squash\" or \"rebase\"")
-    });
+    let merge = table.parsed("merge", merge).unwrap_or(Merge::Off);
+    let merge_method = table
+        .parsed("merge_method", merge_method)
+        .unwrap_or(MergeMethod::Merge);
     let merge_reverts = table.switch("merge_reverts");
     table.finish();
     Some(Github {
@@ -130,10 +111,40 @@ fn github(context: &Context<'_>, mut table: Table<'_>) -> Option<Github> {
         private_key: private_key?,
         webhook_secrets,
         protected_branch,
-        merge: merge.unwrap_or(Merge::Off),
-        merge_method: merge_method.unwrap_or(MergeMethod::Merge),
+        merge,
+        merge_method,
         merge_reverts,
     })
+}
+
+fn no_secrets(table: &mut Table<'_>) {
+    table.no_secret(
+        "private_key",
+        "Set HALLPASS_GITHUB_PRIVATE_KEY, or name a file with private_key_file.",
+    );
+    table.no_secret(
+        "webhook_secret",
+        "Set HALLPASS_WEBHOOK_SECRET, or name a file with webhook_secret_file.",
+    );
+    table.no_secret(
+        "webhook_secret_previous",
+        "Set HALLPASS_WEBHOOK_SECRET_PREVIOUS, or name a file with webhook_secret_previous_file.",
+    );
+}
+
+fn merge(text: &str) -> Result<Merge, &'static str> {
+    match text {
+        "auto" => Ok(Merge::Auto),
+        "off" => Ok(Merge::Off),
+        _ => Err("Write \"auto\" or \"off\""),
+    }
+}
+
+fn merge_method(text: &str) -> Result<MergeMethod, &'static str> {
+    let mut methods = [MergeMethod::Merge, MergeMethod::Squash, MergeMethod::Rebase].into_iter();
+    methods
+        .find(|method| method.as_str() == text)
+        .ok_or("Write \"merge\", \"squash\" or \"rebase\"")
 }
 
 fn private_key(context: &Context<'_>, table: &mut Table<'_>) -> Option<SecretString> {

@@ -86,7 +86,7 @@ pub struct Index {
     /// Where each entry of `conflicts_with` stands: by the role that has it and the role it names.
     pub(crate) conflict_places: BTreeMap<(RoleRef, RoleRef), Place>,
     /// What stands at each location of CODEOWNERS.
-    pub(crate) owners_files: BTreeMap<&'static str, Arc<[u8]>>,
+    pub(crate) owners_files: BTreeMap<&'static str, File>,
     tickets: BTreeMap<RoleRef, Regex>,
     conflicts: OnceLock<BTreeMap<RoleRef, BTreeSet<RoleRef>>>,
     given: OnceLock<Vec<(u64, GrantPath)>>,

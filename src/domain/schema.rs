@@ -72,6 +72,11 @@ impl Schema {
     }
 }
 
+/// How many problems of one file are told: more help nobody.
+const MOST_PROBLEMS: usize = 20;
+
+const WRONG_FORM: &str = "which does not have the right form";
+
 /// What a schema finds wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
@@ -90,16 +95,16 @@ pub(crate) fn check(kind: Kind, value: &Value) -> Vec<Problem> {
     if schema.validator.is_valid(value) {
         return Vec::new();
     }
-    let mut problems: Vec<Problem> = schema
-        .validator
-        .iter_errors(value)
+    let errors = schema.validator.iter_errors(value);
+    let mut problems: Vec<Problem> = errors
         .flat_map(|error| describe(schema, value, &error))
+        .take(MOST_PROBLEMS)
         .collect();
-    problems
-        .sort_by(|a, b| (&a.pointer, a.rule, &a.message).cmp(&(&b.pointer, b.rule, &b.message)));
-    // A text that is too short often has the wrong form too; once is enough.
+    // A text that is too short often has the wrong form too; the more telling of the two is enough.
+    let vague = |p: &Problem| p.message.ends_with(WRONG_FORM);
+    problems.sort_by(|a, b| (&a.pointer, a.rule, vague(a)).cmp(&(&b.pointer, b.rule, vague(b))));
     problems.dedup_by(|b, a| {
-        a.pointer == b.pointer && (a.rule == b.rule && a.rule == "bad-value" || a == b)
+        a.pointer == b.pointer && a.rule == b.rule && (a.message == b.message || vague(b))
     });
     problems
 }
@@ -195,7 +200,7 @@ fn bad_value(name: &str, value: &Value, kind: &Broken) -> String {
                 .collect();
             format!("{name} is {shown}, which is none of {}", options.join(", "))
         }
-        _ => format!("{name} is {shown}, which does not have the right form"),
+        _ => format!("{name} is {shown}, {WRONG_FORM}"),
     }
 }
 
@@ -286,10 +291,13 @@ fn unknown_field(schema: &Value, pointer: &str, schema_path: &str, field: &str) 
 
 /// The known word that `word` was probably meant to be.
 pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    // Words are bounded first: the distance costs the product of the lengths.
-    let word: String = word.chars().take(40).collect();
+    // The distance costs the product of the lengths, and there may be many thousand words: few are measured.
+    let near = |other: &&str| {
+        other.as_bytes().first() == word.as_bytes().first() && other.len().abs_diff(word.len()) <= 3
+    };
     known
-        .map(|other| (strsim::osa_distance(&word, other), other))
+        .filter(near)
+        .map(|other| (strsim::osa_distance(word, other), other))
         .filter(|(distance, other)| *distance <= (other.len() / 3).clamp(1, 3))
         .min()
         .map(|(_, other)| other)
@@ -355,11 +363,11 @@ fn display(value: &Value) -> String {
     }
 }
 
-/// A segment of a JSON pointer, as the key it stands for.
-pub(crate) fn unescape(segment: &str) -> String {
-    segment.replace("~1", "/").replace("~0", "~")
+/// A key, as a segment of a JSON pointer.
+pub(crate) fn escape(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
 }
 
-fn escape(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
+fn unescape(segment: &str) -> String {
+    segment.replace("~1", "/").replace("~0", "~")
 }

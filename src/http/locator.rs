@@ -35,7 +35,6 @@ struct Pull {
 
 #[derive(Debug, Deserialize)]
 struct Checks {
-    app: Option<Numbered>,
     #[serde(default)]
     pull_requests: Vec<Pull>,
 }
@@ -70,8 +69,12 @@ impl Locator {
             "membership" | "team" | "organization" | "member" => Verdict::Look(vec![Wake::All]),
             _ if self.repository.is_none() => Verdict::Ignore("no repository"),
             "push" => self.push(source),
-            "check_run" => self.checks(self.check_run.as_ref(), source),
-            "check_suite" => self.checks(self.check_suite.as_ref(), source),
+            // A closed pull request is not judged any more; a merged one is news for the protected branch.
+            "pull_request" if self.action.as_deref() == Some("closed") => {
+                Verdict::Look(vec![Wake::Main])
+            }
+            "check_run" => self.checks(self.check_run.as_ref()),
+            "check_suite" => self.checks(self.check_suite.as_ref()),
             _ if name.starts_with("pull_request") => match &self.pull_request {
                 Some(pull) => Verdict::Look(vec![Wake::Pull(PullNumber(pull.number))]),
                 None => Verdict::Ignore("no pull request"),
@@ -93,7 +96,7 @@ impl Locator {
         }
     }
 
-    fn checks(&self, checks: Option<&Checks>, source: &Source) -> Verdict {
+    fn checks(&self, checks: Option<&Checks>) -> Verdict {
         let Some(checks) = checks else {
             return Verdict::Ignore("no check");
         };
@@ -101,8 +104,9 @@ impl Locator {
             self.action.as_deref(),
             Some("rerequested" | "requested_action")
         );
-        if !asked && checks.app.as_ref().is_some_and(|app| app.id == source.app) {
-            return Verdict::Ignore("our own check");
+        if !asked {
+            // Including the suites that GitHub opens for us at every push, and our own checks.
+            return Verdict::Ignore("nobody asked to run a check again");
         }
         let pulls = checks
             .pull_requests

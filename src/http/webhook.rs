@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::Shared;
 use super::locator::{Locator, Verdict};
+use crate::store::Wake;
 
 /// The largest body. GitHub caps payloads at 25 MB:
 /// <https://docs.github.com/en/webhooks/webhook-events-and-payloads#payload-cap>.
@@ -92,23 +93,26 @@ async fn take(
     })?;
     match locator.verdict(event, &intake.shared.source) {
         Verdict::Ignore(why) => Ok(why),
-        Verdict::Look(wakes) => {
-            let written = intake.shared.store.wake(&wakes, intake.shared.clock.now());
-            match tokio::time::timeout(WRITING, written).await {
-                Ok(Ok(())) => {
-                    intake.shared.woken.notify_one();
-                    Ok("queued")
-                }
-                Ok(Err(error)) => {
-                    tracing::error!(
-                        error = &error as &dyn std::error::Error,
-                        "cannot make a webhook durable"
-                    );
-                    Err(BUSY)
-                }
-                Err(_) => Err(BUSY),
-            }
+        Verdict::Look(wakes) => queue(&intake.shared, &wakes).await,
+    }
+}
+
+/// Makes it durable, then tells the worker.
+async fn queue(shared: &Shared, wakes: &[Wake]) -> Result<&'static str, Answer> {
+    let written = shared.store.wake(wakes, shared.clock.now());
+    match tokio::time::timeout(WRITING, written).await {
+        Ok(Ok(())) => {
+            shared.woken.notify_one();
+            Ok("queued")
         }
+        Ok(Err(error)) => {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "cannot make a webhook durable"
+            );
+            Err(BUSY)
+        }
+        Err(_) => Err(BUSY),
     }
 }
 

@@ -92,7 +92,7 @@ impl Postgres {
             .application_name("hallpass")
             .options([
                 ("statement_timeout", "10s"),
-                ("lock_timeout", "5s"),
+                ("lock_timeout", "3s"),
                 ("idle_in_transaction_session_timeout", "30s"),
                 // Nothing that somebody put into another schema may stand in for the server's own functions.
                 ("search_path", "pg_catalog"),
@@ -273,34 +273,45 @@ impl Postgres {
         let also = roles::revoke(&mut server, &role, &account)
             .await
             .map_err(|e| self.not_revoked(&role, e))?;
-        let left = roles::memberships(&mut server, &role, &account)
-            .await
-            .map_err(failed)?;
-        if let Some(membership) = left.iter().find(|membership| membership.ours) {
-            return Err(self.refused(format!(
-                "{wanted:?} is still a member of {name:?}, by {:?}, although the server revoked it",
-                membership.grantor
-            )));
-        }
-        let mut read_back = format!("{wanted} is no member of {name}");
+        let mut revoked = self.taken(&mut server, &role, &account).await?;
         if !also.is_empty() {
-            read_back.push_str(&format!(
+            revoked.read_back.push_str(&format!(
                 "; nor is who had it from {wanted}: {}",
                 also.join(", ")
             ));
         }
-        let still_effective_through = roles::ways(&mut server, &role, &account, &left)
+        (revoked.sessions, revoked.sessions_ended) = self.sessions(&mut server, &account).await?;
+        Ok(revoked)
+    }
+
+    /// Reads back that no membership of ours is left, and by what other ways the account still has the role.
+    async fn taken(
+        &self,
+        server: &mut PgConnection,
+        role: &Role,
+        account: &Role,
+    ) -> Result<Revoked, ProviderError> {
+        let failed = |error| self.fault("reading the membership back", error);
+        let left = roles::memberships(server, role, account)
             .await
             .map_err(failed)?;
-        if !left.is_empty() {
-            read_back = format!("{wanted} is a member of {name} by others only");
+        if let Some(membership) = left.iter().find(|membership| membership.ours) {
+            return Err(self.refused(format!(
+                "{:?} is still a member of {:?}, by {:?}, although the server revoked it",
+                account.name, role.name, membership.grantor
+            )));
         }
-        let (sessions, sessions_ended) = self.sessions(&mut server, &account).await?;
+        let others = if left.is_empty() {
+            "is no member of"
+        } else {
+            "is now only by others a member of"
+        };
         Ok(Revoked {
-            read_back,
-            still_effective_through,
-            sessions,
-            sessions_ended,
+            read_back: format!("{} {others} {}", account.name, role.name),
+            still_effective_through: roles::ways(server, role, account, &left)
+                .await
+                .map_err(failed)?,
+            ..Revoked::default()
         })
     }
 

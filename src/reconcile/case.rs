@@ -7,7 +7,7 @@ use super::{ReconcileError, Reconciler};
 use crate::domain::catalogue::{Catalogue, ChangedFile, File};
 use crate::domain::decision::Case;
 use crate::domain::ledger::Holding;
-use crate::domain::model::{BlobId, CommitId, GrantPath, Instant, RepoPath};
+use crate::domain::model::{BlobId, CommitId, GrantPath, Instant, Owner, RepoPath};
 use crate::domain::parse;
 use crate::domain::pull::{Pull, Reviewed, Roster};
 use crate::repo::{Remote, RepoError};
@@ -54,11 +54,11 @@ impl Reconciler {
         let changes = self.changes_of(&pull, &base_commit).await?;
         let base = self.catalogue(&base_commit).await?;
         let reviewed = self.reviewed(remote, &pull, &changes).await?;
+        let (holdings, ended) = self.context(&changes).await?;
         let roster = self
             .forge
-            .roster(&Case::owners_to_ask(&base, &changes))
+            .roster(&owners_to_ask(&base, &changes, &ended))
             .await;
-        let (holdings, ended) = self.context(&base, &changes).await?;
         let now = self.now();
         Ok(Facts {
             pull,
@@ -126,11 +126,18 @@ impl Reconciler {
     /// What the ledger knows about the subjects and the files of a change.
     async fn context(
         &self,
-        base: &Catalogue,
         changes: &[ChangedFile],
     ) -> Result<(Vec<Holding>, BTreeMap<GrantPath, BlobId>), ReconcileError> {
-        let files: Vec<File> = changes.iter().filter_map(|c| c.after.clone()).filter(|f| GrantPath::new(&f.path).is_ok()).collect();
-        let subjects = parse::read_tree(&files).grants.values().map(|d| d.grant.subject.clone()).collect();
+        let files: Vec<File> = changes
+            .iter()
+            .filter_map(|c| c.after.clone())
+            .filter(|f| GrantPath::new(&f.path).is_ok())
+            .collect();
+        let subjects = parse::read_tree(&files)
+            .grants
+            .values()
+            .map(|d| d.grant.subject.clone())
+            .collect();
         let held = self.store.entries_of(&subjects).await?;
         let holdings = held
             .iter()
@@ -149,6 +156,24 @@ impl Reconciler {
         }
         Ok((holdings, ended))
     }
+}
+
+/// The owners whose word is needed: nobody's, for files whose access has already ended.
+fn owners_to_ask(
+    base: &Catalogue,
+    changes: &[ChangedFile],
+    ended: &BTreeMap<GrantPath, BlobId>,
+) -> BTreeSet<Owner> {
+    let tidies = |c: &&ChangedFile| {
+        let before = c
+            .before
+            .as_ref()
+            .filter(|_| c.after.is_none())
+            .map(|(blob, _)| blob);
+        before.is_some() && GrantPath::new(&c.path).is_ok_and(|path| ended.get(&path) == before)
+    };
+    let open: Vec<ChangedFile> = changes.iter().filter(|c| !tidies(c)).cloned().collect();
+    Case::owners_to_ask(base, &open)
 }
 
 /// The newest entry at each path: an older one says nothing about the file that stands there now.

@@ -209,8 +209,7 @@ impl Reconciler {
             }
         };
         let case = facts.case(&self.settings.protected_branch);
-        let verdict =
-            landing::demand_connections(decision::decide(&case), self.providers.keys());
+        let verdict = landing::demand_connections(decision::decide(&case), self.providers.keys());
         let events = crate::domain::evidence::of_verdict(
             &facts.pull,
             &facts.base_commit,

@@ -21,7 +21,7 @@ use crate::domain::model::CommitId;
 /// From how many events on they are written as one pack, not as one file each.
 const PACKED: usize = 100;
 
-/// What stands in the tree of every commit.
+/// What stands in the tree of every commit, with the branch's name for `BRANCH`.
 const README: &str = "\
 # The evidence of Hallpass
 
@@ -29,16 +29,16 @@ This branch records who asked for access, who approved it, when it was given and
 but this one: **each commit is one event, and its message is the record.** It shares no history with other branches and is
 only ever added to.
 
-    git log origin/hallpass/evidence                              # the whole story, newest first
-    git log --reverse origin/hallpass/evidence                    # as it happened
-    git log --grep '^Event: granted' origin/hallpass/evidence     # one kind of event
-    git log --grep '^Subject: octocat' origin/hallpass/evidence   # one person
-    git log --grep '^Grant: orders/octocat-incident' origin/hallpass/evidence
+    git log origin/BRANCH                                       # the whole story, newest first
+    git log --reverse origin/BRANCH                             # as it happened
+    git log --grep '^Event: granted$' origin/BRANCH             # one kind of event
+    git log --grep '^Subject: person octocat$' origin/BRANCH    # one person
+    git log --grep '^Grant: orders/octocat-incident' origin/BRANCH
 
 The first line of a message is for people, the lines at its end (git calls them trailers) are for machines:
 
     git log --format='%aI %(trailers:key=Event,valueonly,separator=) %(trailers:key=Grant,valueonly,separator=)' \\
-        origin/hallpass/evidence
+        origin/BRANCH
     git log -1 --format=%B COMMIT | git interpret-trailers --parse
 
 `Event-Key:` names the event and occurs once on this branch. Author and committer date are the instant of the event.
@@ -77,7 +77,11 @@ fn write_events(
     mut written: BTreeMap<String, Oid>,
 ) -> Result<Vec<CommitId>, git2::Error> {
     let mut tree = repo.treebuilder(None)?;
-    tree.insert("README.md", repo.blob(README.as_bytes())?, 0o100_644)?;
+    tree.insert(
+        "README.md",
+        repo.blob(README.replace("BRANCH", branch).as_bytes())?,
+        0o100_644,
+    )?;
     let (tree, odb, mut tip) = (tree.write()?, repo.odb()?, start);
     let batch = if events.len() < PACKED {
         None
@@ -191,9 +195,9 @@ fn keys(
 /// The value of `Event-Key:` in the last paragraph, which is where git looks for trailers. Text further up is the requester's.
 fn event_key(message: &str) -> Option<String> {
     let last = message.trim_end().rsplit("\n\n").next()?;
+    // The first, because Hallpass writes the key before anything that somebody else chose.
     let value = last
         .lines()
-        .rev()
         .find_map(|line| line.strip_prefix("Event-Key:"))?;
     Some(value.trim().to_owned())
 }

@@ -11,6 +11,7 @@
 
 mod evidence;
 mod history;
+mod packs;
 mod remote;
 mod transport;
 mod tree;
@@ -351,7 +352,15 @@ impl Mirror {
     ) -> Result<T, RepoError> {
         self.reading(move |repo| {
             let _lock = write::lock(repo)?;
-            work(repo)
+            let done = work(repo)?;
+            // What was asked for is done; a mirror that grows is no reason to stop granting or revoking.
+            if let Err(error) = packs::tidy(repo) {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "cannot merge the packs of the mirror: {error}"
+                );
+            }
+            Ok(done)
         })
         .await
     }

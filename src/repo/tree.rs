@@ -22,8 +22,8 @@ const ENOUGH: usize = 64 * 1024 + 1;
 const LOADED: usize = 1024 * 1024;
 /// How deep trees may nest.
 const DEEPEST: usize = 64;
-/// How many entries one call looks at: ten times the largest repository that we promise to serve.
-const FLOOD: usize = 1_000_000;
+/// How many entries one call looks at: five times the largest repository that we promise to serve.
+const FLOOD: usize = 500_000;
 
 const TREE: u32 = 0o040_000;
 const LINK: u32 = 0o160_000;

@@ -259,8 +259,8 @@ impl Document {
             .with_draft(jsonschema::Draft::Draft202012);
         let options = options
             .should_validate_formats(true)
-            // GitHub writes its bots' addresses as `1+name[bot]@users.noreply.github.com`, which is none.
-            .with_format("email", |address: &str| address.contains('@'))
+            // GitHub itself writes bots' addresses with brackets: `1+name[bot]@users.noreply.github.com`.
+            .with_format("email", |text: &str| text.contains('@'))
             .should_ignore_unknown_formats(true);
         let validator = Arc::new(options.build(&schema).map_err(|error| error.to_string())?);
         locked(&self.validators).insert(pointer.to_owned(), validator.clone());

@@ -12,7 +12,7 @@ mod sandbox;
 mod scenario;
 mod store;
 mod text;
-mod webhook;
 mod tidy;
 mod vault;
+mod webhook;
 mod world;

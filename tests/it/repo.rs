@@ -5,6 +5,7 @@
 mod evidence;
 mod fixture;
 mod history;
+mod packs;
 mod remote;
 mod trees;
 mod writing;

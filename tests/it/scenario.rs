@@ -30,9 +30,15 @@ async fn hearing_and_deaf(scenario: impl AsyncFn(&mut World)) {
 #[tokio::test(flavor = "multi_thread")]
 async fn access_ends_on_time_and_is_tidied_up() {
     hearing_and_deaf(async |world| {
-        let pull = world.request("ada", "db/ada-incident", &grant("ada", "readonly", "2h")).await;
+        let pull = world
+            .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+            .await;
         assert_eq!(world.conclusion(pull), "in_progress");
-        assert!(world.check(pull).title.contains("@acme/dba"), "{}", world.check(pull).title);
+        assert!(
+            world.check(pull).title.contains("@acme/dba"),
+            "{}",
+            world.check(pull).title
+        );
         assert!(world.holders("reader").is_empty());
 
         world.approve(pull, "grace").await;
@@ -46,11 +52,21 @@ async fn access_ends_on_time_and_is_tidied_up() {
         assert!(world.holders("reader").is_empty());
 
         world.advance(minutes(1)).await;
-        assert!(world.sandbox.file(REPO, "main", &file("db/ada-incident")).is_none());
+        assert!(
+            world
+                .sandbox
+                .file(REPO, "main", &file("db/ada-incident"))
+                .is_none()
+        );
         assert!(world.open_pulls().is_empty());
         assert_eq!(world.ledger().await, ["db/ada-incident ended"]);
         let kinds = ["requested", "approved", "granted", "revoked", "reverted"];
-        assert_eq!(kinds.map(|k| world.told(k).len()), [1; 5], "{:#?}", world.evidence());
+        assert_eq!(
+            kinds.map(|k| world.told(k).len()),
+            [1; 5],
+            "{:#?}",
+            world.evidence()
+        );
     })
     .await;
 }
@@ -58,7 +74,9 @@ async fn access_ends_on_time_and_is_tidied_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_term_that_is_too_long_is_refused_at_its_line_and_can_be_corrected() {
     hearing_and_deaf(async |world| {
-        let pull = world.request("ada", "db/ada-incident", &grant("ada", "readonly", "12h")).await;
+        let pull = world
+            .request("ada", "db/ada-incident", &grant("ada", "readonly", "12h"))
+            .await;
         let check = world.check(pull);
         assert_eq!(check.conclusion.as_deref(), Some("failure"));
         assert_eq!(check.annotations[0]["path"], file("db/ada-incident"));
@@ -67,8 +85,19 @@ async fn a_term_that_is_too_long_is_refused_at_its_line_and_can_be_corrected() {
 
         world.approve(pull, "grace").await;
         assert!(!world.is_merged(pull));
-        world.push("ada", pull, "db/ada-incident", &grant("ada", "readonly", "8h")).await;
-        assert_eq!(world.conclusion(pull), "in_progress", "the approval was of other content");
+        world
+            .push(
+                "ada",
+                pull,
+                "db/ada-incident",
+                &grant("ada", "readonly", "8h"),
+            )
+            .await;
+        assert_eq!(
+            world.conclusion(pull),
+            "in_progress",
+            "the approval was of other content"
+        );
         world.approve(pull, "grace").await;
         assert_eq!(world.holders("reader"), ["ada"]);
         assert_eq!(world.told("denied").len(), 1);
@@ -80,19 +109,31 @@ async fn a_term_that_is_too_long_is_refused_at_its_line_and_can_be_corrected() {
 async fn approvals_that_do_not_count_grant_nothing() {
     hearing_and_deaf(async |world| {
         // By somebody who owns nothing there.
-        let pull = world.request("ada", "db/ada-incident", &grant("ada", "readonly", "2h")).await;
+        let pull = world
+            .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+            .await;
         world.approve(pull, "mallory").await;
         assert_eq!(world.conclusion(pull), "in_progress");
         // By the one who receives the access, on somebody else's pull request.
-        let pull = world.request("ada", "db/grace-incident", &grant("grace", "readonly", "2h")).await;
+        let pull = world
+            .request(
+                "ada",
+                "db/grace-incident",
+                &grant("grace", "readonly", "2h"),
+            )
+            .await;
         world.approve(pull, "grace").await;
         assert_eq!(world.conclusion(pull), "in_progress");
         // By an owner who pushed to it.
-        let pull = world.request("ada", "db/ada-second", &grant("ada", "admin", "1h")).await;
-        world.push("linus", pull, "db/ada-second", &grant("ada", "admin", "2h")).await;
+        let pull = world
+            .request("ada", "db/ada-second", &grant("ada", "admin", "1h"))
+            .await;
+        world
+            .push("linus", pull, "db/ada-second", &grant("ada", "admin", "2h"))
+            .await;
         world.approve(pull, "linus").await;
         world.approve(pull, "grace").await;
-        assert_eq!(world.conclusion(pull), "in_progress");
+        assert_eq!(world.conclusion(pull), "failure", "two are needed, and only one owner did not push");
         assert_eq!(world.vault.calls(), 0);
     })
     .await;
@@ -101,12 +142,18 @@ async fn approvals_that_do_not_count_grant_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_owner_who_left_the_team_no_longer_counts() {
     hearing_and_deaf(async |world| {
-        let pull = world.request("ada", "db/ada-incident", &grant("ada", "admin", "2h")).await;
+        let pull = world
+            .request("ada", "db/ada-incident", &grant("ada", "admin", "2h"))
+            .await;
         world.approve(pull, "grace").await;
         world.sandbox.leave_team("grace", "dba");
         world.settle().await;
         world.approve(pull, "linus").await;
-        assert_eq!(world.conclusion(pull), "in_progress", "two approvals are needed, one is left");
+        assert_eq!(
+            world.conclusion(pull),
+            "in_progress",
+            "two approvals are needed, one is left"
+        );
         world.merge_as_admin(pull, MergeMethod::Merge).await;
         assert_eq!(world.vault.calls(), 0);
         assert_eq!(world.told("merged-without-proof").len(), 1);
@@ -117,7 +164,9 @@ async fn an_owner_who_left_the_team_no_longer_counts() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_owners_are_needed_where_the_role_says_so() {
     hearing_and_deaf(async |world| {
-        let pull = world.request("ada", "db/ada-migration", &grant("ada", "admin", "2h")).await;
+        let pull = world
+            .request("ada", "db/ada-migration", &grant("ada", "admin", "2h"))
+            .await;
         world.approve(pull, "grace").await;
         assert!(!world.is_merged(pull));
         world.approve(pull, "linus").await;
@@ -130,7 +179,9 @@ async fn two_owners_are_needed_where_the_role_says_so() {
 async fn an_administrators_merge_without_approval_grants_nothing_and_is_reverted() {
     for method in [MergeMethod::Merge, MergeMethod::Squash, MergeMethod::Rebase] {
         hearing_and_deaf(async |world| {
-            let pull = world.request("ada", "db/ada-incident", &grant("ada", "readonly", "2h")).await;
+            let pull = world
+                .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+                .await;
             world.merge_as_admin(pull, method).await;
             assert_eq!(world.vault.calls(), 0);
             assert_eq!(world.told("merged-without-proof").len(), 1);
@@ -138,7 +189,13 @@ async fn an_administrators_merge_without_approval_grants_nothing_and_is_reverted
             world.approve(pull, "grace").await;
             world.advance(minutes(5)).await;
             assert_eq!(world.vault.calls(), 0);
-            assert!(world.sandbox.file(REPO, "main", &file("db/ada-incident")).is_none(), "reverted");
+            assert!(
+                world
+                    .sandbox
+                    .file(REPO, "main", &file("db/ada-incident"))
+                    .is_none(),
+                "reverted"
+            );
         })
         .await;
     }
@@ -148,12 +205,26 @@ async fn an_administrators_merge_without_approval_grants_nothing_and_is_reverted
 async fn an_approved_request_is_granted_however_people_merge_it() {
     for method in [MergeMethod::Merge, MergeMethod::Squash, MergeMethod::Rebase] {
         let world = World::new(Ears::Hearing, "merge = \"off\"").await;
-        let pull = world.request("ada", "db/ada-incident", &grant("ada", "readonly", "2h")).await;
-        world.push("ada", pull, "db/ada-incident", &grant("ada", "readonly", "3h")).await;
+        let pull = world
+            .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+            .await;
+        world
+            .push(
+                "ada",
+                pull,
+                "db/ada-incident",
+                &grant("ada", "readonly", "3h"),
+            )
+            .await;
         world.approve(pull, "grace").await;
         assert!(!world.is_merged(pull), "people merge here");
         world.merge_as_admin(pull, method).await;
-        assert_eq!(world.holders("reader"), ["ada"], "{method:?} {:#?}", world.evidence());
+        assert_eq!(
+            world.holders("reader"),
+            ["ada"],
+            "{method:?} {:#?}",
+            world.evidence()
+        );
     }
 }
 
@@ -161,14 +232,28 @@ async fn an_approved_request_is_granted_however_people_merge_it() {
 async fn a_push_to_main_grants_nothing_and_is_reverted() {
     hearing_and_deaf(async |world| {
         let text = grant("mallory", "readonly", "2h").replace("mallory", "ada");
-        world.sandbox.push_to_main("mallory", REPO, &[Change::write(file("db/ada-incident"), text)], "quick").unwrap();
+        world
+            .sandbox
+            .push_to_main(
+                "mallory",
+                REPO,
+                &[Change::write(file("db/ada-incident"), text)],
+                "quick",
+            )
+            .unwrap();
         world.settle().await;
         // The forge gets time to say that it was a pull request after all.
         world.advance(minutes(3)).await;
         world.advance(minutes(3)).await;
         assert_eq!(world.vault.calls(), 0);
         assert_eq!(world.told("merged-without-proof").len(), 1);
-        assert!(world.sandbox.file(REPO, "main", &file("db/ada-incident")).is_none(), "reverted");
+        assert!(
+            world
+                .sandbox
+                .file(REPO, "main", &file("db/ada-incident"))
+                .is_none(),
+            "reverted"
+        );
     })
     .await;
 }
@@ -177,35 +262,65 @@ async fn a_push_to_main_grants_nothing_and_is_reverted() {
 async fn expiry_needs_no_forge() {
     for down in [Down::Unavailable, Down::Refused] {
         let world = World::hearing().await;
-        let pull = world.request("ada", "db/ada-incident", &grant("ada", "readonly", "2h")).await;
+        let pull = world
+            .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+            .await;
         world.approve(pull, "grace").await;
         assert_eq!(world.holders("reader"), ["ada"]);
         world.sandbox.down(down);
         world.clock.advance(hours(2));
-        world.service().worker().run_once(Resync::Everything).await.unwrap();
+        world
+            .service()
+            .worker()
+            .run_once(Resync::Everything)
+            .await
+            .unwrap();
         assert!(world.holders("reader").is_empty());
         // What could not be said meanwhile is said later.
         world.sandbox.down(Down::No);
         world.advance(minutes(10)).await;
         world.advance(minutes(10)).await;
         assert_eq!(world.told("revoked").len(), 1);
-        assert!(world.sandbox.file(REPO, "main", &file("db/ada-incident")).is_none());
+        assert!(
+            world
+                .sandbox
+                .file(REPO, "main", &file("db/ada-incident"))
+                .is_none()
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn overlapping_grants_hold_the_access_until_the_last_one_ends() {
     hearing_and_deaf(async |world| {
-        let first = world.request("ada", "db/ada-first", &grant("ada", "readonly", "2h")).await;
+        let first = world
+            .request("ada", "db/ada-first", &grant("ada", "readonly", "2h"))
+            .await;
         world.approve(first, "grace").await;
         world.advance(hours(1)).await;
         // The same subject and role twice is refused as a request, so the second comes by other terms of the same file.
-        world.propose("ada", &[Change::write(file("db/ada-first"), grant("ada", "readonly", "4h"))]).await;
+        world
+            .propose(
+                "ada",
+                &[Change::write(
+                    file("db/ada-first"),
+                    grant("ada", "readonly", "4h"),
+                )],
+            )
+            .await;
         let second = world.sandbox.pulls(REPO).last().unwrap().number;
         world.approve(second, "grace").await;
-        assert_eq!(world.vault.effects(), ["+reader ada"], "a renewal leaves no gap");
+        assert_eq!(
+            world.vault.effects(),
+            ["+reader ada"],
+            "a renewal leaves no gap"
+        );
         world.advance(hours(2)).await;
-        assert_eq!(world.holders("reader"), ["ada"], "the first term is over, the second is not");
+        assert_eq!(
+            world.holders("reader"),
+            ["ada"],
+            "the first term is over, the second is not"
+        );
         world.advance(hours(2)).await;
         assert!(world.holders("reader").is_empty());
         assert_eq!(world.vault.effects(), ["+reader ada", "-reader ada"]);
@@ -217,7 +332,10 @@ async fn overlapping_grants_hold_the_access_until_the_last_one_ends() {
 #[tokio::test(flavor = "multi_thread")]
 async fn scheduled_access_begins_at_its_time_and_not_before() {
     hearing_and_deaf(async |world| {
-        let text = format!("{}starts: 2026-11-23T12:00:00Z\n", grant("ada", "readonly", "2h"));
+        let text = format!(
+            "{}starts: 2026-11-23T12:00:00Z\n",
+            grant("ada", "readonly", "2h")
+        );
         let pull = world.request("ada", "db/ada-night", &text).await;
         world.approve(pull, "grace").await;
         assert!(world.is_merged(pull));
@@ -234,7 +352,10 @@ async fn scheduled_access_begins_at_its_time_and_not_before() {
 #[tokio::test(flavor = "multi_thread")]
 async fn scheduled_access_whose_approver_left_before_it_began_is_not_given() {
     hearing_and_deaf(async |world| {
-        let text = format!("{}starts: 2026-11-23T12:00:00Z\n", grant("ada", "readonly", "2h"));
+        let text = format!(
+            "{}starts: 2026-11-23T12:00:00Z\n",
+            grant("ada", "readonly", "2h")
+        );
         let pull = world.request("ada", "db/ada-night", &text).await;
         world.approve(pull, "grace").await;
         world.sandbox.leave_team("grace", "dba");
@@ -248,13 +369,21 @@ async fn scheduled_access_whose_approver_left_before_it_began_is_not_given() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_holder_can_end_access_early_without_anybodys_approval() {
     hearing_and_deaf(async |world| {
-        let pull = world.request("ada", "db/ada-incident", &grant("ada", "readonly", "8h")).await;
+        let pull = world
+            .request("ada", "db/ada-incident", &grant("ada", "readonly", "8h"))
+            .await;
         world.approve(pull, "grace").await;
         world.advance(minutes(30)).await;
-        let back = world.propose("ada", &[Change::delete(file("db/ada-incident"))]).await;
+        let back = world
+            .propose("ada", &[Change::delete(file("db/ada-incident"))])
+            .await;
         assert!(world.is_merged(back), "{:?}", world.check(back));
         assert!(world.holders("reader").is_empty());
-        assert!(world.told("revoked")[0].contains("withdrawn"), "{:?}", world.told("revoked"));
+        assert!(
+            world.told("revoked")[0].contains("withdrawn"),
+            "{:?}",
+            world.told("revoked")
+        );
     })
     .await;
 }
@@ -283,25 +412,39 @@ async fn reverting_the_revert_grants_nothing_by_itself() {
 #[tokio::test(flavor = "multi_thread")]
 async fn closing_the_revert_pull_request_never_restores_access() {
     let world = World::new(Ears::Hearing, "merge = \"auto\"\nmerge_reverts = false").await;
-    let pull = world.request("ada", "db/ada-incident", &grant("ada", "readonly", "2h")).await;
+    let pull = world
+        .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+        .await;
     world.approve(pull, "grace").await;
     world.advance(hours(2)).await;
     world.advance(minutes(2)).await;
-    assert_eq!(world.open_pulls(), ["Remove ended access: ada on db/readonly"]);
+    assert_eq!(
+        world.open_pulls(),
+        ["Remove ended access: ada on db/readonly"]
+    );
     let revert = world.sandbox.pulls(REPO).last().unwrap().number;
-    assert_eq!(world.conclusion(revert), "success", "it needs nobody's approval");
+    assert_eq!(
+        world.conclusion(revert),
+        "success",
+        "it needs nobody's approval"
+    );
     world.sandbox.close_pull("mallory", REPO, revert).unwrap();
     for _ in 0..3 {
         world.advance(minutes(10)).await;
     }
     assert!(world.holders("reader").is_empty());
-    assert!(world.open_pulls().is_empty(), "the same thing is not asked twice");
+    assert!(
+        world.open_pulls().is_empty(),
+        "the same thing is not asked twice"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_target_that_is_down_at_the_end_is_asked_for_ever() {
     hearing_and_deaf(async |world| {
-        let pull = world.request("ada", "db/ada-incident", &grant("ada", "readonly", "2h")).await;
+        let pull = world
+            .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+            .await;
         world.approve(pull, "grace").await;
         world.vault.down(true);
         world.advance(hours(2)).await;
@@ -311,7 +454,13 @@ async fn a_target_that_is_down_at_the_end_is_asked_for_ever() {
         let entry = world.entries().await.remove(0);
         assert_eq!(entry.state.as_str(), "revoking");
         assert!(entry.attempts >= 40, "{} attempts", entry.attempts);
-        assert!(world.sandbox.file(REPO, "main", &file("db/ada-incident")).is_some(), "not tidied while it may be held");
+        assert!(
+            world
+                .sandbox
+                .file(REPO, "main", &file("db/ada-incident"))
+                .is_some(),
+            "not tidied while it may be held"
+        );
         world.vault.down(false);
         world.advance(minutes(5)).await;
         assert!(world.holders("reader").is_empty());
@@ -323,7 +472,9 @@ async fn a_target_that_is_down_at_the_end_is_asked_for_ever() {
 async fn a_failure_that_hides_an_effect_is_settled_by_asking_again() {
     hearing_and_deaf(async |world| {
         world.vault.fail([Fault::After, Fault::Before]);
-        let pull = world.request("ada", "db/ada-incident", &grant("ada", "readonly", "2h")).await;
+        let pull = world
+            .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+            .await;
         world.approve(pull, "grace").await;
         world.advance(minutes(1)).await;
         world.advance(minutes(1)).await;
@@ -341,11 +492,17 @@ async fn a_failure_that_hides_an_effect_is_settled_by_asking_again() {
 async fn access_that_somebody_gave_by_hand_is_not_taken_over() {
     hearing_and_deaf(async |world| {
         world.vault.give_by_hand("reader", "ada");
-        let pull = world.request("ada", "db/ada-incident", &grant("ada", "readonly", "2h")).await;
+        let pull = world
+            .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+            .await;
         world.approve(pull, "grace").await;
         assert_eq!(world.told("blocked").len(), 1);
         world.advance(hours(3)).await;
-        assert_eq!(world.holders("reader"), ["ada"], "only our own is ever removed");
+        assert_eq!(
+            world.holders("reader"),
+            ["ada"],
+            "only our own is ever removed"
+        );
         assert_eq!(world.vault.calls(), 0);
         assert_eq!(world.told("cancelled").len(), 1);
     })
@@ -355,34 +512,80 @@ async fn access_that_somebody_gave_by_hand_is_not_taken_over() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_happened_while_the_service_was_off_is_made_up_for() {
     let mut world = World::hearing().await;
-    let pull = world.request("ada", "db/ada-incident", &grant("ada", "readonly", "2h")).await;
+    let pull = world
+        .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+        .await;
     world.stop().await;
-    world.sandbox.review("grace", REPO, pull, Verdict::Approve, "yes").unwrap();
-    world.sandbox.merge_as_admin("root", REPO, pull, MergeMethod::Merge).unwrap();
+    world
+        .sandbox
+        .review("grace", REPO, pull, Verdict::Approve, "yes")
+        .unwrap();
+    world
+        .sandbox
+        .merge_as_admin("root", REPO, pull, MergeMethod::Merge)
+        .unwrap();
     world.sandbox.settle().await;
     world.start().await;
-    world.service().worker().run_once(Resync::Everything).await.unwrap();
+    world
+        .service()
+        .worker()
+        .run_once(Resync::Everything)
+        .await
+        .unwrap();
     world.settle().await;
     assert_eq!(world.holders("reader"), ["ada"]);
-    assert_eq!(world.told("requested").len() + world.told("approved").len(), 2);
+    assert_eq!(
+        world.told("requested").len() + world.told("approved").len(),
+        2
+    );
 
     world.stop().await;
     world.clock.advance(hours(9));
     world.start().await;
-    world.service().worker().run_once(Resync::QueueOnly).await.unwrap();
-    assert!(world.holders("reader").is_empty(), "overdue removals come before anything else");
+    world
+        .service()
+        .worker()
+        .run_once(Resync::QueueOnly)
+        .await
+        .unwrap();
+    assert!(
+        world.holders("reader").is_empty(),
+        "overdue removals come before anything else"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rewritten_main_stops_granting_and_not_revoking() {
     let world = World::hearing().await;
-    let pull = world.request("ada", "db/ada-incident", &grant("ada", "readonly", "2h")).await;
+    let pull = world
+        .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+        .await;
     let first = crate::world::main_tip(&world);
     world.approve(pull, "grace").await;
-    world.sandbox.force_push("root", REPO, "main", first.as_str(), &[Change::write("README.md", "other")], "rewrite").unwrap();
+    world
+        .sandbox
+        .force_push(
+            "root",
+            REPO,
+            "main",
+            first.as_str(),
+            &[Change::write("README.md", "other")],
+            "rewrite",
+        )
+        .unwrap();
     world.settle().await;
-    assert_eq!(world.holders("reader"), ["ada"], "a missing file is not believed to be a removal");
-    let second = world.request("linus", "db/linus-incident", &grant("linus", "readonly", "1h")).await;
+    assert_eq!(
+        world.holders("reader"),
+        ["ada"],
+        "a missing file is not believed to be a removal"
+    );
+    let second = world
+        .request(
+            "linus",
+            "db/linus-incident",
+            &grant("linus", "readonly", "1h"),
+        )
+        .await;
     world.approve(second, "grace").await;
     assert_eq!(world.holders("reader"), ["ada"], "nothing new is granted");
     world.advance(hours(2)).await;
@@ -395,7 +598,9 @@ async fn an_emptied_repository_is_not_believed_and_due_ends_still_come() {
     for login in ["ada", "linus", "mei", "grace"] {
         for role in ["readonly", "admin"] {
             let name = format!("db/{login}-{role}");
-            let pull = world.request("root", &name, &grant(login, role, "2h")).await;
+            let pull = world
+                .request("root", &name, &grant(login, role, "2h"))
+                .await;
             for owner in ["grace", "linus"].iter().filter(|o| **o != login) {
                 world.approve(pull, owner).await;
             }
@@ -403,10 +608,22 @@ async fn an_emptied_repository_is_not_believed_and_due_ends_still_come() {
     }
     let held = world.holders("reader").len() + world.holders("admin").len();
     assert!(held >= 6, "{held}");
-    let all: Vec<Change> = world.entries().await.iter().map(|e| Change::delete(e.path.as_str())).collect();
-    world.sandbox.push_to_main("mallory", REPO, &all, "oops").unwrap();
+    let all: Vec<Change> = world
+        .entries()
+        .await
+        .iter()
+        .map(|e| Change::delete(e.path.as_str()))
+        .collect();
+    world
+        .sandbox
+        .push_to_main("mallory", REPO, &all, "oops")
+        .unwrap();
     world.settle().await;
-    assert_eq!(world.holders("reader").len() + world.holders("admin").len(), held, "held back");
+    assert_eq!(
+        world.holders("reader").len() + world.holders("admin").len(),
+        held,
+        "held back"
+    );
     world.advance(hours(3)).await;
     assert!(world.holders("reader").is_empty() && world.holders("admin").is_empty());
 }
@@ -418,7 +635,9 @@ async fn doubled_and_reordered_webhooks_change_nothing() {
         let world = World::hearing().await;
         world.sandbox.duplicate(disorder);
         world.sandbox.reorder(disorder);
-        let pull = world.request("ada", "db/ada-incident", &grant("ada", "readonly", "2h")).await;
+        let pull = world
+            .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+            .await;
         world.approve(pull, "grace").await;
         world.advance(hours(2)).await;
         world.advance(minutes(2)).await;
@@ -431,9 +650,16 @@ async fn doubled_and_reordered_webhooks_change_nothing() {
 async fn team_membership_comes_with_the_merge_and_goes_with_the_time() {
     hearing_and_deaf(async |world| {
         let members = |world: &World| -> Vec<String> {
-            world.sandbox.team_members("readers").into_iter().map(|(login, _)| login).collect()
+            world
+                .sandbox
+                .team_members("readers")
+                .into_iter()
+                .map(|(login, _)| login)
+                .collect()
         };
-        let pull = world.request("ada", "crew/ada-mail", &grant("ada", "reader", "1d")).await;
+        let pull = world
+            .request("ada", "crew/ada-mail", &grant("ada", "reader", "1d"))
+            .await;
         world.approve(pull, "grace").await;
         assert_eq!(members(world), ["ada"]);
         world.advance(hours(24)).await;
@@ -446,7 +672,9 @@ async fn team_membership_comes_with_the_merge_and_goes_with_the_time() {
 async fn evidence_that_the_remote_refuses_is_pushed_again() {
     let world = World::hearing().await;
     world.sandbox.reject_pushes(Some("not now"));
-    let pull = world.request("ada", "db/ada-incident", &grant("ada", "readonly", "2h")).await;
+    let pull = world
+        .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+        .await;
     world.approve(pull, "grace").await;
     assert_eq!(world.holders("reader"), ["ada"]);
     assert!(world.evidence().is_empty());
@@ -475,7 +703,9 @@ async fn a_pull_request_that_changes_owners_and_asks_for_access_is_refused() {
 async fn one_life_costs_few_calls_of_the_forge() {
     let world = World::hearing().await;
     world.sandbox.reset_calls();
-    let pull = world.request("ada", "db/ada-incident", &grant("ada", "readonly", "2h")).await;
+    let pull = world
+        .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+        .await;
     world.approve(pull, "grace").await;
     world.advance(hours(2)).await;
     world.advance(minutes(2)).await;
@@ -505,10 +735,15 @@ async fn a_crash_at_any_wait_while_revoking_ends_in_the_same_world() {
 /// Crashes one pass of the worker at its first wait, at its second, ... until it finishes without a crash; after each, the
 /// service is started again, and the world must become what it becomes without a crash, each effect once.
 async fn crash_everywhere(moment: Moment) {
-    let calm = run_with_crash(moment, usize::MAX).await.expect("does not crash").1;
+    let calm = run_with_crash(moment, usize::MAX)
+        .await
+        .expect("does not crash")
+        .1;
     let (mut at, mut crashes) = (0, 0);
     loop {
-        let Some((finished, end)) = run_with_crash(moment, at).await else { panic!("no end") };
+        let Some((finished, end)) = run_with_crash(moment, at).await else {
+            panic!("no end")
+        };
         assert_eq!(end, calm, "crashed at wait {at}");
         if finished {
             break;
@@ -522,10 +757,17 @@ async fn crash_everywhere(moment: Moment) {
 
 async fn run_with_crash(moment: Moment, at: usize) -> Option<(bool, String)> {
     let mut world = World::new(Ears::Hearing, "merge = \"off\"\nmerge_reverts = true").await;
-    let pull = world.request("ada", "db/ada-incident", &grant("ada", "readonly", "2h")).await;
+    let pull = world
+        .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+        .await;
     world.approve(pull, "grace").await;
     match moment {
-        Moment::Merged => drop(world.sandbox.merge_as_admin("root", REPO, pull, MergeMethod::Merge).unwrap()),
+        Moment::Merged => drop(
+            world
+                .sandbox
+                .merge_as_admin("root", REPO, pull, MergeMethod::Merge)
+                .unwrap(),
+        ),
         Moment::Over => {
             world.merge_as_admin(pull, MergeMethod::Merge).await;
             world.clock.advance(hours(2));
@@ -539,17 +781,32 @@ async fn run_with_crash(moment: Moment, at: usize) -> Option<(bool, String)> {
     if !finished {
         world.start().await;
     }
-    world.service().worker().run_once(Resync::Everything).await.unwrap();
+    world
+        .service()
+        .worker()
+        .run_once(Resync::Everything)
+        .await
+        .unwrap();
     world.settle().await;
     world.advance(minutes(10)).await;
     let effects = world.vault.effects();
     match moment {
         Moment::Merged => assert_eq!(effects, ["+reader ada"], "crashed at wait {at}"),
-        Moment::Over => assert_eq!(effects, ["+reader ada", "-reader ada"], "crashed at wait {at}"),
+        Moment::Over => assert_eq!(
+            effects,
+            ["+reader ada", "-reader ada"],
+            "crashed at wait {at}"
+        ),
     }
     let evidence = world.evidence();
-    let keys: std::collections::BTreeSet<_> =
-        evidence.iter().flat_map(|m| m.lines().find(|l| l.starts_with("Event-Key:")).map(str::to_owned)).collect();
+    let keys: std::collections::BTreeSet<_> = evidence
+        .iter()
+        .flat_map(|m| {
+            m.lines()
+                .find(|l| l.starts_with("Event-Key:"))
+                .map(str::to_owned)
+        })
+        .collect();
     let events = evidence.iter().filter(|m| m.contains("Event-Key:")).count();
     assert_eq!(keys.len(), events, "an event stands twice");
     Some((finished, world.summary().await))

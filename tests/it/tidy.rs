@@ -13,7 +13,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("repo", &["domain"]),
     ("store", &["domain", "clock"]),
     ("providers", &["domain", "clock", "github_app"]),
-    ("reconcile", &["domain", "forge", "repo", "store", "providers", "clock"]),
+    (
+        "reconcile",
+        &["domain", "forge", "repo", "store", "providers", "clock"],
+    ),
     ("worker", &["domain", "reconcile", "store", "clock"]),
     ("http", &["domain", "worker", "store", "clock"]),
     ("config", &["domain"]),
@@ -21,7 +24,17 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "app",
         &[
-            "domain", "clock", "config", "github_app", "forge", "repo", "store", "providers", "reconcile", "worker", "http",
+            "domain",
+            "clock",
+            "config",
+            "github_app",
+            "forge",
+            "repo",
+            "store",
+            "providers",
+            "reconcile",
+            "worker",
+            "http",
             "sandbox",
         ],
     ),
@@ -31,14 +44,21 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 ];
 
 /// The only part that may name concrete adapters besides the adapters' own folders.
-const CONCRETE: &[&str] = &["forge::github", "providers::github_team", "providers::postgres"];
+const CONCRETE: &[&str] = &[
+    "forge::github",
+    "providers::github_team",
+    "providers::postgres",
+];
 
 /// Files at which `unsafe` may stand, with the reason in the code.
 const UNSAFE_ALLOWED: &[&str] = &["src/repo/transport.rs"];
 
 fn sources(folder: &str) -> Vec<(PathBuf, String)> {
     fn walk(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
-        let mut entries: Vec<_> = fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+        let mut entries: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|e| e.unwrap().path())
+            .collect();
         entries.sort();
         for path in entries {
             if path.is_dir() {
@@ -52,7 +72,10 @@ fn sources(folder: &str) -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
     walk(&root.join(folder), &mut found);
-    found.into_iter().map(|(path, text)| (path.strip_prefix(root).unwrap().to_owned(), text)).collect()
+    found
+        .into_iter()
+        .map(|(path, text)| (path.strip_prefix(root).unwrap().to_owned(), text))
+        .collect()
 }
 
 /// The part of the house that a file belongs to: the folder or file directly under `src`.
@@ -63,7 +86,10 @@ fn part(path: &Path) -> String {
 
 /// The text without comments, so that prose may mention what code may not.
 fn code(text: &str) -> String {
-    text.lines().map(|line| line.split("//").next().unwrap_or("")).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .map(|line| line.split("//").next().unwrap_or(""))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Every `crate::a::b` that the code names, also inside `use crate::{...}` groups one level deep.
@@ -86,11 +112,16 @@ fn every_part_imports_only_what_the_design_allows() {
     let mut wrong = Vec::new();
     for (path, text) in sources("src") {
         let part = part(&path);
-        let may = allowed.get(part.as_str()).unwrap_or_else(|| panic!("{} belongs to no part of the design", path.display()));
+        let may = allowed
+            .get(part.as_str())
+            .unwrap_or_else(|| panic!("{} belongs to no part of the design", path.display()));
         for name in named(&code(&text)) {
             let other = name.split("::").next().unwrap_or_default();
             if other != part && !may.contains(&other) {
-                wrong.push(format!("{}: `{part}` may not import `{name}`", path.display()));
+                wrong.push(format!(
+                    "{}: `{part}` may not import `{name}`",
+                    path.display()
+                ));
             }
         }
     }
@@ -115,11 +146,25 @@ fn only_the_composition_root_names_concrete_adapters() {
 
 #[test]
 fn the_domain_is_pure() {
-    let banned = ["async ", ".await", "tokio", "std::fs", "std::net", "std::env", "tracing", "Utc::now", "SystemTime"];
+    let banned = [
+        "async ",
+        ".await",
+        "tokio",
+        "std::fs",
+        "std::net",
+        "std::env",
+        "tracing",
+        "Utc::now",
+        "SystemTime",
+    ];
     for (path, text) in sources("src/domain") {
         let code = code(&text);
         for word in banned {
-            assert!(!code.contains(word), "{}: `{word}` does not belong into the domain", path.display());
+            assert!(
+                !code.contains(word),
+                "{}: `{word}` does not belong into the domain",
+                path.display()
+            );
         }
     }
 }
@@ -128,11 +173,23 @@ fn the_domain_is_pure() {
 fn production_code_holds_no_tests_and_no_unfinished_work() {
     for (path, text) in sources("src") {
         let code = code(&text);
-        for word in ["cfg(test)", "#[test]", "todo!(", "unimplemented!(", "#[ignore"] {
+        for word in [
+            "cfg(test)",
+            "#[test]",
+            "todo!(",
+            "unimplemented!(",
+            "#[ignore",
+        ] {
             assert!(!code.contains(word), "{}: `{word}`", path.display());
         }
-        let may_unsafe = UNSAFE_ALLOWED.iter().any(|allowed| path == Path::new(allowed));
-        assert!(may_unsafe || !code.contains("unsafe "), "{}: unsafe code", path.display());
+        let may_unsafe = UNSAFE_ALLOWED
+            .iter()
+            .any(|allowed| path == Path::new(allowed));
+        assert!(
+            may_unsafe || !code.contains("unsafe "),
+            "{}: unsafe code",
+            path.display()
+        );
     }
 }
 
@@ -140,7 +197,11 @@ fn production_code_holds_no_tests_and_no_unfinished_work() {
 fn no_test_is_ignored() {
     let word = ["#[", "ignore"].concat();
     for (path, text) in sources("tests") {
-        assert!(!text.contains(&word), "{}: a test is ignored", path.display());
+        assert!(
+            !text.contains(&word),
+            "{}: a test is ignored",
+            path.display()
+        );
     }
 }
 
@@ -148,6 +209,10 @@ fn no_test_is_ignored() {
 fn a_file_is_one_room() {
     for (path, text) in sources("src") {
         let lines = text.lines().count();
-        assert!(lines <= 640, "{}: {lines} lines; split it by noun", path.display());
+        assert!(
+            lines <= 640,
+            "{}: {lines} lines; split it by noun",
+            path.display()
+        );
     }
 }

@@ -35,7 +35,12 @@ impl Vault {
     /// Who has `role`, in order.
     pub fn holders(&self, role: &str) -> Vec<String> {
         let state = self.0.lock().unwrap();
-        state.held.iter().filter(|(r, _)| r == role).map(|(_, account)| account.clone()).collect()
+        state
+            .held
+            .iter()
+            .filter(|(r, _)| r == role)
+            .map(|(_, account)| account.clone())
+            .collect()
     }
 
     /// Everything that changed something, in order: `+role account`, `-role account`. Repeated calls leave no trace.
@@ -50,12 +55,20 @@ impl Vault {
 
     /// Somebody gives `role` by hand.
     pub fn give_by_hand(&self, role: &str, account: &str) {
-        self.0.lock().unwrap().held.insert((role.to_owned(), account.to_owned()));
+        self.0
+            .lock()
+            .unwrap()
+            .held
+            .insert((role.to_owned(), account.to_owned()));
     }
 
     /// Somebody takes `role` by hand.
     pub fn take_by_hand(&self, role: &str, account: &str) {
-        self.0.lock().unwrap().held.remove(&(role.to_owned(), account.to_owned()));
+        self.0
+            .lock()
+            .unwrap()
+            .held
+            .remove(&(role.to_owned(), account.to_owned()));
     }
 
     /// Every call fails while it is down.
@@ -71,12 +84,23 @@ impl Vault {
     fn change(&self, access: &Access, hold: bool) -> Result<(), ProviderError> {
         let mut state = self.0.lock().unwrap();
         state.calls += 1;
-        let fault = if state.down { Some(Fault::Before) } else { state.faults.pop_front() };
+        let fault = if state.down {
+            Some(Fault::Before)
+        } else {
+            state.faults.pop_front()
+        };
         if fault != Some(Fault::Before) {
-            let role = access.entitlement["role"].as_str().unwrap_or_default().to_owned();
+            let role = access.entitlement["role"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned();
             let account = access.account.name.clone();
             let line = format!("{}{role} {account}", if hold { '+' } else { '-' });
-            let changed = if hold { state.held.insert((role, account)) } else { state.held.remove(&(role, account)) };
+            let changed = if hold {
+                state.held.insert((role, account))
+            } else {
+                state.held.remove(&(role, account))
+            };
             if changed {
                 state.effects.push(line);
             }
@@ -108,14 +132,20 @@ impl Provider for Vault {
         tokio::task::yield_now().await;
         let result = self.change(approved.access(), true);
         tokio::task::yield_now().await;
-        result.map(|()| Granted { read_back: format!("{} holds it", approved.access().account.name), pending: None })
+        result.map(|()| Granted {
+            read_back: format!("{} holds it", approved.access().account.name),
+            pending: None,
+        })
     }
 
     async fn revoke(&self, access: &Access) -> Result<Revoked, ProviderError> {
         tokio::task::yield_now().await;
         let result = self.change(access, false);
         tokio::task::yield_now().await;
-        result.map(|()| Revoked { read_back: format!("{} does not hold it", access.account.name), ..Revoked::default() })
+        result.map(|()| Revoked {
+            read_back: format!("{} does not hold it", access.account.name),
+            ..Revoked::default()
+        })
     }
 
     async fn holders(&self, entitlement: &serde_json::Value) -> Result<Vec<Holder>, ProviderError> {
@@ -123,6 +153,13 @@ impl Provider for Vault {
             return Err(unavailable("vault"));
         }
         let role = entitlement["role"].as_str().unwrap_or_default();
-        Ok(self.holders(role).into_iter().map(|name| Holder { name, pending: false }).collect())
+        Ok(self
+            .holders(role)
+            .into_iter()
+            .map(|name| Holder {
+                name,
+                pending: false,
+            })
+            .collect())
     }
 }

@@ -277,6 +277,11 @@ async fn each_event_points_at_what_has_to_be_looked_at() {
             none(),
         ),
         (
+            "pull_request",
+            with(pull(12), "action", json!("closed")),
+            BTreeSet::from([Wake::Main]),
+        ),
+        (
             "push",
             push("refs/heads/main"),
             BTreeSet::from([Wake::Main]),
@@ -284,16 +289,8 @@ async fn each_event_points_at_what_has_to_be_looked_at() {
         ("push", push("refs/heads/main2"), none()),
         ("push", push("refs/tags/main"), none()),
         ("push", push("main"), none()),
-        (
-            "check_run",
-            check("completed", 99, two.clone()),
-            pulls([3, 4]),
-        ),
-        (
-            "check_suite",
-            check("completed", 99, two.clone()),
-            pulls([3, 4]),
-        ),
+        ("check_run", check("completed", 99, two.clone()), none()),
+        ("check_suite", check("completed", 99, two.clone()), none()),
         ("check_run", check("created", 11, two.clone()), none()),
         ("check_run", check("rerequested", 11, two), pulls([3, 4])),
         ("check_run", check("completed", 99, json!([])), none()),

@@ -19,7 +19,8 @@ use hallpass::domain::model::{CommitId, ConnectionName, PullNumber, UserId};
 use hallpass::http;
 use hallpass::providers::{Provider, Registry};
 use hallpass::sandbox::{
-    AppSpec, Change, CheckView, Contracts, KNOWN_KEY, MergeMethod, Permission, Ruleset, Sandbox, SandboxOptions, Verdict,
+    AppSpec, Change, CheckView, Contracts, KNOWN_KEY, MergeMethod, Permission, Ruleset, Sandbox,
+    SandboxOptions, Verdict,
 };
 use hallpass::store::Scope;
 use hallpass::worker::Resync;
@@ -52,7 +53,9 @@ pub struct World {
 
 /// A grant of `role` on `db` for `duration`.
 pub fn grant(person: &str, role: &str, duration: &str) -> String {
-    format!("person: {person}\nrole: {role}\nduration: {duration}\nreason: The orders of some customers look wrong today.\n")
+    format!(
+        "person: {person}\nrole: {role}\nduration: {duration}\nreason: The orders of some customers look wrong today.\n"
+    )
 }
 
 impl World {
@@ -64,16 +67,29 @@ impl World {
     /// A world of people, teams, one resource `db` on the vault and one resource `crew` on a GitHub team. `github` adds lines to the
     /// `[github]` table of the configuration.
     pub async fn new(ears: Ears, github: &str) -> Self {
+        hallpass::app::logging::start(hallpass::app::logging::Format::Text);
         let start = "2026-11-23T09:00:00Z".parse().unwrap();
         let clock = Arc::new(ManualClock::at(start));
         let folder = tempfile::tempdir().unwrap();
         let contracts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contracts");
-        let mut options = SandboxOptions::new(Arc::clone(&clock) as Arc<dyn Clock>, folder.path().join("github"));
-        options.contracts =
-            Some(Contracts::load(contracts.join("github-rest.json"), contracts.join("github-webhooks.json")).unwrap());
+        let mut options = SandboxOptions::new(
+            Arc::clone(&clock) as Arc<dyn Clock>,
+            folder.path().join("github"),
+        );
+        options.contracts = Some(
+            Contracts::load(
+                contracts.join("github-rest.json"),
+                contracts.join("github-webhooks.json"),
+            )
+            .unwrap(),
+        );
         let sandbox = Sandbox::start(options).await.unwrap();
         populate(&sandbox);
-        let merge = if github.contains("merge =") { "" } else { "merge = \"auto\"\nmerge_reverts = true\n" };
+        let merge = if github.contains("merge =") {
+            ""
+        } else {
+            "merge = \"auto\"\nmerge_reverts = true\n"
+        };
         let toml = format!(
             "[github]\nrepository = \"acme/{REPO}\"\napp_id = {APP}\ninstallation_id = {INSTALLATION}\napi = \"{}\"\nweb = \"{}\"\n{merge}{github}\n\
              [server]\nlisten = \"127.0.0.1:0\"\ndata_dir = \"data\"\n[providers.github]\nkind = \"github-team\"\norganisation = \"acme\"\n",
@@ -112,8 +128,13 @@ impl World {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         self.server = CancellationToken::new();
-        tokio::spawn(http::serve(listener, service.router(), self.server.clone().cancelled_owned()));
-        self.sandbox.deliver_to(format!("http://{address}/webhook"), SECRET);
+        tokio::spawn(http::serve(
+            listener,
+            service.router(),
+            self.server.clone().cancelled_owned(),
+        ));
+        self.sandbox
+            .deliver_to(format!("http://{address}/webhook"), SECRET);
         self.sandbox.deaf(self.ears == Ears::Deaf);
         self.service = Some(service);
     }
@@ -135,7 +156,11 @@ impl World {
         let mut before = String::new();
         for _ in 0..30 {
             self.sandbox.settle().await;
-            let resync = if self.ears == Ears::Deaf { Resync::Everything } else { Resync::QueueOnly };
+            let resync = if self.ears == Ears::Deaf {
+                Resync::Everything
+            } else {
+                Resync::QueueOnly
+            };
             self.service().worker().run_once(resync).await.unwrap();
             self.sandbox.settle().await;
             let now = self.fingerprint().await;
@@ -149,8 +174,13 @@ impl World {
 
     async fn fingerprint(&self) -> String {
         let pulls = self.sandbox.pulls(REPO);
-        let tips = ["main", "hallpass/evidence", "hallpass/ended-access"].map(|b| self.sandbox.branch_tip(REPO, b));
-        format!("{pulls:?} {tips:?} {:?} {:?}", self.entries().await, self.vault.effects())
+        let tips = ["main", "hallpass/evidence", "hallpass/ended-access"]
+            .map(|b| self.sandbox.branch_tip(REPO, b));
+        format!(
+            "{pulls:?} {tips:?} {:?} {:?}",
+            self.entries().await,
+            self.vault.effects()
+        )
     }
 
     /// Moves the time and lets what is due happen.
@@ -161,14 +191,20 @@ impl World {
 
     /// Somebody opens a pull request that writes one grant file: `db/ada-incident` is `access/grants/db/ada-incident.yaml`.
     pub async fn request(&self, author: &str, name: &str, text: &str) -> PullNumber {
-        self.propose(author, &[Change::write(file(name), text)]).await
+        self.propose(author, &[Change::write(file(name), text)])
+            .await
     }
 
     /// Somebody opens a pull request with any changes.
     pub async fn propose(&self, author: &str, changes: &[Change]) -> PullNumber {
         let branch = format!("request-{}", self.sandbox.pulls(REPO).len() + 1);
-        self.sandbox.push(author, REPO, &branch, changes, "Request access").unwrap();
-        let pull = self.sandbox.open_pull(author, REPO, &branch, "main", "Please", "").unwrap();
+        self.sandbox
+            .push(author, REPO, &branch, changes, "Request access")
+            .unwrap();
+        let pull = self
+            .sandbox
+            .open_pull(author, REPO, &branch, "main", "Please", "")
+            .unwrap();
         self.settle().await;
         pull
     }
@@ -176,21 +212,39 @@ impl World {
     /// Somebody pushes one more commit to a pull request.
     pub async fn push(&self, author: &str, pull: PullNumber, name: &str, text: &str) {
         let branch = self.sandbox.pull(REPO, pull).head;
-        self.sandbox.push(author, REPO, &branch, &[Change::write(file(name), text)], "Change it").unwrap();
+        self.sandbox
+            .push(
+                author,
+                REPO,
+                &branch,
+                &[Change::write(file(name), text)],
+                "Change it",
+            )
+            .unwrap();
         self.settle().await;
     }
 
     pub async fn approve(&self, pull: PullNumber, reviewer: &str) {
-        self.review(pull, reviewer, Verdict::Approve, "Fine with me, the incident is real.").await;
+        self.review(
+            pull,
+            reviewer,
+            Verdict::Approve,
+            "Fine with me, the incident is real.",
+        )
+        .await;
     }
 
     pub async fn review(&self, pull: PullNumber, reviewer: &str, verdict: Verdict, body: &str) {
-        self.sandbox.review(reviewer, REPO, pull, verdict, body).unwrap();
+        self.sandbox
+            .review(reviewer, REPO, pull, verdict, body)
+            .unwrap();
         self.settle().await;
     }
 
     pub async fn merge_as_admin(&self, pull: PullNumber, method: MergeMethod) {
-        self.sandbox.merge_as_admin("root", REPO, pull, method).unwrap();
+        self.sandbox
+            .merge_as_admin("root", REPO, pull, method)
+            .unwrap();
         self.settle().await;
     }
 
@@ -224,24 +278,41 @@ impl World {
     /// `path state` of every entry of the ledger.
     pub async fn ledger(&self) -> Vec<String> {
         let entries = self.entries().await;
-        let mut lines: Vec<String> =
-            entries.iter().map(|e| format!("{} {}", e.path.short(), e.state.as_str())).collect();
+        let mut lines: Vec<String> = entries
+            .iter()
+            .map(|e| format!("{} {}", e.path.short(), e.state.as_str()))
+            .collect();
         lines.sort();
         lines
     }
 
     pub fn open_pulls(&self) -> Vec<String> {
-        self.sandbox.pulls(REPO).into_iter().filter(|p| p.open).map(|p| p.title).collect()
+        self.sandbox
+            .pulls(REPO)
+            .into_iter()
+            .filter(|p| p.open)
+            .map(|p| p.title)
+            .collect()
     }
 
     /// The messages on the evidence branch, oldest first.
     pub fn evidence(&self) -> Vec<String> {
-        let Some(tip) = self.sandbox.branch_tip(REPO, "hallpass/evidence") else { return Vec::new() };
+        let Some(tip) = self.sandbox.branch_tip(REPO, "hallpass/evidence") else {
+            return Vec::new();
+        };
         let git = git2::Repository::open(self.sandbox.repository_path(REPO)).unwrap();
         let mut walk = git.revwalk().unwrap();
-        walk.push(git2::Oid::from_str(tip.as_str()).unwrap()).unwrap();
-        let mut messages: Vec<String> =
-            walk.map(|id| git.find_commit(id.unwrap()).unwrap().message().unwrap().to_owned()).collect();
+        walk.push(git2::Oid::from_str(tip.as_str()).unwrap())
+            .unwrap();
+        let mut messages: Vec<String> = walk
+            .map(|id| {
+                git.find_commit(id.unwrap())
+                    .unwrap()
+                    .message()
+                    .unwrap()
+                    .to_owned()
+            })
+            .collect();
         messages.reverse();
         messages
     }
@@ -250,13 +321,18 @@ impl World {
     pub fn told(&self, kind: &str) -> Vec<String> {
         let trailer = format!("Event: {kind}\n");
         let of_kind = self.evidence().into_iter().filter(|m| m.contains(&trailer));
-        of_kind.map(|m| m.lines().next().unwrap_or_default().to_owned()).collect()
+        of_kind
+            .map(|m| m.lines().next().unwrap_or_default().to_owned())
+            .collect()
     }
 
     /// Everything that two runs of the same scenario must agree on.
     pub async fn summary(&self) -> String {
-        let told: BTreeSet<String> =
-            self.evidence().iter().map(|m| m.lines().next().unwrap_or_default().to_owned()).collect();
+        let told: BTreeSet<String> = self
+            .evidence()
+            .iter()
+            .map(|m| m.lines().next().unwrap_or_default().to_owned())
+            .collect();
         let ids = regex::Regex::new("[0-9a-f]{12,40}").unwrap();
         let text = format!(
             "ledger {:#?}\nvault {:#?}\nopen {:#?}\ntold {told:#?}",
@@ -280,8 +356,9 @@ pub fn file(name: &str) -> String {
 }
 
 fn populate(sandbox: &Sandbox) {
-    let ids: BTreeMap<&str, UserId> =
-        ["root", "ada", "grace", "linus", "mei", "mallory"].map(|login| (login, sandbox.member(login))).into();
+    let ids: BTreeMap<&str, UserId> = ["root", "ada", "grace", "linus", "mei", "mallory"]
+        .map(|login| (login, sandbox.member(login)))
+        .into();
     sandbox.owner("root");
     sandbox.user("stranger");
     sandbox.team("dba", &["grace", "linus"]);
@@ -291,7 +368,8 @@ fn populate(sandbox: &Sandbox) {
     let mut files: Vec<(String, String)> = vec![
         (
             ".github/CODEOWNERS".into(),
-            "* @acme/security\n/access/grants/db/ @acme/dba\n/access/grants/crew/ @acme/dba\n".into(),
+            "* @acme/security\n/access/grants/db/ @acme/dba\n/access/grants/crew/ @acme/dba\n"
+                .into(),
         ),
         ("access/resources/db.yaml".into(), DB.into()),
         ("access/resources/crew.yaml".into(), CREW.into()),
@@ -299,17 +377,28 @@ fn populate(sandbox: &Sandbox) {
     ];
     for login in people {
         let id = ids[login];
-        let text = format!("github_id: {id}\nname: {login}\nidentities:\n  vault: {login}\n  github: {login}\n");
+        let text = format!(
+            "github_id: {id}\nname: {login}\nidentities:\n  vault: {login}\n  github: {login}\n"
+        );
         files.push((format!("access/people/{login}.yaml"), text));
     }
-    let files: Vec<(&str, &str)> = files.iter().map(|(p, t)| (p.as_str(), t.as_str())).collect();
+    let files: Vec<(&str, &str)> = files
+        .iter()
+        .map(|(p, t)| (p.as_str(), t.as_str()))
+        .collect();
     sandbox.repository(REPO, &files).unwrap();
     sandbox.team_may("dba", REPO, Permission::Push);
     sandbox.team_may("security", REPO, Permission::Maintain);
     sandbox.base_permission(Some(Permission::Push));
     sandbox.app(AppSpec::hallpass(APP, KNOWN_KEY)).unwrap();
     sandbox.installation(APP, INSTALLATION);
-    sandbox.ruleset(REPO, Some(Ruleset { bypass_apps: vec![APP], ..Ruleset::default() }));
+    sandbox.ruleset(
+        REPO,
+        Some(Ruleset {
+            bypass_apps: vec![APP],
+            ..Ruleset::default()
+        }),
+    );
 }
 
 const DB: &str = "\
@@ -347,7 +436,10 @@ pub struct CrashAt<F> {
 
 impl<F: Future> CrashAt<F> {
     pub fn wait(left: usize, inner: F) -> Self {
-        Self { inner: Box::pin(inner), left }
+        Self {
+            inner: Box::pin(inner),
+            left,
+        }
     }
 }
 

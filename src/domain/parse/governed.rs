@@ -114,18 +114,24 @@ fn unknown(path: &str) -> Fault {
     )
 }
 
-/// A fault of every file that is not a regular file in git.
+/// The fault of every file that is not a regular file in git.
 pub(super) fn mode_fault(mode: u32) -> Fault {
-    let what = match mode {
-        0o120_000 => "a symbolic link, whose content is elsewhere".to_owned(),
-        0o160_000 => "a submodule, whose content is elsewhere".to_owned(),
-        0o100_755 => "executable".to_owned(),
-        other => format!("of git mode {other:06o}"),
+    let (what, help) = match mode {
+        0o120_000 => (
+            "a symbolic link, whose content is elsewhere",
+            "Replace the link by what it leads to.",
+        ),
+        0o160_000 => (
+            "a submodule, whose content is elsewhere",
+            "Put the files themselves here.",
+        ),
+        0o100_755 => ("executable", "Run `git update-index --chmod=-x` on it."),
+        _ => ("not a regular file", "Make it a regular file."),
     };
     fault(
         "file-mode",
-        format!("the file is {what}"),
-        "Make it a regular file: `chmod -x`, or replace the link by its content.",
+        format!("the file is {what} (git mode {mode:06o})"),
+        help,
     )
 }
 

@@ -4,6 +4,7 @@
 //! Invariant: a file that any of the steps refuses is absent from the [`Catalogue`]'s maps and present in its findings, each
 //! with its line and column.
 
+mod document;
 mod governed;
 mod prefilter;
 mod scalar;
@@ -14,13 +15,13 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 use regex::Regex;
-use serde_json::Value;
 
 use super::catalogue::{Catalogue, Declared, File, REGULAR_FILE};
 use super::codeowners::{Codeowners, LOCATIONS};
 use super::finding::{Finding, Place};
 use super::model::{GrantPath, Person, Resource, RoleName, RoleRef, Service};
-use super::schema::{self, Kind, Problem};
+use super::schema::Kind;
+use document::Document;
 
 pub use governed::MAX_PATH;
 pub(crate) use governed::{Governed, classify};
@@ -111,11 +112,8 @@ pub fn read_tree(files: &[File]) -> Catalogue {
         .map(|(path, declared, _)| (path, declared))
         .collect();
     for file in files {
-        if let Some(location) = LOCATIONS
-            .iter()
-            .find(|l| **l == file.path && file.mode == REGULAR_FILE)
-        {
-            tree.index.owners_files.insert(location, file.bytes.clone());
+        if let Some(location) = LOCATIONS.iter().find(|l| **l == file.path) {
+            tree.index.owners_files.insert(location, file.clone());
         }
     }
     tree.codeowners = owners_in_force(&tree.index.owners_files);
@@ -124,12 +122,9 @@ pub fn read_tree(files: &[File]) -> Catalogue {
     tree
 }
 
-/// CODEOWNERS as GitHub would pick it from what stands at the three locations.
-pub(crate) fn owners_in_force(files: &BTreeMap<&'static str, std::sync::Arc<[u8]>>) -> Codeowners {
-    LOCATIONS
-        .iter()
-        .find_map(|location| Some(Codeowners::parse(location, files.get(location)?)))
-        .unwrap_or_default()
+/// The CODEOWNERS in force among what stands at its locations.
+pub(crate) fn owners_in_force(files: &BTreeMap<&'static str, File>) -> Codeowners {
+    Codeowners::in_force(&files.values().cloned().collect::<Vec<_>>())
 }
 
 pub(crate) fn insert(tree: &mut Catalogue, read: Read) {
@@ -157,7 +152,8 @@ pub(crate) fn read_file(file: &File) -> Option<Result<Read, Vec<Finding>>> {
         Ok(governed) => governed,
         Err(fault) => return Some(Err(vec![fault.in_file(&file.path)])),
     };
-    if file.mode != REGULAR_FILE {
+    // CODEOWNERS says for itself when it is no regular file.
+    if file.mode != REGULAR_FILE && !matches!(governed, Governed::Codeowners(_)) {
         return Some(Err(vec![
             governed::mode_fault(file.mode).in_file(&file.path),
         ]));
@@ -166,11 +162,10 @@ pub(crate) fn read_file(file: &File) -> Option<Result<Read, Vec<Finding>>> {
 }
 
 fn read_governed(governed: Governed, file: &File) -> Result<Read, Vec<Finding>> {
-    let document = |kind| Document::read(kind, file);
     match governed {
         Governed::Grant(path) => {
             let mut places = GrantPlaces::default();
-            let document = Document::read_noting(Kind::Grant, file, &mut |k, p| places.note(k, p))?;
+            let document = Document::read(Kind::Grant, file, &mut |k, p| places.note(k, p))?;
             let grant = document.typed(typed::grant)?;
             let declared = Declared {
                 blob: file.blob.clone(),
@@ -179,23 +174,31 @@ fn read_governed(governed: Governed, file: &File) -> Result<Read, Vec<Finding>> 
             Ok(Read::Grant(path, declared, places))
         }
         Governed::Person(login) => {
-            let document = document(Kind::Person)?;
-            let place = document.place("/github_id", yaml::Side::Value);
+            let mut place = Place::START;
+            let document = Document::read(Kind::Person, file, &mut |field, at| {
+                if field == "github_id" {
+                    place = at;
+                }
+            })?;
             Ok(Read::Person(
                 document.typed(|value| typed::person(login, value))?,
                 place,
             ))
         }
         Governed::Service(name) => {
-            let document = document(Kind::Service)?;
-            let place = document.place("/owner", yaml::Side::Value);
+            let mut place = Place::START;
+            let document = Document::read(Kind::Service, file, &mut |field, at| {
+                if field == "owner" {
+                    place = at;
+                }
+            })?;
             Ok(Read::Service(
                 document.typed(|value| typed::service(name, value))?,
                 place,
             ))
         }
         Governed::Resource(name) => {
-            let document = document(Kind::Resource)?;
+            let document = Document::read(Kind::Resource, file, &mut |_, _| {})?;
             let conflicts = document.conflict_places();
             let (resource, tickets) = document.typed(|value| typed::resource(name, value))?;
             Ok(Read::Resource(Box::new(ReadResource {
@@ -212,97 +215,6 @@ fn read_governed(governed: Governed, file: &File) -> Result<Read, Vec<Finding>> 
             "Remove the file. Limits of a role go into access/resources/<name>.yaml.",
         )]),
         Governed::Codeowners(_) | Governed::Attributes => Ok(Read::Other),
-    }
-}
-
-/// The one value of a file, which its schema accepts.
-struct Document<'f> {
-    path: &'f str,
-    text: &'f str,
-    value: Value,
-}
-
-impl<'f> Document<'f> {
-    fn read(kind: Kind, file: &'f File) -> Result<Self, Vec<Finding>> {
-        Self::read_noting(kind, file, &mut |_, _| {})
-    }
-
-    fn read_noting(
-        kind: Kind,
-        file: &'f File,
-        field: &mut dyn FnMut(&str, Place),
-    ) -> Result<Self, Vec<Finding>> {
-        let in_file = |fault: Fault| vec![fault.in_file(&file.path)];
-        let text = prefilter::text(&file.bytes).map_err(in_file)?;
-        let value = yaml::read(text, field).map_err(in_file)?;
-        let document = Self {
-            path: &file.path,
-            text,
-            value,
-        };
-        let problems = schema::check(kind, &document.value);
-        if problems.is_empty() {
-            return Ok(document);
-        }
-        let mut findings: Vec<Finding> =
-            problems.into_iter().map(|p| document.finding(p)).collect();
-        findings.sort();
-        Err(findings)
-    }
-
-    fn finding(&self, problem: Problem) -> Finding {
-        let side = if problem.at_key {
-            yaml::Side::Key
-        } else {
-            yaml::Side::Value
-        };
-        let place = self.place(&problem.pointer, side);
-        Finding::error(
-            problem.rule,
-            self.path,
-            place,
-            problem.message,
-            problem.help,
-        )
-    }
-
-    fn place(&self, pointer: &str, side: yaml::Side) -> Place {
-        let segments: Vec<String> = pointer.split('/').skip(1).map(schema::unescape).collect();
-        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-        yaml::locate(self.text, &segments, side).unwrap_or_default()
-    }
-
-    fn typed<T>(self, read: impl FnOnce(Value) -> Result<T, String>) -> Result<T, Vec<Finding>> {
-        let path = self.path;
-        // Whatever the schema accepts, the types accept: a test holds them together. Should they ever part, nothing is granted.
-        read(self.value).map_err(|message| {
-            let help = "Compare with the examples in access/ and with the schema of the file.";
-            vec![Finding::error(
-                "bad-value",
-                path,
-                Place::START,
-                message,
-                help,
-            )]
-        })
-    }
-
-    fn conflict_places(&self) -> BTreeMap<(RoleName, RoleRef), Place> {
-        let mut places = BTreeMap::new();
-        let roles = self.value.get("roles").and_then(Value::as_object);
-        for (name, role) in roles.into_iter().flatten() {
-            let conflicts = role.get("conflicts_with").and_then(Value::as_array);
-            for (i, other) in conflicts.into_iter().flatten().enumerate() {
-                let other = other
-                    .as_str()
-                    .map(|text| RoleRef::try_from(text.to_owned()));
-                if let (Ok(name), Some(Ok(other))) = (RoleName::new(name), other) {
-                    let pointer = format!("/roles/{name}/conflicts_with/{i}");
-                    places.insert((name, other), self.place(&pointer, yaml::Side::Value));
-                }
-            }
-        }
-        places
     }
 }
 

@@ -4,8 +4,10 @@
 //! sequences, text, `true`, `false` and whole numbers. Anchors, aliases, tags, directives, merge keys, explicit keys and
 //! further documents are refused where they stand.
 //!
-//! The events come from one parser, and [`locate`] asks the same one, so a finding cannot point anywhere but where its
+//! The events come from one parser, and [`Places`] asks the same one, so a finding cannot point anywhere but where its
 //! value was read.
+
+use std::collections::BTreeMap;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput};
 use serde_json::{Map, Value};
@@ -13,6 +15,7 @@ use serde_json::{Map, Value};
 use super::prefilter::number;
 use super::{Fault, scalar};
 use crate::domain::finding::Place;
+use crate::domain::schema;
 
 /// How deep mappings and sequences may nest.
 pub const MAX_DEPTH: u8 = 8;
@@ -111,7 +114,7 @@ impl<'t> Reader<'t, '_> {
             }
             Event::MappingStart(anchor, tag) => {
                 bare(span, anchor, tag.is_some())?;
-                self.mapping(span, deeper(depth, span)?)
+                self.mapping(deeper(depth, span)?)
             }
             Event::SequenceStart(anchor, tag) => {
                 bare(span, anchor, tag.is_some())?;
@@ -138,7 +141,7 @@ impl<'t> Reader<'t, '_> {
         }
     }
 
-    fn mapping(&mut self, _start: Span, depth: u8) -> Result<Value, Fault> {
+    fn mapping(&mut self, depth: u8) -> Result<Value, Fault> {
         let mut fields = Map::new();
         loop {
             let event = self.next()?;
@@ -343,28 +346,8 @@ impl<'t> Source<'t> {
     }
 }
 
-/// The place of the value at `pointer` (JSON pointer segments), in a text that [`read`] accepted. With `Side::Key`, the place
-/// of its key.
-pub(super) fn locate(text: &str, pointer: &[&str], side: Side) -> Option<Place> {
-    let mut parser = Parser::new_from_str(text);
-    let mut event = next(&mut parser)?;
-    while matches!(event.0, Event::StreamStart | Event::DocumentStart(_)) {
-        event = next(&mut parser)?;
-    }
-    let mut key = event.1;
-    for segment in pointer {
-        (key, event) = match event.0 {
-            Event::MappingStart(..) => entry(&mut parser, segment)?,
-            Event::SequenceStart(..) => item(&mut parser, segment)?,
-            _ => return None,
-        };
-    }
-    Some(at(if side == Side::Key {
-        key.start
-    } else {
-        event.1.start
-    }))
-}
+/// Where every value of a document stands, and its key, by JSON pointer. Made only for files that have findings.
+pub(super) struct Places(BTreeMap<String, (Place, Place)>);
 
 /// Which side of `key: value` is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -373,43 +356,67 @@ pub(super) enum Side {
     Value,
 }
 
-fn next<'t>(parser: &mut Parser<'t, StrInput<'t>>) -> Option<Spanned<'t>> {
-    parser.next_event()?.ok()
-}
-
-fn entry<'t>(parser: &mut Parser<'t, StrInput<'t>>, wanted: &str) -> Option<(Span, Spanned<'t>)> {
-    loop {
-        let (key, span) = next(parser)?;
-        let Event::Scalar(text, ..) = key else {
-            return None;
-        };
-        let value = next(parser)?;
-        if text == wanted {
-            return Some((span, value));
+impl Places {
+    /// The places in a text that [`read`] accepted: the same parser tells the same events again.
+    pub(super) fn of(text: &str) -> Self {
+        let mut places = Self(BTreeMap::new());
+        let mut parser = Parser::new_from_str(text);
+        while let Some(event) = next(&mut parser) {
+            if !matches!(event.0, Event::StreamStart | Event::DocumentStart(_)) {
+                places.node(&mut parser, event.1, event, &mut String::new());
+                break;
+            }
         }
-        skip(parser, &value.0)?;
+        places
+    }
+
+    /// The place of what `pointer` names, or of the whole file.
+    pub(super) fn at(&self, pointer: &str, side: Side) -> Place {
+        let found = self
+            .0
+            .get(pointer)
+            .map(|(key, value)| if side == Side::Key { key } else { value });
+        found.copied().unwrap_or_default()
+    }
+
+    fn node<'t>(
+        &mut self,
+        parser: &mut Events<'t>,
+        key: Span,
+        (event, span): Spanned<'t>,
+        pointer: &mut String,
+    ) {
+        self.0
+            .insert(pointer.clone(), (at(key.start), at(span.start)));
+        let here = pointer.len();
+        match event {
+            Event::MappingStart(..) => {
+                while let Some((Event::Scalar(name, ..), key)) = next(parser) {
+                    let Some(value) = next(parser) else { return };
+                    pointer.push('/');
+                    pointer.push_str(&schema::escape(&name));
+                    self.node(parser, key, value, pointer);
+                    pointer.truncate(here);
+                }
+            }
+            Event::SequenceStart(..) => {
+                for index in 0.. {
+                    let Some(item) = next(parser).filter(|item| item.0 != Event::SequenceEnd)
+                    else {
+                        return;
+                    };
+                    pointer.push_str(&format!("/{index}"));
+                    self.node(parser, item.1, item, pointer);
+                    pointer.truncate(here);
+                }
+            }
+            _ => {}
+        }
     }
 }
 
-fn item<'t>(parser: &mut Parser<'t, StrInput<'t>>, wanted: &str) -> Option<(Span, Spanned<'t>)> {
-    for _ in 0..wanted.parse::<usize>().ok()? {
-        let (event, _) = next(parser)?;
-        skip(parser, &event)?;
-    }
-    let event = next(parser)?;
-    Some((event.1, event))
-}
+type Events<'t> = Parser<'t, StrInput<'t>>;
 
-/// Passes over the node that begins with `first`.
-fn skip<'t>(parser: &mut Parser<'t, StrInput<'t>>, first: &Event<'t>) -> Option<()> {
-    let depth = |event: &Event<'_>| match event {
-        Event::MappingStart(..) | Event::SequenceStart(..) => 1_i32,
-        Event::MappingEnd | Event::SequenceEnd => -1,
-        _ => 0,
-    };
-    let mut open = depth(first);
-    while open > 0 {
-        open += depth(&next(parser)?.0);
-    }
-    Some(())
+fn next<'t>(parser: &mut Events<'t>) -> Option<Spanned<'t>> {
+    parser.next_event()?.ok()
 }

@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::grant::Judged;
 use super::{Setting, control, is_control_path, is_grant_path, sorted};
-use crate::domain::catalogue::{Catalogue, ChangedFile, File, REGULAR_FILE, role_at};
+use crate::domain::catalogue::{Catalogue, ChangedFile, File, role_at};
 use crate::domain::codeowners::LOCATIONS;
 use crate::domain::finding::{Finding, Place};
-use crate::domain::model::{Grant, GrantPath, Instant, ResourceName, RoleRef};
+use crate::domain::model::{Grant, GrantPath, Instant, RoleRef};
 use crate::domain::parse::{
     self, Governed, GrantPlaces, Read, classify, owners_in_force, read_file, twin,
 };
@@ -41,35 +41,6 @@ pub fn check_change(base: &Catalogue, changes: &[ChangedFile], now: Instant) -> 
         found.extend(control_findings(base, changes, control));
     }
     sorted(found)
-}
-
-/// The resources whose grants a change must be compared with: those that it asks for and those whose roles exclude theirs.
-///
-/// For a caller that reads only part of a large base: `base` needs its people, services, resources and CODEOWNERS for this,
-/// not its grants.
-pub fn resources_concerned(base: &Catalogue, changes: &[ChangedFile]) -> BTreeSet<ResourceName> {
-    let mut resources = BTreeSet::new();
-    for change in changes {
-        let Some(Ok(Governed::Grant(path))) = classify(&change.path) else {
-            continue;
-        };
-        let name = path.resource();
-        for role in base
-            .resources
-            .get(&name)
-            .into_iter()
-            .flat_map(|resource| resource.roles.keys())
-        {
-            let role = RoleRef {
-                resource: name.clone(),
-                role: role.clone(),
-            };
-            let excluded = base.excluded_by(&role).into_iter().flatten();
-            resources.extend(excluded.map(|other| other.resource.clone()));
-        }
-        resources.insert(name);
-    }
-    resources
 }
 
 /// What is wrong with the change as a whole: told at the first file that makes it so.
@@ -226,8 +197,8 @@ fn apply(base: &Catalogue, changes: &[ChangedFile], reads: Vec<Read>) -> Catalog
 }
 
 fn replace_owners(tree: &mut Catalogue, location: &'static str, after: Option<&File>) {
-    match after.filter(|file| file.mode == REGULAR_FILE) {
-        Some(file) => drop(tree.index.owners_files.insert(location, file.bytes.clone())),
+    match after {
+        Some(file) => drop(tree.index.owners_files.insert(location, file.clone())),
         None => drop(tree.index.owners_files.remove(location)),
     }
 }

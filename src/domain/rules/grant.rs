@@ -99,11 +99,12 @@ impl Judged<'_> {
 
     /// The way out of naming something that has no file, or one with faults of its own.
     fn missing(&self, file: &str, near: Option<&str>) -> String {
-        if self
-            .base
-            .findings
-            .iter()
-            .any(|finding| finding.path == file)
+        // Findings are sorted by path.
+        let findings = &self.base.findings;
+        let first = findings.partition_point(|finding| finding.path.as_str() < file);
+        if findings
+            .get(first)
+            .is_some_and(|finding| finding.path == file)
         {
             return format!("{file} exists, but has faults of its own: repair it first.");
         }
@@ -179,24 +180,26 @@ impl Judged<'_> {
                 ));
             }
         }
-        if let (Some(ticket), Some(pattern)) = (
-            &grant.ticket,
-            self.base.ticket_pattern(&self.role_ref(), role),
-        ) {
-            if !pattern.is_some_and(|pattern| pattern.is_match(ticket)) {
-                let form = role.ticket_pattern.as_deref().unwrap_or_default();
-                found.push(self.error(
-                    "ticket-pattern",
-                    self.places.ticket,
-                    format!("the ticket {} does not look like {form}", shown(ticket)),
-                    format!(
-                        "Name a ticket that matches {form}, as {} demands.",
-                        self.role_ref()
-                    ),
-                ));
-            }
-        }
+        self.ticket(role, found);
         self.length(role.max_duration, found);
+    }
+
+    fn ticket(&self, role: &Role, found: &mut Vec<Finding>) {
+        let pattern = self.base.ticket_pattern(&self.role_ref(), role);
+        let (Some(ticket), Some(pattern)) = (&self.grant.ticket, pattern) else {
+            return;
+        };
+        // A pattern that is no expression, which the schema refuses, is matched by nothing.
+        if pattern.is_some_and(|pattern| pattern.is_match(ticket)) {
+            return;
+        }
+        let form = role.ticket_pattern.as_deref().unwrap_or_default();
+        let message = format!("the ticket {} does not look like {form}", shown(ticket));
+        let help = format!(
+            "Name a ticket that matches {form}, as {} demands.",
+            self.role_ref()
+        );
+        found.push(self.error("ticket-pattern", self.places.ticket, message, help));
     }
 
     fn length(&self, limit: TermLength, found: &mut Vec<Finding>) {

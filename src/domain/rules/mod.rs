@@ -13,7 +13,7 @@ use super::finding::Finding;
 use super::model::Instant;
 use super::parse::GrantPlaces;
 
-pub use change::{MOST_GRANTS, check_change, resources_concerned};
+pub use change::{MOST_GRANTS, check_change};
 pub use table::{RULES, Rule};
 
 /// Whether a grant is being asked for, or stands in the tree already.

@@ -216,15 +216,7 @@ pub(super) async fn ways(
         ways.push(format!("{} is a superuser", account.name));
         return Ok(ways);
     }
-    let nested: Vec<String> = sqlx::query_scalar(
-        "SELECT DISTINCT via.rolname::text FROM pg_catalog.pg_auth_members m \
-         JOIN pg_catalog.pg_roles via ON via.oid = m.roleid \
-         WHERE m.member = $2::oid AND m.roleid <> $1::oid AND pg_has_role(m.roleid, $1::oid, 'MEMBER') ORDER BY 1",
-    )
-    .bind(role.oid)
-    .bind(account.oid)
-    .fetch_all(server)
-    .await?;
+    let nested = nested(server, role, account).await?;
     ways.extend(
         nested
             .iter()
@@ -237,6 +229,23 @@ pub(super) async fn ways(
         ));
     }
     Ok(ways)
+}
+
+/// The other roles that the account is a direct member of and that have the role.
+async fn nested(
+    server: &mut PgConnection,
+    role: &Role,
+    account: &Role,
+) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT DISTINCT via.rolname::text FROM pg_catalog.pg_auth_members m \
+         JOIN pg_catalog.pg_roles via ON via.oid = m.roleid \
+         WHERE m.member = $2::oid AND m.roleid <> $1::oid AND pg_has_role(m.roleid, $1::oid, 'MEMBER') ORDER BY 1",
+    )
+    .bind(role.oid)
+    .bind(account.oid)
+    .fetch_all(server)
+    .await
 }
 
 /// Whoever is a direct member, but for ourselves.

@@ -5,14 +5,14 @@ use hallpass::domain::model::CommitId;
 use hallpass::repo::{Mirror, RepoError};
 use tempfile::TempDir;
 
-use super::fixture::{Mood, Origin, Server, at, text};
+use super::fixture::{Mood, Origin, Server, at, git_in, text};
 
 const BRANCH: &str = "hallpass/evidence";
 
 fn event(n: u32) -> Event {
     let key = format!("granted:orders/ada#{n}");
     let message = format!(
-        "granted: ada is readonly on orders\n\nReason: it burns\n\nEvent: granted\nGrant: orders/ada#{n}\nEvent-Key: {key}\n"
+        "granted: ada is readonly on orders\n\nReason: it burns\n\nEvent: granted\nSubject: person octocat\nGrant: orders/ada#{n}\nEvent-Key: {key}\n"
     );
     let when = at("2026-11-24T09:00:00Z") + chrono::TimeDelta::seconds(i64::from(n));
     Event {
@@ -116,7 +116,7 @@ async fn plain_git_reads_the_story() {
     );
     assert_eq!(
         trailers,
-        "Event: granted\nGrant: orders/ada#2\nEvent-Key: granted:orders/ada#2"
+        "Event: granted\nSubject: person octocat\nGrant: orders/ada#2\nEvent-Key: granted:orders/ada#2"
     );
     assert_eq!(
         git(&["log", "-1", "--format=%B", commits[0].as_str()]).trim_end(),
@@ -136,10 +136,53 @@ async fn the_branch_explains_itself_and_shares_nothing_with_main() {
         1
     );
     let readme = world.origin.git(&["show", &format!("{BRANCH}:README.md")]);
-    assert!(
-        readme.contains("git log") && readme.contains("interpret-trailers"),
-        "{readme}"
+    let origin = world.origin.path();
+    let clone = TempDir::new().unwrap();
+    git_in(
+        clone.path(),
+        &[
+            "clone",
+            "-q",
+            "--bare",
+            "--mirror",
+            origin.to_str().unwrap(),
+            ".",
+        ],
+        b"",
     );
+    git_in(
+        clone.path(),
+        &[
+            "update-ref",
+            "refs/remotes/origin/hallpass/evidence",
+            BRANCH,
+        ],
+        b"",
+    );
+    let commands: Vec<&str> = readme
+        .lines()
+        .filter(|line| line.starts_with("    git log "))
+        .collect();
+    assert!(commands.len() > 4, "{readme}");
+    for (command, lines) in [
+        ("--grep '^Event: granted$'", 2),
+        ("--grep '^Subject: person octocat$'", 2),
+    ] {
+        assert!(readme.contains(command), "{readme}");
+        let pattern = command.split('\'').nth(1).unwrap();
+        let found = git_in(
+            clone.path(),
+            &[
+                "log",
+                "--format=%H",
+                "--grep",
+                pattern,
+                "origin/hallpass/evidence",
+            ],
+            b"",
+        );
+        assert_eq!(text(found).lines().count(), lines);
+    }
     let main = world.mirror.tip("main").await.unwrap().unwrap();
     let tip = world.mirror.tip(BRANCH).await.unwrap().unwrap();
     assert_eq!(world.mirror.merge_base(&main, &tip).await.unwrap(), None);

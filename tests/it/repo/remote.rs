@@ -5,7 +5,7 @@ use hallpass::domain::model::CommitId;
 use hallpass::repo::{Mirror, Remote, RepoError};
 use tempfile::TempDir;
 
-use super::fixture::{Mood, Origin, Server, TOKEN, at, path};
+use super::fixture::{Mood, Origin, Server, TOKEN, at, git_in, path};
 
 const GRANT: &str = "access/grants/orders/ada.yaml";
 
@@ -194,6 +194,21 @@ async fn a_redirect_is_refused_and_nobody_follows_it() {
         "{error}"
     );
     assert_eq!(world.server.seen().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_token_goes_only_to_the_address_that_it_was_given_for() {
+    let world = World::new().await;
+    let elsewhere = World::new().await;
+    let (here, there) = (world.server.remote().url, elsewhere.server.remote().url);
+    let setting = format!("url.{there}.insteadOf");
+    git_in(
+        &world.dir.path().join("mirror.git"),
+        &["config", &setting, &here],
+        b"",
+    );
+    world.fetch(&["main"], &[]).await.unwrap_err();
+    assert_eq!(elsewhere.server.seen(), Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,88 @@
+//! One file as the one value that everything else reads.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::yaml::{Places, Side};
+use super::{Fault, prefilter, yaml};
+use crate::domain::catalogue::File;
+use crate::domain::finding::{Finding, Place};
+use crate::domain::model::{RoleName, RoleRef};
+use crate::domain::schema::{self, Kind, Problem};
+
+/// The one value of a file, which its schema accepts.
+pub(super) struct Document<'f> {
+    path: &'f str,
+    text: &'f str,
+    value: Value,
+}
+
+impl<'f> Document<'f> {
+    /// Reads a file of `kind`. `field` is told the place of each value of the outermost mapping.
+    pub(super) fn read(
+        kind: Kind,
+        file: &'f File,
+        field: &mut dyn FnMut(&str, Place),
+    ) -> Result<Self, Vec<Finding>> {
+        let path = file.path.as_str();
+        let in_file = |fault: Fault| vec![fault.in_file(path)];
+        let text = prefilter::text(&file.bytes).map_err(in_file)?;
+        let value = yaml::read(text, field).map_err(in_file)?;
+        let problems = schema::check(kind, &value);
+        if problems.is_empty() {
+            return Ok(Self { path, text, value });
+        }
+        let places = Places::of(text);
+        let told = |problem| finding(path, &places, problem);
+        let mut findings: Vec<Finding> = problems.into_iter().map(told).collect();
+        findings.sort();
+        Err(findings)
+    }
+
+    /// The value as a type. Whatever the schema accepts, the types accept: a test holds them together. Should they ever part,
+    /// nothing is granted.
+    pub(super) fn typed<T>(
+        self,
+        read: impl FnOnce(Value) -> Result<T, String>,
+    ) -> Result<T, Vec<Finding>> {
+        let help = "Compare with the examples in access/ and with the schema of the file.";
+        read(self.value).map_err(|what| {
+            vec![Finding::error(
+                "bad-value",
+                self.path,
+                Place::START,
+                what,
+                help,
+            )]
+        })
+    }
+
+    /// Where each entry of each `conflicts_with` of a resource stands.
+    pub(super) fn conflict_places(&self) -> BTreeMap<(RoleName, RoleRef), Place> {
+        let all = Places::of(self.text);
+        let mut places = BTreeMap::new();
+        let roles = self.value.get("roles").and_then(Value::as_object);
+        for (name, role) in roles.into_iter().flatten() {
+            let conflicts = role.get("conflicts_with").and_then(Value::as_array);
+            for (i, other) in conflicts.into_iter().flatten().enumerate() {
+                let other = other.as_str().unwrap_or_default().to_owned();
+                if let (Ok(name), Ok(other)) = (RoleName::new(name), RoleRef::try_from(other)) {
+                    let pointer = format!("/roles/{name}/conflicts_with/{i}");
+                    places.insert((name, other), all.at(&pointer, Side::Value));
+                }
+            }
+        }
+        places
+    }
+}
+
+fn finding(path: &str, places: &Places, problem: Problem) -> Finding {
+    let side = if problem.at_key {
+        Side::Key
+    } else {
+        Side::Value
+    };
+    let place = places.at(&problem.pointer, side);
+    Finding::error(problem.rule, path, place, problem.message, problem.help)
+}

@@ -1,0 +1,191 @@
+//! The published schemas and the typed readers agree.
+
+use hallpass::domain::parse::read_tree;
+use proptest::prelude::*;
+
+use super::file;
+
+/// A value of a field: forms that are right somewhere, and forms that are right nowhere.
+fn value() -> impl Strategy<Value = String> {
+    let known = prop::sample::select(vec![
+        "ada",
+        "Ada_x",
+        "readonly",
+        "2h",
+        "1d12h",
+        "3650d",
+        "3651d",
+        "99999h",
+        "0h",
+        "1h1d",
+        "true",
+        "false",
+        "\"\"",
+        "1",
+        "0",
+        "-1",
+        "11",
+        "583231",
+        "9007199254740992",
+        "2026-11-30T18:00:00Z",
+        "2026-02-29T18:00:00Z",
+        "2028-02-29T18:00:00Z",
+        "2099-12-31T23:59:59Z",
+        "A reason of some length.",
+        "INC-4211",
+        "low",
+        "critical",
+        "required",
+        "[]",
+        "[ticket, risk]",
+        "[ticket, ticket]",
+        "[ledger/approver]",
+        "[ledger]",
+        "{}",
+        "{ a: b }",
+        "{ a: { b: [1, c] } }",
+        "^INC-[0-9]+$",
+        "\"^(?=a)b$\"",
+        "\"^a)|(b$\"",
+        "é",
+        "\"a\\nb\"",
+        "\"a\\u0000b\"",
+        "\"  x  \"",
+    ]);
+    prop_oneof![8 => known.prop_map(str::to_owned), 1 => "[a-z0-9]{1,50}", 1 => "\"[ -!#-\\[\\]-~]{0,30}\""]
+}
+
+fn document(fields: &'static [&'static str]) -> impl Strategy<Value = String> {
+    prop::sample::subsequence(fields, 0..=fields.len())
+        .prop_flat_map(|fields| {
+            let count = fields.len();
+            (Just(fields), prop::collection::vec(value(), count))
+        })
+        .prop_map(|(fields, values)| {
+            fields
+                .iter()
+                .zip(values)
+                .map(|(field, value)| format!("{field}: {value}\n"))
+                .collect()
+        })
+}
+
+/// What the schema accepts, the types accept: their refusal would stand at the beginning of the file without a schema's word.
+fn agree(path: &str, text: &str) -> Result<(), TestCaseError> {
+    let tree = read_tree(&[file(path, text)]);
+    let read = tree.grants.len() + tree.people.len() + tree.services.len() + tree.resources.len();
+    prop_assert_eq!(read == 1, tree.findings.is_empty());
+    for finding in &tree.findings {
+        let typed =
+            finding.rule == "bad-value" && finding.help.starts_with("Compare with the examples");
+        prop_assert!(
+            !typed,
+            "the schema accepts what the types refuse: {finding:?}\n{text}"
+        );
+    }
+    Ok(())
+}
+
+const GRANT: &[&str] = &[
+    "person",
+    "service",
+    "role",
+    "duration",
+    "expires",
+    "starts",
+    "reason",
+    "ticket",
+    "risk",
+    "emergency",
+];
+const PERSON: &[&str] = &["github_id", "name", "identities"];
+const SERVICE: &[&str] = &["description", "owner", "github_id", "identities"];
+const ROLE: &[&str] = &[
+    "    description",
+    "    entitlement",
+    "    max_duration",
+    "    approvals",
+    "    requires",
+    "    ticket_pattern",
+    "    rationale",
+    "    conflicts_with",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn grants(text in document(GRANT)) {
+        agree("access/grants/orders/x.yaml", &text)?;
+    }
+
+    #[test]
+    fn almost_right_grants(field in prop::sample::select(GRANT), value in value()) {
+        let right = "person: ada\nrole: readonly\nduration: 2h\nreason: A reason of some length.\n";
+        let kept: String = right.lines().filter(|line| !line.starts_with(&format!("{field}:"))).map(|line| format!("{line}\n")).collect();
+        agree("access/grants/orders/x.yaml", &format!("{kept}{field}: {value}\n"))?;
+    }
+
+    #[test]
+    fn people(text in document(PERSON)) {
+        agree("access/people/x.yaml", &text)?;
+    }
+
+    #[test]
+    fn services(text in document(SERVICE)) {
+        agree("access/services/x.yaml", &text)?;
+    }
+
+    #[test]
+    fn almost_right_resources(field in prop::sample::select(ROLE), value in value()) {
+        let right = "    description: Reads\n    entitlement: { a: b }\n    max_duration: 2h\n";
+        let kept: String = right.lines().filter(|line| !line.starts_with(&format!("{field}:"))).map(|line| format!("{line}\n")).collect();
+        let text = format!("description: Orders\nrisk: low\nprovider: pg\nroles:\n  reader:\n{kept}{field}: {value}\n");
+        agree("access/resources/x.yaml", &text)?;
+    }
+}
+
+#[test]
+fn every_field_of_a_schema_is_read() {
+    let full = "person: ada\nrole: readonly\nduration: 1d2h3m\nstarts: 2026-11-24T10:00:00Z\nreason: A reason of some length.\nticket: INC-1\nrisk: Some.\n\
+                emergency: false\n";
+    let tree = read_tree(&[
+        file("access/grants/orders/x.yaml", full),
+        file(
+            "access/people/x.yaml",
+            "github_id: 7\nname: Grace Lindqvist\nidentities: { pg: x }\n",
+        ),
+        file(
+            "access/services/x.yaml",
+            "description: Moves parcels about\nowner: Ada\ngithub_id: 8\nidentities: { pg: x }\n",
+        ),
+        file(
+            "access/resources/x.yaml",
+            "description: Orders\nrisk: low\nprovider: pg\nroles:\n  reader:\n    description: Reads\n    entitlement: { a: [b, 1, true] }\n    \
+             max_duration: 2h\n    approvals: 2\n    requires: [risk]\n    ticket_pattern: ^x$\n    rationale: required\n    conflicts_with: [a/b]\n",
+        ),
+    ]);
+    assert!(tree.findings.is_empty(), "{:?}", tree.findings);
+    let grant = &tree.grants.values().next().unwrap().grant;
+    assert_eq!(
+        serde_json::to_value(&**grant).unwrap(),
+        serde_json::json!({
+            "subject": { "person": "ada" }, "role": "readonly", "term": { "duration": "1d2h3m" }, "starts": "2026-11-24T10:00:00Z",
+            "reason": "A reason of some length.", "ticket": "INC-1", "risk": "Some.", "emergency": false,
+        })
+    );
+    let resource = tree.resources.values().next().unwrap();
+    let role = &resource.roles[0];
+    assert_eq!(
+        (
+            role.approvals,
+            role.rationale,
+            role.conflicts_with.len(),
+            role.requires.len()
+        ),
+        (2, true, 1, 1)
+    );
+    assert_eq!(role.entitlement, serde_json::json!({ "a": ["b", 1, true] }));
+    // Logins are folded to lower case, as GitHub compares them.
+    assert_eq!(tree.services.values().next().unwrap().owner.as_str(), "ada");
+}
