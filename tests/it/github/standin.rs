@@ -240,9 +240,9 @@ async fn open_pull_requests_are_listed_and_closed_ones_are_not() {
 async fn the_roster_tells_active_members_of_teams_that_may_write() {
     let world = World::new().await;
     let crowd: Vec<String> = (0..130).map(|n| format!("person-{n}")).collect();
-    crowd
-        .iter()
-        .for_each(|login| drop(world.sandbox.member(login)));
+    for login in &crowd {
+        world.sandbox.member(login);
+    }
     world.sandbox.team(
         "crowd",
         &crowd.iter().map(String::as_str).collect::<Vec<_>>(),
