@@ -15,7 +15,7 @@ use tracing::{Instrument, error, info_span, warn};
 
 use crate::clock::Clock;
 use crate::domain::model::{CommitId, Instant, PullNumber};
-use crate::forge::PullListed;
+use crate::domain::pull::PullListed;
 use crate::reconcile::{ReconcileError, Reconciler};
 use crate::store::{Store, StoreError, TakenWake, Wake};
 
@@ -32,6 +32,9 @@ pub struct Pace {
 
 /// How often the database is asked whether ended grants wait to be tidied up.
 const REVERTS_ASKED: TimeDelta = TimeDelta::seconds(5);
+
+/// How long after a change of a pull request a look at it may have been too early.
+const LISTING_DELAY: TimeDelta = TimeDelta::minutes(2);
 
 /// What an open pull request looked like when it was last judged: if nothing of it changed, a tick leaves it alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -268,6 +271,8 @@ impl Worker {
             seen.head != listed.head
                 || seen.updated_at != listed.updated_at
                 || seen.tip.as_ref() != tip
+                // The forge counts whole seconds and lists with some delay: what changed just before a look may come after it.
+                || listed.updated_at + LISTING_DELAY >= seen.looked_at
                 || seen.looked_at + self.pace.full <= now
         })
     }

@@ -42,6 +42,25 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 10] = [
+        Self::Requested,
+        Self::Denied,
+        Self::Approved,
+        Self::Granted,
+        Self::Renewed,
+        Self::Blocked,
+        Self::Revoked,
+        Self::Cancelled,
+        Self::Reverted,
+        Self::MergedWithoutProof,
+    ];
+
+    /// The kind that `word` names.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+
     /// The word in the `Event:` trailer.
     pub fn as_str(self) -> &'static str {
         match self {

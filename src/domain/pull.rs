@@ -36,6 +36,21 @@ pub struct Pull {
     pub reviews: Vec<Review>,
 }
 
+/// An open pull request in a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PullListed {
+    /// Its number.
+    pub number: PullNumber,
+    /// The tip of its branch.
+    pub head: CommitId,
+    /// The branch it wants to change.
+    pub base_branch: String,
+    /// The name of its own branch.
+    pub head_branch: String,
+    /// When anything about it last changed.
+    pub updated_at: Instant,
+}
+
 /// Where a pull request stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PullState {

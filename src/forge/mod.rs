@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 
 use crate::domain::model::{CommitId, Instant, Owner, PullNumber};
-use crate::domain::pull::{Pull, Roster};
+use crate::domain::pull::{Pull, PullListed, Roster};
 use crate::domain::report::Check;
 
 /// What went wrong at the forge, named by what the caller should do.
@@ -41,21 +41,6 @@ pub enum ForgeError {
         /// What was asked for.
         what: String,
     },
-}
-
-/// An open pull request in a listing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PullListed {
-    /// Its number.
-    pub number: PullNumber,
-    /// The tip of its branch.
-    pub head: CommitId,
-    /// The branch it wants to change.
-    pub base_branch: String,
-    /// The name of its own branch.
-    pub head_branch: String,
-    /// When anything about it last changed.
-    pub updated_at: Instant,
 }
 
 /// GitHub's number of a check run.

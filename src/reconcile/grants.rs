@@ -75,7 +75,7 @@ impl Reconciler {
         if outcome.is_err() {
             // What waits for a proof waits on; without this it would be due again at once, for ever.
             let now = self.now();
-            let live = self.store.entries(Scope::Unsettled).await?;
+            let live = self.store.entries(Scope::Waiting).await?;
             self.put_off(
                 live.into_iter()
                     .filter(|e| waits_for_proof(e, now))
@@ -170,7 +170,7 @@ impl Reconciler {
         let now = self.now();
         let wants_proof = |e: &Entry| e.state == State::Arrived || waits_for_proof(e, now);
         let mut by_commit: BTreeMap<CommitId, Vec<Entry>> = BTreeMap::new();
-        for entry in self.store.entries(Scope::Unsettled).await? {
+        for entry in self.store.entries(Scope::Waiting).await? {
             if wants_proof(&entry) && main.get(&entry.path) == Some(&entry.blob) {
                 by_commit
                     .entry(entry.arrival.commit.clone())
@@ -321,21 +321,11 @@ impl Reconciler {
         main: &BTreeMap<GrantPath, BlobId>,
         weighed: &BTreeMap<GrantId, Weighed>,
     ) -> Result<(), ReconcileError> {
-        let mut connections: BTreeSet<ConnectionName> = weighed
-            .values()
-            .filter_map(|w| match &w.admission {
-                Admission::Approved(approved) => Some(approved.access().connection.clone()),
-                _ => None,
-            })
-            .collect();
-        connections.extend(
-            self.store
-                .entries(Scope::Unsettled)
-                .await?
-                .iter()
-                .filter_map(Entry::connection)
-                .cloned(),
-        );
+        let mut connections = self.store.live_connections().await?;
+        connections.extend(weighed.values().filter_map(|w| match &w.admission {
+            Admission::Approved(approved) => Some(approved.access().connection.clone()),
+            _ => None,
+        }));
         let passes = connections
             .iter()
             .map(|connection| self.settle(connection, Some(main), weighed));
@@ -365,7 +355,7 @@ impl Reconciler {
         if main.is_some() {
             let arrived = self
                 .store
-                .entries(Scope::Unsettled)
+                .entries(Scope::Waiting)
                 .await?
                 .into_iter()
                 .filter(|e| e.state == State::Arrived);
@@ -382,7 +372,7 @@ impl Reconciler {
     ) -> Result<(), ReconcileError> {
         let arrived = self
             .store
-            .entries(Scope::Unsettled)
+            .entries(Scope::Waiting)
             .await?
             .into_iter()
             .filter(|e| e.state == State::Arrived);

@@ -118,7 +118,10 @@ pub(super) async fn entries(readers: &AnyPool, scope: Scope<'_>) -> Result<Vec<E
                  (SELECT access_key FROM ledger WHERE live = 1 AND connection = $1 AND wake_at <= $2)";
             select(readers, filter, vec![connection.to_string(), text(now)]).await
         }
-        Scope::Unsettled => select(readers, "live = 1", vec![]).await,
+        Scope::Waiting => {
+            let filter = "live = 1 AND state IN ('arrived', 'scheduled', 'granting')";
+            select(readers, filter, vec![]).await
+        }
         Scope::Untidied => select(readers, "live = 0 AND tidied = 0", vec![]).await,
         Scope::All => select(readers, "1 = 1", vec![]).await,
     }
@@ -202,15 +205,25 @@ pub(super) async fn due_connections(
     .bind(text(now))
     .fetch_all(readers)
     .await?;
-    let mut connections = BTreeSet::new();
-    for row in rows {
-        let name: String = row.try_get(0)?;
-        let name = ConnectionName::new(&name).map_err(|e| {
-            StoreError::broken(format!("the ledger names a connection that cannot be: {e}"))
-        })?;
-        connections.insert(name);
-    }
-    Ok(connections)
+    rows.iter().map(connection).collect()
+}
+
+pub(super) async fn live_connections(
+    readers: &AnyPool,
+) -> Result<BTreeSet<ConnectionName>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT DISTINCT connection FROM ledger WHERE live = 1 AND connection IS NOT NULL",
+    )
+    .fetch_all(readers)
+    .await?;
+    rows.iter().map(connection).collect()
+}
+
+fn connection(row: &AnyRow) -> Result<ConnectionName, StoreError> {
+    let name: String = row.try_get(0)?;
+    ConnectionName::new(&name).map_err(|e| {
+        StoreError::broken(format!("the ledger names a connection that cannot be: {e}"))
+    })
 }
 
 pub(super) async fn next_due(readers: &AnyPool) -> Result<Option<Instant>, StoreError> {

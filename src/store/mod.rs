@@ -14,7 +14,7 @@ mod wakes;
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sqlx::AnyPool;
 
@@ -71,9 +71,8 @@ pub enum Scope<'a> {
     Live(&'a ConnectionName),
     /// Entries of one connection that are due at the instant, and every other live entry for the same access.
     Due(&'a ConnectionName, Instant),
-    /// Entries in [`crate::domain::ledger::State::Arrived`] (they belong to no connection yet), and every other entry that is
-    /// not final.
-    Unsettled,
+    /// Entries that wait for a proof: arrived (they belong to no connection yet), scheduled, or about to be given.
+    Waiting,
     /// Final entries whose file may still stand on the protected branch.
     Untidied,
     /// Everything, final or not.
@@ -94,8 +93,8 @@ struct Inner {
     writer: Writer,
     /// Where wakes are written together.
     wakes: wakes::Group,
-    /// Held, as a lock, for as long as the store lives. SQLite only.
-    _lock: Option<File>,
+    /// Held, as a lock, until the store is closed. SQLite only.
+    lock: Mutex<Option<File>>,
 }
 
 /// The one connection that writes.
@@ -144,6 +143,12 @@ impl Store {
         self.inner.wakes.stop().await;
         self.inner.writer.pool.close().await;
         self.inner.readers.close().await;
+        let mut lock = self
+            .inner
+            .lock
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        drop(lock.take());
     }
 
     /// Whether the database answers: for health checks.
@@ -226,6 +231,14 @@ impl Store {
         now: Instant,
     ) -> Result<BTreeSet<ConnectionName>, StoreError> {
         ledger::due_connections(&self.inner.readers, now).await
+    }
+
+    /// Connections that have entries which are not final.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn live_connections(&self) -> Result<BTreeSet<ConnectionName>, StoreError> {
+        ledger::live_connections(&self.inner.readers).await
     }
 
     /// When the next admitted entry is due: what the expiry timer waits for.

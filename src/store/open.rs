@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use std::sync::Mutex;
+
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -50,7 +52,7 @@ pub(super) async fn open(url: &str) -> Result<Store, StoreError> {
             readers,
             writer,
             wakes,
-            _lock: lock,
+            lock: Mutex::new(lock),
         }),
     })
 }

@@ -46,7 +46,7 @@ fn read(row: &AnyRow) -> Result<(u64, Event), StoreError> {
     let (sequence, key): (i64, String) = (row.try_get(0)?, row.try_get(1)?);
     let what = format!("event {key}");
     let (word, at): (String, String) = (row.try_get(2)?, row.try_get(3)?);
-    let kind = kind(&word)
+    let kind = Kind::parse(&word)
         .ok_or_else(|| StoreError::broken(format!("{what} is of the unknown kind {word:?}")))?;
     let at = instant(&what, &at)?;
     Ok((
@@ -58,22 +58,6 @@ fn read(row: &AnyRow) -> Result<(u64, Event), StoreError> {
             message: row.try_get(4)?,
         },
     ))
-}
-
-fn kind(word: &str) -> Option<Kind> {
-    [
-        Kind::Requested,
-        Kind::Denied,
-        Kind::Approved,
-        Kind::Granted,
-        Kind::Renewed,
-        Kind::Revoked,
-        Kind::Cancelled,
-        Kind::Reverted,
-        Kind::MergedWithoutProof,
-    ]
-    .into_iter()
-    .find(|kind| kind.as_str() == word)
 }
 
 pub(super) async fn published(writer: &Writer, sequences: &[u64]) -> Result<(), StoreError> {

@@ -133,7 +133,11 @@ async fn approvals_that_do_not_count_grant_nothing() {
             .await;
         world.approve(pull, "linus").await;
         world.approve(pull, "grace").await;
-        assert_eq!(world.conclusion(pull), "failure", "two are needed, and only one owner did not push");
+        assert_eq!(
+            world.conclusion(pull),
+            "failure",
+            "two are needed, and only one owner did not push"
+        );
         assert_eq!(world.vault.calls(), 0);
     })
     .await;

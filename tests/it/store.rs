@@ -249,7 +249,8 @@ on_both! {
         let db = connection("db");
         let read = async |scope| store.entries(scope).await.unwrap();
         assert_eq!(names(&read(Scope::Live(&db)).await), ["ada"]);
-        assert_eq!(names(&read(Scope::Unsettled).await), ["ada", "new"]);
+        assert_eq!(names(&read(Scope::Waiting).await), ["new"]);
+        assert_eq!(store.live_connections().await.unwrap(), BTreeSet::from([db.clone()]));
         assert_eq!(names(&read(Scope::Untidied).await), ["denied", "ended"]);
         assert_eq!(names(&read(Scope::All).await), ["ada", "denied", "ended", "new", "tidy"]);
     }

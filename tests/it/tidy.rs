@@ -178,7 +178,7 @@ fn production_code_holds_no_tests_and_no_unfinished_work() {
             "#[test]",
             "todo!(",
             "unimplemented!(",
-            "#[ignore",
+            ["#[", "ignore"].concat().as_str(),
         ] {
             assert!(!code.contains(word), "{}: `{word}`", path.display());
         }
@@ -195,6 +195,7 @@ fn production_code_holds_no_tests_and_no_unfinished_work() {
 
 #[test]
 fn no_test_is_ignored() {
+    // In two parts, so that this file does not find itself.
     let word = ["#[", "ignore"].concat();
     for (path, text) in sources("tests") {
         assert!(

@@ -28,7 +28,8 @@ impl<'f> Document<'f> {
         let path = file.path.as_str();
         let in_file = |fault: Fault| vec![fault.in_file(path)];
         let text = prefilter::text(&file.bytes).map_err(in_file)?;
-        let value = yaml::read(text, field).map_err(in_file)?;
+        let strict = yaml::read(text, field).map_err(in_file)?;
+        let value = agreed(text, strict).map_err(in_file)?;
         let problems = schema::check(kind, &value);
         if problems.is_empty() {
             return Ok(Self { path, text, value });
@@ -85,4 +86,21 @@ fn finding(path: &str, places: &Places, problem: Problem) -> Finding {
     };
     let place = places.at(&problem.pointer, side);
     Finding::error(problem.rule, path, place, problem.message, problem.help)
+}
+
+/// The value as `serde_yaml` reads it, if that is what the strict reader read: a text in which two readers see different
+/// things is refused, whichever of them is right.
+///
+/// The strict reader goes first: it refuses what `serde_yaml` would resolve without a word (anchors, tags, repeated keys) or
+/// choke on (depth, size).
+fn agreed(text: &str, strict: Value) -> Result<Value, Fault> {
+    match serde_yaml::from_str::<Value>(text) {
+        Ok(value) if value == strict => Ok(value),
+        Ok(_) | Err(_) => Err(Fault {
+            rule: "yaml-syntax",
+            place: Place::START,
+            message: "YAML readers do not agree on what this file says".to_owned(),
+            help: "Write it as the examples in access/ are written: plain keys, quoted text where in doubt.".to_owned(),
+        }),
+    }
 }

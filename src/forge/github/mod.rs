@@ -16,10 +16,10 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{CheckId, Forge, ForgeError, GitAccess, MergeOutcome, Proposal, PullListed};
+use super::{CheckId, Forge, ForgeError, GitAccess, MergeOutcome, Proposal};
 use crate::clock::Clock;
 use crate::domain::model::{CommitId, Login, Owner, PullNumber, RepoName};
-use crate::domain::pull::{Pull, Roster};
+use crate::domain::pull::{Pull, PullListed, Roster};
 use crate::domain::report::Check;
 use crate::github_app::{self, App, AppSettings, Failure, Installation, Permission, Place, path};
 

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::wire::{Account, Activity, Numbered, PullRequest, PullRequestReview, PullRequestSimple};
 use super::{GitHub, malformed};
 use crate::domain::model::{CommitId, PullNumber, UserId};
+use crate::domain::pull::PullListed;
 use crate::domain::pull::{Pull, Pushers, Review};
-use crate::forge::PullListed;
 use crate::github_app::{Failure, query};
 
 impl GitHub {

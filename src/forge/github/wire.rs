@@ -6,8 +6,8 @@ use serde::Deserialize;
 use crate::domain::model::{
     Actor, ActorKind, CommitId, Instant, Login, Malformed, PullNumber, UserId,
 };
+use crate::domain::pull::PullListed;
 use crate::domain::pull::{PullState, Review, ReviewState};
-use crate::forge::PullListed;
 
 /// A `simple-user`. GitHub says `null` for an account that is gone.
 #[derive(Debug, Deserialize)]

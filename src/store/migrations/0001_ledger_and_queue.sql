@@ -21,6 +21,7 @@ CREATE INDEX ledger_path ON ledger (path);
 CREATE INDEX ledger_due ON ledger (connection, wake_at) WHERE live = 1;
 CREATE INDEX ledger_next_due ON ledger (wake_at, connection) WHERE live = 1;
 CREATE INDEX ledger_access ON ledger (connection, access_key) WHERE live = 1;
+CREATE INDEX ledger_state ON ledger (state) WHERE live = 1;
 CREATE INDEX ledger_subject ON ledger (subject) WHERE live = 1;
 CREATE INDEX ledger_untidied ON ledger (id) WHERE live = 0 AND tidied = 0;
 
