@@ -131,8 +131,6 @@ pub struct Roster {
 /// A team as read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Team {
-    /// GitHub's number for it.
-    pub id: u64,
     /// Whether it has write access to the repository, which CODEOWNERS demands of an owner.
     pub can_write: bool,
     /// Active members.

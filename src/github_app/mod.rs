@@ -15,6 +15,7 @@ mod failure;
 mod route;
 mod token;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +35,7 @@ pub use route::{path, query};
 pub use token::{Installation, Permission, Place};
 
 use crate::clock::Clock;
+use crate::domain::model::Login;
 
 /// How long one call may take, from connecting to the last byte of the answer.
 const CALL_TIME: Duration = Duration::from_secs(30);
@@ -64,6 +66,8 @@ pub struct App {
     id: u64,
     key: EncodingKey,
     clock: Arc<dyn Clock>,
+    /// Installations that were looked up, by the account they are on.
+    installed: tokio::sync::Mutex<BTreeMap<Login, u64>>,
 }
 
 impl std::fmt::Debug for App {
@@ -115,6 +119,7 @@ impl App {
             id: settings.app_id,
             key,
             clock: settings.clock,
+            installed: tokio::sync::Mutex::default(),
         }))
     }
 

@@ -37,13 +37,7 @@ pub struct Installation {
     place: Place,
     configured: Option<u64>,
     permissions: &'static [Permission],
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    id: Option<u64>,
-    token: Option<Token>,
+    token: Mutex<Option<Token>>,
 }
 
 #[derive(Debug, Clone)]
@@ -91,7 +85,7 @@ impl App {
             place,
             configured: id,
             permissions,
-            state: Mutex::default(),
+            token: Mutex::default(),
         }
     }
 
@@ -139,15 +133,15 @@ impl Installation {
     /// # Errors
     /// [`Failure::Unavailable`], or [`Failure::Refused`] when the App is not installed, is suspended or lacks a permission.
     pub async fn token(&self) -> Result<SecretString, Failure> {
-        let mut state = self.state.lock().await;
+        let mut kept = self.token.lock().await;
         let now = self.app.clock.now();
-        let Some(token) = state.token.clone() else {
-            return self.fetch(&mut state).await;
+        let Some(token) = kept.clone() else {
+            return self.fetch(&mut kept).await;
         };
         if now < token.renew_at {
             return Ok(token.secret);
         }
-        match self.fetch(&mut state).await {
+        match self.fetch(&mut kept).await {
             // Renewing early is for exactly this: the old one still serves.
             Err(Failure::Unavailable { .. }) if now + TimeDelta::seconds(60) < token.expires_at => {
                 Ok(token.secret)
@@ -158,22 +152,19 @@ impl Installation {
 
     /// Another token than `stale`, which GitHub did not accept.
     pub(super) async fn renewed(&self, stale: &SecretString) -> Result<SecretString, Failure> {
-        let mut state = self.state.lock().await;
-        match &state.token {
+        let mut kept = self.token.lock().await;
+        match &*kept {
             Some(token) if token.secret.expose_secret() != stale.expose_secret() => {
                 return Ok(token.secret.clone());
             }
-            _ => state.token = None,
+            _ => *kept = None,
         }
-        self.fetch(&mut state).await
+        self.fetch(&mut kept).await
     }
 
     /// Asks for a token. The caller holds the lock, so that many callers make one request.
-    async fn fetch(&self, state: &mut State) -> Result<SecretString, Failure> {
-        let id = match self.configured.or(state.id) {
-            Some(id) => id,
-            None => *state.id.insert(self.look_up().await?),
-        };
+    async fn fetch(&self, kept: &mut Option<Token>) -> Result<SecretString, Failure> {
+        let id = self.id().await?;
         let what = format!("an installation token for {}", self.place);
         let body = TokenRequest {
             permissions: self.permissions.iter().copied().collect(),
@@ -188,20 +179,46 @@ impl Installation {
             .app
             .call_as_app::<TokenAnswer>(Method::POST, &what, &route, Some(&body))
             .await;
-        let answer = answer.map_err(|failure| {
-            // It may have been installed anew, under another number.
-            state.id = None;
-            self.explain(failure)
-        })?;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(failure) => {
+                if !matches!(failure, Failure::Unavailable { .. }) {
+                    // It may have been installed anew, under another number.
+                    self.app.installed.lock().await.remove(self.owner());
+                }
+                return Err(self.explain(failure));
+            }
+        };
         let now = self.app.clock.now();
         let life = answer.expires_at - now;
         let secret = SecretString::from(answer.token);
-        state.token = Some(Token {
+        *kept = Some(Token {
             secret: secret.clone(),
             renew_at: now + life * 4 / 5,
             expires_at: answer.expires_at,
         });
         Ok(secret)
+    }
+
+    /// An App is installed once an account, so one look-up serves every installation there.
+    async fn id(&self) -> Result<u64, Failure> {
+        if let Some(id) = self.configured {
+            return Ok(id);
+        }
+        let mut installed = self.app.installed.lock().await;
+        if let Some(id) = installed.get(self.owner()) {
+            return Ok(*id);
+        }
+        let id = self.look_up().await?;
+        installed.insert(self.owner().clone(), id);
+        Ok(id)
+    }
+
+    fn owner(&self) -> &Login {
+        match &self.place {
+            Place::Repository(name) => &name.owner,
+            Place::Organisation(login) => login,
+        }
     }
 
     async fn look_up(&self) -> Result<u64, Failure> {

@@ -7,7 +7,10 @@
 )]
 
 mod app;
+mod approved;
 mod checks;
+mod membership;
 mod scripted;
 mod snapshots;
+mod standin;
 mod team;

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use futures_util::{StreamExt, stream};
 
 use super::GitHub;
-use super::wire::{self, Account, CollaboratorPermission, TeamRepository};
+use super::wire::{Account, CollaboratorPermission, TeamRepository};
 use crate::domain::model::{Actor, Login, Owner};
 use crate::domain::pull::{Collaborator, Lookup, Roster, Team};
 use crate::github_app::{Failure, path, query};
@@ -66,22 +66,14 @@ impl GitHub {
         }
     }
 
+    /// Two questions a team. That there is none shows in the second.
     async fn read_team(&self, slug: &str) -> Result<Team, Failure> {
         let team = format!("team @{}/{slug}", self.repository.owner);
-        let (found, can_write, members) = tokio::try_join!(
-            self.read_team_itself(&team, slug),
+        let (can_write, members) = tokio::try_join!(
             self.can_team_write(&team, slug),
             self.read_members(&team, slug)
         )?;
-        Ok(Team {
-            id: found.id,
-            can_write,
-            members,
-        })
-    }
-
-    async fn read_team_itself(&self, team: &str, slug: &str) -> Result<wire::Team, Failure> {
-        self.api.get(team, &self.team_route(slug, &[])).await
+        Ok(Team { can_write, members })
     }
 
     async fn can_team_write(&self, team: &str, slug: &str) -> Result<bool, Failure> {

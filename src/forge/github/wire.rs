@@ -88,11 +88,6 @@ pub struct Activity {
     pub after: String,
 }
 
-#[derive(Debug, Deserialize)]
-pub struct Team {
-    pub id: u64,
-}
-
 /// A repository in the media type that tells a team's permissions on it.
 #[derive(Debug, Deserialize)]
 pub struct TeamRepository {

@@ -71,6 +71,7 @@ pub const OPERATIONS: &[Operation] = &[
     op("GET", "/orgs/{org}/memberships/{username}", Read(MEMBERS), organisation::membership),
     op("GET", "/orgs/{org}/teams", Read(MEMBERS), teams::list),
     op("GET", "/orgs/{org}/teams/{team_slug}", Read(MEMBERS), teams::get),
+    op("GET", "/orgs/{org}/teams/{team_slug}/teams", Read(MEMBERS), teams::children),
     op("GET", "/orgs/{org}/teams/{team_slug}/members", Read(MEMBERS), teams::members),
     op("GET", "/orgs/{org}/teams/{team_slug}/invitations", Read(MEMBERS), teams::invitations),
     op("GET", "/orgs/{org}/teams/{team_slug}/memberships/{username}", Read(MEMBERS), teams::membership),

@@ -41,6 +41,16 @@ pub fn get(world: &mut World, call: &Call) -> Answered {
     Ok(Answer::ok(people::team_full(world, team)))
 }
 
+/// `GET /orgs/{org}/teams/{team_slug}/teams`.
+pub fn children(world: &mut World, call: &Call) -> Answered {
+    let parent = find(world, call)?.id;
+    let children = world
+        .teams
+        .iter()
+        .filter(|team| team.parent == Some(parent));
+    Ok(call.page(children.map(|team| people::team(world, team)).collect()))
+}
+
 /// `GET /orgs/{org}/teams/{team_slug}/members`: active members, those of child teams among them.
 pub fn members(world: &mut World, call: &Call) -> Answered {
     let team = find(world, call)?;

@@ -124,7 +124,6 @@ impl Scene {
     /// The members of a team.
     pub fn staff(&mut self, slug: &str, members: &[&str]) -> &mut Self {
         let found = Team {
-            id: 7,
             can_write: true,
             members: members.iter().map(|m| actor(m)).collect(),
         };

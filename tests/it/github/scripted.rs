@@ -11,10 +11,8 @@ use chrono::{TimeDelta, TimeZone, Utc};
 use hallpass::clock::{Clock, ManualClock};
 use hallpass::domain::model::{Instant, RepoName};
 use hallpass::forge::github::{GitHub, GitHubSettings, MergeMethod};
+use hallpass::sandbox::KNOWN_KEY;
 use serde_json::{Value, json};
-
-/// A key that exists for these tests only.
-pub const KEY: &str = include_str!("app.pem");
 
 /// One request as it came.
 #[derive(Debug, Clone)]
@@ -69,7 +67,7 @@ impl Scripted {
             repository: RepoName::try_from("acme/access".to_owned()).unwrap(),
             app_id: 7,
             installation_id: Some(70),
-            private_key: KEY.into(),
+            private_key: KNOWN_KEY.into(),
             merge_method: MergeMethod::Merge,
             clock: self.clock.clone(),
         })
