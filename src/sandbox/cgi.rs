@@ -213,34 +213,54 @@ async fn run(
     request: &Whole,
     environment: &[(&str, String)],
 ) -> Result<Response, Refusal> {
-    let (root, path) = {
-        let world = locked(&shared.world);
-        let root = world.dir.clone();
-        let path = world.repos[target.repo]
-            .path
-            .strip_prefix(&root)
-            .map(|path| path.display().to_string())
-            .unwrap_or_default();
-        (root, format!("/{path}/{}", target.below))
+    let mut command = backend(shared, target, request);
+    for (name, value) in environment {
+        command.env(name, value);
+    }
+    let failed = |error: std::io::Error| Refusal::new(500, format!("git http-backend: {error}"));
+    let mut child = command.spawn().map_err(failed)?;
+    let stdin = child.stdin.take();
+    let feed = async {
+        if let Some(mut stdin) = stdin {
+            // The child may have read enough and closed its end.
+            let _ = stdin.write_all(&request.body).await;
+        }
     };
+    let (output, ()) = tokio::join!(child.wait_with_output(), feed);
+    let output = output.map_err(failed)?;
+    response_of(&output.stdout).ok_or_else(|| {
+        let words = String::from_utf8_lossy(&output.stderr);
+        Refusal::new(500, format!("git http-backend: {words}"))
+    })
+}
+
+/// Variables that would lead git to another repository.
+const MISLEADING: [&str; 5] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_NAMESPACE",
+];
+
+/// The CGI environment of a request.
+fn backend(shared: &Shared, target: &Target, request: &Whole) -> Command {
+    let world = locked(&shared.world);
+    let path = world.repos[target.repo].path.strip_prefix(&world.dir);
+    let path = path.map(|path| path.display().to_string());
+    let path = format!("/{}/{}", path.unwrap_or_default(), target.below);
+    let header = |name: &str| request.header(name).unwrap_or_default();
     let mut command = Command::new("git");
+    command.arg("http-backend").kill_on_drop(true);
     command
-        .arg("http-backend")
-        .kill_on_drop(true)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    for name in [
-        "GIT_DIR",
-        "GIT_WORK_TREE",
-        "GIT_INDEX_FILE",
-        "GIT_OBJECT_DIRECTORY",
-        "GIT_NAMESPACE",
-    ] {
+    for name in MISLEADING {
         command.env_remove(name);
     }
     command
-        .env("GIT_PROJECT_ROOT", &root)
+        .env("GIT_PROJECT_ROOT", &world.dir)
         .env("GIT_HTTP_EXPORT_ALL", "1")
         .env("GIT_CONFIG_NOSYSTEM", "1")
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
@@ -249,45 +269,11 @@ async fn run(
         .env("REQUEST_METHOD", &request.method)
         .env("REMOTE_USER", target.by.to_string())
         .env("REMOTE_ADDR", "127.0.0.1")
-        .env(
-            "CONTENT_TYPE",
-            request.header("content-type").unwrap_or_default(),
-        )
         .env("CONTENT_LENGTH", request.body.len().to_string())
-        .env(
-            "HTTP_CONTENT_ENCODING",
-            request.header("content-encoding").unwrap_or_default(),
-        )
-        .env(
-            "GIT_PROTOCOL",
-            request.header("git-protocol").unwrap_or_default(),
-        );
-    for (name, value) in environment {
-        command.env(name, value);
-    }
-    let failed = |error: std::io::Error| Refusal::new(500, format!("git http-backend: {error}"));
-    let mut child = command.spawn().map_err(failed)?;
-    let mut stdin = child
-        .stdin
-        .take()
-        .ok_or_else(|| Refusal::new(500, "git http-backend has no input"))?;
-    let body = request.body.clone();
-    let feed = async move {
-        // The child may have read enough and closed its end.
-        let _ = stdin.write_all(&body).await;
-        drop(stdin);
-    };
-    let (output, ()) = tokio::join!(child.wait_with_output(), feed);
-    let output = output.map_err(failed)?;
-    response_of(&output.stdout).ok_or_else(|| {
-        Refusal::new(
-            500,
-            format!(
-                "git http-backend: {}",
-                String::from_utf8_lossy(&output.stderr)
-            ),
-        )
-    })
+        .env("CONTENT_TYPE", header("content-type"))
+        .env("HTTP_CONTENT_ENCODING", header("content-encoding"))
+        .env("GIT_PROTOCOL", header("git-protocol"));
+    command
 }
 
 /// Reads a CGI answer: headers, an empty line, the body.

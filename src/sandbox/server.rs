@@ -226,17 +226,7 @@ fn handle(
     let mut answer = answered.unwrap_or_else(Answer::from);
     let (used, reset) = world.count(&call.budget());
     drop(world);
-    answer.headers.extend([
-        ("x-ratelimit-limit", HOURLY.to_string()),
-        (
-            "x-ratelimit-remaining",
-            HOURLY.saturating_sub(used).to_string(),
-        ),
-        ("x-ratelimit-used", used.to_string()),
-        ("x-ratelimit-reset", reset.to_string()),
-        ("x-ratelimit-resource", "core".to_owned()),
-        ("x-github-media-type", "github.v3; format=json".to_owned()),
-    ]);
+    answer.headers.extend(budget_headers(used, reset));
     let wrong = shared
         .gate
         .response(method, template, answer.status, answer.body.as_ref());
@@ -245,6 +235,18 @@ fn handle(
     } else {
         violation(wrong)
     }
+}
+
+fn budget_headers(used: u64, reset: i64) -> [(&'static str, String); 6] {
+    let left = HOURLY.saturating_sub(used);
+    [
+        ("x-ratelimit-limit", HOURLY.to_string()),
+        ("x-ratelimit-remaining", left.to_string()),
+        ("x-ratelimit-used", used.to_string()),
+        ("x-ratelimit-reset", reset.to_string()),
+        ("x-ratelimit-resource", "core".to_owned()),
+        ("x-github-media-type", "github.v3; format=json".to_owned()),
+    ]
 }
 
 fn perform(

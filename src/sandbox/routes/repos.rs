@@ -50,64 +50,50 @@ pub fn permission(world: &mut World, call: &Call) -> Answered {
 /// `GET /repos/{owner}/{repo}/activity`: newest first, by cursor.
 pub fn activity(world: &mut World, call: &Call) -> Answered {
     let repo = call.repository()?;
-    let matches = |entry: &&Activity| {
-        let reference = |wanted: &str| {
-            entry.reference == wanted || entry.reference == format!("refs/heads/{wanted}")
-        };
-        call.query("ref").is_none_or(reference)
-            && call
-                .query("activity_type")
-                .is_none_or(|kind| entry.kind == kind)
-            && call.query("actor").is_none_or(|login| {
-                world.accounts[&entry.actor]
-                    .login
-                    .eq_ignore_ascii_case(login)
-            })
-    };
-    let mut found: Vec<&Activity> = world.repos[repo].activity.iter().filter(matches).collect();
+    let entries = world.repos[repo].activity.iter();
+    let mut found: Vec<&Activity> = entries
+        .filter(|entry| asked_for(world, call, entry))
+        .collect();
     if call.query("direction") != Some("asc") {
         found.reverse();
     }
-    let size = call
-        .query("per_page")
-        .and_then(|size| size.parse().ok())
-        .unwrap_or(30)
-        .clamp(1, 100);
+    let size = call.query("per_page").and_then(|size| size.parse().ok());
+    let size = size.unwrap_or(30).clamp(1, 100);
     let cursor = |name: &str| call.query(name).and_then(|id| id.parse::<u64>().ok());
+    let place = |id: u64| found.iter().position(|entry| entry.id == id);
     let start = match (cursor("after"), cursor("before")) {
-        (Some(id), _) => found
-            .iter()
-            .position(|entry| entry.id == id)
-            .map_or(found.len(), |at| at + 1),
-        (None, Some(id)) => found
-            .iter()
-            .position(|entry| entry.id == id)
-            .unwrap_or(0)
-            .saturating_sub(size),
+        (Some(id), _) => place(id).map_or(found.len(), |at| at + 1),
+        (None, Some(id)) => place(id).unwrap_or(0).saturating_sub(size),
         (None, None) => 0,
     };
     let shown: Vec<&Activity> = found.iter().skip(start).take(size).copied().collect();
-    let mut answer = Answer::ok(
-        shown
-            .iter()
-            .map(|entry| repos::activity(world, entry))
-            .collect(),
-    );
+    let shapes = shown.iter().map(|entry| repos::activity(world, entry));
+    let mut answer = Answer::ok(shapes.collect());
     if let (Some(last), true) = (shown.last(), start + shown.len() < found.len()) {
-        let others = call
-            .query
-            .iter()
-            .filter(|(name, _)| name != "after" && name != "before");
+        let others = call.query.iter();
+        let others = others.filter(|(name, _)| name != "after" && name != "before");
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         query
             .extend_pairs(others)
             .append_pair("after", &last.id.to_string());
-        answer.headers.push((
-            "link",
-            format!("<{}?{}>; rel=\"next\"", call.url, query.finish()),
-        ));
+        let link = format!("<{}?{}>; rel=\"next\"", call.url, query.finish());
+        answer.headers.push(("link", link));
     }
     Ok(answer)
+}
+
+/// Whether an entry passes the filters of the query.
+fn asked_for(world: &World, call: &Call, entry: &Activity) -> bool {
+    let actor = &world.accounts[&entry.actor].login;
+    let branch = entry.reference.strip_prefix("refs/heads/");
+    let names = |wanted: &str| entry.reference == wanted || branch == Some(wanted);
+    call.query("ref").is_none_or(names)
+        && call
+            .query("activity_type")
+            .is_none_or(|kind| entry.kind == kind)
+        && call
+            .query("actor")
+            .is_none_or(|login| actor.eq_ignore_ascii_case(login))
 }
 
 /// `GET /repos/{owner}/{repo}/codeowners/errors`.
