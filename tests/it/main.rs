@@ -1,5 +1,10 @@
 //! Every test of Hallpass, as one binary: one link, and one place for what tests share.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should stop there"
+)]
+
 mod approval;
 mod codeowners;
 mod config;

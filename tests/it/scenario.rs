@@ -715,7 +715,9 @@ async fn one_life_costs_few_calls_of_the_forge() {
     world.advance(minutes(2)).await;
     assert!(world.open_pulls().is_empty());
     let calls = world.sandbox.calls();
-    let rest = calls.iter().filter(|(operation, _)| !operation.starts_with("GIT "));
+    let rest = calls
+        .iter()
+        .filter(|(operation, _)| !operation.starts_with("GIT "));
     let total: u64 = rest.map(|(_, count)| count).sum();
     assert!(total <= 30, "{total} calls: {calls:#?}");
 }

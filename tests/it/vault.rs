@@ -62,15 +62,6 @@ impl Vault {
             .insert((role.to_owned(), account.to_owned()));
     }
 
-    /// Somebody takes `role` by hand.
-    pub fn take_by_hand(&self, role: &str, account: &str) {
-        self.0
-            .lock()
-            .unwrap()
-            .held
-            .remove(&(role.to_owned(), account.to_owned()));
-    }
-
     /// Every call fails while it is down.
     pub fn down(&self, down: bool) {
         self.0.lock().unwrap().down = down;
