@@ -17,10 +17,17 @@ fn minutes(n: i64) -> TimeDelta {
 
 /// Runs a scenario with and without webhooks; both worlds must be equal at the end, and nobody broke GitHub's contract.
 async fn hearing_and_deaf(scenario: impl AsyncFn(&mut World)) {
+    hearing_and_deaf_with("", scenario).await;
+}
+
+/// [`hearing_and_deaf`], with lines for the `[github]` table of the configuration.
+async fn hearing_and_deaf_with(github: &str, scenario: impl AsyncFn(&mut World)) {
     let mut ends = Vec::new();
     for ears in [Ears::Hearing, Ears::Deaf] {
-        let mut world = World::new(ears, "").await;
+        let mut world = World::new(ears, github).await;
         scenario(&mut world).await;
+        // The tick comes to those who hear as well.
+        world.resync().await;
         world.assert_contract();
         ends.push(world.summary().await);
     }
@@ -208,27 +215,29 @@ async fn an_administrators_merge_without_approval_grants_nothing_and_is_reverted
 #[tokio::test(flavor = "multi_thread")]
 async fn an_approved_request_is_granted_however_people_merge_it() {
     for method in [MergeMethod::Merge, MergeMethod::Squash, MergeMethod::Rebase] {
-        let world = World::new(Ears::Hearing, "merge = \"off\"").await;
-        let pull = world
-            .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
-            .await;
-        world
-            .push(
-                "ada",
-                pull,
-                "db/ada-incident",
-                &grant("ada", "readonly", "3h"),
-            )
-            .await;
-        world.approve(pull, "grace").await;
-        assert!(!world.is_merged(pull), "people merge here");
-        world.merge_as_admin(pull, method).await;
-        assert_eq!(
-            world.holders("reader"),
-            ["ada"],
-            "{method:?} {:#?}",
-            world.evidence()
-        );
+        hearing_and_deaf_with("merge = \"off\"", async |world| {
+            let pull = world
+                .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+                .await;
+            world
+                .push(
+                    "ada",
+                    pull,
+                    "db/ada-incident",
+                    &grant("ada", "readonly", "3h"),
+                )
+                .await;
+            world.approve(pull, "grace").await;
+            assert!(!world.is_merged(pull), "people merge here");
+            world.merge_as_admin(pull, method).await;
+            assert_eq!(
+                world.holders("reader"),
+                ["ada"],
+                "{method:?} {:#?}",
+                world.evidence()
+            );
+        })
+        .await;
     }
 }
 
@@ -265,32 +274,34 @@ async fn a_push_to_main_grants_nothing_and_is_reverted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn expiry_needs_no_forge() {
     for down in [Down::Unavailable, Down::Refused] {
-        let world = World::hearing().await;
-        let pull = world
-            .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
-            .await;
-        world.approve(pull, "grace").await;
-        assert_eq!(world.holders("reader"), ["ada"]);
-        world.sandbox.down(down);
-        world.clock.advance(hours(2));
-        world
-            .service()
-            .worker()
-            .run_once(Resync::Everything)
-            .await
-            .unwrap();
-        assert!(world.holders("reader").is_empty());
-        // What could not be said meanwhile is said later.
-        world.sandbox.down(Down::No);
-        world.advance(minutes(10)).await;
-        world.advance(minutes(10)).await;
-        assert_eq!(world.told("revoked").len(), 1);
-        assert!(
+        hearing_and_deaf(async |world| {
+            let pull = world
+                .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+                .await;
+            world.approve(pull, "grace").await;
+            assert_eq!(world.holders("reader"), ["ada"]);
+            world.sandbox.down(down);
+            world.clock.advance(hours(2));
             world
-                .sandbox
-                .file(REPO, "main", &file("db/ada-incident"))
-                .is_none()
-        );
+                .service()
+                .worker()
+                .run_once(Resync::Everything)
+                .await
+                .unwrap();
+            assert!(world.holders("reader").is_empty());
+            // What could not be said meanwhile is said later.
+            world.sandbox.down(Down::No);
+            world.advance(minutes(10)).await;
+            world.advance(minutes(10)).await;
+            assert_eq!(world.told("revoked").len(), 1);
+            assert!(
+                world
+                    .sandbox
+                    .file(REPO, "main", &file("db/ada-incident"))
+                    .is_none()
+            );
+        })
+        .await;
     }
 }
 
@@ -415,32 +426,34 @@ async fn reverting_the_revert_grants_nothing_by_itself() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn closing_the_revert_pull_request_never_restores_access() {
-    let world = World::new(Ears::Hearing, "merge = \"auto\"\nmerge_reverts = false").await;
-    let pull = world
-        .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
-        .await;
-    world.approve(pull, "grace").await;
-    world.advance(hours(2)).await;
-    world.advance(minutes(2)).await;
-    assert_eq!(
-        world.open_pulls(),
-        ["Remove ended access: ada on db/readonly"]
-    );
-    let revert = world.sandbox.pulls(REPO).last().unwrap().number;
-    assert_eq!(
-        world.conclusion(revert),
-        "success",
-        "it needs nobody's approval"
-    );
-    world.sandbox.close_pull("mallory", REPO, revert).unwrap();
-    for _ in 0..3 {
-        world.advance(minutes(10)).await;
-    }
-    assert!(world.holders("reader").is_empty());
-    assert!(
-        world.open_pulls().is_empty(),
-        "the same thing is not asked twice"
-    );
+    hearing_and_deaf_with("merge = \"auto\"\nmerge_reverts = false", async |world| {
+        let pull = world
+            .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+            .await;
+        world.approve(pull, "grace").await;
+        world.advance(hours(2)).await;
+        world.advance(minutes(2)).await;
+        assert_eq!(
+            world.open_pulls(),
+            ["Remove ended access: ada on db/readonly"]
+        );
+        let revert = world.sandbox.pulls(REPO).last().unwrap().number;
+        assert_eq!(
+            world.conclusion(revert),
+            "success",
+            "it needs nobody's approval"
+        );
+        world.sandbox.close_pull("mallory", REPO, revert).unwrap();
+        for _ in 0..3 {
+            world.advance(minutes(10)).await;
+        }
+        assert!(world.holders("reader").is_empty());
+        assert!(
+            world.open_pulls().is_empty(),
+            "the same thing is not asked twice"
+        );
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -515,121 +528,121 @@ async fn access_that_somebody_gave_by_hand_is_not_taken_over() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_happened_while_the_service_was_off_is_made_up_for() {
-    let mut world = World::hearing().await;
-    let pull = world
-        .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
-        .await;
-    world.stop().await;
-    world
-        .sandbox
-        .review("grace", REPO, pull, Verdict::Approve, "yes")
-        .unwrap();
-    world
-        .sandbox
-        .merge_as_admin("root", REPO, pull, MergeMethod::Merge)
-        .unwrap();
-    world.sandbox.settle().await;
-    world.start().await;
-    world
-        .service()
-        .worker()
-        .run_once(Resync::Everything)
-        .await
-        .unwrap();
-    world.settle().await;
-    assert_eq!(world.holders("reader"), ["ada"]);
-    assert_eq!(
-        world.told("requested").len() + world.told("approved").len(),
-        2
-    );
+    hearing_and_deaf(async |world| {
+        let pull = world
+            .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+            .await;
+        world.stop().await;
+        world
+            .sandbox
+            .review("grace", REPO, pull, Verdict::Approve, "yes")
+            .unwrap();
+        world
+            .sandbox
+            .merge_as_admin("root", REPO, pull, MergeMethod::Merge)
+            .unwrap();
+        world.sandbox.settle().await;
+        world.start().await;
+        world.resync().await;
+        assert_eq!(world.holders("reader"), ["ada"]);
+        assert_eq!(
+            world.told("requested").len() + world.told("approved").len(),
+            2
+        );
 
-    world.stop().await;
-    world.clock.advance(hours(9));
-    world.start().await;
-    world
-        .service()
-        .worker()
-        .run_once(Resync::QueueOnly)
-        .await
-        .unwrap();
-    assert!(
-        world.holders("reader").is_empty(),
-        "overdue removals come before anything else"
-    );
+        world.stop().await;
+        world.clock.advance(hours(9));
+        world.start().await;
+        world
+            .service()
+            .worker()
+            .run_once(Resync::QueueOnly)
+            .await
+            .unwrap();
+        assert!(
+            world.holders("reader").is_empty(),
+            "overdue removals come before anything else"
+        );
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rewritten_main_stops_granting_and_not_revoking() {
-    let world = World::hearing().await;
-    let pull = world
-        .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
-        .await;
-    let first = crate::world::main_tip(&world);
-    world.approve(pull, "grace").await;
-    world
-        .sandbox
-        .force_push(
-            "root",
-            REPO,
-            "main",
-            first.as_str(),
-            &[Change::write("README.md", "other")],
-            "rewrite",
-        )
-        .unwrap();
-    world.settle().await;
-    assert_eq!(
-        world.holders("reader"),
-        ["ada"],
-        "a missing file is not believed to be a removal"
-    );
-    let second = world
-        .request(
-            "linus",
-            "db/linus-incident",
-            &grant("linus", "readonly", "1h"),
-        )
-        .await;
-    world.approve(second, "grace").await;
-    assert_eq!(world.holders("reader"), ["ada"], "nothing new is granted");
-    world.advance(hours(2)).await;
-    assert!(world.holders("reader").is_empty());
+    hearing_and_deaf(async |world| {
+        let pull = world
+            .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+            .await;
+        let first = crate::world::main_tip(world);
+        world.approve(pull, "grace").await;
+        world
+            .sandbox
+            .force_push(
+                "root",
+                REPO,
+                "main",
+                first.as_str(),
+                &[Change::write("README.md", "other")],
+                "rewrite",
+            )
+            .unwrap();
+        world.settle().await;
+        assert_eq!(
+            world.holders("reader"),
+            ["ada"],
+            "a missing file is not believed to be a removal"
+        );
+        let second = world
+            .request(
+                "linus",
+                "db/linus-incident",
+                &grant("linus", "readonly", "1h"),
+            )
+            .await;
+        world.approve(second, "grace").await;
+        assert_eq!(world.holders("reader"), ["ada"], "nothing new is granted");
+        world.advance(hours(2)).await;
+        assert!(world.holders("reader").is_empty());
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_emptied_repository_is_not_believed_and_due_ends_still_come() {
-    let world = World::hearing().await;
-    for login in ["ada", "linus", "mei", "grace"] {
-        for role in ["readonly", "admin"] {
-            let name = format!("db/{login}-{role}");
-            let pull = world
-                .request("root", &name, &grant(login, role, "2h"))
-                .await;
-            for owner in ["grace", "linus"].iter().filter(|o| **o != login) {
-                world.approve(pull, owner).await;
+    hearing_and_deaf(async |world| {
+        for login in ["ada", "linus", "mei", "grace"] {
+            for role in ["readonly", "admin"] {
+                let name = format!("db/{login}-{role}");
+                let pull = world
+                    .request("root", &name, &grant(login, role, "2h"))
+                    .await;
+                for owner in ["grace", "linus"].iter().filter(|o| **o != login) {
+                    world.approve(pull, owner).await;
+                }
             }
         }
-    }
-    let held = world.holders("reader").len() + world.holders("admin").len();
-    assert!(held >= 6, "{held}");
-    let all: Vec<Change> = world
-        .entries()
-        .await
-        .iter()
-        .map(|e| Change::delete(e.path.as_str()))
-        .collect();
-    world
-        .sandbox
-        .push_to_main("mallory", REPO, &all, "oops")
-        .unwrap();
-    world.settle().await;
-    assert_eq!(
-        world.holders("reader").len() + world.holders("admin").len(),
-        held,
-        "held back"
-    );
-    world.advance(hours(3)).await;
-    assert!(world.holders("reader").is_empty() && world.holders("admin").is_empty());
+        let held = world.holders("reader").len() + world.holders("admin").len();
+        assert!(held >= 6, "{held}");
+        let all: Vec<Change> = world
+            .entries()
+            .await
+            .iter()
+            .map(|e| Change::delete(e.path.as_str()))
+            .collect();
+        world
+            .sandbox
+            .push_to_main("mallory", REPO, &all, "oops")
+            .unwrap();
+        world.settle().await;
+        assert_eq!(
+            world.holders("reader").len() + world.holders("admin").len(),
+            held,
+            "held back"
+        );
+        world.advance(hours(3)).await;
+        assert!(world.holders("reader").is_empty() && world.holders("admin").is_empty());
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -674,18 +687,20 @@ async fn team_membership_comes_with_the_merge_and_goes_with_the_time() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn evidence_that_the_remote_refuses_is_pushed_again() {
-    let world = World::hearing().await;
-    world.sandbox.reject_pushes(Some("not now"));
-    let pull = world
-        .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
-        .await;
-    world.approve(pull, "grace").await;
-    assert_eq!(world.holders("reader"), ["ada"]);
-    assert!(world.evidence().is_empty());
-    world.sandbox.reject_pushes(None);
-    world.advance(minutes(5)).await;
-    assert_eq!(world.told("granted").len(), 1);
-    assert_eq!(world.told("approved").len(), 1);
+    hearing_and_deaf(async |world| {
+        world.sandbox.reject_pushes(Some("not now"));
+        let pull = world
+            .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+            .await;
+        world.approve(pull, "grace").await;
+        assert_eq!(world.holders("reader"), ["ada"]);
+        assert!(world.evidence().is_empty());
+        world.sandbox.reject_pushes(None);
+        world.advance(minutes(5)).await;
+        assert_eq!(world.told("granted").len(), 1);
+        assert_eq!(world.told("approved").len(), 1);
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

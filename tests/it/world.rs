@@ -172,6 +172,16 @@ impl World {
         panic!("the world does not come to rest:\n{before}");
     }
 
+    /// The tick: looks at everything, then lets everything happen that follows.
+    pub async fn resync(&self) {
+        self.service()
+            .worker()
+            .run_once(Resync::Everything)
+            .await
+            .unwrap();
+        self.settle().await;
+    }
+
     async fn fingerprint(&self) -> String {
         let pulls = self.sandbox.pulls(REPO);
         let tips = ["main", "hallpass/evidence", "hallpass/ended-access"]
