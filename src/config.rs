@@ -206,7 +206,7 @@ impl Config {
     pub fn load(path: &Path, env: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|error| {
             let what = format!("cannot be read: {error}");
-            let remedy = "Write one; `EXAMPLE` in the documentation shows every key.".to_owned();
+            let remedy = "Begin with `hallpass serve --example > hallpass.toml`.".to_owned();
             ConfigError {
                 path: path.to_owned(),
                 problems: vec![Problem {

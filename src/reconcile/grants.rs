@@ -15,7 +15,7 @@ use crate::domain::model::{
 };
 use crate::domain::plan::{self, Action, Plan, View};
 use crate::domain::pull::{Pull, PullState};
-use crate::repo::Remote;
+use crate::repo::{Remote, RepoError};
 use crate::store::Scope;
 
 /// What a pass over the protected branch found.
@@ -126,7 +126,7 @@ impl Reconciler {
             return Ok(true);
         }
         if let Some(seen) = &cursor
-            && !self.mirror.is_ancestor(seen, tip).await.unwrap_or(false)
+            && !self.still_holds(seen, tip).await?
         {
             error!(seen = %seen, tip = %tip, "history of `{}` was rewritten: granting is stopped until a person has looked", self.settings.protected_branch);
             return Ok(false);
@@ -159,6 +159,14 @@ impl Reconciler {
             info!(count = entries.len(), tip = %tip.short(), "{} grant files landed on `{}`", entries.len(), self.settings.protected_branch);
         }
         Ok(true)
+    }
+
+    /// Whether `tip` stands on what was seen before. A commit that is not there any more was rewritten away.
+    async fn still_holds(&self, seen: &CommitId, tip: &CommitId) -> Result<bool, ReconcileError> {
+        match self.mirror.is_ancestor(seen, tip).await {
+            Err(RepoError::NoCommit(_)) => Ok(false),
+            answer => Ok(answer?),
+        }
     }
 
     /// Asks afresh for the proof of everything that may be given now.
