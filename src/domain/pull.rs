@@ -104,7 +104,8 @@ pub enum ReviewState {
     Commented,
     Dismissed,
     Pending,
-    /// A state that this version does not know. Never counts for anything, and replaces what the user said before.
+    /// A state that this version does not know. Never counts for anything. It could be a new kind of change request, so that
+    /// of an owner is doubt until the owner approves.
     Unknown,
 }
 

@@ -320,7 +320,8 @@ fn every_sequence_of_reviews_ends_as_its_last_word_says() {
         let approved = words.iter().rposition(|s| **s == Approved);
         let objected = words.iter().rposition(|s| **s == ChangesRequested);
         let blocks = objected.is_some_and(|o| approved.is_none_or(|a| a < o));
-        let unsure = words.last() == Some(&&Unknown);
+        let strange = words.iter().rposition(|s| **s == Unknown);
+        let unsure = strange.is_some_and(|o| approved.is_none_or(|a| a < o));
         let counts = words.last() == Some(&&Approved);
         match weigh(&scene, &demand(1)) {
             Ok(who) => {

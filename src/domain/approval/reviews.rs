@@ -32,7 +32,7 @@ struct Voice<'a> {
     actor: &'a Actor,
     /// The latest review that is more than a comment.
     latest: &'a Review,
-    /// The latest change request without an approval after it.
+    /// A change request, or what could be one, without an approval after it.
     objection: Option<&'a Review>,
 }
 
@@ -56,15 +56,15 @@ pub(super) fn hear(case: &Case<'_>, question: &Question<'_>, bench: &Bench<'_>) 
         ));
     }
     for voice in voices(&case.pull.reviews) {
-        if let Some(objection) = voice.objection {
-            object(&voice, objection, bench, &mut heard);
-        } else if voice.latest.state == ReviewState::Unknown {
-            wonder(&voice, bench, &mut heard);
-        } else {
-            match count(case, question, &voice, bench.member(voice.actor.id)) {
+        match voice.objection {
+            Some(review) if review.state == ReviewState::Unknown => {
+                wonder(&voice, bench, &mut heard);
+            }
+            Some(review) => object(&voice, review, bench, &mut heard),
+            None => match count(case, question, &voice, bench.member(voice.actor.id)) {
                 Ok(counted) => heard.counted.push(counted),
                 Err(why) => heard.discounted.push(why),
-            }
+            },
         }
     }
     heard
@@ -81,10 +81,12 @@ fn voices(reviews: &[Review]) -> Vec<Voice<'_>> {
             continue;
         }
         let earlier = by_person.remove(&actor.id);
+        let standing = earlier.and_then(|(_, voice)| voice.objection);
         let objection = match review.state {
             ReviewState::Approved => None,
             ReviewState::ChangesRequested => Some(review),
-            _ => earlier.and_then(|(_, voice)| voice.objection),
+            ReviewState::Unknown => standing.or(Some(review)),
+            _ => standing,
         };
         let voice = Voice {
             actor,
@@ -105,7 +107,7 @@ fn object(voice: &Voice<'_>, objection: &Review, bench: &Bench<'_>, heard: &mut 
             login: login.clone(),
             review: objection.id,
         });
-    } else if !may_be_owner(voice, bench) {
+    } else if bench.unknown().is_empty() {
         heard.discounted.push(format!(
             "@{login} asked for changes, but is not an owner of this file now, so that does not block it."
         ));
@@ -119,21 +121,16 @@ fn object(voice: &Voice<'_>, objection: &Review, bench: &Bench<'_>, heard: &mut 
 /// A state that this version does not know could be a new kind of change request.
 fn wonder(voice: &Voice<'_>, bench: &Bench<'_>, heard: &mut Heard) {
     let sentence = format!(
-        "The last review by @{} is of a kind that this version of Hallpass does not know, so it does not count.",
+        "A review by @{} is of a kind that this version of Hallpass does not know, so it does not count.",
         voice.actor.login
     );
-    if bench.seats(voice.actor) || may_be_owner(voice, bench) {
+    if bench.seats(voice.actor) || !bench.unknown().is_empty() {
         heard
             .unknown
             .push(format!("{sentence} Please review again."));
     } else {
         heard.discounted.push(sentence);
     }
-}
-
-/// Whether somebody who is not on the bench could be there, if only everything were known.
-fn may_be_owner(voice: &Voice<'_>, bench: &Bench<'_>) -> bool {
-    !bench.unknown().is_empty() && voice.actor.kind == ActorKind::User
 }
 
 /// Whether the latest review of one person counts; if not, why.

@@ -6,7 +6,7 @@ use hallpass::domain::model::ActorKind;
 use hallpass::domain::pull::ReviewState::{
     Approved, ChangesRequested, Commented, Dismissed, Unknown,
 };
-use hallpass::domain::pull::{Lookup, Pushers, ReviewState};
+use hallpass::domain::pull::{Lookup, Pushers, Review, ReviewState};
 use proptest::prelude::*;
 
 use super::scene::{FILE, PEOPLE, Scene, actor, commit};
@@ -97,14 +97,16 @@ fn cast(scene: &mut Scene, doubt: &Doubt) {
                 review.commit = None;
             }
         }
+        // An account goes with all its reviews. With it goes an owner, and what that owner objected to.
         Doubt::Ghost(i) => {
-            if let Some(review) = scene
-                .pull
-                .reviews
-                .get_mut(at(i))
-                .filter(|r| r.state == Approved)
-            {
-                review.reviewer = None;
+            let id = |r: &Review| r.reviewer.as_ref().map(|a| a.id);
+            let gone = scene.pull.reviews.get(at(i)).and_then(id);
+            let objects = |r: &Review| matches!(r.state, ChangesRequested | Unknown);
+            let of_it = |r: &Review| id(r) == gone;
+            if !scene.pull.reviews.iter().any(|r| of_it(r) && objects(r)) {
+                for review in scene.pull.reviews.iter_mut().filter(|r| of_it(r)) {
+                    review.reviewer = None;
+                }
             }
         }
         Doubt::Body(i) => {
@@ -116,7 +118,7 @@ fn cast(scene: &mut Scene, doubt: &Doubt) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(3_000))]
 
     #[test]
     fn doubt_never_turns_no_into_yes(
