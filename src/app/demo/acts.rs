@@ -32,9 +32,6 @@ pub const TEAM: &str = "orders-ro";
 /// How long the access is asked for, in seconds, counted from the request.
 pub const SECONDS: i64 = 25;
 
-/// How often octocat pushes, which is not the service's doing.
-const PUSHES: u64 = 2;
-
 /// Where the play stands.
 pub struct Play<'a, 'o> {
     pub stage: &'a Stage,
@@ -43,6 +40,34 @@ pub struct Play<'a, 'o> {
     pub pull: PullNumber,
     /// When its access ends.
     pub ends: Time,
+    /// What each part of its life cost.
+    pub costs: Vec<Cost>,
+}
+
+/// What one part of the request's life cost.
+#[derive(Debug, Clone, Copy)]
+pub struct Cost {
+    /// Which.
+    pub part: Part,
+    /// Its calls.
+    pub tally: Tally,
+}
+
+/// The parts of the request's life that are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Asked for too much: a detour.
+    Refused,
+    /// Waits for its owners.
+    Waits,
+    /// Approved by somebody who cannot: a detour.
+    DoesNotCount,
+    /// Approved, merged, granted.
+    Granted,
+    /// Over.
+    Ended,
+    /// Its file removed.
+    Tidied,
 }
 
 /// Plays it from the first step to the last.
@@ -56,6 +81,7 @@ pub async fn play(stage: &Stage, teller: &mut Teller<'_>) -> anyhow::Result<()> 
         teller,
         pull: PullNumber(0),
         ends: SystemClock.now(),
+        costs: Vec::new(),
     };
     let answered = play.asks_too_much(&octocat).await?;
     play.corrects_it(&octocat, answered).await?;
@@ -63,10 +89,9 @@ pub async fn play(stage: &Stage, teller: &mut Teller<'_>) -> anyhow::Result<()> 
     play.owner_approves().await?;
     play.time_ends().await?;
     play.tidies_up().await?;
-    stage.rest().await;
-    let tally = Tally::of(&stage.sandbox.calls(), PUSHES);
     play.admin_merges().await?;
-    play.reads_the_evidence(tally).await?;
+    play.reads_the_evidence().await?;
+    play.adds_up();
     finish(stage, teller, begun);
     Ok(())
 }
@@ -125,6 +150,14 @@ impl Play<'_, '_> {
             None => "no check `hallpass` on the pull request".to_owned(),
             Some(check) => format!("the check `hallpass`: {}, {}", state(&check), check.title),
         }
+    }
+
+    /// Counts what this part of the request's life cost, when nothing follows any more. `pushes` were done by people.
+    pub async fn count(&mut self, part: Part, pushes: u64) {
+        self.stage.rest().await;
+        let tally = Tally::of(&self.stage.sandbox.calls(), pushes);
+        self.stage.sandbox.reset_calls();
+        self.costs.push(Cost { part, tally });
     }
 
     /// Keeps what a check told, to be read. Returns where.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use chrono::TimeDelta;
 
-use super::acts::{OCTOCAT, Play, SECONDS, TEAM, TERM, state};
+use super::acts::{OCTOCAT, Part, Play, SECONDS, TEAM, TERM, state};
 use super::desk::Desk;
 use super::stage::REPO;
 use super::teller::Mark;
@@ -60,6 +60,7 @@ impl Play<'_, '_> {
         }
         let kept = self.keep("1-refused", &check)?;
         self.teller.look(&kept);
+        self.count(Part::Refused, 1).await;
         self.teller.breathe().await;
         Ok(took)
     }
@@ -86,6 +87,7 @@ impl Play<'_, '_> {
         self.teller.table(&rows);
         let kept = self.keep("2-what-the-owner-sees", &check)?;
         self.teller.look(&kept);
+        self.count(Part::Waits, 1).await;
         self.teller.breathe().await;
         Ok(())
     }
@@ -116,6 +118,7 @@ impl Play<'_, '_> {
         self.teller.detail(&why);
         let kept = self.keep("3-does-not-count", &check)?;
         self.teller.look(&kept);
+        self.count(Part::DoesNotCount, 0).await;
         self.teller.breathe().await;
         Ok(())
     }
@@ -163,6 +166,7 @@ impl Play<'_, '_> {
         );
         let kept = self.keep("4-approved", &check)?;
         self.teller.look(&kept);
+        self.count(Part::Granted, 0).await;
         Ok(())
     }
 

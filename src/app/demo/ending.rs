@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::acts::{ADA, OCTOCAT, Play, TEAM};
+use super::acts::{ADA, OCTOCAT, Part, Play, TEAM};
 use super::desk;
 use super::stage::REPO;
 use super::tally::{TARGET, Tally};
@@ -50,10 +50,12 @@ impl Play<'_, '_> {
         let late = (SystemClock.now() - ends).num_milliseconds();
         self.teller.tell(
             Mark::Done,
-            &format!(
-                "nobody is in acme/{TEAM}, {late} ms after the instant; no GitHub event, no git, no person was needed"
-            ),
+            &format!("nobody is in acme/{TEAM}, {late} ms after the instant"),
         );
+        self.teller.detail(
+            "by the ledger and the clock alone: it needed no webhook, no git and no person",
+        );
+        self.count(Part::Ended, 0).await;
         self.teller.breathe().await;
         Ok(())
     }
@@ -62,7 +64,9 @@ impl Play<'_, '_> {
     pub async fn tidies_up(&mut self) -> anyhow::Result<()> {
         self.teller
             .step("Hallpass removes the file of what has ended");
-        self.reverted(OCTOCAT.0).await
+        self.reverted(OCTOCAT.0).await?;
+        self.count(Part::Tidied, 0).await;
+        Ok(())
     }
 
     /// Waits until the service's pull request removed `path`, and the evidence says so.
@@ -138,8 +142,51 @@ impl Play<'_, '_> {
         self.reverted(path).await
     }
 
+    /// What the life of the request cost, part by part, and without the detours.
+    pub fn adds_up(&mut self) {
+        self.teller
+            .step("What the life of #1 cost, in calls that the stand-in counted");
+        let line = |name: &str, t: Tally| {
+            let (forge, target, git, tokens) = (t.forge, t.target, t.git, t.tokens);
+            format!("{name:<36}{forge:>6}{target:>6}{git:>6}{tokens:>8}")
+        };
+        let head = format!(
+            "{:<36}{:>6}{:>6}{:>6}{:>8}",
+            "", "forge", "team", "git", "tokens"
+        );
+        self.teller.detail(&head);
+        let mut plain = Tally::default();
+        for cost in &self.costs {
+            let name = match cost.part {
+                Part::Refused => "1 refused (a detour)",
+                Part::Waits => "2 waits for its owners",
+                Part::DoesNotCount => "3 does not count (a detour)",
+                Part::Granted => "4 approved, merged, granted",
+                Part::Ended => "5 ended",
+                Part::Tidied => "6 tidied up",
+            };
+            if !matches!(cost.part, Part::Refused | Part::DoesNotCount) {
+                plain = plain + cost.tally;
+            }
+            self.teller.detail(&line(name, cost.tally));
+        }
+        self.teller.detail(&line("a life without detours", plain));
+        let mark = if plain.forge <= TARGET {
+            Mark::Done
+        } else {
+            Mark::No
+        };
+        self.teller.tell(
+            mark,
+            &format!(
+                "{} calls of the forge; the target is at most {TARGET}",
+                plain.forge
+            ),
+        );
+    }
+
     /// What an auditor has: a clone.
-    pub async fn reads_the_evidence(&mut self, tally: Tally) -> anyhow::Result<()> {
+    pub async fn reads_the_evidence(&mut self) -> anyhow::Result<()> {
         self.teller
             .step("mei, an auditor, clones the repository and reads");
         let clone = self.stage.desk("mei", "access").await?;
@@ -167,19 +214,6 @@ impl Play<'_, '_> {
         for line in story.lines() {
             self.teller.detail(&format!("  {line}"));
         }
-        self.teller.line("");
-        self.teller
-            .detail("What the life of #1 cost, as the stand-in counted it:");
-        let row = |what: &str, count: String| (what.to_owned(), count);
-        self.teller.table(&[
-            row(
-                "REST, as the forge",
-                format!("{} of at most {TARGET}", tally.forge),
-            ),
-            row("REST, as the target system", format!("{}", tally.target)),
-            row("git fetches and pushes", format!("{}", tally.git)),
-            row("tokens", format!("{} (each lasts an hour)", tally.tokens)),
-        ]);
         Ok(())
     }
 }

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::desk::Desk;
 use super::folder::Folder;
+use super::wait::until;
 use crate::app::service::Service;
 use crate::clock::SystemClock;
 use crate::config::Config;
@@ -109,6 +110,11 @@ impl Stage {
             stop,
             running,
         };
+        until("the service looks at the repository when it starts", || {
+            let looked = !stage.sandbox.calls().is_empty();
+            looked.then_some(()).ok_or_else(|| "no call".to_owned())
+        })
+        .await?;
         stage.rest().await;
         Ok(stage)
     }
@@ -118,7 +124,7 @@ impl Stage {
         let begun = Instant::now();
         let mut before = self.sandbox.calls();
         let mut still_since = Instant::now();
-        while still_since.elapsed() < Duration::from_millis(500) || before.is_empty() {
+        while still_since.elapsed() < Duration::from_millis(500) {
             if begun.elapsed() > Duration::from_secs(10) {
                 return;
             }

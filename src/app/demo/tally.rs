@@ -1,12 +1,13 @@
-//! What one request cost at GitHub, as the stand-in counted it.
+//! What each part of a request's life cost, as the stand-in counted it.
 
 use std::collections::BTreeMap;
+use std::ops::Add;
 
 /// The most calls of the forge that one request's life should take.
 pub const TARGET: u64 = 30;
 
 /// Calls, by what they were for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
     /// REST calls that read the pull request, its reviews and owners, publish the check, merge.
     pub forge: u64,
@@ -21,12 +22,7 @@ pub struct Tally {
 impl Tally {
     /// Sorts what the stand-in counted; `pushes` were done by people.
     pub fn of(calls: &BTreeMap<String, u64>, pushes: u64) -> Self {
-        let mut tally = Self {
-            forge: 0,
-            target: 0,
-            git: 0,
-            tokens: 0,
-        };
+        let mut tally = Self::default();
         for (operation, count) in calls {
             let kind = match operation.as_str() {
                 o if o.starts_with("GIT ") => &mut tally.git,
@@ -55,5 +51,18 @@ impl Tally {
         tally.forge -= listed;
         tally.target += listed;
         tally
+    }
+}
+
+impl Add for Tally {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            forge: self.forge + other.forge,
+            target: self.target + other.target,
+            git: self.git + other.git,
+            tokens: self.tokens + other.tokens,
+        }
     }
 }
