@@ -1,4 +1,4 @@
-//! Structured logs, on standard error.
+//! Structured logs, on standard error or in a file.
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -19,11 +19,27 @@ pub enum Format {
     Json,
 }
 
+/// What is logged, by `HALLPASS_LOG`.
+fn filter() -> EnvFilter {
+    let filter = config::environment("HALLPASS_LOG").unwrap_or_else(|| DEFAULT.to_owned());
+    EnvFilter::try_new(&filter).unwrap_or_else(|_| EnvFilter::new(DEFAULT))
+}
+
+/// Starts logging into a file instead, for people.
+pub fn start_in(file: std::fs::File) {
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(std::sync::Arc::new(file))
+        .with_ansi(false);
+    // A second start keeps the first, as below.
+    let _ = tracing_subscriber::registry()
+        .with(filter())
+        .with(layer)
+        .try_init();
+}
+
 /// Starts logging, once for the process. `HALLPASS_LOG` holds a filter such as `info` or `hallpass=debug`.
 pub fn start(format: Format) {
-    let filter = config::environment("HALLPASS_LOG").unwrap_or_else(|| DEFAULT.to_owned());
-    let filter = EnvFilter::try_new(&filter).unwrap_or_else(|_| EnvFilter::new(DEFAULT));
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(filter());
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     // A second start keeps the first: embedding programs may have their own subscriber.
     let _ = match format {

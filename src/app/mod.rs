@@ -1,5 +1,6 @@
 //! The composition root: the only place that names concrete adapters.
 
+pub mod demo;
 pub mod logging;
 pub mod offline;
 pub mod serve;

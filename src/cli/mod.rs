@@ -2,6 +2,7 @@
 //!
 //! Every command ends with 0 (done, nothing wrong), 1 (findings) or 2 (could not run).
 
+mod demo;
 mod owners;
 mod serve;
 mod validate;
@@ -26,6 +27,7 @@ struct Arguments {
 /// What can be done. A new command is a file, a line here and a line in `Command::run`.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Demo),
     Owners(owners::Owners),
     Serve(serve::Serve),
     Validate(validate::Validate),
@@ -34,6 +36,7 @@ enum Command {
 impl Command {
     fn run(self) -> anyhow::Result<ExitCode> {
         match self {
+            Self::Demo(demo) => demo.run(),
             Self::Owners(owners) => owners.run(),
             Self::Serve(serve) => serve.run(),
             Self::Validate(validate) => validate.run(),

@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use git2::transport::{Service, SmartSubtransport, SmartSubtransportStream, Transport};
 use reqwest::StatusCode;
-use reqwest::blocking::{Client, Response};
+use reqwest::blocking::{Client, ClientBuilder, Response};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use secrecy::ExposeSecret;
+use url::{Host, Url};
 
 use super::{Remote, RepoError};
 
@@ -164,25 +165,43 @@ fn register() {
     });
 }
 
-fn client() -> Result<&'static Client, Failure> {
-    static CLIENT: OnceLock<Result<Client, String>> = OnceLock::new();
-    let client = CLIENT.get_or_init(|| {
-        Client::builder()
-            // Servers tell git from browsers by this beginning.
-            .user_agent(concat!(
-                "git/2.0 (hallpass ",
-                env!("CARGO_PKG_VERSION"),
-                ")"
-            ))
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT)
-            .timeout(SILENCE)
-            .build()
-            .map_err(|error| format!("no HTTP client: {error}"))
-    });
+/// The client for an address. What is on this machine is never asked for through a proxy of the environment.
+fn client(url: &str) -> Result<&'static Client, Failure> {
+    static DIRECT: OnceLock<Result<Client, String>> = OnceLock::new();
+    static BY_ENVIRONMENT: OnceLock<Result<Client, String>> = OnceLock::new();
+    let client = if is_here(url) {
+        DIRECT.get_or_init(|| build(Client::builder().no_proxy()))
+    } else {
+        BY_ENVIRONMENT.get_or_init(|| build(Client::builder()))
+    };
     client
         .as_ref()
         .map_err(|error| Failure::Unavailable(error.clone().into()))
+}
+
+fn build(client: ClientBuilder) -> Result<Client, String> {
+    client
+        // Servers tell git from browsers by this beginning.
+        .user_agent(concat!(
+            "git/2.0 (hallpass ",
+            env!("CARGO_PKG_VERSION"),
+            ")"
+        ))
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT)
+        .timeout(SILENCE)
+        .build()
+        .map_err(|error| format!("no HTTP client: {error}"))
+}
+
+fn is_here(url: &str) -> bool {
+    let url = Url::parse(url).ok();
+    match url.as_ref().and_then(Url::host) {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
 }
 
 struct Http;
@@ -239,7 +258,7 @@ impl Stream {
     }
 
     fn send(&mut self) -> Result<Response, Failure> {
-        let (client, name, left) = (client()?, self.name(), self.left()?);
+        let (client, name, left) = (client(&self.url)?, self.name(), self.left()?);
         let (request, answer) = match self.service {
             Service::UploadPackLs | Service::ReceivePackLs => {
                 let request = client.get(format!("{}/info/refs?service={name}", self.url));
