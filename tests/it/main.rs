@@ -9,6 +9,7 @@ mod approval;
 mod codeowners;
 mod config;
 mod decision;
+mod demo;
 mod github;
 mod plan;
 mod postgres;
