@@ -1,0 +1,1 @@
+//! What holds for every ledger, every protected branch, every word of the forge and every time.
