@@ -1,6 +1,6 @@
 //! What is given and taken, and when: `domain::plan`, performed on a ledger and a target system that are plain values.
 
-mod books;
+pub mod books;
 mod laws;
 
 use books::{ASK, Ask, Books, Luck, PAUSE};
