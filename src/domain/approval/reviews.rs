@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::decision::Case;
 use super::super::model::{Actor, ActorKind, Login, UserId};
 use super::super::pull::{Pushers, Review, ReviewState};
-use super::bench::{Barred, Bench, Member};
+use super::bench::{Barred, Bench};
 use super::{Counted, Question, RATIONALE_CHARACTERS};
 
 /// All reviews of a pull request, heard for one path.
@@ -61,7 +61,7 @@ pub(super) fn hear(case: &Case<'_>, question: &Question<'_>, bench: &Bench<'_>) 
         } else if voice.latest.state == ReviewState::Unknown {
             wonder(&voice, bench, &mut heard);
         } else {
-            match count(case, question, &voice, bench.member(voice.actor.id)) {
+            match count(case, question, &voice, bench) {
                 Ok(counted) => heard.counted.push(counted),
                 Err(why) => heard.discounted.push(why),
             }
@@ -141,7 +141,7 @@ fn count(
     case: &Case<'_>,
     question: &Question<'_>,
     voice: &Voice<'_>,
-    member: Option<&Member<'_>>,
+    bench: &Bench<'_>,
 ) -> Result<Counted, String> {
     let (login, review) = (&voice.actor.login, voice.latest);
     if review.state != ReviewState::Approved {
@@ -153,8 +153,12 @@ fn count(
     if voice.actor.kind != ActorKind::User {
         return no("only people can approve, not apps".to_owned());
     }
-    let Some(member) = member else {
-        return no(format!("@{login} is not an owner of this file now"));
+    let Some(member) = bench.member(voice.actor.id) else {
+        return no(if may_be_owner(voice, bench) {
+            format!("whether @{login} is an owner of this file is not known")
+        } else {
+            format!("@{login} is not an owner of this file now")
+        });
     };
     if let Some(barred) = member.barred {
         return no(format!("@{login} {}", because(barred)));
