@@ -6,7 +6,7 @@
 //! store) has the same key, and is written once.
 //!
 //! Invariant: untrusted free text (reasons, review bodies, titles) is not in here; what a target system answered is, on one
-//! line, without control characters.
+//! line, without control characters and without characters that cannot be seen.
 
 use std::fmt::Write as _;
 
@@ -14,6 +14,7 @@ use super::approval::Approval;
 use super::decision::{Change, Request, Standing, Verdict};
 use super::ledger::{Entry, Granted, Revoked, Terms};
 use super::model::{Actor, BlobId, CommitId, GrantId, GrantPath, Instant, PullNumber, Term};
+use super::parse::is_hidden;
 use super::pull::Pull;
 
 /// What happened.
@@ -101,18 +102,10 @@ fn precise(at: Instant) -> String {
     at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
 }
 
-/// `text` on one line, without control characters, at most 300 characters.
+/// `text` on one line, without control characters and what else cannot be seen, at most 300 characters.
 fn one_line(text: &str) -> String {
-    let clean: String = text
-        .chars()
-        .map(|c| {
-            if c.is_control() || "\u{2028}\u{2029}".contains(c) {
-                ' '
-            } else {
-                c
-            }
-        })
-        .collect();
+    let shown = |c| if is_hidden(c) { ' ' } else { c };
+    let clean: String = text.chars().map(shown).collect();
     let clean = clean.trim();
     match clean.char_indices().nth(300) {
         Some((end, _)) => format!("{}...", &clean[..end]),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::decision::Case;
 use super::super::model::{Actor, ActorKind, Login, UserId};
 use super::super::pull::{Pushers, Review, ReviewState};
-use super::bench::{Barred, Bench, Member};
+use super::bench::{Barred, Bench};
 use super::{Counted, Question, RATIONALE_CHARACTERS};
 
 /// All reviews of a pull request, heard for one path.
@@ -61,7 +61,7 @@ pub(super) fn hear(case: &Case<'_>, question: &Question<'_>, bench: &Bench<'_>) 
                 wonder(&voice, bench, &mut heard);
             }
             Some(review) => object(&voice, review, bench, &mut heard),
-            None => match count(case, question, &voice, bench.member(voice.actor.id)) {
+            None => match count(case, question, &voice, bench) {
                 Ok(counted) => heard.counted.push(counted),
                 Err(why) => heard.discounted.push(why),
             },
@@ -107,7 +107,7 @@ fn object(voice: &Voice<'_>, objection: &Review, bench: &Bench<'_>, heard: &mut 
             login: login.clone(),
             review: objection.id,
         });
-    } else if bench.unknown().is_empty() {
+    } else if !may_be_owner(voice, bench) {
         heard.discounted.push(format!(
             "@{login} asked for changes, but is not an owner of this file now, so that does not block it."
         ));
@@ -124,7 +124,7 @@ fn wonder(voice: &Voice<'_>, bench: &Bench<'_>, heard: &mut Heard) {
         "A review by @{} is of a kind that this version of Hallpass does not know, so it does not count.",
         voice.actor.login
     );
-    if bench.seats(voice.actor) || !bench.unknown().is_empty() {
+    if bench.seats(voice.actor) || may_be_owner(voice, bench) {
         heard
             .unknown
             .push(format!("{sentence} Please review again."));
@@ -133,12 +133,17 @@ fn wonder(voice: &Voice<'_>, bench: &Bench<'_>, heard: &mut Heard) {
     }
 }
 
+/// Whether somebody who is not on the bench could be there, if only everything were known.
+fn may_be_owner(voice: &Voice<'_>, bench: &Bench<'_>) -> bool {
+    !bench.unknown().is_empty() && voice.actor.kind == ActorKind::User
+}
+
 /// Whether the latest review of one person counts; if not, why.
 fn count(
     case: &Case<'_>,
     question: &Question<'_>,
     voice: &Voice<'_>,
-    member: Option<&Member<'_>>,
+    bench: &Bench<'_>,
 ) -> Result<Counted, String> {
     let (login, review) = (&voice.actor.login, voice.latest);
     if review.state != ReviewState::Approved {
@@ -150,8 +155,12 @@ fn count(
     if voice.actor.kind != ActorKind::User {
         return no("only people can approve, not apps".to_owned());
     }
-    let Some(member) = member else {
-        return no(format!("@{login} is not an owner of this file now"));
+    let Some(member) = bench.member(voice.actor.id) else {
+        return no(if may_be_owner(voice, bench) {
+            format!("whether @{login} is an owner of this file is not known")
+        } else {
+            format!("@{login} is not an owner of this file now")
+        });
     };
     if let Some(barred) = member.barred {
         return no(format!("@{login} {}", because(barred)));

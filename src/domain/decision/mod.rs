@@ -248,12 +248,8 @@ fn unmerged(case: &Case<'_>) -> Option<String> {
 fn denied(verdict: Verdict) -> Result<Verdict, Admission> {
     let errors: Vec<String> = verdict
         .errors()
-        .map(|f| {
-            format!(
-                "{}:{}:{} {}: {}",
-                f.path, f.line, f.column, f.rule, f.message
-            )
-        })
+        // Without the message, which may quote what somebody wrote: reasons are written down for ever.
+        .map(|f| format!("{} at {}:{}:{}", f.rule, f.path, f.line, f.column))
         .collect();
     if errors.is_empty() {
         Ok(verdict)

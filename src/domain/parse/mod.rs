@@ -26,6 +26,7 @@ use document::Document;
 pub use governed::MAX_PATH;
 pub(crate) use governed::{Governed, classify};
 pub use prefilter::MAX_BYTES;
+pub(crate) use prefilter::is_hidden;
 pub use typed::instant;
 pub(crate) use typed::ticket_pattern;
 pub use yaml::{MAX_DEPTH, MAX_NODES};

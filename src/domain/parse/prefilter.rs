@@ -22,7 +22,7 @@ pub(super) fn text(bytes: &[u8]) -> Result<&str, Fault> {
         });
     }
     let text = std::str::from_utf8(bytes).map_err(|error| not_utf8(bytes, error.valid_up_to()))?;
-    match text.char_indices().find(|&(at, c)| is_hidden(text, at, c)) {
+    match text.char_indices().find(|&(at, c)| is_refused(text, at, c)) {
         Some((at, c)) => Err(hidden(text, at, c)),
         None if text.is_ascii() || is_nfc(text) => Ok(text),
         None => Err(not_normalized(text)),
@@ -40,10 +40,17 @@ fn not_utf8(bytes: &[u8], valid: usize) -> Fault {
     }
 }
 
-fn is_hidden(text: &str, at: usize, c: char) -> bool {
+fn is_refused(text: &str, at: usize, c: char) -> bool {
     match c {
         ' '..='~' | '\n' => false,
         '\r' => text.as_bytes().get(at + 1) != Some(&b'\n'),
+        _ => is_hidden(c),
+    }
+}
+
+/// Whether a character does not show, or changes how others show; line ends are among them.
+pub(crate) fn is_hidden(c: char) -> bool {
+    match c {
         // C0, DEL and C1, among them the tab, which YAML readers allow in different places, and NEL, a line break for some.
         _ if c.is_control() => true,
         // Invisible, or directing the text around them: format characters, fillers, variation selectors of no use in prose,

@@ -5,6 +5,8 @@
 
 use std::fmt::Write as _;
 
+use super::super::parse::is_hidden;
+
 /// How many characters of one text are shown; the rest is in the file.
 const SHOWN: usize = 4_000;
 
@@ -91,11 +93,9 @@ fn visible(text: &str) -> String {
     out
 }
 
-/// Whether a character does not show, or changes how others show.
+/// Whether a character does not show, or changes how others show: variation selectors too, which only files may have.
 fn hides(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{e0000}'..='\u{e01ef}')
+    is_hidden(c) || matches!(c, '\u{fe00}'..='\u{fe0f}')
 }
 
 fn longest_run(text: &str) -> usize {

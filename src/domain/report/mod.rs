@@ -3,6 +3,9 @@
 //! Invariant: untrusted text (reasons, tickets, what is wrong with a file, what a forge answered) appears only inside fences
 //! longer than any run of backticks in it, or as plain text in annotations; never in titles. Pull request titles, branch names
 //! and review texts do not appear at all.
+//!
+//! Invariant: a check says the same however late it is made, until something happens or an instant passes that the request
+//! names itself. It would otherwise be published again at every look.
 
 mod markdown;
 mod request;
@@ -67,16 +70,6 @@ pub fn check(case: &Case<'_>, verdict: &Verdict) -> Check {
         summary: summary::summary(case, verdict),
         annotations: verdict.findings.iter().map(annotation).collect(),
     }
-}
-
-/// A text that is equal for equal checks, whenever they were made: the check without what only the clock changes ("until 14:02
-/// if merged now"). A check needs to be published again when its fingerprint differs from the one that was published.
-pub fn fingerprint(case: &Case<'_>, verdict: &Verdict) -> String {
-    let timeless = Case {
-        now: Instant::UNIX_EPOCH,
-        ..*case
-    };
-    format!("{:?}", check(&timeless, verdict))
 }
 
 fn status(outcome: &Outcome) -> CheckStatus {

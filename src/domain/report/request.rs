@@ -1,6 +1,6 @@
 //! One request: who gets what, why, for how long, at what risk, against what holds today.
 
-use super::super::decision::{Case, Change, Missing, Request, Standing};
+use super::super::decision::{Case, Change, Missing, Outcome, Request, Standing, Verdict};
 use super::super::ledger::Holding;
 use super::super::model::{Grant, GrantPath, Instant, RoleRef, Subject, Term};
 use super::super::pull::PullState;
@@ -13,8 +13,7 @@ const HOLDINGS: usize = 15;
 /// One row of the overview.
 pub(super) fn row(case: &Case<'_>, one: &Request) -> String {
     let path = code(one.path.short());
-    let held = today(one);
-    let grant = one.grant.as_ref().or(held);
+    let grant = one.grant.as_ref().or_else(|| today(case, one));
     let who = grant.map_or("?".to_owned(), |g| code(&g.subject.to_string()));
     let what = grant.map_or("?".to_owned(), |g| code(&role(&one.path, g).to_string()));
     let long = match (&one.change, &one.grant) {
@@ -30,15 +29,14 @@ pub(super) fn row(case: &Case<'_>, one: &Request) -> String {
 }
 
 /// The whole section.
-pub(super) fn section(case: &Case<'_>, one: &Request) -> String {
+pub(super) fn section(case: &Case<'_>, verdict: &Verdict, one: &Request) -> String {
     let mut out = format!("### {}\n\n", code(one.path.short()));
     match (&one.change, &one.grant) {
-        (Change::Tidy, _) => out.push_str(
-            "The access of this file has **ended already**. Removing the file only tidies up.\n\n",
-        ),
+        (Change::Tidy, _) => return out + &tidy(one, today(case, one)),
         (Change::Remove(held), _) => out.push_str(&removal(one, held.as_ref())),
         (Change::Add | Change::Amend(_), None) => {
-            out.push_str("What this file asks for cannot be told before it is repaired.\n\n")
+            return out
+                + "What this file asks for cannot be told, nor approved, before it is repaired.\n\n";
         }
         (Change::Add | Change::Amend(_), Some(grant)) => {
             out.push_str(&facts(case, one, grant));
@@ -47,7 +45,7 @@ pub(super) fn section(case: &Case<'_>, one: &Request) -> String {
             out.push_str(&holdings(case, &grant.subject));
         }
     }
-    out.push_str(&standing(&one.approval));
+    out.push_str(&standing(verdict, &one.approval));
     out
 }
 
@@ -58,22 +56,31 @@ fn role(path: &GrantPath, grant: &Grant) -> RoleRef {
     }
 }
 
-fn today(one: &Request) -> Option<&Grant> {
+/// What the file says before the pull request.
+fn today<'a>(case: &'a Case<'_>, one: &'a Request) -> Option<&'a Grant> {
     match &one.change {
         Change::Amend(held) | Change::Remove(held) => held.as_ref(),
-        Change::Add | Change::Tidy => None,
+        Change::Tidy => case.base.grants.get(&one.path).map(|d| &*d.grant),
+        Change::Add => None,
     }
 }
 
 fn removal(one: &Request, held: Option<&Grant>) -> String {
-    let what = held.map_or("the access that this file gives".to_owned(), |grant| {
-        format!(
-            "{} of {}",
-            code(&role(&one.path, grant).to_string()),
-            code(&grant.subject.to_string())
-        )
-    });
+    let what = held_by(one, held).unwrap_or("the access that this file gives".to_owned());
     format!("Removes the file: {what} **ends when this is merged**.\n\n")
+}
+
+fn tidy(one: &Request, held: Option<&Grant>) -> String {
+    let what = held_by(one, held).unwrap_or("The access of this file".to_owned());
+    format!(
+        "{what} has **ended already**. Removing the file only tidies up, so nobody needs to approve.\n\n"
+    )
+}
+
+fn held_by(one: &Request, held: Option<&Grant>) -> Option<String> {
+    let grant = held?;
+    let what = code(&role(&one.path, grant).to_string());
+    Some(format!("{what} of {}", code(&grant.subject.to_string())))
 }
 
 /// The table: typed values and what owners wrote.
@@ -120,9 +127,9 @@ fn who(case: &Case<'_>, subject: &Subject) -> String {
         Subject::Service(name) => {
             let about = case.base.services.get(name).map(|s| {
                 format!(
-                    ": {}; {} is accountable for it",
-                    prose(&s.description),
-                    code(s.owner.as_str())
+                    " ({} is accountable for it): {}",
+                    code(s.owner.as_str()),
+                    prose(&s.description)
                 )
             });
             format!(
@@ -152,31 +159,21 @@ fn how_long(case: &Case<'_>, grant: &Grant) -> String {
     };
     let (begin, end) = (grant.begin(merged), grant.end(merged));
     let length = match grant.term {
-        Term::Duration(length) => format!("**{length}**: "),
+        Term::Duration(length) => format!("**{length}**, "),
         Term::Expires(_) => String::new(),
+    };
+    let until = match case.pull.state {
+        PullState::Merged { .. } => format!(" until {} (merged {})", utc(end), utc(merged)),
+        // An end that is counted from the merge is not known before it, and an example would be out of date within a minute.
+        _ if begin <= merged && matches!(grant.term, Term::Duration(_)) => String::new(),
+        _ => format!(" until {}", utc(end)),
     };
     let from = if begin > merged {
         format!("from {}", utc(begin))
     } else {
         "from the merge".to_owned()
     };
-    let fixed = begin > merged || matches!(grant.term, Term::Expires(_));
-    let until = match case.pull.state {
-        PullState::Merged { .. } => format!("until {} (merged {})", utc(end), utc(merged)),
-        _ if fixed => format!("until {}", utc(end)),
-        _ => format!(
-            "until {} if merged at {}",
-            utc(minute(end)),
-            minute(merged).format("%H:%M")
-        ),
-    };
-    format!("{length}{from} {until}")
-}
-
-/// Cut to the minute, for an instant that is only an example.
-fn minute(at: Instant) -> Instant {
-    at - chrono::TimeDelta::seconds(at.timestamp().rem_euclid(60))
-        - chrono::TimeDelta::nanoseconds(i64::from(at.timestamp_subsec_nanos()))
+    format!("{length}{from}{until}")
 }
 
 /// What the requester wrote, each in a fence of its own, so that one cannot pass for another.
@@ -217,7 +214,7 @@ fn added(case: &Case<'_>, role: &RoleRef, subject: &Subject) -> String {
         .collect();
     same.sort_by_key(|h| h.ends);
     match same.last() {
-        None => format!("**Against today:** {who} does not hold {what} and gets it.\n\n"),
+        None => format!("**Against today:** {who} does not hold {what} now.\n\n"),
         Some(last) => format!(
             "**Against today:** {who} holds {what} already, until {}. The access ends when the last grant of it ends.\n\n",
             utc(last.ends)
@@ -299,7 +296,7 @@ fn holdings(case: &Case<'_>, subject: &Subject) -> String {
 }
 
 /// Who approved, or what is missing and why.
-fn standing(approval: &Standing) -> String {
+fn standing(verdict: &Verdict, approval: &Standing) -> String {
     match approval {
         Standing::NotNeeded(why) => format!("**Approval:** {why}\n\n"),
         Standing::Approved(proof) => {
@@ -316,11 +313,11 @@ fn standing(approval: &Standing) -> String {
             out.push('\n');
             out
         }
-        Standing::Missing(missing) => missing_words(missing),
+        Standing::Missing(missing) => missing_words(verdict, missing),
     }
 }
 
-fn missing_words(missing: &Missing) -> String {
+fn missing_words(verdict: &Verdict, missing: &Missing) -> String {
     if missing.reasons.is_empty() {
         return String::new();
     }
@@ -329,5 +326,10 @@ fn missing_words(missing: &Missing) -> String {
         .iter()
         .map(|r| format!("- {}\n", sentence(r)));
     let reasons: String = reasons.collect();
-    format!("**Still missing**\n{reasons}\n")
+    // An approval of what will be repaired is lost with the repair: nobody should be sent to give it.
+    let heading = match verdict.outcome {
+        Outcome::Denied => "Approvals, when the above is settled",
+        _ => "Still missing",
+    };
+    format!("**{heading}**\n{reasons}\n")
 }

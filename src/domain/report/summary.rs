@@ -36,7 +36,7 @@ pub(super) fn summary(case: &Case<'_>, verdict: &Verdict) -> String {
         .filter(|r| r.change != Change::Tidy || verdict.requests.len() == 1);
     let mut left_out = 0;
     for one in asked {
-        let section = request::section(case, one);
+        let section = request::section(case, verdict, one);
         if page.len() + section.len() > PAGE {
             left_out += 1;
         } else {
@@ -78,7 +78,7 @@ fn findings(verdict: &Verdict, severity: Severity) -> String {
         out.push_str(&format!("**{rule}**\n"));
         out.push_str(&fence(
             "text",
-            &format!("{help}\n\n{message}\nin {path}, line {line}, column {column}"),
+            &format!("{message}\nin {path}, line {line}, column {column}\n\n{help}"),
         ));
         out.push('\n');
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::decision::{Case, Change, Missing, Outcome, Standing, Verdict};
+use super::super::decision::{Case, Change, Missing, Outcome, Request, Standing, Verdict};
 use super::super::model::{Login, Owner};
 use super::super::pull::PullState;
 use super::count;
@@ -69,6 +69,11 @@ fn approved(verdict: &Verdict) -> String {
     if !verdict.requests.is_empty() && tidies {
         let files = count(verdict.requests.len(), "grant", "grants");
         return format!("Nothing to approve: removes the files of {files} that ended");
+    }
+    let ends = |r: &Request| matches!(r.change, Change::Remove(_));
+    if !verdict.requests.is_empty() && verdict.requests.iter().all(ends) {
+        let files = count(verdict.requests.len(), "grant", "grants");
+        return format!("Nothing more to approve: ends {files}");
     }
     let who: BTreeSet<&Login> = verdict
         .requests

@@ -259,9 +259,8 @@ impl Judged<'_> {
         };
         let place = self.places.starts;
         if starts > self.now + FARTHEST_START {
-            let limit = written(self.now + FARTHEST_START);
             let message = format!("it starts at {}, more than 14 days ahead", written(starts));
-            let help = format!("Choose a start before {limit}, or ask later.");
+            let help = "Choose an earlier start, or ask later.";
             found.push(self.error("starts-too-late", place, message, help));
         } else if starts < self.now && self.setting == Setting::Asked {
             // Only a warning: review takes time, and the merge decides when access begins. Nothing is backdated.

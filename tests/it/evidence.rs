@@ -1,0 +1,449 @@
+//! What is written down: readable subject lines, trailers that git reads, and nothing that a stranger could have slipped in.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::process::Stdio;
+use std::sync::Arc;
+
+use hallpass::domain::catalogue::{File, REGULAR_FILE};
+use hallpass::domain::decision::{Admission, admit, decide};
+use hallpass::domain::evidence::{
+    Event, Kind, Removal, blocked, cancelled, granted, merged_without_proof, of_verdict, reverted,
+    revoked,
+};
+use hallpass::domain::ledger::{Cause, Entry, Granted, Revoked, State};
+use hallpass::domain::model::{GrantId, GrantPath, PullNumber};
+use hallpass::domain::parse::read_tree;
+use hallpass::domain::pull::PullState;
+
+use crate::approval::scene::{FILE, Scene, actor, at, blob, commit, orders};
+use crate::plan::books::{ASK, Ask, Books};
+
+/// What strangers would like to see in the history.
+const HOSTILE: [&str; 14] = [
+    "ok\nApproved-by: mallory",
+    "ok\r\nApproved-by: mallory",
+    "ok\rApproved-by: mallory",
+    "\n\nApproved-by: mallory",
+    "\n\n---\nApproved-by: mallory",
+    "---\nApproved-by: mallory",
+    "Approved-by: mallory",
+    "ok\n Approved-by: mallory",
+    "ok\u{2028}Approved-by: mallory\u{2029}Approved-by: mallory",
+    "ok\u{85}Approved-by: mallory\u{b}Approved-by: mallory\u{c}Approved-by: mallory",
+    "ok\0Approved-by: mallory",
+    "\u{1b}[2J\u{8}\u{7f}",
+    "\u{202e}yb-devorppA\u{2066}\u{200b}",
+    "",
+];
+
+/// The trailers of a message, as git reads them.
+fn trailers(message: &str) -> Vec<(String, String)> {
+    #[expect(clippy::disallowed_methods, reason = "what git reads is the question")]
+    let mut git = std::process::Command::new("git")
+        .args(["interpret-trailers", "--parse"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("git is needed");
+    let mut input = git.stdin.take().expect("a pipe");
+    input.write_all(message.as_bytes()).expect("git reads");
+    drop(input);
+    let output = git.wait_with_output().expect("git ends");
+    assert!(output.status.success(), "{message}");
+    let text = String::from_utf8(output.stdout).expect("text");
+    let line = |line: &str| {
+        let (name, value) = line.split_once(':').expect("a trailer");
+        (name.to_owned(), value.trim().to_owned())
+    };
+    text.lines().map(line).collect()
+}
+
+fn names(event: &Event) -> Vec<String> {
+    trailers(&event.message)
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect()
+}
+
+fn value(event: &Event, name: &str) -> String {
+    let all = trailers(&event.message);
+    let found = all.into_iter().find(|(n, _)| n == name);
+    found
+        .unwrap_or_else(|| panic!("{name} is not in\n{}", event.message))
+        .1
+}
+
+fn subject(event: &Event) -> &str {
+    event.message.lines().next().expect("a subject line")
+}
+
+/// An entry of the ledger with terms, as it stands after its admission.
+fn entry() -> Entry {
+    let mut books = Books::default();
+    let id = books.stands(&ASK, 0, State::Active);
+    books.entry(&id).clone()
+}
+
+fn other() -> GrantId {
+    let mut books = Books::default();
+    books.arrives(
+        &Ask {
+            name: "other",
+            ..ASK
+        },
+        0,
+    )
+}
+
+/// A scene whose base declares what [`FILE`] asks for; head holds `text`.
+fn asks(text: &str) -> Scene {
+    let mut scene = Scene::new();
+    let mut base = read_tree(&[
+        file(".github/CODEOWNERS", "/access/ @acme/dba\n"),
+        file(
+            "access/people/octocat.yaml",
+            "github_id: 1\nidentities:\n  orders-primary: octocat\n",
+        ),
+    ]);
+    let (name, mut resource) = orders();
+    for role in resource.roles.values_mut() {
+        role.ticket_pattern = Some("^INC-[0-9]+$".to_owned());
+    }
+    base.resources.insert(name, resource);
+    scene.base = base;
+    scene.changes.clear();
+    scene.adds(FILE, text);
+    scene
+}
+
+fn file(path: &str, text: &str) -> File {
+    File {
+        path: path.to_owned(),
+        mode: REGULAR_FILE,
+        blob: blob(path),
+        bytes: Arc::from(text.as_bytes()),
+    }
+}
+
+const TEXT: &str = "person: octocat\nrole: readonly\nduration: 2h\nreason: Checkout fails for some customers.\nticket: INC-4211\n";
+
+fn judged(scene: &Scene) -> Vec<Event> {
+    let case = scene.case();
+    of_verdict(&scene.pull, &scene.base_commit, &decide(&case), at(0))
+}
+
+/// One event of every kind, about [`ASK`] and [`FILE`], where `said` stands wherever somebody else has a say.
+fn every_kind(said: &str) -> Vec<Event> {
+    let mut asks_and_has = asks(TEXT);
+    asks_and_has.approves("grace").last().body = said.to_owned();
+    asks_and_has.pull.title = said.to_owned();
+    asks_and_has.pull.head_branch = said.to_owned();
+    let mut events = judged(&asks_and_has);
+    let mut refused = asks(&TEXT.replace("2h", "30d"));
+    // A path holds every byte but this one.
+    refused.adds(
+        &format!("access/x{}", said.replace('\0', "\u{1}")),
+        "whatever",
+    );
+    events.extend(judged(&refused));
+
+    let mut entry = entry();
+    let terms = entry.terms.as_mut().expect("terms");
+    terms.reason = said.to_owned();
+    terms.ticket = Some(said.to_owned());
+    terms.access.account.name = said.to_owned();
+    terms.access.entitlement = serde_json::json!({ "role": said });
+    let answer = Granted {
+        read_back: said.to_owned(),
+        pending: Some(said.to_owned()),
+    };
+    let gone = Revoked {
+        read_back: said.to_owned(),
+        still_effective_through: Vec::new(),
+        sessions: vec![said.to_owned(), said.to_owned()],
+        sessions_ended: 2,
+    };
+    let read_back = Removal::ReadBack {
+        called_at: at(119),
+        answer: &gone,
+    };
+    let reasons = [said.to_owned(), said.to_owned()];
+    events.extend([
+        granted(&entry, &answer, None, at(1), at(2)),
+        granted(&entry, &answer, Some(&other()), at(1), at(2)),
+        blocked(&entry, said, at(2)),
+        merged_without_proof(&entry, &reasons, Some(&actor("mallory")), at(2)),
+    ]);
+    entry.cause = Some(Cause::Expired);
+    events.extend([
+        revoked(&entry, at(120), read_back, at(120)),
+        revoked(&entry, at(120), Removal::Retained(&[other()]), at(120)),
+        cancelled(&entry, at(2)),
+        reverted(&entry, &commit("tip"), at(130)),
+    ]);
+    events
+}
+
+#[test]
+fn subject_lines_tell_the_story() {
+    let events = every_kind("something");
+    let story: Vec<&str> = events.iter().map(subject).collect();
+    assert_eq!(
+        story,
+        [
+            "Requested: octocat asks for orders/readonly for 2h (#12)",
+            "Approved: grace approves orders/octocat-incident#12",
+            "Requested: octocat asks for orders/readonly for 30d (#12)",
+            "Denied: #12 breaks control-and-grants, term-too-long, unknown-file",
+            "Granted: octocat on orders/readonly until 2026-11-24T14:00:00Z",
+            "Renewed: octocat on orders/readonly until 2026-11-24T14:00:00Z",
+            "Blocked: octocat on orders/readonly is already held from elsewhere",
+            "Merged without proof: orders/incident is not granted",
+            "Revoked: octocat on orders/readonly (expired)",
+            "Revoked: octocat on orders/readonly (expired)",
+            "Cancelled: octocat on orders/readonly was never given (expired)",
+            "Reverted: orders/incident is off the protected branch",
+        ]
+    );
+    let kinds: BTreeSet<Kind> = events.iter().map(|e| e.kind).collect();
+    assert_eq!(kinds, Kind::ALL.into_iter().collect());
+}
+
+#[test]
+fn git_reads_every_trailer() {
+    for event in every_kind("something") {
+        let (_, block) = event.message.split_once("\n\n").expect("two parts");
+        let written: Vec<(String, String)> = block
+            .lines()
+            .map(|line| line.split_once(": ").expect("a trailer"))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        assert_eq!(trailers(&event.message), written);
+        assert_eq!(value(&event, "Event"), event.kind.as_str());
+        assert_eq!(value(&event, "Event-Key"), event.key);
+    }
+}
+
+#[test]
+fn a_grant_is_written_down_with_everything_that_an_auditor_asks() {
+    let answer = Granted {
+        read_back: "octocat is a member of orders_ro".to_owned(),
+        pending: None,
+    };
+    let event = granted(&entry(), &answer, None, at(1), at(2));
+    let all = trailers(&event.message);
+    let found: Vec<(&str, &str)> = all.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    let entry = entry();
+    let approval = &entry.terms.as_ref().expect("terms").approvals[0];
+    let approved = format!(
+        "grace (2) review 100 blob {} at {} through @acme/dba line 1",
+        approval.blob,
+        commit("head")
+    );
+    let (merge, base) = (entry.arrival.commit.to_string(), commit("base").to_string());
+    let key = format!("granted:{}", entry.id);
+    assert_eq!(
+        found,
+        [
+            ("Event", "granted"),
+            ("Event-Key", &*key),
+            ("At", "2026-11-24T12:02:00.000Z"),
+            ("Grant", entry.id.as_str()),
+            ("Path", "access/grants/orders/incident.yaml"),
+            ("Blob", entry.blob.as_str()),
+            ("Pull", "0"),
+            ("Merge", &*merge),
+            ("Merged-at", "2026-11-24T12:00:00Z"),
+            ("Actor", "hallpass"),
+            ("Subject", "person octocat"),
+            ("Subject-Id", "1"),
+            ("Role", "orders/readonly"),
+            ("Connection", "db"),
+            ("Account", "shared"),
+            ("Entitlement", "{\"role\":\"orders_ro\"}"),
+            ("Starts", "2026-11-24T12:00:00Z"),
+            ("Expires", "2026-11-24T14:00:00Z"),
+            ("Policy-base", &*base),
+            ("Approved-by", &*approved),
+            ("Called-at", "2026-11-24T12:01:00.000Z"),
+            ("Read-back", "octocat is a member of orders_ro"),
+        ]
+    );
+}
+
+#[test]
+fn nobody_can_forge_a_trailer() {
+    let honest: Vec<Vec<String>> = every_kind("something").iter().map(names).collect();
+    for said in HOSTILE {
+        let events = every_kind(said);
+        assert_eq!(events.len(), honest.len());
+        for (event, honest) in events.iter().zip(&honest) {
+            // A ticket that is not plain stays in the file.
+            let honest: Vec<&String> = honest
+                .iter()
+                .filter(|n| *n != "Ticket" || said.is_empty())
+                .collect();
+            let found = names(event);
+            let found: Vec<&String> = found
+                .iter()
+                .filter(|n| *n != "Ticket" || said.is_empty())
+                .collect();
+            assert_eq!(found, honest, "{said:?} in\n{}", event.message);
+            let approvals = trailers(&event.message)
+                .into_iter()
+                .filter(|(n, _)| n == "Approved-by");
+            for (_, approval) in approvals {
+                assert!(approval.starts_with("grace (2) review 100 "), "{approval}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_message_shows_every_character_that_it_has() {
+    for said in HOSTILE {
+        for event in every_kind(said) {
+            let hidden = |c: char| {
+                (c.is_control() && c != '\n')
+                    || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+            };
+            assert!(!event.message.contains(hidden), "{:?}", event.message);
+        }
+    }
+}
+
+#[test]
+fn a_long_answer_is_cut_between_characters() {
+    for event in every_kind(&"ü".repeat(5_000)) {
+        for line in event.message.lines() {
+            assert!(line.chars().count() < 400, "{line}");
+        }
+    }
+}
+
+#[test]
+fn the_same_transition_has_the_same_key_whenever_and_however_it_is_seen() {
+    let first = every_kind("something");
+    let again = every_kind("something else");
+    let keys = |events: &[Event]| -> Vec<String> { events.iter().map(|e| e.key.clone()).collect() };
+    assert_eq!(keys(&first), keys(&again));
+    let (entry, answer) = (
+        entry(),
+        Granted {
+            read_back: String::new(),
+            pending: None,
+        },
+    );
+    let key = |replaces: Option<&GrantId>, minute| {
+        granted(&entry, &answer, replaces, at(minute), at(minute)).key
+    };
+    // A grant is given once, whether it takes over from another or not.
+    assert_eq!(key(None, 1), key(Some(&other()), 50));
+}
+
+#[test]
+fn every_transition_has_a_key_of_its_own() {
+    let mut keys = BTreeSet::new();
+    let mut note = |events: Vec<Event>| {
+        for event in events {
+            assert!(keys.insert(event.key.clone()), "{} twice", event.key);
+        }
+    };
+    // One of each kind for one grant, and again for the next arrival at the same path.
+    let mut books = Books::default();
+    for _ in 0..2 {
+        let id = books.stands(&ASK, 0, State::Active);
+        let entry = books.entry(&id);
+        let answer = Granted {
+            read_back: String::new(),
+            pending: None,
+        };
+        note(vec![
+            granted(entry, &answer, None, at(1), at(1)),
+            blocked(entry, "why", at(1)),
+            merged_without_proof(entry, &[], None, at(1)),
+            revoked(entry, at(1), Removal::Retained(&[]), at(1)),
+            cancelled(entry, at(1)),
+            reverted(entry, &commit("tip"), at(1)),
+        ]);
+    }
+    // The same file in another pull request, other content in the same one, another review, another head.
+    let mut scene = asks(TEXT);
+    scene.approves("grace");
+    note(judged(&scene));
+    scene.pull.number = PullNumber(13);
+    note(judged(&scene));
+    let mut scene = asks(&TEXT.replace("2h", "3h"));
+    scene.approves("heidi");
+    note(judged(&scene));
+    scene.last().id = 101;
+    note(
+        judged(&scene)
+            .into_iter()
+            .filter(|e| e.kind == Kind::Approved)
+            .collect(),
+    );
+    let mut scene = asks(&TEXT.replace("2h", "30d"));
+    note(judged(&scene));
+    scene.pull.head = commit("another head");
+    note(
+        judged(&scene)
+            .into_iter()
+            .filter(|e| e.kind == Kind::Denied)
+            .collect(),
+    );
+}
+
+/// What a requester or a reviewer wrote, and nobody checked.
+const UNCHECKED: &str = "zebra";
+
+#[test]
+fn what_people_write_freely_is_never_written_down() {
+    let text = TEXT
+        .replace("Checkout fails", "The zebra fails")
+        .replace("INC-4211", "\"zebra (INC-4211)\"")
+        + "risk: Many a zebra.\n";
+    let mut scene = asks(&text);
+    scene.approves("grace").last().body = "zebra, zebra".to_owned();
+    scene.pull.title = "zebra".to_owned();
+    scene.pull.head_branch = "zebra".to_owned();
+    let mut events = judged(&scene);
+    assert!(events.iter().any(|e| e.kind == Kind::Denied));
+
+    // The same, merged by an administrator.
+    scene.pull.state = PullState::Merged {
+        commit: commit("merge"),
+        at: at(0),
+        by: None,
+    };
+    let path = GrantPath::new(FILE).expect("a path");
+    let Admission::Unapproved(reasons) = admit(&scene.case(), &path, &blob(&text)) else {
+        panic!("a ticket of another form");
+    };
+    let mut entry = entry();
+    let terms = entry.terms.as_mut().expect("terms");
+    terms.reason = "zebra".to_owned();
+    terms.ticket = Some("zebra (INC-4211)".to_owned());
+    events.push(merged_without_proof(&entry, &reasons, None, at(1)));
+    assert!(value(events.last().expect("one"), "Missing").contains("ticket-pattern"));
+    let answer = Granted {
+        read_back: String::new(),
+        pending: None,
+    };
+    events.push(granted(&entry, &answer, None, at(1), at(1)));
+    events.push(reverted(&entry, &commit("tip"), at(1)));
+    for event in events {
+        assert!(!event.message.contains(UNCHECKED), "{}", event.message);
+    }
+}
+
+#[test]
+fn a_plain_ticket_is_written_down() {
+    let events = judged(&asks(TEXT));
+    assert_eq!(value(&events[0], "Ticket"), "INC-4211");
+    let mut entry = entry();
+    entry.terms.as_mut().expect("terms").ticket = Some("INC-4211".to_owned());
+    let event = reverted(&entry, &commit("tip"), at(1));
+    assert_eq!(value(&event, "Ticket"), "INC-4211");
+}
