@@ -39,3 +39,33 @@ async fn an_approval_given_after_the_merge_counts_for_nothing_even_if_the_servic
     assert_eq!(world.told("merged-without-proof").len(), 1);
 }
 
+/// AC-28: an owner's name on a pull request is no leave for others to end everybody's access through it.
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_who_pushes_to_an_owners_pull_request_cannot_end_anothers_access() {
+    let world = World::hearing().await;
+    let pull = world
+        .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+        .await;
+    world.approve(pull, "grace").await;
+    assert_eq!(world.holders("reader"), ["ada"]);
+
+    let pull = world
+        .request("grace", "db/grace-own", &grant("grace", "readonly", "2h"))
+        .await;
+    let branch = world.sandbox.pull(REPO, pull).head;
+    let sabotage = [
+        Change::delete(file("db/grace-own")),
+        Change::delete(file("db/ada-incident")),
+    ];
+    world
+        .sandbox
+        .push("mallory", REPO, &branch, &sabotage, "Tidy up")
+        .unwrap();
+    world.settle().await;
+    assert!(!world.is_merged(pull), "{:?}", world.check(pull));
+    assert_eq!(world.holders("reader"), ["ada"]);
+    world.approve(pull, "linus").await;
+    assert!(world.is_merged(pull), "another owner may agree");
+    assert!(world.holders("reader").is_empty());
+}
+

@@ -112,7 +112,7 @@ fn voices(pull: &Pull) -> Vec<Voice<'_>> {
 
 fn object(voice: &Voice<'_>, objection: &Review, bench: &Bench<'_>, heard: &mut Heard) {
     let login = &voice.actor.login;
-    if bench.seats(voice.actor) {
+    if bench.seats(voice.actor.id) {
         heard.blocks.push(Block {
             login: login.clone(),
             review: objection.id,
@@ -134,7 +134,7 @@ fn wonder(voice: &Voice<'_>, bench: &Bench<'_>, heard: &mut Heard) {
         "A review by @{} is of a kind that this version of Hallpass does not know, so it does not count.",
         voice.actor.login
     );
-    if bench.seats(voice.actor) || !bench.unknown().is_empty() {
+    if bench.seats(voice.actor.id) || !bench.unknown().is_empty() {
         heard
             .unknown
             .push(format!("{sentence} Please review again."));
