@@ -59,7 +59,8 @@ pub struct Arrival {
     pub commit: CommitId,
     /// The pull request whose merge that commit is, once established.
     pub pull: Option<PullNumber>,
-    /// When: the merge as the forge tells it, or else the commit's own date.
+    /// When: the merge as the forge tells it, or until then when it was first seen. Never the commit's own date, which is free
+    /// text.
     pub at: Instant,
     /// Which of several arrivals at one path is the newer: counts up with each arrival at the path.
     pub order: u64,

@@ -135,7 +135,8 @@ impl Reconciler {
         let paths = landed.iter().map(|l| l.path.clone()).collect();
         let before = self.store.entries_at(&paths).await?;
         let known: BTreeSet<&GrantId> = before.iter().map(|e| &e.id).collect();
-        let mut entries = Vec::new();
+        let now = self.now();
+        let (mut entries, mut count) = (Vec::new(), 0);
         for file in landed {
             let order = 1 + before
                 .iter()
@@ -146,7 +147,8 @@ impl Reconciler {
             let arrival = Arrival {
                 commit: file.commit,
                 pull: None,
-                at: file.at,
+                // Seen now. The dates of a commit are free text: one far ahead would wait for its proof for ever.
+                at: now,
                 order,
             };
             let entry = Entry::arrived(file.path, file.blob, arrival);

@@ -69,3 +69,58 @@ async fn somebody_who_pushes_to_an_owners_pull_request_cannot_end_anothers_acces
     assert!(world.holders("reader").is_empty());
 }
 
+/// Commits a grant file straight onto main with a committer date of the attacker's choice, as `git push` can.
+fn push_with_date(world: &World, name: &str, text: &str, seconds: i64) {
+    let git = git2::Repository::open(world.sandbox.repository_path(REPO)).unwrap();
+    let main = git.refname_to_id("refs/heads/main").unwrap();
+    let parent = git.find_commit(main).unwrap();
+    let mut update = git2::build::TreeUpdateBuilder::new();
+    let blob = git.blob(text.as_bytes()).unwrap();
+    update.upsert(file(name), blob, git2::FileMode::Blob);
+    let tree = update
+        .create_updated(&git, &parent.tree().unwrap())
+        .unwrap();
+    let tree = git.find_tree(tree).unwrap();
+    let when = git2::Time::new(seconds, 0);
+    let who = git2::Signature::new("mallory", "m@example.org", &when).unwrap();
+    git.commit(
+        Some("refs/heads/main"),
+        &who,
+        &who,
+        "Nothing",
+        &tree,
+        &[&parent],
+    )
+    .unwrap();
+}
+
+/// AC-13, AC-21: both dates of a commit are free text.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_date_of_a_pushed_commit_neither_hides_nor_crashes_anything() {
+    // The year 2100; the last second that a date can have; before there was git.
+    for seconds in [4_102_444_800, 8_210_266_876_799, -5] {
+        let world = World::new(Ears::Deaf, "").await;
+        push_with_date(
+            &world,
+            "db/mallory",
+            &grant("ada", "readonly", "2h"),
+            seconds,
+        );
+        world.settle().await;
+        world.advance(TimeDelta::minutes(5)).await;
+        world.advance(TimeDelta::minutes(5)).await;
+        assert_eq!(world.vault.calls(), 0);
+        assert_eq!(world.ledger().await, ["db/mallory denied"], "{seconds}");
+        assert_eq!(world.told("merged-without-proof").len(), 1, "{seconds}");
+    }
+}
+
+/// AC-21: a date in the past does not cost a merge that the forge still has to connect with its pull request its time.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_with_an_old_date_is_not_denied_before_the_forge_had_its_time() {
+    let world = World::new(Ears::Deaf, "").await;
+    push_with_date(&world, "db/ada-late", &grant("ada", "readonly", "2h"), 0);
+    world.settle().await;
+    assert_eq!(world.ledger().await, ["db/ada-late arrived"]);
+}
+
