@@ -208,6 +208,17 @@ impl Entry {
     pub fn connection(&self) -> Option<&ConnectionName> {
         self.terms.as_ref().map(|t| &t.access.connection)
     }
+    /// Puts off the next attempt to give it or take it, but what is given at most to the end of its term: that is due on time even
+    /// where nobody knows whether the last attempt had an effect.
+    pub fn try_again(&mut self, at: Instant) {
+        let ends = self.terms.as_ref().map(|t| t.ends);
+        self.wake_at = Some(match (self.state, ends) {
+            (State::Scheduled | State::Granting, Some(ends)) => at.min(ends),
+            _ => at,
+        });
+        self.attempts += 1;
+    }
+
 
     /// The entry as context for an approver, if it is live.
     pub fn holding(&self) -> Option<Holding> {

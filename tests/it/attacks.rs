@@ -124,3 +124,22 @@ async fn a_commit_with_an_old_date_is_not_denied_before_the_forge_had_its_time()
     assert_eq!(world.ledger().await, ["db/ada-late arrived"]);
 }
 
+/// AC-74, F9: a call that perhaps had its effect is no longer held than a term that certainly began.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_that_never_answered_ends_on_time_without_the_forge() {
+    let world = World::hearing().await;
+    let pull = world
+        .request("ada", "db/ada-incident", &grant("ada", "readonly", "10m"))
+        .await;
+    world.vault.fail([Fault::After; 40]);
+    world.approve(pull, "grace").await;
+    for doubling in 0..9 {
+        world.advance(TimeDelta::seconds(1 << doubling)).await;
+    }
+    assert_eq!(world.ledger().await, ["db/ada-incident granting"]);
+    assert_eq!(world.holders("reader"), ["ada"]);
+    world.sandbox.down(Down::Unavailable);
+    world.advance(TimeDelta::seconds(600 - 511)).await;
+    assert!(world.holders("reader").is_empty());
+}
+
