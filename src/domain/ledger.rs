@@ -48,6 +48,9 @@ pub struct Entry {
     pub last_error: Option<String>,
     /// Whether its file is gone from the protected branch (or other content took its place), so that nothing is left to tidy.
     pub tidied: bool,
+    /// Whether its file was replaced or went since, whatever stands at the path now: the same content may have come back.
+    #[serde(default)]
+    pub superseded: bool,
     /// How often the entry was written. Compared on writing: a stale writer loses.
     pub version: u64,
 }
@@ -191,6 +194,7 @@ impl Entry {
             wake_at: None,
             last_error: None,
             tidied: false,
+            superseded: false,
             version: 0,
         }
     }
@@ -204,10 +208,6 @@ impl Entry {
         self.last_error = None;
     }
 
-    /// The connection that gives it; `None` before its admission.
-    pub fn connection(&self) -> Option<&ConnectionName> {
-        self.terms.as_ref().map(|t| &t.access.connection)
-    }
     /// Puts off the next attempt to give it or take it, but what is given at most to the end of its term: that is due on time even
     /// where nobody knows whether the last attempt had an effect.
     pub fn try_again(&mut self, at: Instant) {
@@ -219,6 +219,10 @@ impl Entry {
         self.attempts += 1;
     }
 
+    /// The connection that gives it; `None` before its admission.
+    pub fn connection(&self) -> Option<&ConnectionName> {
+        self.terms.as_ref().map(|t| &t.access.connection)
+    }
 
     /// The entry as context for an approver, if it is live.
     pub fn holding(&self) -> Option<Holding> {

@@ -153,12 +153,19 @@ impl Reconciler {
             };
             let entry = Entry::arrived(file.path, file.blob, arrival);
             if !known.contains(&entry.id) {
+                let older = before.iter().filter(|e| e.path == entry.path);
+                let live = older.filter(|e| !e.state.is_final()).cloned();
+                entries.extend(live.map(|e| Entry {
+                    superseded: true,
+                    ..e
+                }));
                 entries.push(entry);
+                count += 1;
             }
         }
         self.store.commit_arrivals(&entries, tip).await?;
-        if !entries.is_empty() {
-            info!(count = entries.len(), tip = %tip.short(), "{} grant files landed on `{}`", entries.len(), self.settings.protected_branch);
+        if count > 0 {
+            info!(count, tip = %tip.short(), "{count} grant files landed on `{}`", self.settings.protected_branch);
         }
         Ok(true)
     }

@@ -143,3 +143,39 @@ async fn a_grant_that_never_answered_ends_on_time_without_the_forge() {
     assert!(world.holders("reader").is_empty());
 }
 
+/// AC-25, AC-27: what went and came back between two looks ended when it went.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_was_deleted_and_came_back_unseen_no_longer_holds_its_access() {
+    let mut world = World::hearing().await;
+    let text = grant("ada", "readonly", "2h");
+    let pull = world.request("ada", "db/ada-incident", &text).await;
+    world.approve(pull, "grace").await;
+    assert_eq!(world.holders("reader"), ["ada"]);
+    world.stop().await;
+    world.sandbox.deaf(true);
+    let path = file("db/ada-incident");
+    for change in [Change::delete(path.clone()), Change::write(path, &text)] {
+        world
+            .sandbox
+            .push_to_main("root", REPO, &[change], "By hand")
+            .unwrap();
+    }
+    world.start().await;
+    world
+        .service()
+        .worker()
+        .run_once(Resync::Everything)
+        .await
+        .unwrap();
+    assert!(
+        world.holders("reader").is_empty(),
+        "{:?}",
+        world.ledger().await
+    );
+    world.advance(TimeDelta::minutes(5)).await;
+    assert_eq!(
+        world.ledger().await,
+        ["db/ada-incident denied", "db/ada-incident ended"]
+    );
+    assert!(GrantPath::new(file("db/ada-incident")).is_ok());
+}
