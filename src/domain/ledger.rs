@@ -48,6 +48,9 @@ pub struct Entry {
     pub last_error: Option<String>,
     /// Whether its file is gone from the protected branch (or other content took its place), so that nothing is left to tidy.
     pub tidied: bool,
+    /// Whether its file was replaced or went since, whatever stands at the path now: the same content may have come back.
+    #[serde(default)]
+    pub superseded: bool,
     /// How often the entry was written. Compared on writing: a stale writer loses.
     pub version: u64,
 }
@@ -59,7 +62,8 @@ pub struct Arrival {
     pub commit: CommitId,
     /// The pull request whose merge that commit is, once established.
     pub pull: Option<PullNumber>,
-    /// When: the merge as the forge tells it, or else the commit's own date.
+    /// When: the merge as the forge tells it, or until then when it was first seen. Never the commit's own date, which is free
+    /// text.
     pub at: Instant,
     /// Which of several arrivals at one path is the newer: counts up with each arrival at the path.
     pub order: u64,
@@ -190,6 +194,7 @@ impl Entry {
             wake_at: None,
             last_error: None,
             tidied: false,
+            superseded: false,
             version: 0,
         }
     }
@@ -201,6 +206,17 @@ impl Entry {
         self.wake_at = None;
         self.attempts = 0;
         self.last_error = None;
+    }
+
+    /// Puts off the next attempt to give it or take it, but what is given at most to the end of its term: that is due on time even
+    /// where nobody knows whether the last attempt had an effect.
+    pub fn try_again(&mut self, at: Instant) {
+        let ends = self.terms.as_ref().map(|t| t.ends);
+        self.wake_at = Some(match (self.state, ends) {
+            (State::Scheduled | State::Granting, Some(ends)) => at.min(ends),
+            _ => at,
+        });
+        self.attempts += 1;
     }
 
     /// The connection that gives it; `None` before its admission.

@@ -211,7 +211,8 @@ fn gone(view: &View<'_>, entry: &Entry, current: &BTreeMap<&GrantPath, &GrantId>
         None => Some(Cause::Withdrawn),
         Some(blob) if *blob != entry.blob => Some(Cause::Replaced),
         // The same content went and came back: the newer arrival needs its own proof.
-        Some(_) => (current.get(&entry.path) != Some(&&entry.id)).then_some(Cause::Replaced),
+        Some(_) => (entry.superseded || current.get(&entry.path) != Some(&&entry.id))
+            .then_some(Cause::Replaced),
     }
 }
 

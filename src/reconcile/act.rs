@@ -200,8 +200,7 @@ impl Reconciler {
         );
         error!(grant.id = %entry.id, why = %why, "`{}` is not granted yet: {why}", entry.id);
         let event = evidence::blocked(&entry, &why, now);
-        entry.wake_at = Some(now + self.backoff(entry.attempts));
-        entry.attempts += 1;
+        entry.try_again(now + self.backoff(entry.attempts));
         entry.last_error = Some(why);
         self.write(entry, &[event]).await.map(drop)
     }
@@ -288,8 +287,7 @@ impl Reconciler {
             } => (*at).clamp(pause, now + self.settings.retry_cap),
             _ => pause,
         };
-        entry.attempts += 1;
-        entry.wake_at = Some(retry_at);
+        entry.try_again(retry_at);
         entry.last_error = Some(describe(failure));
         error!(grant.id = %entry.id, attempts = entry.attempts, error = %describe(failure), "cannot {verb} `{}` yet, attempt {}", entry.id, entry.attempts);
         self.write(entry, &[]).await.map(drop)
@@ -302,8 +300,7 @@ impl Reconciler {
         now: Instant,
     ) -> Result<(), ReconcileError> {
         for mut entry in idle {
-            entry.wake_at = Some(now + self.backoff(entry.attempts));
-            entry.attempts += 1;
+            entry.try_again(now + self.backoff(entry.attempts));
             self.write(entry, &[]).await?;
         }
         Ok(())

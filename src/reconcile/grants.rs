@@ -135,7 +135,8 @@ impl Reconciler {
         let paths = landed.iter().map(|l| l.path.clone()).collect();
         let before = self.store.entries_at(&paths).await?;
         let known: BTreeSet<&GrantId> = before.iter().map(|e| &e.id).collect();
-        let mut entries = Vec::new();
+        let now = self.now();
+        let (mut entries, mut count) = (Vec::new(), 0);
         for file in landed {
             let order = 1 + before
                 .iter()
@@ -146,17 +147,25 @@ impl Reconciler {
             let arrival = Arrival {
                 commit: file.commit,
                 pull: None,
-                at: file.at,
+                // Seen now. The dates of a commit are free text: one far ahead would wait for its proof for ever.
+                at: now,
                 order,
             };
             let entry = Entry::arrived(file.path, file.blob, arrival);
             if !known.contains(&entry.id) {
+                let older = before.iter().filter(|e| e.path == entry.path);
+                let live = older.filter(|e| !e.state.is_final()).cloned();
+                entries.extend(live.map(|e| Entry {
+                    superseded: true,
+                    ..e
+                }));
                 entries.push(entry);
+                count += 1;
             }
         }
         self.store.commit_arrivals(&entries, tip).await?;
-        if !entries.is_empty() {
-            info!(count = entries.len(), tip = %tip.short(), "{} grant files landed on `{}`", entries.len(), self.settings.protected_branch);
+        if count > 0 {
+            info!(count, tip = %tip.short(), "{count} grant files landed on `{}`", self.settings.protected_branch);
         }
         Ok(true)
     }

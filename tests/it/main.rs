@@ -6,6 +6,7 @@
 )]
 
 mod approval;
+mod attacks;
 mod codeowners;
 mod config;
 mod decision;

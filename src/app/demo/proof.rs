@@ -39,7 +39,9 @@ impl Stage {
     /// The newest pull request that the service opened.
     pub fn newest_revert(&self) -> Option<PullView> {
         let pulls = self.sandbox.pulls(REPO).into_iter();
-        pulls.filter(|pull| pull.author == "hallpass[bot]").last()
+        pulls
+            .filter(|pull| pull.author == "hallpass[bot]")
+            .next_back()
     }
 
     /// Who merged a commit into `main`.

@@ -130,9 +130,9 @@ impl<'a> Bench<'a> {
         self.members.values()
     }
 
-    /// Whether `actor` is on the bench, standing aside or not.
-    pub(in super::super) fn seats(&self, actor: &Actor) -> bool {
-        self.members.contains_key(&actor.id)
+    /// Whether the person with this number is on the bench, standing aside or not.
+    pub(in super::super) fn seats(&self, id: UserId) -> bool {
+        self.members.contains_key(&id)
     }
 
     fn seat(&mut self, owner: &'a Owner, roster: &'a Roster) {

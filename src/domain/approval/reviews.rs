@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::decision::Case;
 use super::super::model::{Actor, ActorKind, Login, UserId};
-use super::super::pull::{Pushers, Review, ReviewState};
+use super::super::pull::{Pull, PullState, Pushers, Review, ReviewState};
 use super::bench::{Barred, Bench};
 use super::{Counted, Question, RATIONALE_CHARACTERS};
 
@@ -55,7 +55,7 @@ pub(super) fn hear(case: &Case<'_>, question: &Question<'_>, bench: &Bench<'_>) 
             review.id
         ));
     }
-    for voice in voices(&case.pull.reviews) {
+    for voice in voices(case.pull) {
         match voice.objection {
             Some(review) if review.state == ReviewState::Unknown => {
                 wonder(&voice, bench, &mut heard);
@@ -70,10 +70,20 @@ pub(super) fn hear(case: &Case<'_>, question: &Question<'_>, bench: &Bench<'_>) 
     heard
 }
 
+/// Whether the review approves what had been merged by then, as far as can be told: a merge without approval is not healed by a
+/// later one, however late we look.
+fn comes_after_merge(pull: &Pull, review: &Review) -> bool {
+    let PullState::Merged { at, .. } = pull.state else {
+        return false;
+    };
+    review.state == ReviewState::Approved && review.submitted_at.is_none_or(|given| given > at)
+}
+
 /// What everybody says now, in the order in which they last said something.
-fn voices(reviews: &[Review]) -> Vec<Voice<'_>> {
+fn voices(pull: &Pull) -> Vec<Voice<'_>> {
     let mut by_person: BTreeMap<UserId, (usize, Voice<'_>)> = BTreeMap::new();
-    for (at, review) in reviews.iter().enumerate() {
+    let in_time = |review: &&Review| !comes_after_merge(pull, review);
+    for (at, review) in pull.reviews.iter().filter(in_time).enumerate() {
         let Some(actor) = &review.reviewer else {
             continue;
         };
@@ -102,7 +112,7 @@ fn voices(reviews: &[Review]) -> Vec<Voice<'_>> {
 
 fn object(voice: &Voice<'_>, objection: &Review, bench: &Bench<'_>, heard: &mut Heard) {
     let login = &voice.actor.login;
-    if bench.seats(voice.actor) {
+    if bench.seats(voice.actor.id) {
         heard.blocks.push(Block {
             login: login.clone(),
             review: objection.id,
@@ -124,7 +134,7 @@ fn wonder(voice: &Voice<'_>, bench: &Bench<'_>, heard: &mut Heard) {
         "A review by @{} is of a kind that this version of Hallpass does not know, so it does not count.",
         voice.actor.login
     );
-    if bench.seats(voice.actor) || may_be_owner(voice, bench) {
+    if bench.seats(voice.actor.id) || may_be_owner(voice, bench) {
         heard
             .unknown
             .push(format!("{sentence} Please review again."));

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::super::approval::{Bench, Beneficiary, Demand, Missing, prove, weigh};
 use super::super::catalogue::{Catalogue, ChangedFile, File, REGULAR_FILE};
 use super::super::finding::{Finding, Severity};
-use super::super::model::{Grant, GrantPath, Instant, RepoPath};
-use super::super::pull::PullState;
+use super::super::model::{Grant, GrantPath, Instant, RepoPath, UserId};
+use super::super::pull::{PullState, Pushers};
 use super::super::{parse, rules};
 use super::scope::Scope;
 use super::{Case, Change, Control, Outcome, Request, Standing, Verdict};
@@ -15,6 +15,7 @@ const NEEDS_NOBODY_TIDY: &str =
     "Its access has ended already; removing the file only tidies up, so nobody needs to approve.";
 const NEEDS_NOBODY_OWN: &str =
     "Whoever holds access, is accountable for it or owns it may end it without further approval.";
+const PUSHED_BY_OTHERS: &str = "Somebody who may not end this access pushed to the pull request, or may have; so an owner must agree.";
 const AGREED: &str = "An owner of the file approved the removal.";
 
 /// Judges a pull request, whatever its state.
@@ -144,19 +145,24 @@ fn approval(case: &Case<'_>, path: &GrantPath, file: &File, grant: Option<&Grant
 /// Ending access early: the holder or an owner may ask for it; anybody else needs one owner who agrees.
 fn removal(case: &Case<'_>, path: &GrantPath, held: Option<&Grant>) -> Standing {
     let file = path.as_repo_path();
-    let anybody = Beneficiary::default();
-    if let Some(author) = &case.pull.author {
-        let holds = held.is_some_and(|grant| {
-            let holders = case.base.beneficiaries(&grant.subject);
-            holders.contains(&author.id)
-        });
-        if holds || Bench::of(case, &file, &anybody).seats(author) {
-            return Standing::NotNeeded(NEEDS_NOBODY_OWN);
-        }
+    let bench = Bench::of(case, &file, &Beneficiary::default());
+    let holders = held.map(|grant| case.base.beneficiaries(&grant.subject));
+    let may_end = |id: UserId| holders.iter().any(|h| h.contains(&id)) || bench.seats(id);
+    let author_may = case.pull.author.as_ref().is_some_and(|a| may_end(a.id));
+    // Others can push to the branch: what it says is the author's word only if nobody else had a hand in it.
+    let all_may =
+        matches!(&case.pull.pushers, Pushers::Known(ids) if ids.iter().all(|id| may_end(*id)));
+    if author_may && all_may {
+        return Standing::NotNeeded(NEEDS_NOBODY_OWN);
     }
     match weigh(case, &file, None, &Demand::default()) {
         Ok(_) => Standing::NotNeeded(AGREED),
-        Err(missing) => Standing::Missing(*missing),
+        Err(mut missing) => {
+            if author_may {
+                missing.reasons.push(PUSHED_BY_OTHERS.to_owned());
+            }
+            Standing::Missing(*missing)
+        }
     }
 }
 

@@ -1,0 +1,181 @@
+//! Attacks that a repository writer, a requester, an administrator, a provider or a clock can try. Each was possible once; the
+//! label (AC, F) is the one of the catalogue of threats.
+
+use chrono::TimeDelta;
+use hallpass::domain::model::GrantPath;
+use hallpass::sandbox::{Change, Down, MergeMethod, Verdict};
+use hallpass::worker::Resync;
+
+use crate::vault::Fault;
+use crate::world::{Ears, REPO, World, file, grant};
+
+/// AC-20: a later approval on the merged pull request does not heal it, however late the service looks.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_given_after_the_merge_counts_for_nothing_even_if_the_service_looks_later() {
+    let mut world = World::hearing().await;
+    let pull = world
+        .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+        .await;
+    world.stop().await;
+    world.sandbox.deaf(true);
+    world
+        .sandbox
+        .merge_as_admin("root", REPO, pull, MergeMethod::Merge)
+        .unwrap();
+    world.clock.advance(TimeDelta::minutes(1));
+    world
+        .sandbox
+        .review("grace", REPO, pull, Verdict::Approve, "Looks fine.")
+        .unwrap();
+    world.start().await;
+    world
+        .service()
+        .worker()
+        .run_once(Resync::Everything)
+        .await
+        .unwrap();
+    world.settle().await;
+    assert_eq!(world.vault.calls(), 0, "{:?}", world.ledger().await);
+    assert_eq!(world.told("merged-without-proof").len(), 1);
+}
+
+/// AC-28: an owner's name on a pull request is no leave for others to end everybody's access through it.
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_who_pushes_to_an_owners_pull_request_cannot_end_anothers_access() {
+    let world = World::hearing().await;
+    let pull = world
+        .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+        .await;
+    world.approve(pull, "grace").await;
+    assert_eq!(world.holders("reader"), ["ada"]);
+
+    let pull = world
+        .request("grace", "db/grace-own", &grant("grace", "readonly", "2h"))
+        .await;
+    let branch = world.sandbox.pull(REPO, pull).head;
+    let sabotage = [
+        Change::delete(file("db/grace-own")),
+        Change::delete(file("db/ada-incident")),
+    ];
+    world
+        .sandbox
+        .push("mallory", REPO, &branch, &sabotage, "Tidy up")
+        .unwrap();
+    world.settle().await;
+    assert!(!world.is_merged(pull), "{:?}", world.check(pull));
+    assert_eq!(world.holders("reader"), ["ada"]);
+    world.approve(pull, "linus").await;
+    assert!(world.is_merged(pull), "another owner may agree");
+    assert!(world.holders("reader").is_empty());
+}
+
+/// Commits a grant file straight onto main with a committer date of the attacker's choice, as `git push` can.
+fn push_with_date(world: &World, name: &str, text: &str, seconds: i64) {
+    let git = git2::Repository::open(world.sandbox.repository_path(REPO)).unwrap();
+    let main = git.refname_to_id("refs/heads/main").unwrap();
+    let parent = git.find_commit(main).unwrap();
+    let mut update = git2::build::TreeUpdateBuilder::new();
+    let blob = git.blob(text.as_bytes()).unwrap();
+    update.upsert(file(name), blob, git2::FileMode::Blob);
+    let tree = update
+        .create_updated(&git, &parent.tree().unwrap())
+        .unwrap();
+    let tree = git.find_tree(tree).unwrap();
+    let when = git2::Time::new(seconds, 0);
+    let who = git2::Signature::new("mallory", "m@example.org", &when).unwrap();
+    git.commit(
+        Some("refs/heads/main"),
+        &who,
+        &who,
+        "Nothing",
+        &tree,
+        &[&parent],
+    )
+    .unwrap();
+}
+
+/// AC-13, AC-21: both dates of a commit are free text.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_date_of_a_pushed_commit_neither_hides_nor_crashes_anything() {
+    // The year 2100; the last second that a date can have; before there was git.
+    for seconds in [4_102_444_800, 8_210_266_876_799, -5] {
+        let world = World::new(Ears::Deaf, "").await;
+        push_with_date(
+            &world,
+            "db/mallory",
+            &grant("ada", "readonly", "2h"),
+            seconds,
+        );
+        world.settle().await;
+        world.advance(TimeDelta::minutes(5)).await;
+        world.advance(TimeDelta::minutes(5)).await;
+        assert_eq!(world.vault.calls(), 0);
+        assert_eq!(world.ledger().await, ["db/mallory denied"], "{seconds}");
+        assert_eq!(world.told("merged-without-proof").len(), 1, "{seconds}");
+    }
+}
+
+/// AC-21: a date in the past does not cost a merge that the forge still has to connect with its pull request its time.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_with_an_old_date_is_not_denied_before_the_forge_had_its_time() {
+    let world = World::new(Ears::Deaf, "").await;
+    push_with_date(&world, "db/ada-late", &grant("ada", "readonly", "2h"), 0);
+    world.settle().await;
+    assert_eq!(world.ledger().await, ["db/ada-late arrived"]);
+}
+
+/// AC-74, F9: a call that perhaps had its effect is no longer held than a term that certainly began.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_that_never_answered_ends_on_time_without_the_forge() {
+    let world = World::hearing().await;
+    let pull = world
+        .request("ada", "db/ada-incident", &grant("ada", "readonly", "10m"))
+        .await;
+    world.vault.fail([Fault::After; 40]);
+    world.approve(pull, "grace").await;
+    for doubling in 0..9 {
+        world.advance(TimeDelta::seconds(1 << doubling)).await;
+    }
+    assert_eq!(world.ledger().await, ["db/ada-incident granting"]);
+    assert_eq!(world.holders("reader"), ["ada"]);
+    world.sandbox.down(Down::Unavailable);
+    world.advance(TimeDelta::seconds(600 - 511)).await;
+    assert!(world.holders("reader").is_empty());
+}
+
+/// AC-25, AC-27: what went and came back between two looks ended when it went.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_was_deleted_and_came_back_unseen_no_longer_holds_its_access() {
+    let mut world = World::hearing().await;
+    let text = grant("ada", "readonly", "2h");
+    let pull = world.request("ada", "db/ada-incident", &text).await;
+    world.approve(pull, "grace").await;
+    assert_eq!(world.holders("reader"), ["ada"]);
+    world.stop().await;
+    world.sandbox.deaf(true);
+    let path = file("db/ada-incident");
+    for change in [Change::delete(path.clone()), Change::write(path, &text)] {
+        world
+            .sandbox
+            .push_to_main("root", REPO, &[change], "By hand")
+            .unwrap();
+    }
+    world.start().await;
+    world
+        .service()
+        .worker()
+        .run_once(Resync::Everything)
+        .await
+        .unwrap();
+    assert!(
+        world.holders("reader").is_empty(),
+        "{:?}",
+        world.ledger().await
+    );
+    world.advance(TimeDelta::minutes(5)).await;
+    assert_eq!(
+        world.ledger().await,
+        ["db/ada-incident denied", "db/ada-incident ended"]
+    );
+    assert!(GrantPath::new(file("db/ada-incident")).is_ok());
+}
