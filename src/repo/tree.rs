@@ -360,8 +360,13 @@ impl<'r> Reader<'r> {
     }
 
     fn file(&self, path: String, mode: u32, id: Oid, read: bool) -> Result<File, git2::Error> {
+        // The last lines of CODEOWNERS decide: cut off, an earlier line would.
+        let enough = match codeowners::LOCATIONS.contains(&path.as_str()) {
+            true => codeowners::MAX_BYTES,
+            false => ENOUGH,
+        };
         let (mode, bytes) = if read {
-            self.bytes(mode, id)?
+            self.bytes(mode, id, enough)?
         } else {
             (mode, Vec::new())
         };
@@ -373,7 +378,7 @@ impl<'r> Reader<'r> {
         })
     }
 
-    fn bytes(&self, mode: u32, id: Oid) -> Result<(u32, Vec<u8>), git2::Error> {
+    fn bytes(&self, mode: u32, id: Oid, enough: usize) -> Result<(u32, Vec<u8>), git2::Error> {
         if matches!(mode, 0 | LINK) {
             return Ok((mode, Vec::new()));
         }
@@ -381,11 +386,11 @@ impl<'r> Reader<'r> {
         if kind != ObjectType::Blob {
             return Ok((MALFORMED.mode, Vec::new()));
         }
-        if length > LOADED {
-            return Ok((mode, vec![0; ENOUGH]));
+        if length > LOADED.max(enough) {
+            return Ok((mode, vec![0; enough]));
         }
         let object = self.odb.read(id)?;
         let data = object.data();
-        Ok((mode, data[..data.len().min(ENOUGH)].to_vec()))
+        Ok((mode, data[..data.len().min(enough)].to_vec()))
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::super::decision::Case;
-use super::super::model::{Actor, ActorKind, Login, UserId};
+use super::super::model::{Actor, ActorKind, CommitId, Login, UserId};
 use super::super::pull::{Pull, PullState, Pushers, Review, ReviewState};
-use super::bench::{Barred, Bench};
+use super::bench::{Barred, Bench, Member};
 use super::{Counted, Question, RATIONALE_CHARACTERS};
 
 /// All reviews of a pull request, heard for one path.
@@ -117,7 +117,7 @@ fn object(voice: &Voice<'_>, objection: &Review, bench: &Bench<'_>, heard: &mut 
             login: login.clone(),
             review: objection.id,
         });
-    } else if !may_be_owner(voice, bench) {
+    } else if !may_be_owner(voice.actor, bench) {
         heard.discounted.push(format!(
             "@{login} asked for changes, but is not an owner of this file now, so that does not block it."
         ));
@@ -134,7 +134,7 @@ fn wonder(voice: &Voice<'_>, bench: &Bench<'_>, heard: &mut Heard) {
         "A review by @{} is of a kind that this version of Hallpass does not know, so it does not count.",
         voice.actor.login
     );
-    if bench.seats(voice.actor.id) || may_be_owner(voice, bench) {
+    if bench.seats(voice.actor.id) || may_be_owner(voice.actor, bench) {
         heard
             .unknown
             .push(format!("{sentence} Please review again."));
@@ -144,8 +144,8 @@ fn wonder(voice: &Voice<'_>, bench: &Bench<'_>, heard: &mut Heard) {
 }
 
 /// Whether somebody who is not on the bench could be there, if only everything were known.
-fn may_be_owner(voice: &Voice<'_>, bench: &Bench<'_>) -> bool {
-    !bench.unknown().is_empty() && voice.actor.kind == ActorKind::User
+fn may_be_owner(actor: &Actor, bench: &Bench<'_>) -> bool {
+    !bench.unknown().is_empty() && actor.kind == ActorKind::User
 }
 
 /// Whether the latest review of one person counts; if not, why.
@@ -161,46 +161,13 @@ fn count(
             "The last review by @{login} was dismissed; an earlier one does not count instead."
         ));
     }
-    let no = |why: String| Err(format!("The approval by @{login} does not count: {why}."));
-    if voice.actor.kind != ActorKind::User {
-        return no("only people can approve, not apps".to_owned());
-    }
-    let Some(member) = bench.member(voice.actor.id) else {
-        return no(if may_be_owner(voice, bench) {
-            format!("whether @{login} is an owner of this file is not known")
-        } else {
-            format!("@{login} is not an owner of this file now")
-        });
-    };
-    if let Some(barred) = member.barred {
-        return no(format!("@{login} {}", because(barred)));
-    }
-    if matches!(case.pull.pushers, Pushers::Unknown(_)) {
-        return no(format!(
-            "it is not known whether @{login} pushed to this pull request"
-        ));
-    }
-    let Some(commit) = &review.commit else {
-        return no(
-            "GitHub no longer tells which commit was looked at, so please review again".to_owned(),
-        );
-    };
-    let Some(seen) = case.reviewed.get(commit).and_then(|c| c.get(question.path)) else {
-        return no(format!(
-            "commit {} that was looked at cannot be read any more, so please review again",
-            commit.short()
-        ));
-    };
-    if seen.as_ref() != question.content {
-        return no(format!(
-            "this file has changed since commit {} that was looked at, so please review again",
-            commit.short()
-        ));
-    }
+    let no = |why: String| format!("The approval by @{login} does not count: {why}.");
+    let member = may_approve(case, voice.actor, bench).map_err(no)?;
+    let commit = saw(case, question, review).map_err(no)?;
     if question.demand.rationale && review.body.trim().chars().count() < RATIONALE_CHARACTERS {
-        return no(format!(
+        return Err(no(format!(
             "this role asks every approver to say why, in at least {RATIONALE_CHARACTERS} characters, so please review again with a text"
-        ));
+        )));
     }
     Ok(Counted {
         review: review.id,
@@ -209,13 +176,60 @@ fn count(
         at: review.submitted_at,
         through: member.through.clone(),
         // A member sits on the bench through a line.
-        line: case
-            .base
-            .codeowners
-            .owners(question.path)
-            .line()
-            .unwrap_or_default(),
+        line: bench.ownership().line().unwrap_or_default(),
     })
+}
+
+/// Whether somebody is a current and independent owner; if not, why.
+fn may_approve<'b, 'a>(
+    case: &Case<'_>,
+    actor: &Actor,
+    bench: &'b Bench<'a>,
+) -> Result<&'b Member<'a>, String> {
+    let login = &actor.login;
+    if actor.kind != ActorKind::User {
+        return Err("only people can approve, not apps".to_owned());
+    }
+    let member = bench
+        .member(actor.id)
+        .ok_or_else(|| match may_be_owner(actor, bench) {
+            true => format!("whether @{login} is an owner of this file is not known"),
+            false => format!("@{login} is not an owner of this file now"),
+        })?;
+    if let Some(barred) = member.barred {
+        return Err(format!("@{login} {}", because(barred)));
+    }
+    if matches!(case.pull.pushers, Pushers::Unknown(_)) {
+        return Err(format!(
+            "it is not known whether @{login} pushed to this pull request"
+        ));
+    }
+    Ok(member)
+}
+
+/// The commit that was looked at, if it shows what stands at the path now; if not, why.
+fn saw<'r>(
+    case: &Case<'_>,
+    question: &Question<'_>,
+    review: &'r Review,
+) -> Result<&'r CommitId, String> {
+    let Some(commit) = &review.commit else {
+        return Err(
+            "GitHub no longer tells which commit was looked at, so please review again".to_owned(),
+        );
+    };
+    let files = case.reviewed.get(commit);
+    match files.and_then(|files| files.get(question.path)) {
+        Some(seen) if seen.as_ref() == question.content => Ok(commit),
+        Some(_) => Err(format!(
+            "this file has changed since commit {} that was looked at, so please review again",
+            commit.short()
+        )),
+        None => Err(format!(
+            "commit {} that was looked at cannot be read any more, so please review again",
+            commit.short()
+        )),
+    }
 }
 
 /// Why somebody must stand aside, after their name.

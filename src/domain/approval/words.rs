@@ -129,25 +129,7 @@ fn nobody(
         (1, _) => format!("it needs {needed} approvals and only one of them can give any"),
         _ => format!("it needs {needed} approvals and only {free} of them can give any"),
     };
-    let mut why: Vec<String> = bench
-        .members()
-        .filter_map(|m| Some(format!("@{} {}", m.actor.login, because(m.barred?))))
-        .collect();
-    why.truncate(NAMES);
-    let absent: Vec<String> = bench
-        .absent()
-        .iter()
-        .map(|s| {
-            s.trim_end_matches('.')
-                .replacen("The owner", "the owner", 1)
-        })
-        .collect();
-    why.extend(absent);
-    let why = if why.is_empty() {
-        String::new()
-    } else {
-        format!(": {}", why.join("; "))
-    };
+    let why = reasons(bench);
     let team = owners
         .iter()
         .find(|o| matches!(o, Owner::Team { .. }))
@@ -160,6 +142,22 @@ fn nobody(
         help: format!(
             "Ask an administrator to {team}add another owner to that line; or let somebody who is not an owner open the pull request. The check looks again by itself."
         ),
+    }
+}
+
+/// Why nobody, or not enough people, can approve; empty, or beginning with a colon.
+fn reasons(bench: &Bench<'_>) -> String {
+    let barred = bench.members().filter_map(|m| Some((m.actor, m.barred?)));
+    let mut why: Vec<String> = barred
+        .map(|(actor, barred)| format!("@{} {}", actor.login, because(barred)))
+        .take(NAMES)
+        .collect();
+    let absent = bench.absent().iter().map(|s| s.trim_end_matches('.'));
+    why.extend(absent.map(|s| s.replacen("The owner", "the owner", 1)));
+    if why.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", why.join("; "))
     }
 }
 
