@@ -719,6 +719,19 @@ async fn a_pull_request_that_changes_owners_and_asks_for_access_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_server_cannot_give_is_refused_before_anybody_approves_it() {
+    hearing_and_deaf(async |world| {
+        let pull = world
+            .request("ada", "nowhere/ada-mail", &grant("ada", "reader", "1d"))
+            .await;
+        let check = world.check(pull);
+        assert_eq!(check.conclusion.as_deref(), Some("failure"));
+        assert_eq!(check.annotations[0]["title"], "unknown-connection");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_life_costs_few_calls_of_the_forge() {
     let world = World::hearing().await;
     world.sandbox.reset_calls();

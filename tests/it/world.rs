@@ -383,12 +383,16 @@ fn populate(sandbox: &Sandbox) {
         ),
         ("access/resources/db.yaml".into(), DB.into()),
         ("access/resources/crew.yaml".into(), CREW.into()),
+        (
+            "access/resources/nowhere.yaml".into(),
+            CREW.replace("provider: github", "provider: nowhere"),
+        ),
         ("README.md".into(), "Access of acme.\n".into()),
     ];
     for login in people {
         let id = ids[login];
         let text = format!(
-            "github_id: {id}\nname: {login}\nidentities:\n  vault: {login}\n  github: {login}\n"
+            "github_id: {id}\nname: {login}\nidentities:\n  vault: {login}\n  github: {login}\n  nowhere: {login}\n"
         );
         files.push((format!("access/people/{login}.yaml"), text));
     }

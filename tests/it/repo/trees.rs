@@ -409,6 +409,20 @@ async fn a_folder_that_is_a_link_is_a_file_that_the_rules_see() {
     assert!(mirror.grants(&commit).await.unwrap().is_empty());
 }
 
+/// The last line decides: a file cut at 64 KiB would hand the path to an earlier one.
+#[tokio::test]
+async fn a_long_codeowners_is_read_to_its_last_line() {
+    let origin = Origin::new();
+    let mut text = "/access/ @acme/anybody\n".to_owned();
+    text.push_str(&"# one of many teams, which own many things\n".repeat(4_000));
+    text.push_str("/access/ @acme/security\n");
+    assert!(text.len() > 128 * 1024);
+    let commit = origin.commit(&[], &[(".github/CODEOWNERS", Some(&text))]);
+    origin.set("refs/heads/main", &commit);
+    let files = origin.mirror().await.files(&commit).await.unwrap();
+    assert_eq!(files[0].bytes.len(), text.len());
+}
+
 #[tokio::test]
 async fn a_large_file_is_cut_where_it_is_certain_to_be_refused() {
     let origin = Origin::new();
