@@ -199,11 +199,17 @@ fn what_cannot_run_ends_with_two_and_says_why() {
         "{err}"
     );
     let (code, _, err) = hallpass(dir.path(), &["validate", "--base", "main"]);
-    assert!(code == 2 && err.starts_with("error: "), "{err}");
+    assert!(
+        code == 2 && err.starts_with("error: there is no git repository at . or above it"),
+        "{err}"
+    );
     let dir = world(&[]);
     commit(dir.path(), "main");
     let (code, _, err) = hallpass(dir.path(), &["validate", "--base", "nowhere"]);
-    assert!(code == 2 && err.contains("nowhere"), "{err}");
+    assert!(
+        code == 2 && err.contains("`nowhere` names no commit here; fetch it"),
+        "{err}"
+    );
     for wrong in [
         &["validate", "--format", "xml"][..],
         &["validate", "--now", "today"],
