@@ -23,6 +23,8 @@
 //! - [`reconcile`] observes, asks the domain, and acts. It is never told why it runs: a webhook, a timer, a restart and a resync
 //!   are the same code path with a different clock or a different tree.
 //! - [`worker`] runs it: wakes from the queue, the expiry timer, the tick.
+//! - [`github_app`] calls GitHub as an App, for the forge and for the provider of team memberships. [`config`] is the one reader of
+//!   the configuration, the environment and secrets.
 //! - [`sandbox`] is a GitHub stand-in for tests and the demo; the rest of the crate does not know of it.
 //!
 //! # Promises, and where they are kept

@@ -6,7 +6,7 @@ use std::fs::{self, FileType};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use git2::{ObjectType, Oid, Repository};
+use git2::{ErrorCode, ObjectType, Oid, Repository};
 use rayon::prelude::*;
 
 use crate::clock::{Clock, SystemClock};
@@ -39,6 +39,11 @@ pub enum OfflineError {
         #[source]
         source: std::io::Error,
     },
+    /// Point at a clone.
+    #[error(
+        "there is no git repository at {0} or above it; run this in a clone, or leave out --base"
+    )]
+    NoRepository(PathBuf),
     /// Look at the repository, or at the name of the revision.
     #[error(transparent)]
     Git(#[from] RepoError),
@@ -73,7 +78,12 @@ pub fn now() -> Instant {
 /// # Errors
 /// When there is no repository, either revision names no commit, or they have no history in common.
 pub fn comparison(dir: &Path, base: &str, head: &str) -> Result<Comparison, OfflineError> {
-    let repo = read::open(dir)?;
+    let repo = read::open(dir).map_err(|error| match error {
+        RepoError::Broken { source, .. } if source.code() == ErrorCode::NotFound => {
+            OfflineError::NoRepository(dir.to_owned())
+        }
+        other => other.into(),
+    })?;
     let (judge, judged) = (read::resolve(&repo, base)?, read::resolve(&repo, head)?);
     let fork =
         read::merge_base(&repo, &judge, &judged)?.ok_or_else(|| OfflineError::Unrelated {

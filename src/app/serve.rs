@@ -42,18 +42,23 @@ pub fn run(path: &Path, format: logging::Format) -> anyhow::Result<()> {
     })
 }
 
-/// Looks at everything once, does what is due, writes the evidence, and ends.
+/// Looks at everything once, does what is due, writes the evidence, and ends. Tells whether all of that was possible: what was
+/// not stays in the database for the next run.
 ///
 /// # Errors
 /// As [`run`].
-pub fn once(path: &Path, format: logging::Format) -> anyhow::Result<()> {
+pub fn once(path: &Path, format: logging::Format) -> anyhow::Result<bool> {
     let config = Config::load(path, config::environment)?;
     logging::start(format);
     runtime()?.block_on(async {
         let service = Service::assemble(&config, Arc::new(SystemClock), Registry::new()).await?;
         service.worker().run_once(Resync::Everything).await?;
-        service.store().close().await;
-        Ok(())
+        let store = service.store();
+        // A look that did not succeed is put off; one that did leaves the queue.
+        let finished =
+            store.next_wake_due().await?.is_none() && store.unpublished(1).await?.is_empty();
+        store.close().await;
+        Ok(finished)
     })
 }
 

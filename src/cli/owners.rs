@@ -168,7 +168,7 @@ fn executable(_: &fs::Metadata) -> bool {
 
 fn asked(path: &str) -> anyhow::Result<RepoPath> {
     let inner = path.strip_prefix("./").unwrap_or(path);
-    if inner.ends_with('/') {
+    if inner.ends_with('/') || Path::new(inner).is_dir() {
         bail!("{path:?} is a folder; name a file in it, which need not exist");
     }
     RepoPath::new(inner).with_context(|| "cannot tell who owns that".to_owned())

@@ -7,32 +7,45 @@ use clap::{Args, ValueEnum};
 
 use crate::app::{logging, serve};
 
-/// Run the service: judge pull requests, give what is proved, take what is over, write the evidence.
+/// Run the service: judge pull requests, give what is proved, take what is over, write the evidence
 ///
-/// Secrets come from the environment or from files; `--example` says which.
+/// Secrets come from the environment or from files; `--example` says which. An interrupt or a termination signal stops it in
+/// order; a second one, at once. A process that is killed loses nothing: what was under way is in the database.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  \
-    hallpass serve --example > hallpass.toml\n  \
-    hallpass serve --check\n  \
-    hallpass serve --config /etc/hallpass/hallpass.toml --log json\n\n\
-    Exit status: 0 stopped in order, 2 could not run.")]
+#[command(after_help = "Try `hallpass serve --help` for examples.", after_long_help = EXAMPLES)]
 pub struct Serve {
-    /// The configuration.
+    /// The configuration
     #[arg(long, value_name = "FILE", default_value = "hallpass.toml")]
     config: PathBuf,
-    /// Print a commented configuration and end.
+    /// Print a commented configuration and end
     #[arg(long)]
     example: bool,
-    /// Say what is wrong with the configuration and end.
+    /// Say what is wrong with the configuration and end
     #[arg(long, conflicts_with = "example")]
     check: bool,
-    /// Look at everything once, do what is due, and end: for a scheduled job instead of a service.
+    /// Look at everything once, do what is due, and end: for a scheduled job instead of a service
     #[arg(long, conflicts_with_all = ["example", "check"])]
     once: bool,
-    /// How log lines are written, on standard error. HALLPASS_LOG filters them.
+    /// How log lines are written, on standard error; HALLPASS_LOG=hallpass=debug shows more of them
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log: LogFormat,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  hallpass serve --example > hallpass.toml
+      Begin a configuration.
+  hallpass serve --check
+      Is ./hallpass.toml right, and is every secret there? Starts nothing and asks nobody.
+  hallpass serve --config /etc/hallpass/hallpass.toml --log json
+      Run until told to stop.
+  hallpass serve --once
+      In a scheduled job: access ends when the job next runs.
+
+Exit status:
+  0  stopped in order
+  1  with --once: something could not be done, and is tried again by the next run
+  2  could not run";
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum LogFormat {
@@ -56,7 +69,12 @@ impl Serve {
             serve::check(&self.config)?;
             super::print(&format!("{}: all good\n", self.config.display()))?;
         } else if self.once {
-            serve::once(&self.config, format)?;
+            if !serve::once(&self.config, format)? {
+                anstream::eprintln!(
+                    "error: not everything could be done; the log says why, and the next run tries again"
+                );
+                return Ok(ExitCode::FAILURE);
+            }
         } else {
             serve::run(&self.config, format)?;
         }

@@ -228,7 +228,7 @@ impl<'a> Table<'a> {
             (None, None) => return None,
             (Some(value), None) => (value, format!("the environment variable {variable}"), None),
             (None, Some(At { line, value: path })) => {
-                let origin = format!("the file {}", path.display());
+                let origin = format!("the file `{}`", path.display());
                 match std::fs::read_to_string(&path) {
                     Ok(value) => (value, origin, Some(line)),
                     Err(error) => {

@@ -96,7 +96,12 @@ pub(crate) fn check(kind: Kind, value: &Value) -> Vec<Problem> {
         return Vec::new();
     }
     let errors = schema.validator.iter_errors(value);
+    // What is no mapping has no fields that could be missing.
+    let told = |error: &ValidationError<'_>| {
+        value.is_object() || matches!(error.kind(), Broken::Type { .. })
+    };
     let mut problems: Vec<Problem> = errors
+        .filter(told)
         .flat_map(|error| describe(schema, value, &error))
         .take(MOST_PROBLEMS)
         .collect();
@@ -328,7 +333,7 @@ fn field_help(schema: &Value, schema_path: &str, field: &str) -> String {
             .and_then(Value::as_str)
             .unwrap_or_default()
     };
-    format!("Add `{field}`. {}: {}", says("title"), says("description"))
+    format!("Add `{field}`. {}. {}", says("title"), says("description"))
 }
 
 fn parent(pointer: &str) -> String {

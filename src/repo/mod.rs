@@ -56,7 +56,7 @@ pub enum RepoError {
     #[error("no commit {0} in the mirror")]
     NoCommit(CommitId),
     /// No commit of this name, in a repository that was asked by name.
-    #[error("`{0}` names no commit")]
+    #[error("`{0}` names no commit here; fetch it, or correct the name")]
     NoRevision(String),
     /// A branch that may only grow was replaced on the remote: commits that we know were there are gone from it. A person must
     /// look before anything is written on top. The mirror still has the known commit; deleting the mirror accepts what the

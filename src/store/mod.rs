@@ -32,7 +32,7 @@ pub enum StoreError {
     #[error("the database is unavailable: {0}")]
     Unavailable(#[source] sqlx::Error),
     /// A person must look: a schema of a newer version, a broken file, unreadable rows.
-    #[error("the database is broken: {what}")]
+    #[error("the database cannot be used: {what}")]
     Broken {
         /// What was found.
         what: String,

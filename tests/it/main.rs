@@ -19,6 +19,7 @@ mod postgres;
 mod repo;
 mod sandbox;
 mod scenario;
+mod serve;
 mod store;
 mod text;
 mod tidy;

@@ -38,10 +38,8 @@ impl Stage {
 
     /// The newest pull request that the service opened.
     pub fn newest_revert(&self) -> Option<PullView> {
-        let pulls = self.sandbox.pulls(REPO).into_iter();
-        pulls
-            .filter(|pull| pull.author == "hallpass[bot]")
-            .next_back()
+        let mut pulls = self.sandbox.pulls(REPO).into_iter();
+        pulls.rfind(|pull| pull.author == "hallpass[bot]")
     }
 
     /// Who merged a commit into `main`.

@@ -125,7 +125,10 @@ pub(super) fn mode_fault(mode: u32) -> Fault {
             "a submodule, whose content is elsewhere",
             "Put the files themselves here.",
         ),
-        0o100_755 => ("executable", "Run `git update-index --chmod=-x` on it."),
+        0o100_755 => (
+            "executable",
+            "Run `chmod a-x` on it, and `git add --chmod=-x` where the file system has no such mode.",
+        ),
         _ => ("not a regular file", "Make it a regular file."),
     };
     fault(

@@ -61,12 +61,7 @@ impl<'t> Reader<'t, '_> {
     fn next(&mut self) -> Result<Spanned<'t>, Fault> {
         match self.parser.next_event() {
             Some(Ok(event)) => Ok(event),
-            Some(Err(error)) => Err(fault(
-                "yaml-syntax",
-                at(*error.marker()),
-                &format!("this is not valid YAML: {}", error.info()),
-                "Compare with the examples in access/. Indent with spaces, and quote text that holds `: ` or ` #`.",
-            )),
+            Some(Err(error)) => Err(self.source.syntax(at(*error.marker()), error.info())),
             // The parser ends with `StreamEnd`, which is never asked beyond.
             None => Ok((Event::StreamEnd, Span::default())),
         }
@@ -321,6 +316,54 @@ impl<'t> Source<'t> {
             .get(mark.index())
             .copied()
             .unwrap_or(self.text.len())
+    }
+
+    /// What the parser cannot read, in words that need no knowledge of parsers where people often make the mistake.
+    fn syntax(&self, place: Place, said: &str) -> Fault {
+        let conflict = |line: &str| line.starts_with("<<<<<<< ") || line.starts_with(">>>>>>> ");
+        if let Some(line) = self.text.split('\n').position(conflict) {
+            let column = 1;
+            let line = number(line + 1);
+            return fault(
+                "yaml-syntax",
+                Place { line, column },
+                "here is a conflict marker of git",
+                "Keep one of the two sides, and remove the lines with `<<<<<<<`, `=======` and `>>>>>>>`.",
+            );
+        }
+        match said {
+            "simple key expect ':'" | "simple key expected" => fault(
+                "yaml-syntax",
+                self.text_before(place),
+                "this is not `name: value`",
+                "Write a name, a colon, a space and the value. Text that goes on from the line before is indented.",
+            ),
+            "invalid indentation in quoted scalar"
+            | "while scanning a quoted scalar, found unexpected end of stream" => fault(
+                "yaml-syntax",
+                place,
+                "the quotes that open here are not closed",
+                "Close them on the same line.",
+            ),
+            _ => fault(
+                "yaml-syntax",
+                place,
+                &format!("this is not valid YAML: {said}"),
+                "Compare with the examples in access/. Indent with spaces, and quote text that holds `: ` or ` #`.",
+            ),
+        }
+    }
+
+    /// Where the last line begins that says something and stands above `place`. The parser misses a colon only when it has
+    /// begun to read what follows.
+    fn text_before(&self, place: Place) -> Place {
+        let says = |line: &str| !line.is_empty() && !line.starts_with('#');
+        let above = self.text.split('\n').zip(1..place.line);
+        let found = above.filter(|(line, _)| says(line.trim())).last();
+        found.map_or(place, |(line, at)| Place {
+            line: at,
+            column: number(line.chars().take_while(|c| c.is_whitespace()).count() + 1),
+        })
     }
 
     /// The fault, not beyond the end of the text: an empty value at the end stands nowhere else.

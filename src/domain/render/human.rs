@@ -58,7 +58,9 @@ fn span(text: &str, line: usize, column: usize) -> Option<(String, std::ops::Ran
     );
     // A line that is too long to look at keeps its beginning; the fault stays on it.
     let after: String = after.chars().take(400).collect();
-    if before.is_empty() && after.is_empty() {
+    // A fault of the whole file stands at its beginning, where a comment says nothing about it.
+    let comment = before.is_empty() && after.starts_with('#');
+    if comment || before.is_empty() && after.is_empty() {
         return None;
     }
     let start = before.len();
@@ -66,8 +68,16 @@ fn span(text: &str, line: usize, column: usize) -> Option<(String, std::ops::Ran
     Some((before + &after, start..end))
 }
 
-/// How much of the rest of a line the fault is: a key up to its colon, a quoted text, or all up to a comment.
+/// How much of the rest of a line the fault is: a character that cannot be seen, a key up to its colon, a quoted text, or all up
+/// to a comment.
 fn fault_length(rest: &str) -> usize {
+    if let Some(unseen) = rest
+        .chars()
+        .next()
+        .filter(|c| matches!(c, ' ' | '\u{fffd}'))
+    {
+        return unseen.len_utf8();
+    }
     let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''));
     let closing = quote
         .and_then(|quote| rest[1..].find(quote))

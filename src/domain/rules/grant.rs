@@ -236,7 +236,7 @@ impl Judged<'_> {
                 let expired = self.error(
                     "expired",
                     self.places.term,
-                    format!("it has ended at {}", written(at)),
+                    format!("it ended at {}", written(at)),
                     match self.setting {
                         Setting::Asked => "Choose a later end.",
                         Setting::Standing => {

@@ -90,8 +90,10 @@ fn the_answer_in_json_names_everything() {
 fn what_cannot_run_says_what_to_do() {
     let dir = folder("CODEOWNERS", "* @a\n");
     let empty = tempfile::tempdir().expect("a folder");
-    let table: [(&Path, &[&str], &str); 4] = [
-        (dir.path(), &["access/"], "is a folder; name a file in it"),
+    fs::create_dir(dir.path().join("access")).expect("a folder");
+    let table: [(&Path, &[&str], &str); 5] = [
+        (dir.path(), &["docs/"], "is a folder; name a file in it"),
+        (dir.path(), &["./access"], "is a folder; name a file in it"),
         (dir.path(), &["../x"], "is not a path relative to the root"),
         (
             dir.path(),

@@ -117,6 +117,27 @@ error[unknown-role]: orders has no role \"readonyl\"
 }
 
 #[test]
+fn a_fault_of_the_whole_file_does_not_point_at_a_comment() {
+    let dir = world(&[(
+        "access/grants/order/request.yaml",
+        &format!("# yaml-language-server: $schema=x\n{GRANT}"),
+    )]);
+    let (_, out) = validate(dir.path(), &[]);
+    assert!(
+        out.contains("access/grants/order/request.yaml:1:1"),
+        "{out}"
+    );
+    assert!(!out.contains("yaml-language-server"), "{out}");
+}
+
+#[test]
+fn a_character_that_nobody_sees_is_underlined_alone() {
+    let dir = world(&[(PATH, &GRANT.replace("role: readonly", "role:\treadonly"))]);
+    let (_, out) = validate(dir.path(), &[]);
+    assert!(out.contains("2 | role: readonly\n  |      ^\n"), "{out}");
+}
+
+#[test]
 fn a_source_line_cannot_move_the_cursor() {
     let dir = world(&[(
         PATH,
@@ -178,11 +199,17 @@ fn what_cannot_run_ends_with_two_and_says_why() {
         "{err}"
     );
     let (code, _, err) = hallpass(dir.path(), &["validate", "--base", "main"]);
-    assert!(code == 2 && err.starts_with("error: "), "{err}");
+    assert!(
+        code == 2 && err.starts_with("error: there is no git repository at . or above it"),
+        "{err}"
+    );
     let dir = world(&[]);
     commit(dir.path(), "main");
     let (code, _, err) = hallpass(dir.path(), &["validate", "--base", "nowhere"]);
-    assert!(code == 2 && err.contains("nowhere"), "{err}");
+    assert!(
+        code == 2 && err.contains("`nowhere` names no commit here; fetch it"),
+        "{err}"
+    );
     for wrong in [
         &["validate", "--format", "xml"][..],
         &["validate", "--now", "today"],

@@ -4,7 +4,7 @@ use hallpass::domain::parse::{MAX_BYTES, read_tree};
 use hallpass::domain::rules::RULES;
 use proptest::prelude::*;
 
-use super::{GRANT, PATH, file, grant};
+use super::{GRANT, PATH, file, findings, grant};
 
 #[test]
 fn a_well_formed_grant_has_no_findings() {
@@ -191,6 +191,60 @@ fn yaml_that_means_more_than_it_shows_is_refused_where_it_stands() {
     }
     assert_eq!(grant(""), ["1:1 empty-value"]);
     assert_eq!(grant("# nothing\n"), ["1:1 empty-value"]);
+}
+
+#[test]
+fn common_mistakes_are_told_where_they_were_made_and_in_plain_words() {
+    let conflict = "<<<<<<< HEAD\nduration: 2h\n=======\nduration: 4h\n>>>>>>> other";
+    let cases = [
+        (
+            "duration: 2h",
+            conflict,
+            3,
+            "here is a conflict marker of git",
+        ),
+        (
+            "role: readonly",
+            "role:readonly",
+            2,
+            "this is not `name: value`",
+        ),
+        (
+            "role: readonly",
+            "role readonly\n# why\n",
+            2,
+            "this is not `name: value`",
+        ),
+        (
+            "customers.",
+            "customers.\nIt is urgent",
+            5,
+            "this is not `name: value`",
+        ),
+        (
+            "readonly",
+            "\"readonly",
+            2,
+            "the quotes that open here are not closed",
+        ),
+        (
+            "Checkout",
+            "'Checkout",
+            4,
+            "the quotes that open here are not closed",
+        ),
+    ];
+    for (from, to, line, message) in cases {
+        let found = findings(&[(PATH, &GRANT.replace(from, to))]);
+        let told = found.first().map(|f| (f.line, f.message.as_str()));
+        assert_eq!(told, Some((line, message)), "{to:?}");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_mapping_has_one_fault() {
+    assert_eq!(grant("- person: ada\n"), ["1:1 wrong-type"]);
+    assert_eq!(grant("hello\n"), ["1:1 wrong-type"]);
 }
 
 #[test]

@@ -1,0 +1,79 @@
+//! `hallpass serve`, run as a program by somebody who has not read its source.
+
+use std::path::Path;
+use std::process::Output;
+
+use hallpass::sandbox::KNOWN_KEY;
+
+/// Nobody listens at port 1 of this machine.
+const CONFIG: &str = "[github]\nrepository = 'acme/access'\napp_id = 1\ninstallation_id = 2\napi = 'http://127.0.0.1:1'\n\
+    web = 'http://127.0.0.1:1'\n[server]\nlisten = '127.0.0.1:0'\n";
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is about the program as people run it"
+)]
+fn serve(dir: &Path, arguments: &[&str]) -> (i32, String) {
+    let Output { status, stderr, .. } = std::process::Command::new(env!("CARGO_BIN_EXE_hallpass"))
+        .current_dir(dir)
+        .arg("serve")
+        .args(arguments)
+        .env("HALLPASS_GITHUB_PRIVATE_KEY", KNOWN_KEY)
+        .env("HALLPASS_WEBHOOK_SECRET", "only for this test")
+        .output()
+        .expect("the program runs");
+    let code = status.code().expect("it ends by itself");
+    (code, String::from_utf8_lossy(&stderr).into_owned())
+}
+
+fn configured(more: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("a folder");
+    std::fs::write(dir.path().join("hallpass.toml"), format!("{CONFIG}{more}")).expect("a file");
+    dir
+}
+
+#[test]
+fn a_single_look_that_could_not_be_finished_fails() {
+    let dir = configured("");
+    let (code, said) = serve(dir.path(), &["--once"]);
+    assert!(
+        said.ends_with(
+            "error: not everything could be done; the log says why, and the next run tries again\n"
+        ),
+        "{said}"
+    );
+    assert_eq!(code, 1);
+}
+
+#[test]
+fn a_second_process_is_told_who_is_in_its_way() {
+    let dir = configured("");
+    let data = dir.path().join("data");
+    std::fs::create_dir(&data).expect("a folder");
+    let lock = std::fs::File::create(data.join("hallpass.db.lock")).expect("a file");
+    lock.lock().expect("a lock");
+    let (code, said) = serve(dir.path(), &["--once"]);
+    assert_eq!(code, 2);
+    assert!(said.contains("is in use by another process"), "{said}");
+    assert!(!said.contains("broken"), "{said}");
+}
+
+#[test]
+fn what_cannot_be_used_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address");
+    let dir = configured("");
+    let text = CONFIG.replace("127.0.0.1:0", &address.to_string());
+    std::fs::write(dir.path().join("hallpass.toml"), text).expect("a file");
+    let (code, said) = serve(dir.path(), &[]);
+    assert!(
+        said.contains(&format!("cannot listen on {address}")),
+        "{said}"
+    );
+    assert_eq!(code, 2);
+
+    let dir = configured("data_dir = 'hallpass.toml'\n");
+    let (code, said) = serve(dir.path(), &[]);
+    assert!(said.contains("cannot create the folder"), "{said}");
+    assert_eq!(code, 2);
+}
