@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -159,7 +160,7 @@ impl Worker {
     async fn due_on(&self, connection: ConnectionName) -> ConnectionName {
         let span = info_span!("wake", wake.name = "due", provider.connection = %connection);
         async {
-            if let Err(error) = self.reconciler.due_on(&connection).await {
+            if let Err(error) = unharmed(self.reconciler.due_on(&connection)).await {
                 error!(error = %error, "cannot end what is due on {connection}: {error}");
             }
             let now = self.clock.now();
@@ -261,7 +262,7 @@ impl Worker {
     }
 
     async fn handle(&self, taken: &TakenWake) -> Result<(), StoreError> {
-        match self.look_at(&taken.wake).await {
+        match unharmed(self.look_at(&taken.wake)).await {
             Ok(()) => self.store.finish_wake(taken).await,
             Err(error) => {
                 let pause =
@@ -376,6 +377,19 @@ pub enum Resync {
     Everything,
     /// Work off the queue and what is due.
     QueueOnly,
+}
+
+/// A bug that one pull request or one target brings to light must not stop the others, and least of all the ends that are due:
+/// it is tried again like any failure. What panicked stands in the log, and the ledger says how far it came.
+async fn unharmed<T>(
+    work: impl Future<Output = Result<T, ReconcileError>>,
+) -> Result<T, ReconcileError> {
+    let caught = std::panic::AssertUnwindSafe(work).catch_unwind().await;
+    caught.unwrap_or_else(|_| {
+        let what = "this version of Hallpass has a bug here: see the panic in the log";
+        error!("{what}");
+        Err(ReconcileError::Unsettled(what.to_owned()))
+    })
 }
 
 /// An error with its causes, on one line.

@@ -1,8 +1,10 @@
 //! Carries out a plan: begin, call, read back, settle.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::stream::{self, StreamExt};
 use tracing::{error, info};
 
@@ -361,19 +363,23 @@ fn terms(entry: &Entry, approved: &Approved) -> Terms {
     }
 }
 
-/// Gives up on a call that does not come back. Whether it had an effect is unknown, as after any failure.
+/// Gives up on a call that does not come back, or that runs into a bug. Whether it had an effect is unknown, as after any failure.
 async fn in_time<T>(
     connection: &ConnectionName,
     call: impl Future<Output = Result<T, ProviderError>>,
 ) -> Result<T, ProviderError> {
-    let late = |late| ProviderError::Unavailable {
+    let failed = |what: String| ProviderError::Unavailable {
         connection: connection.to_string(),
-        what: format!("no answer within {} s", CALL.as_secs()),
+        what: "a call".to_owned(),
         retry_at: None,
-        source: Box::new(late),
+        source: what.into(),
     };
-    let answer = tokio::time::timeout(CALL, call).await;
-    answer.map_err(late)?
+    let call = AssertUnwindSafe(call).catch_unwind();
+    match tokio::time::timeout(CALL, call).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_)) => Err(failed("a bug: see the panic in the log".to_owned())),
+        Err(_) => Err(failed(format!("no answer within {} s", CALL.as_secs()))),
+    }
 }
 
 fn not_configured(connection: &str) -> ProviderError {

@@ -219,3 +219,22 @@ async fn a_target_that_hangs_keeps_nobody_elses_access_alive() {
     world.vault.hangs(false);
     running.abort();
 }
+
+/// AC-88, F25: a bug that one target brings to light stops nobody else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_stops_only_what_it_happened_in() {
+    let world = World::hearing().await;
+    let pull = world
+        .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+        .await;
+    world.vault.panics(true);
+    world.approve(pull, "grace").await;
+    assert!(world.is_merged(pull));
+    let other = world
+        .request("linus", "db/linus-own", &grant("linus", "readonly", "2h"))
+        .await;
+    assert_eq!(world.conclusion(other), "in_progress");
+    world.vault.panics(false);
+    world.advance(TimeDelta::minutes(1)).await;
+    assert_eq!(world.holders("reader"), ["ada"]);
+}

@@ -25,6 +25,7 @@ struct State {
     calls: usize,
     down: bool,
     hangs: bool,
+    panics: bool,
     faults: VecDeque<Fault>,
 }
 
@@ -73,7 +74,14 @@ impl Vault {
         self.0.lock().unwrap().hangs = hangs;
     }
 
+    /// Calls to grant or revoke run into a bug.
+    pub fn panics(&self, panics: bool) {
+        self.0.lock().unwrap().panics = panics;
+    }
+
     async fn answers(&self) {
+        let panics = self.0.lock().unwrap().panics;
+        assert!(!panics, "a bug of the vault, as the test wants it");
         if self.0.lock().unwrap().hangs {
             std::future::pending::<()>().await;
         }
