@@ -5,16 +5,19 @@
 //!
 //! Accepted race: a wake that arrives while its work is under way stays in the queue and is worked off once more.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use chrono::TimeDelta;
+use futures_util::FutureExt;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info_span, warn};
 
 use crate::clock::Clock;
-use crate::domain::model::{CommitId, Instant, PullNumber};
+use crate::domain::model::{CommitId, ConnectionName, Instant, PullNumber};
 use crate::domain::pull::PullListed;
 use crate::reconcile::{ReconcileError, Reconciler};
 use crate::store::{Store, StoreError, TakenWake, Wake};
@@ -32,6 +35,9 @@ pub struct Pace {
 
 /// How often the database is asked whether ended grants wait to be tidied up.
 const REVERTS_ASKED: TimeDelta = TimeDelta::seconds(5);
+
+/// How long starting and stopping wait for targets, in real time.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long after a change of a pull request a look at it may have been too early.
 const LISTING_DELAY: TimeDelta = TimeDelta::minutes(2);
@@ -89,8 +95,10 @@ impl Worker {
 
     /// Runs until `stop`. Overdue removals are done before anything else is looked at.
     pub async fn run(&self, stop: CancellationToken) {
-        if let Err(error) = self.reconciler.due().await {
-            error!(error = %error, "cannot look at what is due yet: {error}");
+        match tokio::time::timeout(PATIENCE, self.reconciler.due()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => error!(error = %error, "cannot look at what is due yet: {error}"),
+            Err(_) => warn!("a target does not answer; what is due there is asked for again"),
         }
         tokio::join!(
             self.run_due(&stop),
@@ -99,16 +107,22 @@ impl Worker {
         );
     }
 
+    /// One pass at a time for each connection, so that a target that hangs delays its own ends and nobody else's.
     async fn run_due(&self, stop: &CancellationToken) {
+        let (mut passes, mut busy) = (FuturesUnordered::new(), BTreeSet::new());
         while !stop.is_cancelled() {
-            let pass = self
-                .due_pass()
-                .instrument(info_span!("wake", wake.name = "due"));
-            let next = match pass.await {
-                Ok(next) => next,
+            let now = self.clock.now();
+            let next = match self.due_beside(&busy, now).await {
+                Ok((due, next)) => {
+                    for connection in due {
+                        busy.insert(connection.clone());
+                        passes.push(self.due_on(connection));
+                    }
+                    next
+                }
                 Err(error) => {
                     error!(error = %error, "cannot look at what is due: {error}");
-                    Some(self.clock.now() + TimeDelta::seconds(1))
+                    Some(now + TimeDelta::seconds(1))
                 }
             };
             let timer = async {
@@ -121,23 +135,64 @@ impl Worker {
                 () = stop.cancelled() => {}
                 () = timer => {}
                 () = self.ledger_bell.notified() => {}
+                Some(connection) = passes.next() => drop(busy.remove(&connection)),
             }
+        }
+        // What was begun is finished as far as that goes quickly; the ledger has the rest.
+        let finish = async { while passes.next().await.is_some() {} };
+        if tokio::time::timeout(PATIENCE, finish).await.is_err() {
+            warn!("a target did not answer in time; what it was asked is in the ledger");
         }
     }
 
-    /// Ends what is due; returns when to look again.
-    async fn due_pass(&self) -> Result<Option<Instant>, ReconcileError> {
-        let result = self.reconciler.due().await;
-        let now = self.clock.now();
-        let mut next = self.store.next_due_after(now).await?;
-        if !self.store.due_connections(now).await?.is_empty() {
-            // What is still due waits for a proof (a scheduled grant) or for its next attempt: not ours to do without the forge.
+    /// The connections that have something due and are not `busy`, and when something else becomes due.
+    async fn due_beside(
+        &self,
+        busy: &BTreeSet<ConnectionName>,
+        now: Instant,
+    ) -> Result<(BTreeSet<ConnectionName>, Option<Instant>), StoreError> {
+        let next = self.store.next_due_after(now).await?;
+        let due = self.store.due_connections(now).await?;
+        Ok((&due - busy, next))
+    }
+
+    /// Ends what is due on one connection. What is due even then is not asked for again at once.
+    async fn due_on(&self, connection: ConnectionName) -> ConnectionName {
+        let span = info_span!("wake", wake.name = "due", provider.connection = %connection);
+        async {
+            if let Err(error) = unharmed(self.reconciler.due_on(&connection)).await {
+                error!(error = %error, "cannot end what is due on {connection}: {error}");
+            }
+            let now = self.clock.now();
+            let pause = match self.ask_for_the_undone(now).await {
+                Ok(due) if !due.contains(&connection) => return,
+                Ok(_) => self.store.next_due_after(now).await.ok().flatten(),
+                Err(error) => {
+                    error!(error = %error, "cannot look at what is due: {error}");
+                    None
+                }
+            };
+            let soon = now + TimeDelta::seconds(1);
+            self.clock
+                .sleep_until(pause.map_or(soon, |at| at.min(soon)))
+                .await;
+        }
+        .instrument(span)
+        .await;
+        connection
+    }
+
+    /// What is due after a pass waits for a proof (a scheduled grant) or for its next attempt: not ours to do without the forge.
+    async fn ask_for_the_undone(
+        &self,
+        now: Instant,
+    ) -> Result<BTreeSet<ConnectionName>, StoreError> {
+        let due = self.store.due_connections(now).await?;
+        if !due.is_empty() {
             self.store.wake(&[Wake::Main], now).await?;
             self.bell.notify_one();
-            let soon = now + TimeDelta::seconds(1);
-            next = Some(next.map_or(soon, |at| at.min(soon)));
         }
-        result.map(|()| next)
+        Ok(due)
     }
 
     /// Asks for a look at the protected branch when files of ended grants wait to be removed from it.
@@ -207,7 +262,7 @@ impl Worker {
     }
 
     async fn handle(&self, taken: &TakenWake) -> Result<(), StoreError> {
-        match self.look_at(&taken.wake).await {
+        match unharmed(self.look_at(&taken.wake)).await {
             Ok(()) => self.store.finish_wake(taken).await,
             Err(error) => {
                 let pause =
@@ -289,6 +344,13 @@ impl Worker {
         }
     }
 
+    /// Ends what is due everywhere.
+    async fn due_pass(&self) -> Result<(), ReconcileError> {
+        let ended = self.reconciler.due().await;
+        self.ask_for_the_undone(self.clock.now()).await?;
+        ended
+    }
+
     /// Works until nothing is due any more: what `--once` and the tests run instead of [`Worker::run`]. With `resync`, looks at
     /// everything first.
     ///
@@ -315,6 +377,19 @@ pub enum Resync {
     Everything,
     /// Work off the queue and what is due.
     QueueOnly,
+}
+
+/// A bug that one pull request or one target brings to light must not stop the others, and least of all the ends that are due:
+/// it is tried again like any failure. What panicked stands in the log, and the ledger says how far it came.
+async fn unharmed<T>(
+    work: impl Future<Output = Result<T, ReconcileError>>,
+) -> Result<T, ReconcileError> {
+    let caught = std::panic::AssertUnwindSafe(work).catch_unwind().await;
+    caught.unwrap_or_else(|_| {
+        let what = "this version of Hallpass has a bug here: see the panic in the log";
+        error!("{what}");
+        Err(ReconcileError::Unsettled(what.to_owned()))
+    })
 }
 
 /// An error with its causes, on one line.

@@ -1,7 +1,10 @@
 //! Carries out a plan: begin, call, read back, settle.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::stream::{self, StreamExt};
 use tracing::{error, info};
 
@@ -10,13 +13,16 @@ use super::{ReconcileError, Reconciler};
 use crate::domain::decision::Approved;
 use crate::domain::evidence::{self, Removal};
 use crate::domain::ledger::{Cause, Entry, Holder, Revoked, State, Terms};
-use crate::domain::model::{Access, GrantId, Instant, RoleRef};
+use crate::domain::model::{Access, ConnectionName, GrantId, Instant, RoleRef};
 use crate::domain::plan::{Action, Plan};
 use crate::providers::ProviderError;
 use crate::store::Scope;
 
 /// Calls that may be under way at one connection at the same time, for different entitlements.
 const PARALLEL: usize = 16;
+
+/// How long one call may take. Each kind of target has shorter limits of its own; this is for one that forgot.
+const CALL: Duration = Duration::from_secs(60);
 
 impl Reconciler {
     /// Carries out `plan`. Actions on the same access keep their order; others run side by side.
@@ -158,7 +164,7 @@ impl Reconciler {
     ) -> Result<crate::domain::ledger::Granted, ProviderError> {
         let connection = &approved.access().connection;
         match self.providers.get(connection) {
-            Some(provider) => provider.grant(approved).await,
+            Some(provider) => in_time(connection, provider.grant(approved)).await,
             None => Err(not_configured(connection.as_str())),
         }
     }
@@ -185,8 +191,8 @@ impl Reconciler {
             return Ok(Err(not_configured(access.connection.as_str())));
         };
         let is_holder = |h: &Holder| h.name.eq_ignore_ascii_case(&access.account.name);
-        Ok(provider
-            .holders(&access.entitlement)
+        let holders = provider.holders(&access.entitlement);
+        Ok(in_time(&access.connection, holders)
             .await
             .map(|holders| holders.iter().any(is_holder)))
     }
@@ -267,7 +273,10 @@ impl Reconciler {
             return Ok(Revoked::default());
         };
         match self.providers.get(&terms.access.connection) {
-            Some(provider) => provider.revoke(&terms.access).await,
+            Some(provider) => {
+                let call = provider.revoke(&terms.access);
+                in_time(&terms.access.connection, call).await
+            }
             None => Err(not_configured(terms.access.connection.as_str())),
         }
     }
@@ -351,6 +360,25 @@ fn terms(entry: &Entry, approved: &Approved) -> Terms {
         ticket: grant.ticket.clone(),
         base: approved.proof().base().clone(),
         approvals: approved.proof().approvals().to_vec(),
+    }
+}
+
+/// Gives up on a call that does not come back, or that runs into a bug. Whether it had an effect is unknown, as after any failure.
+async fn in_time<T>(
+    connection: &ConnectionName,
+    call: impl Future<Output = Result<T, ProviderError>>,
+) -> Result<T, ProviderError> {
+    let failed = |what: String| ProviderError::Unavailable {
+        connection: connection.to_string(),
+        what: "a call".to_owned(),
+        retry_at: None,
+        source: what.into(),
+    };
+    let call = AssertUnwindSafe(call).catch_unwind();
+    match tokio::time::timeout(CALL, call).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_)) => Err(failed("a bug: see the panic in the log".to_owned())),
+        Err(_) => Err(failed(format!("no answer within {} s", CALL.as_secs()))),
     }
 }
 

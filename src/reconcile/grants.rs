@@ -1,6 +1,7 @@
 //! The protected branch against the ledger: what landed is weighed, what is proved is given, what is over is taken.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use tracing::{error, info, warn};
@@ -17,6 +18,9 @@ use crate::domain::plan::{self, Action, Plan, View};
 use crate::domain::pull::{Pull, PullState};
 use crate::repo::{Remote, RepoError};
 use crate::store::Scope;
+
+/// How long one connection's pass may keep the look at the protected branch waiting: longer than a single call may take.
+const PASS: Duration = Duration::from_secs(90);
 
 /// What a pass over the protected branch found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -58,11 +62,26 @@ impl Reconciler {
     /// When the database fails.
     pub async fn due(&self) -> Result<(), ReconcileError> {
         let connections = self.store.due_connections(self.now()).await?;
-        let nothing = BTreeMap::new();
-        let passes = connections
-            .iter()
-            .map(|connection| self.settle(connection, None, &nothing));
+        let passes = connections.iter().map(|connection| self.due_on(connection));
         join_all(passes).await.into_iter().collect()
+    }
+
+    /// [`Reconciler::due`] for one connection. Does nothing while another pass is at it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn due_on(&self, connection: &ConnectionName) -> Result<(), ReconcileError> {
+        let Ok(_turn) = self.lane(connection).try_lock() else {
+            return Ok(());
+        };
+        let now = self.now();
+        let entries = self.store.entries(Scope::Due(connection, now)).await?;
+        self.plan_and_act(entries, None, &BTreeMap::new(), now)
+            .await
+    }
+
+    fn lane(&self, connection: &ConnectionName) -> &tokio::sync::Mutex<()> {
+        self.lanes.get(connection).unwrap_or(&self.stray_lane)
     }
 
     /// Looks at the protected branch: records what landed, weighs it, and brings the target systems in line.
@@ -70,7 +89,10 @@ impl Reconciler {
     /// # Errors
     /// When forge, git or database fail. What is due by time was done before any of them was asked.
     pub async fn main(&self) -> Result<MainOutcome, ReconcileError> {
-        self.due().await?;
+        if let Err(error) = self.due().await {
+            // A connection's own matter: it is asked again, and the others are not to wait for it.
+            error!(error = %error, "cannot end everything that is due: {error}");
+        }
         let outcome = self.look_at_main().await;
         if outcome.is_err() {
             // What waits for a proof waits on; without this it would be due again at once, for ever.
@@ -345,40 +367,48 @@ impl Reconciler {
         }));
         let passes = connections
             .iter()
-            .map(|connection| self.settle(connection, Some(main), weighed));
+            .map(|connection| self.settle_in_time(connection, main, weighed));
         let mut results = join_all(passes).await;
         results.push(self.settle_unconnected(main, weighed).await);
         results.into_iter().collect()
+    }
+
+    /// [`Reconciler::settle`], left where it is when a slow target would hold up the others: as after a crash, the next pass goes
+    /// on from the ledger.
+    async fn settle_in_time(
+        &self,
+        connection: &ConnectionName,
+        main: &BTreeMap<GrantPath, BlobId>,
+        weighed: &BTreeMap<GrantId, Weighed>,
+    ) -> Result<(), ReconcileError> {
+        let pass = self.settle(connection, main, weighed);
+        match tokio::time::timeout(PASS, pass).await {
+            Ok(result) => result,
+            Err(_) => Err(ReconcileError::Unsettled(format!(
+                "{connection} is slow: what was not done within {} s waits for the next pass",
+                PASS.as_secs()
+            ))),
+        }
     }
 
     /// One connection's pass: plan, then act. Within its lane, so that order is kept for each entitlement.
     async fn settle(
         &self,
         connection: &ConnectionName,
-        main: Option<&BTreeMap<GrantPath, BlobId>>,
+        main: &BTreeMap<GrantPath, BlobId>,
         weighed: &BTreeMap<GrantId, Weighed>,
     ) -> Result<(), ReconcileError> {
-        let _turn = self
-            .lanes
-            .get(connection)
-            .unwrap_or(&self.stray_lane)
-            .lock()
-            .await;
+        let _turn = self.lane(connection).lock().await;
         let now = self.now();
-        let mut entries = match main {
-            None => self.store.entries(Scope::Due(connection, now)).await?,
-            Some(_) => self.store.entries(Scope::Live(connection)).await?,
-        };
-        if main.is_some() {
-            let arrived = self
-                .store
-                .entries(Scope::Waiting)
-                .await?
-                .into_iter()
-                .filter(|e| e.state == State::Arrived);
-            entries.extend(arrived.filter(|e| goes_to(weighed.get(&e.id), connection)));
-        }
-        self.plan_and_act(entries, main, weighed, now).await
+        let mut entries = self.store.entries(Scope::Live(connection)).await?;
+        let arrived = self
+            .store
+            .entries(Scope::Waiting)
+            .await?
+            .into_iter()
+            .filter(|e| e.state == State::Arrived);
+        entries.extend(arrived.filter(|e| goes_to(weighed.get(&e.id), connection)));
+        self.plan_and_act(entries, Some(main), weighed, now).await
     }
 
     /// Arrivals that no connection will be asked for: denials, and files that went before they were weighed.

@@ -1,10 +1,14 @@
 //! Attacks that a repository writer, a requester, an administrator, a provider or a clock can try. Each was possible once; the
 //! label (AC, F) is the one of the catalogue of threats.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use hallpass::domain::model::GrantPath;
 use hallpass::sandbox::{Change, Down, MergeMethod, Verdict};
 use hallpass::worker::Resync;
+use tokio_util::sync::CancellationToken;
 
 use crate::vault::Fault;
 use crate::world::{Ears, REPO, World, file, grant};
@@ -178,4 +182,59 @@ async fn a_file_that_was_deleted_and_came_back_unseen_no_longer_holds_its_access
         ["db/ada-incident denied", "db/ada-incident ended"]
     );
     assert!(GrantPath::new(file("db/ada-incident")).is_ok());
+}
+
+/// AC-88, F15: a target that hangs delays only itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_hangs_keeps_nobody_elses_access_alive() {
+    let world = World::hearing().await;
+    for (name, role, term) in [
+        ("db/ada-incident", "readonly", "1h"),
+        ("crew/ada-mail", "reader", "2h"),
+    ] {
+        let pull = world.request("ada", name, &grant("ada", role, term)).await;
+        world.approve(pull, "grace").await;
+    }
+    assert_eq!(world.sandbox.team_members("readers").len(), 1);
+    let stop = CancellationToken::new();
+    world.vault.hangs(true);
+    let worker = Arc::clone(world.service().worker());
+    let running = tokio::spawn({
+        let stop = stop.clone();
+        async move { worker.run(stop).await }
+    });
+    // The vault's grant ends first and hangs; the team's is due while it hangs.
+    world.clock.advance(TimeDelta::hours(1));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    world.clock.advance(TimeDelta::hours(1));
+    for _ in 0..150 {
+        if world.sandbox.team_members("readers").is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(world.sandbox.team_members("readers").is_empty());
+    assert_eq!(world.holders("reader"), ["ada"]);
+    stop.cancel();
+    world.vault.hangs(false);
+    running.abort();
+}
+
+/// AC-88, F25: a bug that one target brings to light stops nobody else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_stops_only_what_it_happened_in() {
+    let world = World::hearing().await;
+    let pull = world
+        .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+        .await;
+    world.vault.panics(true);
+    world.approve(pull, "grace").await;
+    assert!(world.is_merged(pull));
+    let other = world
+        .request("linus", "db/linus-own", &grant("linus", "readonly", "2h"))
+        .await;
+    assert_eq!(world.conclusion(other), "in_progress");
+    world.vault.panics(false);
+    world.advance(TimeDelta::minutes(1)).await;
+    assert_eq!(world.holders("reader"), ["ada"]);
 }

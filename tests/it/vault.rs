@@ -24,6 +24,8 @@ struct State {
     effects: Vec<String>,
     calls: usize,
     down: bool,
+    hangs: bool,
+    panics: bool,
     faults: VecDeque<Fault>,
 }
 
@@ -65,6 +67,24 @@ impl Vault {
     /// Every call fails while it is down.
     pub fn down(&self, down: bool) {
         self.0.lock().unwrap().down = down;
+    }
+
+    /// Calls to grant or revoke do not come back, while it hangs.
+    pub fn hangs(&self, hangs: bool) {
+        self.0.lock().unwrap().hangs = hangs;
+    }
+
+    /// Calls to grant or revoke run into a bug.
+    pub fn panics(&self, panics: bool) {
+        self.0.lock().unwrap().panics = panics;
+    }
+
+    async fn answers(&self) {
+        let panics = self.0.lock().unwrap().panics;
+        assert!(!panics, "a bug of the vault, as the test wants it");
+        if self.0.lock().unwrap().hangs {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// The next calls fail like this, one after the other.
@@ -121,6 +141,7 @@ impl Provider for Vault {
     async fn grant(&self, approved: &Approved) -> Result<Granted, ProviderError> {
         // Places at which a crash can be injected: before and after the effect.
         tokio::task::yield_now().await;
+        self.answers().await;
         let result = self.change(approved.access(), true);
         tokio::task::yield_now().await;
         result.map(|()| Granted {
@@ -131,6 +152,7 @@ impl Provider for Vault {
 
     async fn revoke(&self, access: &Access) -> Result<Revoked, ProviderError> {
         tokio::task::yield_now().await;
+        self.answers().await;
         let result = self.change(access, false);
         tokio::task::yield_now().await;
         result.map(|()| Revoked {
