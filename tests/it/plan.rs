@@ -311,6 +311,19 @@ fn nothing_leans_on_a_grant_that_goes_too() {
 }
 
 #[test]
+fn nothing_leans_on_a_grant_that_is_being_taken() {
+    let mut books = Books::default();
+    let first = books.stands(&ASK, 0, State::Active);
+    let second = books.stands(&SAME, 0, State::Revoking);
+    books.entry_mut(&second).wake_at = Some(at(500));
+    // Otherwise an end that is due would wait for the pause of another's failed call.
+    assert_eq!(
+        books.plan_blind(120).actions,
+        [revoke(&first, Cause::Expired)]
+    );
+}
+
+#[test]
 fn what_is_perhaps_given_keeps_the_entitlement_and_is_answerable_for_its_end() {
     let mut books = Books::default();
     let first = books.stands(&ASK, 0, State::Active);

@@ -1,9 +1,8 @@
 //! A ledger, the protected branch, the forge's word and the target system, as plain values: plans are made from it and
 //! performed on it, as `reconcile/act` performs them on the real ones.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, Mutex};
 
 use chrono::TimeDelta;
 use hallpass::domain::catalogue::{Catalogue, File, REGULAR_FILE};
@@ -62,20 +61,14 @@ impl Ask {
 
     /// The proof of it, by the only way there is: a merged pull request with an owner's review.
     pub fn approved(&self) -> Approved {
-        thread_local! {
-            static KNOWN: RefCell<BTreeMap<Ask, Approved>> = const { RefCell::new(BTreeMap::new()) };
-        }
-        if let Some(known) = KNOWN.with_borrow(|known| known.get(self).cloned()) {
-            return known;
-        }
-        let approved = self.prove();
-        KNOWN.with_borrow_mut(|known| known.insert(*self, approved.clone()));
-        approved
+        static KNOWN: Mutex<BTreeMap<Ask, Approved>> = Mutex::new(BTreeMap::new());
+        let mut known = KNOWN.lock().expect("no test fails within");
+        known.entry(*self).or_insert_with(|| self.prove()).clone()
     }
 
     fn prove(&self) -> Approved {
         let (mut scene, path) = (Scene::new(), self.path());
-        scene.base = base();
+        scene.base = BASE.clone();
         scene.changes.clear();
         scene.adds(path.as_str(), &self.text()).approves("grace");
         scene.pull.state = PullState::Merged {
@@ -89,6 +82,8 @@ impl Ask {
         }
     }
 }
+
+static BASE: LazyLock<Catalogue> = LazyLock::new(base);
 
 fn base() -> Catalogue {
     let role = |name: &str, gives: &str| {
