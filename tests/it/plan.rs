@@ -403,6 +403,33 @@ fn a_newer_arrival_at_the_same_path_replaces_the_older_even_with_the_same_conten
 }
 
 #[test]
+fn a_file_that_went_and_came_back_unseen_ends_its_grant() {
+    let table = [
+        (State::Arrived, 0),
+        (State::Scheduled, 0),
+        (State::Granting, 1),
+        (State::Active, 1),
+    ];
+    for (state, calls) in table {
+        let mut books = Books::default();
+        let id = books.stands(&ASK, 0, state);
+        books.entry_mut(&id).superseded = true;
+        books.settle(10);
+        let entry = books.entry(&id);
+        assert_eq!(
+            (entry.state, &entry.cause),
+            (State::Ended, &Some(Cause::Replaced)),
+            "{state:?}"
+        );
+        assert_eq!(
+            (books.calls.len(), books.held.len()),
+            (calls, 0),
+            "{state:?}"
+        );
+    }
+}
+
+#[test]
 fn what_is_denied_or_ended_stays_so() {
     for state in [State::Denied, State::Ended] {
         let mut books = Books::default();

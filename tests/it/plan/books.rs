@@ -329,8 +329,7 @@ fn answer(
     match luck {
         Luck::Works => settle(entry),
         Luck::FailsBefore | Luck::FailsAfter => {
-            entry.attempts += 1;
-            entry.wake_at = Some(now + TimeDelta::minutes(PAUSE));
+            entry.try_again(now + TimeDelta::minutes(PAUSE));
         }
         Luck::DiesBefore | Luck::DiesAfter => return Err(Died),
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hallpass::domain::decision::Admission;
-use hallpass::domain::ledger::{Cause, State};
+use hallpass::domain::ledger::{Cause, Entry, State};
 use hallpass::domain::model::GrantId;
 use hallpass::domain::plan::{Action, Plan};
 use proptest::prelude::*;
@@ -213,9 +213,8 @@ fn proved(books: &Books, plan: &Plan, minute: i64) -> Result<(), TestCaseError> 
         let said = books.admissions.get(id);
         prop_assert_eq!(said, Some(&Admission::Approved(approved.clone())));
         prop_assert_eq!(books.main.get(&entry.path), Some(&entry.blob));
-        let newer = |other: &&hallpass::domain::ledger::Entry| {
-            other.path == entry.path && other.arrival.order > entry.arrival.order
-        };
+        let newer =
+            |other: &&Entry| other.path == entry.path && other.arrival.order > entry.arrival.order;
         prop_assert!(
             !books.entries.iter().any(|e| newer(&e)),
             "{id} is not the newest"
@@ -244,9 +243,30 @@ fn nothing_overdue(books: &Books, minute: i64) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// That whatever may be held is looked at again by itself, at the end of its term at the latest.
+fn woken_in_time(books: &Books) -> Result<(), TestCaseError> {
+    let waits = |e: &&Entry| matches!(e.state, State::Scheduled | State::Granting | State::Active);
+    for entry in books.entries.iter().filter(waits) {
+        let ends = entry.terms.as_ref().map(|t| t.ends);
+        prop_assert!(
+            entry.wake_at.is_some() && entry.wake_at <= ends,
+            "{entry:?}"
+        );
+    }
+    let taken = |e: &&Entry| e.state == State::Revoking;
+    prop_assert!(
+        books
+            .entries
+            .iter()
+            .filter(taken)
+            .all(|e| e.wake_at.is_some())
+    );
+    Ok(())
+}
+
 /// The part of a ledger that must not depend on the order in which it was read.
 fn outcome(books: &Books) -> BTreeMap<GrantId, (State, Option<Cause>)> {
-    let line = |e: &hallpass::domain::ledger::Entry| (e.id.clone(), (e.state, e.cause.clone()));
+    let line = |e: &Entry| (e.id.clone(), (e.state, e.cause.clone()));
     books.entries.iter().map(line).collect()
 }
 
@@ -391,6 +411,7 @@ proptest! {
             proved(&books, &plan, now)?;
             let survived = books.perform(&plan, now);
             accounted_for(&books, &books.plan(now))?;
+            woken_in_time(&books)?;
             let looked = !plan.actions.is_empty();
             if looked && survived {
                 nothing_overdue(&books, now)?;
