@@ -16,6 +16,7 @@ use super::ledger::{Entry, Granted, Revoked, Terms};
 use super::model::{Actor, BlobId, CommitId, GrantId, GrantPath, Instant, PullNumber, Term};
 use super::parse::is_hidden;
 use super::pull::Pull;
+use super::rules::MOST_GRANTS;
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -228,7 +229,12 @@ pub fn approved_by(approval: &Approval) -> String {
 /// What looking at an open or merged pull request leaves behind: `requested`, `approved`, `denied`.
 pub fn of_verdict(pull: &Pull, base: &CommitId, verdict: &Verdict, at: Instant) -> Vec<Event> {
     let mut events = Vec::new();
-    for request in &verdict.requests {
+    // More than a pull request may ask for is denied as a whole, and told as that: nobody can flood the evidence.
+    let told = match verdict.requests.len() {
+        0..=MOST_GRANTS => verdict.requests.as_slice(),
+        _ => &[],
+    };
+    for request in told {
         events.extend(requested(pull, base, request, at));
         if let Standing::Approved(proof) = &request.approval {
             events.extend(

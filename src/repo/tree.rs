@@ -5,7 +5,7 @@
 //! deep or the part of a flood of entries, becomes one file of mode 0 with a name that no rule accepts: it is refused by the rules,
 //! with its place, and nothing below it is read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use git2::{ObjectType, Odb, OdbObject, Oid, Repository};
@@ -20,6 +20,8 @@ use crate::domain::model::{BlobId, CommitId, GrantPath, RepoPath};
 const ENOUGH: usize = 64 * 1024 + 1;
 /// Larger blobs are not even loaded.
 const LOADED: usize = 1024 * 1024;
+/// How many bytes of changed files are kept; a request has a few hundred.
+const CHANGED: usize = 64 * 1024 * 1024;
 /// How deep trees may nest.
 const DEEPEST: usize = 64;
 /// How many entries one call looks at: five times the largest repository that we promise to serve.
@@ -83,6 +85,8 @@ pub fn changes(
     reader
         .compare(Some(a), Some(b), "", &mut collect)
         .map_err(broken(&what))?;
+    // What a pull request changes is hostile until it is judged.
+    reader.left = CHANGED;
     let changed = found.into_iter().map(|(path, before, after)| {
         let governed = is_governed(&path);
         let after = after
@@ -218,6 +222,10 @@ type Visit<'v> = dyn FnMut(&str, Option<Entry<'_>>, Option<Entry<'_>>) + 'v;
 pub(super) struct Reader<'r> {
     odb: Arc<Odb<'r>>,
     seen: usize,
+    /// Content that was read, by blob: many paths may share one.
+    read: HashMap<Oid, Arc<[u8]>>,
+    /// How many more bytes of content may be kept.
+    left: usize,
 }
 
 impl<'r> Reader<'r> {
@@ -225,6 +233,8 @@ impl<'r> Reader<'r> {
         Ok(Self {
             odb: Arc::new(repo.odb()?),
             seen: 0,
+            read: HashMap::new(),
+            left: usize::MAX,
         })
     }
 
@@ -359,23 +369,50 @@ impl<'r> Reader<'r> {
         })
     }
 
-    fn file(&self, path: String, mode: u32, id: Oid, read: bool) -> Result<File, git2::Error> {
+    fn file(&mut self, path: String, mode: u32, id: Oid, read: bool) -> Result<File, git2::Error> {
         // The last lines of CODEOWNERS decide: cut off, an earlier line would.
         let enough = match codeowners::LOCATIONS.contains(&path.as_str()) {
             true => codeowners::MAX_BYTES,
             false => ENOUGH,
         };
         let (mode, bytes) = if read {
-            self.bytes(mode, id, enough)?
+            self.shared(mode, id, enough)?
         } else {
-            (mode, Vec::new())
+            (mode, Arc::default())
         };
         Ok(File {
             path,
             mode,
             blob: blob_id(id),
-            bytes: bytes.into(),
+            bytes,
         })
+    }
+
+    /// The content of a blob, kept once however many paths show it. Beyond the budget every content counts as too large.
+    fn shared(
+        &mut self,
+        mode: u32,
+        id: Oid,
+        enough: usize,
+    ) -> Result<(u32, Arc<[u8]>), git2::Error> {
+        if let Some(bytes) = self.read.get(&id) {
+            return Ok((mode, bytes.clone()));
+        }
+        if self.left == 0 {
+            let refused = self
+                .read
+                .entry(Oid::ZERO_SHA1)
+                .or_insert_with(|| vec![0; enough].into());
+            return Ok((mode, refused.clone()));
+        }
+        let (mode, bytes) = self.bytes(mode, id, enough)?;
+        let bytes: Arc<[u8]> = bytes.into();
+        self.left = self.left.saturating_sub(bytes.len());
+        if mode == MALFORMED.mode {
+            return Ok((mode, bytes));
+        }
+        self.read.insert(id, bytes.clone());
+        Ok((mode, bytes))
     }
 
     fn bytes(&self, mode: u32, id: Oid, enough: usize) -> Result<(u32, Vec<u8>), git2::Error> {

@@ -238,3 +238,20 @@ async fn a_panic_stops_only_what_it_happened_in() {
     world.advance(TimeDelta::minutes(1)).await;
     assert_eq!(world.holders("reader"), ["ada"]);
 }
+
+/// AC-29: more files than a request may have are refused as one, and leave one line of evidence rather than hundreds.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_requests_is_one_denial() {
+    let world = World::hearing().await;
+    let changes: Vec<Change> = (0..60)
+        .map(|n| {
+            let text = grant("ada", "readonly", "1h");
+            Change::write(file(&format!("db/ada-{n}")), text)
+        })
+        .collect();
+    let pull = world.propose("mallory", &changes).await;
+    assert_eq!(world.conclusion(pull), "failure");
+    assert!(world.check(pull).annotations.len() <= 200);
+    assert!(world.told("requested").is_empty());
+    assert_eq!(world.told("denied").len(), 1);
+}

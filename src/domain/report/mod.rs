@@ -16,6 +16,9 @@ use super::decision::{Case, Outcome, Verdict};
 use super::finding::{Finding, Severity};
 use super::model::{CommitId, Instant};
 
+/// How many findings are shown at their lines: a person mends the first, a flood costs calls of the forge.
+const ANNOTATIONS: usize = 200;
+
 /// What is published on a pull request: GitHub's check run, without GitHub's limits applied yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
@@ -68,7 +71,12 @@ pub fn check(case: &Case<'_>, verdict: &Verdict) -> Check {
         status: status(&verdict.outcome),
         title: title::title(case, verdict),
         summary: summary::summary(case, verdict),
-        annotations: verdict.findings.iter().map(annotation).collect(),
+        annotations: verdict
+            .findings
+            .iter()
+            .take(ANNOTATIONS)
+            .map(annotation)
+            .collect(),
     }
 }
 

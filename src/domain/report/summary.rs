@@ -5,7 +5,7 @@ use super::super::finding::{Finding, Severity};
 use super::markdown::{code, fence, sentence};
 use super::{count, request};
 
-/// How many findings are written out; annotations carry all.
+/// How many findings are written out; annotations carry more.
 const FINDINGS: usize = 20;
 /// How many rows the overview has.
 const ROWS: usize = 60;

@@ -409,6 +409,28 @@ async fn a_folder_that_is_a_link_is_a_file_that_the_rules_see() {
     assert!(mirror.grants(&commit).await.unwrap().is_empty());
 }
 
+/// A few bytes of nested trees can name one blob at very many paths.
+#[tokio::test]
+async fn content_that_stands_at_many_paths_is_kept_once() {
+    let origin = Origin::new();
+    let text = "a".repeat(1_000);
+    let names: Vec<String> = (0..50).map(|n| format!("access/{n}")).collect();
+    let files: Vec<_> = names
+        .iter()
+        .map(|name| (name.as_str(), Some(text.as_str())))
+        .collect();
+    let before = origin.commit(&[], &[("README.md", Some("nothing\n"))]);
+    let after = origin.commit(&[&before], &files);
+    origin.set("refs/heads/main", &after);
+    let changes = origin.mirror().await.changes(&before, &after).await;
+    let changes = changes.unwrap();
+    let bytes: Vec<_> = changes.iter().filter_map(|c| c.after.as_ref()).collect();
+    assert_eq!(bytes.len(), 50);
+    for file in &bytes {
+        assert!(std::sync::Arc::ptr_eq(&file.bytes, &bytes[0].bytes));
+    }
+}
+
 /// The last line decides: a file cut at 64 KiB would hand the path to an earlier one.
 #[tokio::test]
 async fn a_long_codeowners_is_read_to_its_last_line() {
