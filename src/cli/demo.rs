@@ -53,8 +53,9 @@ impl Demo {
         match demo::play(&self.dir, audience, &mut out) {
             Ok(()) => Ok(ExitCode::SUCCESS),
             Err(error @ DemoError::NotBegun(_)) => Err(error.into()),
-            Err(error @ DemoError::StepFailed { .. }) => {
-                anstream::eprintln!("\nerror: {:#}", anyhow::Error::from(error));
+            Err(DemoError::StepFailed { step, log, source }) => {
+                anstream::eprintln!("\nerror: step {step} failed: {source:#}");
+                anstream::eprintln!("  the service's log: {}", log.display());
                 Ok(ExitCode::FAILURE)
             }
         }

@@ -61,7 +61,7 @@ const STORY: [&str; 24] = [
     "… Waiting for @acme/orders-owners (0 of 1 approval)",
     "octocat (Mona Lisa Octocat)",
     " 3  ada, a colleague",
-    "… still Waiting for @acme/orders-owners (0 of 1 approval)",
+    "… still: Waiting for @acme/orders-owners (0 of 1 approval)",
     "@ada is not an owner",
     " 4  grace, an owner",
     "✓ check: Approved by @grace; merged by hallpass[bot]",
@@ -181,7 +181,10 @@ fn a_step_that_fails_ends_the_demo_and_says_what_was_expected_and_seen() {
     let output = running.wait_with_output().unwrap();
     let (_, err) = told(&output);
     assert_eq!(output.status.code(), Some(1), "{err}");
-    assert_in_order(&err, &["error: step ", "hallpass.log"]);
+    assert_in_order(
+        &err,
+        &["error: step ", "expected: ", "seen: ", "hallpass.log"],
+    );
 }
 
 #[test]

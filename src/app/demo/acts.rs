@@ -70,6 +70,25 @@ pub enum Part {
     Tidied,
 }
 
+impl Part {
+    /// As it is shown, by the number of its step.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Refused => "1 refused (a detour)",
+            Self::Waits => "2 waits for its owners",
+            Self::DoesNotCount => "3 does not count (a detour)",
+            Self::Granted => "4 approved, merged, granted",
+            Self::Ended => "5 ended",
+            Self::Tidied => "6 tidied up",
+        }
+    }
+
+    /// Whether most requests do without it.
+    pub fn is_detour(self) -> bool {
+        matches!(self, Self::Refused | Self::DoesNotCount)
+    }
+}
+
 /// Plays it from the first step to the last.
 pub async fn play(stage: &Stage, teller: &mut Teller<'_>) -> anyhow::Result<()> {
     let begun = Instant::now();
@@ -98,6 +117,9 @@ pub async fn play(stage: &Stage, teller: &mut Teller<'_>) -> anyhow::Result<()> 
 
 fn introduce(stage: &Stage, teller: &mut Teller<'_>) {
     teller.heading("An incident, from request to revert, on this machine alone");
+    teller.line(
+        "    A pull request is the request, an owner's review the approval, the merge the grant; the end is certain.",
+    );
     teller.line("");
     let row = |name: &str, value: String| (name.to_owned(), value);
     teller.table(&[
@@ -158,6 +180,12 @@ impl Play<'_, '_> {
         let tally = Tally::of(&self.stage.sandbox.calls(), pushes);
         self.stage.sandbox.reset_calls();
         self.costs.push(Cost { part, tally });
+    }
+
+    /// Somebody opens a pull request.
+    pub fn open(&self, author: &str, branch: &str, title: &str) -> anyhow::Result<PullNumber> {
+        let sandbox = &self.stage.sandbox;
+        Ok(sandbox.open_pull(author, REPO, branch, "main", title, "")?)
     }
 
     /// Keeps what a check told, to be read. Returns where.

@@ -28,14 +28,7 @@ impl Play<'_, '_> {
             .push(BRANCH, path, &text, "Ask for the orders database")
             .await?;
         let asked = Instant::now();
-        self.pull = self.stage.sandbox.open_pull(
-            "octocat",
-            REPO,
-            BRANCH,
-            "main",
-            "Read access to orders for INC-4211",
-            "",
-        )?;
+        self.pull = self.open("octocat", BRANCH, "Read access to orders for INC-4211")?;
         let check = self.check_becomes("failure", "Denied").await?;
         let took = asked.elapsed();
         let number = self.pull;
@@ -47,22 +40,23 @@ impl Play<'_, '_> {
                 took.as_millis()
             ),
         );
-        for finding in &check.annotations {
-            let place = format!(
-                "{}:{}",
-                finding["path"].as_str().unwrap_or_default(),
-                finding["start_line"]
-            );
-            self.teller.detail(&place);
-            for line in finding["message"].as_str().unwrap_or_default().lines() {
-                self.teller.detail(&format!("  {line}"));
-            }
-        }
+        self.tell_findings(&check);
         let kept = self.keep("1-refused", &check)?;
         self.teller.look(&kept);
         self.count(Part::Refused, 1).await;
         self.teller.breathe().await;
         Ok(took)
+    }
+
+    fn tell_findings(&mut self, check: &CheckView) {
+        for finding in &check.annotations {
+            let path = finding["path"].as_str().unwrap_or_default();
+            self.teller
+                .detail(&format!("{path}:{}", finding["start_line"]));
+            for line in finding["message"].as_str().unwrap_or_default().lines() {
+                self.teller.detail(&format!("  {line}"));
+            }
+        }
     }
 
     /// The corrected request waits for the owners, and shows them what they decide about.
@@ -114,7 +108,7 @@ impl Play<'_, '_> {
         })
         .await?;
         self.teller
-            .tell(Mark::Waits, &format!("still {}", check.title));
+            .tell(Mark::Waits, &format!("still: {}", check.title));
         self.teller.detail(&why);
         let kept = self.keep("3-does-not-count", &check)?;
         self.teller.look(&kept);
@@ -135,18 +129,7 @@ impl Play<'_, '_> {
             "The incident is real.",
         )?;
         let pull = self.pull;
-        until(
-            &format!("octocat is a member of acme/{TEAM}"),
-            || match self.stage.members(TEAM).as_slice() {
-                [login] if login == "octocat" => Ok(()),
-                _ => Err(format!(
-                    "in the team: {}; {}",
-                    self.stage.who(TEAM),
-                    self.seen(pull)
-                )),
-            },
-        )
-        .await?;
+        self.octocat_is_in_the_team().await?;
         let took = reviewed.elapsed().as_millis();
         let check = self.check_becomes("success", "Approved").await?;
         let commit = self.stage.sandbox.pull(REPO, pull).merged;
@@ -168,6 +151,18 @@ impl Play<'_, '_> {
         self.teller.look(&kept);
         self.count(Part::Granted, 0).await;
         Ok(())
+    }
+
+    async fn octocat_is_in_the_team(&self) -> anyhow::Result<()> {
+        let expected = format!("octocat is a member of acme/{TEAM}");
+        let there = until(&expected, || {
+            let (who, check) = (self.stage.who(TEAM), self.seen(self.pull));
+            match self.stage.members(TEAM).as_slice() {
+                [login] if login == "octocat" => Ok(()),
+                _ => Err(format!("in the team: {who}; {check}")),
+            }
+        });
+        Ok(there.await?)
     }
 
     /// Waits for the check to become so.

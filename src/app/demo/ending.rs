@@ -109,15 +109,8 @@ impl Play<'_, '_> {
             "Ask for second-line support",
         )
         .await?;
+        let pull = self.open("ada", "support-rotation", "Second-line support for ada")?;
         let sandbox = &self.stage.sandbox;
-        let pull = sandbox.open_pull(
-            "ada",
-            REPO,
-            "support-rotation",
-            "main",
-            "Second-line support for ada",
-            "",
-        )?;
         sandbox.merge_as_admin("morgan", REPO, pull, MergeMethod::Merge)?;
         let expected = format!("evidence that #{pull} was merged without proof");
         let told = until(&expected, || {
@@ -157,18 +150,10 @@ impl Play<'_, '_> {
         self.teller.detail(&head);
         let mut plain = Tally::default();
         for cost in &self.costs {
-            let name = match cost.part {
-                Part::Refused => "1 refused (a detour)",
-                Part::Waits => "2 waits for its owners",
-                Part::DoesNotCount => "3 does not count (a detour)",
-                Part::Granted => "4 approved, merged, granted",
-                Part::Ended => "5 ended",
-                Part::Tidied => "6 tidied up",
-            };
-            if !matches!(cost.part, Part::Refused | Part::DoesNotCount) {
+            if !cost.part.is_detour() {
                 plain = plain + cost.tally;
             }
-            self.teller.detail(&line(name, cost.tally));
+            self.teller.detail(&line(cost.part.name(), cost.tally));
         }
         self.teller.detail(&line("a life without detours", plain));
         let mark = if plain.forge <= TARGET {

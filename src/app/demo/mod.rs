@@ -40,7 +40,7 @@ pub enum DemoError {
     #[error("cannot play the demo")]
     NotBegun(#[source] anyhow::Error),
     /// A step did not do what it should.
-    #[error("step {step} failed; the service's log is {}", log.display())]
+    #[error("step {step} failed")]
     StepFailed {
         /// Which, from 1.
         step: usize,

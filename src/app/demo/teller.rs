@@ -13,7 +13,7 @@ const YELLOW: &str = "\x1b[33m";
 const PLAIN: &str = "\x1b[0m";
 
 /// How long a watching person is given to read a step.
-const TO_READ: Duration = Duration::from_millis(1_500);
+const TO_READ: Duration = Duration::from_secs(3);
 
 /// How a line comes out.
 #[derive(Debug, Clone, Copy)]

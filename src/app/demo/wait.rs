@@ -10,7 +10,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 /// Something did not happen.
 #[derive(Debug, thiserror::Error)]
-#[error("\n  expected  {expected}\n  seen      {seen}")]
+#[error("\n  expected: {expected}\n  seen:     {seen}")]
 pub struct Missed {
     expected: String,
     seen: String,
