@@ -5,8 +5,8 @@
 //!   anything is taken, the account's login of now is asked for. A login that somebody else took over gets nothing.
 //! - Somebody outside the organisation is invited. That is `pending`, not membership; the end of the grant takes the invitation to
 //!   the team back.
-//! - A team has one membership a person. Whoever was a member by hand before the grant is one by the grant from then on, with its
-//!   role, and ends with it.
+//! - A team has one membership a person, and this file does not ask whose it is: who is a member by hand is found by `holders`, and
+//!   is not taken over (the loop says `blocked`).
 //!
 //! Accepted race: GitHub adds members by login only, so an account that is renamed between our two calls is not seen until the
 //! read-back fails.

@@ -121,12 +121,7 @@ impl Reconciler {
             );
             return Ok(MainOutcome::default());
         };
-        if !self.record_arrivals(&tip).await? {
-            return Ok(MainOutcome {
-                tip: Some(tip),
-                unsettled: 0,
-            });
-        }
+        self.record_arrivals(&tip).await?;
         let main = self.mirror.grants(&tip).await?;
         let weighed = self.weigh_all(&remote, &main).await?;
         self.settle_all(&main, &weighed).await?;
@@ -140,18 +135,20 @@ impl Reconciler {
         })
     }
 
-    /// Records every grant file that landed since the last look. `false`: history was rewritten, so nothing that stands there
-    /// can be believed and granting stops; what is due by time goes on.
-    async fn record_arrivals(&self, tip: &CommitId) -> Result<bool, ReconcileError> {
+    /// Records every grant file that landed since the last look.
+    async fn record_arrivals(&self, tip: &CommitId) -> Result<(), ReconcileError> {
         let cursor = self.store.cursor().await?;
         if cursor.as_ref() == Some(tip) {
-            return Ok(true);
+            return Ok(());
         }
         if let Some(seen) = &cursor
             && !self.still_holds(seen, tip).await?
         {
-            error!(seen = %seen, tip = %tip, "history of `{}` was rewritten: granting is stopped until a person has looked", self.settings.protected_branch);
-            return Ok(false);
+            return Err(ReconcileError::Rewritten {
+                branch: self.settings.protected_branch.clone(),
+                seen: seen.clone(),
+                tip: tip.clone(),
+            });
         }
         let landed = self.mirror.landed(cursor.as_ref(), tip).await?;
         let paths = landed.iter().map(|l| l.path.clone()).collect();
@@ -189,7 +186,7 @@ impl Reconciler {
         if count > 0 {
             info!(count, tip = %tip.short(), "{count} grant files landed on `{}`", self.settings.protected_branch);
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Whether `tip` stands on what was seen before. A commit that is not there any more was rewritten away.

@@ -42,6 +42,19 @@ pub enum ReconcileError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The protected branch no longer holds what was seen there: nothing that stands on it now can be believed. Granting waits
+    /// until it does again; what is due by time still ends.
+    #[error(
+        "the history of `{branch}` was rewritten: {tip} does not stand on {seen}, which was seen there; nothing is granted until it does again"
+    )]
+    Rewritten {
+        /// The branch.
+        branch: String,
+        /// What was seen.
+        seen: CommitId,
+        /// What stands there now.
+        tip: CommitId,
+    },
     /// What was read does not fit together yet, such as a head that git does not have. Look again.
     #[error("not consistent yet: {0}")]
     Unsettled(String),

@@ -575,6 +575,7 @@ async fn a_rewritten_main_stops_granting_and_not_revoking() {
             .await;
         let first = crate::world::main_tip(world);
         world.approve(pull, "grace").await;
+        let seen = crate::world::main_tip(world);
         world
             .sandbox
             .force_push(
@@ -603,6 +604,24 @@ async fn a_rewritten_main_stops_granting_and_not_revoking() {
         assert_eq!(world.holders("reader"), ["ada"], "nothing new is granted");
         world.advance(hours(2)).await;
         assert!(world.holders("reader").is_empty());
+        // The way out: the branch holds again what was seen on it.
+        world
+            .sandbox
+            .force_push(
+                "root",
+                REPO,
+                "main",
+                seen.as_str(),
+                &[Change::write("README.md", "restored")],
+                "restore",
+            )
+            .unwrap();
+        world.advance(minutes(10)).await;
+        let third = world
+            .request("mei", "db/mei-incident", &grant("mei", "readonly", "1h"))
+            .await;
+        world.approve(third, "grace").await;
+        assert_eq!(world.holders("reader"), ["mei"], "granting goes on");
     })
     .await;
 }
