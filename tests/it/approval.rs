@@ -59,7 +59,7 @@ fn an_owner_approves() {
     let mut scene = Scene::new();
     assert_eq!(
         reasons(&scene),
-        ["One more approval is needed, from @acme/dba: @grace, @heidi or @ivan can give it."]
+        ["One approval is needed, from @acme/dba: @grace, @heidi or @ivan can give it."]
     );
     scene.approves("grace");
     assert_eq!(weigh(&scene, &demand(1)), Ok(vec!["grace".to_owned()]));
@@ -114,7 +114,7 @@ fn the_author_a_pusher_and_the_beneficiary_do_not_count() {
     assert_eq!(
         missing.reasons,
         [
-            "One more approval is needed, from @acme/dba: @judy can give it.",
+            "One approval is needed, from @acme/dba: @judy can give it.",
             "The approval by @octocat does not count: @octocat receives the access, or is accountable for the service that does.",
             "The approval by @grace does not count: @grace pushed to this pull request.",
             "The approval by @heidi does not count: @heidi opened this pull request.",

@@ -27,10 +27,11 @@ pub(super) fn still_needed(count: u32, bench: &Bench<'_>, taken: &[UserId]) -> S
         .members()
         .filter(|m| m.barred.is_none() && !taken.contains(&m.actor.id));
     let names: Vec<String> = free.map(|m| format!("@{}", m.actor.login)).collect();
+    let more = if taken.is_empty() { "" } else { " more" };
     let many = if count == 1 {
-        "One more approval is needed".to_owned()
+        format!("One{more} approval is needed")
     } else {
-        format!("{count} more approvals are needed, by different people")
+        format!("{count}{more} approvals are needed, by different people")
     };
     let owners = list(
         bench.owners().iter().map(ToString::to_string).collect(),

@@ -54,7 +54,7 @@ fn a_merge_without_proof_is_not_admitted() {
     merged(&mut scene);
     assert_eq!(
         unapproved(&scene),
-        ["One more approval is needed, from @acme/dba: @grace, @heidi or @ivan can give it."]
+        ["One approval is needed, from @acme/dba: @grace, @heidi or @ivan can give it."]
     );
     scene.approves("mallory");
     assert_eq!(unapproved(&scene).len(), 2);
