@@ -42,6 +42,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long after a change of a pull request a look at it may have been too early.
 const LISTING_DELAY: TimeDelta = TimeDelta::minutes(2);
 
+/// How many wakes are worked off before the queue is read again.
+const ROUND: usize = 16;
+
 /// What an open pull request looked like when it was last judged: if nothing of it changed, a tick leaves it alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Seen {
@@ -247,12 +250,15 @@ impl Worker {
         }
     }
 
-    /// Works off every wake that is due now. Returns how many there were.
+    /// Works off wakes that are due now, a round of them. Returns how many; none when nothing is due.
     ///
     /// # Errors
     /// When the queue cannot be read.
     pub async fn work_off(&self) -> Result<usize, StoreError> {
-        let due = self.store.due_wakes(self.clock.now()).await?;
+        let mut due = self.store.due_wakes(self.clock.now()).await?;
+        // What was merged first, then a few pull requests a round: however many there are, the next merge waits for few.
+        due.sort_by_key(|taken| matches!(taken.wake, Wake::Pull(_)));
+        due.truncate(ROUND);
         let count = due.len();
         for taken in due {
             let span = info_span!("wake", wake.name = ?taken.wake, wake.attempts = taken.attempts);

@@ -1,7 +1,9 @@
 //! The life of a request, told in sentences. Every scenario runs twice, hearing and deaf, and must end in the same world.
 
 use chrono::TimeDelta;
+use hallpass::clock::Clock as _;
 use hallpass::sandbox::{Change, Down, MergeMethod, Verdict};
+use hallpass::store::Wake;
 use hallpass::worker::Resync;
 
 use crate::vault::Fault;
@@ -748,6 +750,30 @@ async fn what_the_server_cannot_give_is_refused_before_anybody_approves_it() {
         assert_eq!(check.annotations[0]["title"], "unknown-connection");
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_of_pull_requests_does_not_hold_up_what_was_merged() {
+    let world = World::new(Ears::Hearing, "merge = \"off\"").await;
+    let mut pulls = Vec::new();
+    for n in 0..20 {
+        let text = grant("ada", "readonly", "2h");
+        pulls.push(world.request("ada", &format!("db/ada-{n}"), &text).await);
+    }
+    world.approve(pulls[0], "grace").await;
+    // Everything is to be looked at again, and then something merges.
+    let storm: Vec<Wake> = pulls.iter().map(|number| Wake::Pull(*number)).collect();
+    let store = world.service().store();
+    store.wake(&storm, world.clock.now()).await.unwrap();
+    world.clock.advance(TimeDelta::seconds(1));
+    world
+        .sandbox
+        .merge_as_admin("root", REPO, pulls[0], MergeMethod::Merge)
+        .unwrap();
+    world.sandbox.settle().await;
+    let looked_at = world.service().worker().work_off().await.unwrap();
+    assert_eq!(world.holders("reader"), ["ada"]);
+    assert!(looked_at < pulls.len(), "{looked_at} in one round");
 }
 
 #[tokio::test(flavor = "multi_thread")]
