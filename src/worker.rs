@@ -19,7 +19,7 @@ use tracing::{Instrument, error, info_span, warn};
 use crate::clock::Clock;
 use crate::domain::model::{CommitId, ConnectionName, Instant, PullNumber};
 use crate::domain::pull::PullListed;
-use crate::reconcile::{ReconcileError, Reconciler};
+use crate::reconcile::{ReconcileError, Reconciler, chain};
 use crate::store::{Store, StoreError, TakenWake, Wake};
 
 /// How often the worker looks.
@@ -396,16 +396,4 @@ async fn unharmed<T>(
         error!("{what}");
         Err(ReconcileError::Unsettled(what.to_owned()))
     })
-}
-
-/// An error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

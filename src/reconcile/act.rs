@@ -9,7 +9,7 @@ use futures_util::stream::{self, StreamExt};
 use tracing::{error, info};
 
 use super::grants::Weighed;
-use super::{ReconcileError, Reconciler};
+use super::{ReconcileError, Reconciler, chain};
 use crate::domain::decision::Approved;
 use crate::domain::evidence::{self, Removal};
 use crate::domain::ledger::{Cause, Entry, Holder, Revoked, State, Terms};
@@ -297,8 +297,8 @@ impl Reconciler {
             _ => pause,
         };
         entry.try_again(retry_at);
-        entry.last_error = Some(describe(failure));
-        error!(grant.id = %entry.id, attempts = entry.attempts, error = %describe(failure), "cannot {verb} `{}` yet, attempt {}", entry.id, entry.attempts);
+        entry.last_error = Some(chain(failure));
+        error!(grant.id = %entry.id, attempts = entry.attempts, error = %chain(failure), "cannot {verb} `{}` yet, attempt {}", entry.id, entry.attempts);
         self.write(entry, &[]).await.map(drop)
     }
 
@@ -389,16 +389,4 @@ fn not_configured(connection: &str) -> ProviderError {
             "no connection of this name is configured; add [providers.{connection}] to hallpass.toml"
         ),
     }
-}
-
-/// A failure with its causes, on one line.
-fn describe(failure: &ProviderError) -> String {
-    let mut text = failure.to_string();
-    let mut source = std::error::Error::source(failure);
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
