@@ -21,6 +21,7 @@ mod sandbox;
 mod scenario;
 mod serve;
 mod store;
+mod terms;
 mod text;
 mod tidy;
 mod vault;
