@@ -258,9 +258,15 @@ impl Reconciler {
                 .map(|e| (e.id.clone(), Weighed::unknown(error.to_string())))
                 .collect();
         }
-        let weigh = |entry: &Entry| Weighed {
-            admission: decision::admit(&case, &entry.path, &entry.blob),
-            merge: Some(merge.clone()),
+        // Judged once, however many files it brought.
+        let files = entries.iter().map(|e| (e.path.clone(), e.blob.clone()));
+        let mut admissions = decision::admit_all(&case, &files.collect());
+        let mut weigh = |entry: &Entry| match admissions.remove(&entry.path) {
+            Some(admission) => Weighed {
+                admission,
+                merge: Some(merge.clone()),
+            },
+            None => Weighed::unknown("it was not judged"),
         };
         entries.iter().map(|e| (e.id.clone(), weigh(e))).collect()
     }
