@@ -294,7 +294,15 @@ impl Worker {
     async fn main(&self) -> Result<Option<CommitId>, ReconcileError> {
         let outcome = self.reconciler.main().await?;
         self.ledger_bell.notify_one();
-        self.reconciler.reverts().await?;
+        // What fails in one of these must not keep the others from their work.
+        let passes = [
+            self.reconciler.people().await,
+            self.reconciler.emergencies().await,
+            self.reconciler.notices().await,
+            self.reconciler.reverts().await,
+        ];
+        self.ledger_bell.notify_one();
+        passes.into_iter().collect::<Result<(), _>>()?;
         if outcome.unsettled > 0 {
             return Err(ReconcileError::Unsettled(format!(
                 "{} arrivals cannot be weighed yet",

@@ -166,7 +166,7 @@ impl Draft {
             .line("Role", terms.role.to_string())
             .line("Connection", terms.access.connection.as_str())
             .line("Account", &account.name)
-            .line("Entitlement", terms.access.entitlement.to_string())
+            .line("Entitlement", terms.access.entitlement_text())
             .line("Starts", instant(terms.starts))
             .line("Expires", instant(terms.ends))
             .maybe("Ticket", terms.ticket.as_deref().filter(|t| is_plain(t)))

@@ -15,7 +15,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::approval::Approval;
+use super::approval::{Approval, Basis};
 use super::model::{
     Access, BlobId, CommitId, ConnectionName, GrantId, GrantPath, Instant, PullNumber, RoleRef,
     Subject,
@@ -133,8 +133,24 @@ pub struct Terms {
     pub ticket: Option<String>,
     /// The commit that judged.
     pub base: CommitId,
+    /// What made the approvals enough.
+    #[serde(default)]
+    pub basis: Basis,
     /// Who approved.
     pub approvals: Vec<Approval>,
+    /// When the first grant of an unbroken chain of renewals began; `None` is `starts`.
+    #[serde(default)]
+    pub since: Option<Instant>,
+    /// Until when an owner must have reviewed a grant that was given in an emergency; `None` for any other.
+    #[serde(default)]
+    pub review_by: Option<Instant>,
+}
+
+impl Terms {
+    /// When the subject's unbroken access by this grant and those that it renewed began.
+    pub fn since(&self) -> Instant {
+        self.since.unwrap_or(self.starts)
+    }
 }
 
 /// Why a grant ends.
@@ -149,6 +165,11 @@ pub enum Cause {
     Replaced,
     /// Its approval no longer holds when it was about to be given: an approver left, a review was dismissed.
     ApprovalLost,
+    /// The person left: their file is gone from the protected branch, or their account from the organisation, or the login is
+    /// somebody else's now.
+    SubjectGone,
+    /// The service account has had no accountable owner for longer than is tolerated.
+    OwnerGone,
 }
 
 impl Cause {
@@ -159,6 +180,8 @@ impl Cause {
             Self::Withdrawn => "withdrawn",
             Self::Replaced => "replaced",
             Self::ApprovalLost => "approval-lost",
+            Self::SubjectGone => "subject-gone",
+            Self::OwnerGone => "owner-gone",
         }
     }
 }

@@ -194,7 +194,7 @@ fn bad_value(name: &str, value: &Value, kind: &Broken) -> String {
         Broken::MaxLength { limit } => format!("{name} is longer than {limit} characters"),
         Broken::Minimum { limit } => format!("{name} is {shown}; the least is {limit}"),
         Broken::Maximum { limit } => format!("{name} is {shown}; the most is {limit}"),
-        Broken::MinProperties { .. } => format!("{name} is empty"),
+        Broken::MinProperties { .. } | Broken::MinItems { .. } => format!("{name} is empty"),
         Broken::MaxProperties { limit } => format!("{name} has more than {limit} entries"),
         Broken::Enum { options } => {
             let options: Vec<&str> = options

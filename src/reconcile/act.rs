@@ -359,7 +359,10 @@ fn terms(entry: &Entry, approved: &Approved) -> Terms {
         reason: grant.reason.clone(),
         ticket: grant.ticket.clone(),
         base: approved.proof().base().clone(),
+        basis: approved.proof().basis().clone(),
         approvals: approved.proof().approvals().to_vec(),
+        since: None,
+        review_by: None,
     }
 }
 

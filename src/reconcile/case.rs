@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{ReconcileError, Reconciler};
 use crate::domain::catalogue::{Catalogue, ChangedFile, File};
-use crate::domain::decision::Case;
+use crate::domain::decision::{Case, Surroundings};
 use crate::domain::ledger::Holding;
 use crate::domain::model::{BlobId, CommitId, GrantPath, Instant, Owner, RepoPath};
 use crate::domain::parse;
@@ -23,6 +23,7 @@ pub(super) struct Facts {
     pub roster: Roster,
     pub holdings: Vec<Holding>,
     pub ended: BTreeMap<GrantPath, BlobId>,
+    pub around: Surroundings,
     pub now: Instant,
 }
 
@@ -38,6 +39,7 @@ impl Facts {
             roster: &self.roster,
             holdings: &self.holdings,
             ended: &self.ended,
+            around: &self.around,
             now: self.now,
         }
     }
@@ -59,6 +61,7 @@ impl Reconciler {
             .forge
             .roster(&owners_to_ask(&base, &changes, &ended))
             .await;
+        let around = self.around(&pull, &base, &changes).await?;
         let now = self.now();
         Ok(Facts {
             pull,
@@ -69,8 +72,19 @@ impl Reconciler {
             roster,
             holdings,
             ended,
+            around,
             now,
         })
+    }
+
+    /// What the service knows beside the trees and the reviews.
+    async fn around(
+        &self,
+        _pull: &Pull,
+        _base: &Catalogue,
+        _changes: &[ChangedFile],
+    ) -> Result<Surroundings, ReconcileError> {
+        Ok(Surroundings::default())
     }
 
     /// What the pull request changes, from trees: merge base to head.

@@ -9,8 +9,11 @@
 
 mod act;
 mod case;
+mod emergencies;
 mod evidence;
 mod grants;
+mod notices;
+mod people;
 mod pulls;
 mod reverts;
 

@@ -137,6 +137,7 @@ fn declared(name: &str, account: &str) -> (Login, Person) {
         login: login(name),
         github_id: actor(name).id,
         name: None,
+        attributes: Default::default(),
         identities: [(connection(), account.to_owned())].into(),
     };
     (login(name), person)

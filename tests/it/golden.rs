@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use hallpass::domain::catalogue::{Catalogue, ChangedFile, File, REGULAR_FILE};
-use hallpass::domain::decision::{Case, decide};
+use hallpass::domain::decision::{Case, Surroundings, decide};
 use hallpass::domain::ledger::Holding;
 use hallpass::domain::model::{
     Actor, ActorKind, BlobId, CommitId, GrantId, GrantPath, Instant, Login, Owner, PullNumber,
@@ -150,6 +150,7 @@ struct Facts {
     roster: Roster,
     holdings: Vec<Holding>,
     ended: BTreeMap<GrantPath, BlobId>,
+    around: Surroundings,
 }
 
 fn actor(name: &str) -> Actor {
@@ -260,6 +261,7 @@ impl Facts {
             roster: story.roster(),
             holdings: story.holdings(),
             ended: ended.collect(),
+            around: Surroundings::default(),
             story,
         }
     }
@@ -276,6 +278,7 @@ impl Facts {
             roster: &self.roster,
             holdings: &self.holdings,
             ended: &self.ended,
+            around: &self.around,
             now: self.story.now + later,
         };
         report::check(&case, &decide(&case))

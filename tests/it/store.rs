@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use chrono::{DateTime, TimeDelta};
+use hallpass::domain::approval::Basis;
 use hallpass::domain::evidence::{Event, Kind};
 use hallpass::domain::ledger::{Arrival, Entry, State, Terms};
 use hallpass::domain::model::{
@@ -67,7 +68,10 @@ fn active(name: &str, account: &str, due: i64) -> Entry {
         reason: "the reason, with 'quotes' and \u{1f980}".to_owned(),
         ticket: None,
         base: commit('c'),
+        basis: Basis::default(),
         approvals: vec![],
+        since: None,
+        review_by: None,
     };
     Entry {
         state: State::Active,

@@ -89,3 +89,26 @@ fn what_looks_like_a_term_elsewhere_is_none_here() {
         assert!(TermLength::parse(text).is_err(), "{text:?}");
     }
 }
+
+#[test]
+fn an_entitlement_is_the_same_however_its_file_orders_the_keys() {
+    use hallpass::domain::model::{Access, Account, ConnectionName};
+    let access = |entitlement: &str| Access {
+        connection: ConnectionName::new("github").unwrap(),
+        account: Account {
+            name: "ada".to_owned(),
+            github_id: None,
+        },
+        entitlement: serde_json::from_str(entitlement).unwrap(),
+    };
+    let (one, other) = (
+        access(r#"{"team": "ops", "with": {"b": [1, {"y": 2, "x": 3}], "a": 4}}"#),
+        access(r#"{"with": {"a": 4, "b": [1, {"x": 3, "y": 2}]}, "team": "ops"}"#),
+    );
+    assert_eq!(one, other);
+    assert_eq!(one.key(), other.key());
+    assert_eq!(
+        one.entitlement_text(),
+        r#"{"team":"ops","with":{"a":4,"b":[1,{"x":3,"y":2}]}}"#
+    );
+}

@@ -32,7 +32,28 @@ pub struct Proof {
     blob: BlobId,
     pull: PullNumber,
     base: CommitId,
+    basis: Basis,
     approvals: Vec<Approval>,
+}
+
+/// What makes the approvals of a [`Proof`] enough.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Basis {
+    /// As many owners approved as the role demands.
+    #[default]
+    Owners,
+    /// A policy approves by itself.
+    Policy {
+        /// The policy's `@id`.
+        id: String,
+        /// The file that holds it.
+        file: RepoPath,
+        /// The exact content of that file.
+        blob: BlobId,
+    },
+    /// Break-glass: as many owners approved as the role demands in an emergency, which may be none.
+    Emergency,
 }
 
 impl Proof {
@@ -51,6 +72,10 @@ impl Proof {
     /// The commit whose CODEOWNERS, resources and people judged.
     pub fn base(&self) -> &CommitId {
         &self.base
+    }
+    /// What makes the approvals enough.
+    pub fn basis(&self) -> &Basis {
+        &self.basis
     }
     /// The approvals that counted, oldest first.
     pub fn approvals(&self) -> &[Approval] {
@@ -151,6 +176,7 @@ pub fn prove(
         blob: content.clone(),
         pull: case.pull.number,
         base: case.base_commit.clone(),
+        basis: Basis::Owners,
         approvals: approvals.collect(),
     })
 }

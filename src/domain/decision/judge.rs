@@ -10,6 +10,7 @@ use super::super::pull::{PullState, Pushers};
 use super::super::{parse, rules};
 use super::scope::Scope;
 use super::{Case, Change, Control, Outcome, Request, Standing, Verdict};
+use super::{conflicts, eligible, emergency, policy, renewal};
 
 const NEEDS_NOBODY_TIDY: &str =
     "Its access has ended already; removing the file only tidies up, so nobody needs to approve.";
@@ -45,6 +46,16 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
     verdict.requests = requests(case, &scope);
     verdict.control = scope.control.iter().map(|c| control(case, c)).collect();
     own_findings(case, &mut verdict);
+    for beyond_the_tree in [
+        renewal::findings,
+        eligible::findings,
+        conflicts::findings,
+        emergency::findings,
+        policy::findings,
+    ] {
+        let found = beyond_the_tree(case, &verdict.requests);
+        verdict.findings.extend(found);
+    }
     verdict.findings.sort();
     verdict.findings.dedup();
     verdict.outcome = outcome(&verdict);

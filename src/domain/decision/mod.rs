@@ -5,8 +5,14 @@
 //!
 //! Invariant: an [`Approved`] grant exists only with a [`Proof`] for exactly the content that stands on the protected branch.
 
+mod conflicts;
+mod eligible;
+mod emergency;
 mod judge;
+mod policy;
+mod renewal;
 mod scope;
+mod surroundings;
 
 use std::collections::BTreeMap;
 
@@ -18,6 +24,7 @@ use super::model::{Access, BlobId, CommitId, Grant, GrantPath, Instant, PullNumb
 use super::pull::{Pull, PullState, Reviewed, Roster};
 
 pub use super::approval::Missing;
+pub use surroundings::Surroundings;
 
 /// Everything that a verdict depends on.
 #[derive(Debug)]
@@ -40,6 +47,8 @@ pub struct Case<'a> {
     pub holdings: &'a [Holding],
     /// Grants that ended or were denied and whose file still stands on the protected branch: removing exactly these needs nobody.
     pub ended: &'a BTreeMap<GrantPath, BlobId>,
+    /// Everything else that the service knows and a clone does not.
+    pub around: &'a Surroundings,
     /// The time of judging.
     pub now: Instant,
 }

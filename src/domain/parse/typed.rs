@@ -9,8 +9,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::domain::model::{
-    ConnectionName, Field, Grant, Instant, Login, Person, Resource, ResourceName, Risk, Role,
-    RoleName, RoleRef, Service, ServiceName, Subject, Term, TermLength, UserId,
+    ConnectionName, Eligibility, EmergencyOffer, Field, Grant, Instant, Login, Owner, Person,
+    Resource, ResourceName, Risk, Role, RoleName, RoleRef, Service, ServiceName, Subject, Term,
+    TermLength, UserId,
 };
 
 /// Reads an instant in its one accepted form, `2026-11-30T18:00:00Z`; `None` for any other text.
@@ -80,6 +81,8 @@ struct PersonFile {
     github_id: UserId,
     name: Option<String>,
     #[serde(default)]
+    attributes: BTreeMap<String, String>,
+    #[serde(default)]
     identities: BTreeMap<ConnectionName, String>,
 }
 
@@ -87,12 +90,14 @@ pub(super) fn person(login: Login, value: Value) -> Result<Person, String> {
     let PersonFile {
         github_id,
         name,
+        attributes,
         identities,
     } = read(value)?;
     Ok(Person {
         login,
         github_id,
         name,
+        attributes,
         identities,
     })
 }
@@ -137,7 +142,12 @@ struct ResourceFile {
 struct RoleFile {
     description: String,
     entitlement: Value,
+    min_duration: Option<TermLength>,
     max_duration: TermLength,
+    max_total: Option<TermLength>,
+    eligible: Option<EligibilityFile>,
+    approval_max_age: Option<TermLength>,
+    emergency: Option<EmergencyFile>,
     #[serde(default = "one")]
     approvals: u32,
     #[serde(default)]
@@ -146,6 +156,30 @@ struct RoleFile {
     rationale: Option<Required>,
     #[serde(default)]
     conflicts_with: BTreeSet<RoleRef>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EligibilityFile {
+    #[serde(default)]
+    people: BTreeSet<Login>,
+    #[serde(default)]
+    services: BTreeSet<ServiceName>,
+    #[serde(default)]
+    teams: BTreeSet<String>,
+    #[serde(default)]
+    attributes: BTreeMap<String, BTreeSet<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EmergencyFile {
+    #[serde(default = "one")]
+    approvals: u32,
+    max_duration: TermLength,
+    review_within: Option<TermLength>,
+    #[serde(default)]
+    people: BTreeSet<Login>,
 }
 
 #[derive(Deserialize)]
@@ -175,7 +209,7 @@ pub(super) fn resource(name: ResourceName, value: Value) -> Result<(Resource, Ti
                 .ok_or_else(|| format!("{pattern:?} is not a regular expression"))?;
             tickets.insert(role.clone(), compiled);
         }
-        typed.insert(role, typed_role(file));
+        typed.insert(role, typed_role(file)?);
     }
     let resource = Resource {
         name,
@@ -187,16 +221,50 @@ pub(super) fn resource(name: ResourceName, value: Value) -> Result<(Resource, Ti
     Ok((resource, tickets))
 }
 
-fn typed_role(file: RoleFile) -> Role {
-    Role {
+fn typed_role(file: RoleFile) -> Result<Role, String> {
+    Ok(Role {
         description: file.description,
         entitlement: file.entitlement,
+        min_duration: file.min_duration,
         max_duration: file.max_duration,
+        // A role that allows one longer term means it.
+        max_total: file
+            .max_total
+            .unwrap_or_else(|| Role::MAX_TOTAL.max(file.max_duration)),
+        eligible: file.eligible.map(eligibility).transpose()?,
+        approval_max_age: file.approval_max_age.unwrap_or(Role::APPROVAL_MAX_AGE),
+        emergency: file.emergency.map(emergency),
         approvals: file.approvals,
         requires: file.requires,
         ticket_pattern: file.ticket_pattern,
         rationale: file.rationale.is_some(),
         conflicts_with: file.conflicts_with,
+    })
+}
+
+fn eligibility(file: EligibilityFile) -> Result<Eligibility, String> {
+    let team = |text: &String| {
+        let slug = text.strip_prefix('@').and_then(|t| t.split_once('/'));
+        let (organisation, slug) = slug.ok_or_else(|| format!("{text:?} is not a team"))?;
+        Ok(Owner::Team {
+            organisation: Login::new(organisation).map_err(|e| e.to_string())?,
+            slug: slug.to_ascii_lowercase(),
+        })
+    };
+    Ok(Eligibility {
+        people: file.people,
+        services: file.services,
+        teams: file.teams.iter().map(team).collect::<Result<_, String>>()?,
+        attributes: file.attributes,
+    })
+}
+
+fn emergency(file: EmergencyFile) -> EmergencyOffer {
+    EmergencyOffer {
+        approvals: file.approvals,
+        max_duration: file.max_duration,
+        review_within: file.review_within.unwrap_or(TermLength::days(3)),
+        people: file.people,
     }
 }
 

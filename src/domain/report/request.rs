@@ -100,7 +100,7 @@ fn facts(case: &Case<'_>, one: &Request, grant: &Grant) -> String {
     if let Some(access) = &one.access {
         let gives = format!(
             "{} to the account {} on {}",
-            cell(&access.entitlement.to_string()),
+            cell(&access.entitlement_text()),
             cell(&access.account.name),
             code(access.connection.as_str())
         );

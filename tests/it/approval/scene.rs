@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::TimeZone;
 use hallpass::domain::catalogue::{Catalogue, ChangedFile, File, REGULAR_FILE};
 use hallpass::domain::codeowners::{Codeowners, LOCATIONS};
-use hallpass::domain::decision::Case;
+use hallpass::domain::decision::{Case, Surroundings};
 use hallpass::domain::ledger::Holding;
 use hallpass::domain::model::{
     Actor, ActorKind, BlobId, CommitId, ConnectionName, GrantPath, Instant, Login, Owner,
@@ -91,6 +91,7 @@ pub struct Scene {
     pub roster: Roster,
     pub holdings: Vec<Holding>,
     pub ended: BTreeMap<GrantPath, BlobId>,
+    pub around: Surroundings,
     pub now: Instant,
 }
 
@@ -106,6 +107,7 @@ impl Scene {
             roster: Roster::default(),
             holdings: Vec::new(),
             ended: BTreeMap::new(),
+            around: Surroundings::default(),
             now: at(0),
         };
         scene.owned(OWNERS);
@@ -205,6 +207,7 @@ impl Scene {
             roster: &self.roster,
             holdings: &self.holdings,
             ended: &self.ended,
+            around: &self.around,
             now: self.now,
         }
     }
@@ -215,7 +218,12 @@ pub fn orders() -> (ResourceName, Resource) {
     let role = |description: &str, hours: &str, approvals: u32| Role {
         description: description.to_owned(),
         entitlement: serde_json::json!({ "role": "orders" }),
+        min_duration: None,
         max_duration: TermLength::parse(hours).expect("a term"),
+        max_total: Role::MAX_TOTAL,
+        eligible: None,
+        approval_max_age: Role::APPROVAL_MAX_AGE,
+        emergency: None,
         approvals,
         requires: BTreeSet::new(),
         ticket_pattern: None,

@@ -115,6 +115,7 @@ pub fn approved(login: &str, id: UserId, role: &str) -> Approved {
         roster: &roster,
         holdings: &[],
         ended: &BTreeMap::new(),
+        around: &Default::default(),
         now: noon(),
     };
     match admit(&case, &path, &blob) {

@@ -96,6 +96,7 @@ pub fn approved(access: &Access) -> Approved {
             roster: &roster(),
             holdings: &[],
             ended: &BTreeMap::new(),
+            around: &Default::default(),
             now: at(3),
         },
         &path,

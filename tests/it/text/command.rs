@@ -109,7 +109,7 @@ error[unknown-role]: orders has no role \"readonyl\"
 2 | role: readonyl
   |       ^^^^^^^^
   |
-  = help: Did you mean `readonly`? Offered are admin, readonly.
+  = help: Did you mean `readonly`? Offered are readonly, admin.
 
 7 files checked: 1 error in 1 file.
 ";

@@ -804,6 +804,7 @@ fn lint(node: &serde_json::Value, place: &str) {
         "minimum",
         "maximum",
         "minProperties",
+        "minItems",
         "maxProperties",
         "uniqueItems",
         "items",
