@@ -14,6 +14,7 @@ use super::model::{
     RoleName, RoleRef, Service, ServiceName, Subject, UserId,
 };
 use super::parse::{self, GrantPlaces, ReadResource};
+use super::policy::Guardrails;
 
 /// The mode of a regular file in git: the only one that is accepted under `access/`.
 pub const REGULAR_FILE: u32 = 0o100_644;
@@ -64,6 +65,8 @@ pub struct Catalogue {
     pub resources: BTreeMap<ResourceName, Resource>,
     /// By path.
     pub grants: BTreeMap<GrantPath, Declared>,
+    /// The organisation's policies.
+    pub policies: Guardrails,
     /// The CODEOWNERS file in force.
     pub codeowners: Codeowners,
     /// What is wrong with single files.

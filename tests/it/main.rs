@@ -15,6 +15,7 @@ mod evidence;
 mod github;
 mod golden;
 mod plan;
+mod policy;
 mod postgres;
 mod repo;
 mod sandbox;

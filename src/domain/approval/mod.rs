@@ -10,15 +10,19 @@
 //! so a dismissed change request blocks only as long as GitHub still shows it as one. A change request of the same person
 //! that still stands keeps blocking until that person approves, whatever was dismissed after it.
 
+mod automatic;
 mod bench;
 mod reviews;
 mod words;
 
+use std::collections::BTreeMap;
+
 use super::decision::Case;
 use super::model::{
-    Actor, BlobId, CommitId, GrantPath, Instant, Login, Owner, PullNumber, RepoPath,
+    Actor, BlobId, CommitId, GrantPath, Instant, Login, Owner, PullNumber, RepoPath, UserId,
 };
 
+pub(super) use automatic::prove_by_policy;
 pub(super) use bench::Bench;
 pub use bench::{Barred, Beneficiary};
 
@@ -111,6 +115,8 @@ pub struct Demand {
     pub rationale: bool,
     /// Who receives the access, and so cannot approve it.
     pub beneficiary: Beneficiary,
+    /// Owners whom a policy refuses as approvers, and why, as the end of a sentence. Empty: no policy does.
+    pub refused: BTreeMap<UserId, String>,
 }
 
 /// What is asked about one path of a pull request.
@@ -214,7 +220,8 @@ pub fn weigh(
         content,
         demand,
     };
-    let bench = Bench::of(case, path, &demand.beneficiary);
+    let mut bench = Bench::of(case, path, &demand.beneficiary);
+    bench.refuse(&demand.refused);
     let heard = reviews::hear(case, question, &bench);
     let needed = demand.needed.max(1);
     let have = u32::try_from(heard.counted.len()).unwrap_or(u32::MAX);

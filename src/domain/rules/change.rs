@@ -168,6 +168,7 @@ fn apply(base: &Catalogue, changes: &[ChangedFile], reads: Vec<Read>) -> Catalog
         people: base.people.clone(),
         services: base.services.clone(),
         resources: base.resources.clone(),
+        policies: base.policies.clone(),
         ..Catalogue::default()
     };
     tree.index.owners_files = base.index.owners_files.clone();
@@ -176,6 +177,7 @@ fn apply(base: &Catalogue, changes: &[ChangedFile], reads: Vec<Read>) -> Catalog
             Some(Ok(Governed::Person(login))) => drop(tree.people.remove(&login)),
             Some(Ok(Governed::Service(name))) => drop(tree.services.remove(&name)),
             Some(Ok(Governed::Resource(name))) => drop(tree.resources.remove(&name)),
+            Some(Ok(Governed::Policy(path))) => tree.policies.remove(path.as_str()),
             Some(Ok(Governed::Codeowners(location))) => {
                 replace_owners(&mut tree, location, change.after.as_ref())
             }

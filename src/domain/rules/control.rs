@@ -14,6 +14,7 @@ pub(super) fn check(tree: &Catalogue, found: &mut Vec<Finding>) {
     service_owners(tree, found);
     conflicts(tree, found);
     ownership(tree, found);
+    tree.policies.check(tree, found);
 }
 
 /// Two people with one account would be one person who approves for the other.
