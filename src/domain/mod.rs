@@ -9,6 +9,7 @@ pub mod codeowners;
 pub mod decision;
 pub mod evidence;
 pub mod finding;
+pub mod impact;
 pub mod landing;
 pub mod ledger;
 pub mod model;
