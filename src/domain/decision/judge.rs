@@ -11,7 +11,7 @@ use super::super::pull::{PullState, Pushers};
 use super::super::{parse, rules};
 use super::scope::Scope;
 use super::{Case, Change, Control, Outcome, Request, Standing, Verdict};
-use super::{conflicts, eligible, emergency, policy, renewal};
+use super::{conflicts, doubt, eligible, emergency, policy, renewal};
 
 const NEEDS_NOBODY_TIDY: &str =
     "Its access has ended already; removing the file only tidies up, so nobody needs to approve.";
@@ -28,6 +28,7 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
         head: case.pull.head.clone(),
         outcome: Outcome::NotConcerned,
         findings: Vec::new(),
+        unknown: Vec::new(),
         requests: Vec::new(),
         control: Vec::new(),
         impact: Impact::default(),
@@ -60,6 +61,7 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
     }
     verdict.findings.sort();
     verdict.findings.dedup();
+    verdict.unknown = doubt::unknowns(case, &verdict.requests);
     verdict.outcome = outcome(&verdict);
     verdict
 }
@@ -76,7 +78,8 @@ fn outcome(verdict: &Verdict) -> Outcome {
     if verdict.errors().next().is_some() {
         return Outcome::Denied;
     }
-    let unknown: BTreeSet<&String> = verdict.missing().flat_map(|m| &m.unknown).collect();
+    let of_approvals = verdict.missing().flat_map(|m| &m.unknown);
+    let unknown: BTreeSet<&String> = verdict.unknown.iter().chain(of_approvals).collect();
     if !unknown.is_empty() {
         return Outcome::Uncertain(unknown.into_iter().cloned().collect());
     }

@@ -6,6 +6,7 @@
 //! Invariant: an [`Approved`] grant exists only with a [`Proof`] for exactly the content that stands on the protected branch.
 
 mod conflicts;
+mod doubt;
 mod eligible;
 mod emergency;
 mod judge;
@@ -80,6 +81,8 @@ pub struct Verdict {
     pub outcome: Outcome,
     /// What is wrong with its files, sorted.
     pub findings: Vec<Finding>,
+    /// What could not be looked up, beside what the approval of each file waits for: a sentence each.
+    pub unknown: Vec<String>,
     /// One for each grant file that it changes, by path.
     pub requests: Vec<Request>,
     /// One for each other governed file that it changes, by path.
@@ -298,6 +301,9 @@ fn admission(verdict: &Verdict, path: &GrantPath, main_blob: &BlobId) -> Admissi
         }
         Standing::Missing(missing) => return Admission::Unknown(missing.unknown.clone()),
     };
+    if !verdict.unknown.is_empty() {
+        return Admission::Unknown(verdict.unknown.clone());
+    }
     let (Some(grant), Some(access)) = (&request.grant, &request.access) else {
         return no(format!(
             "What {path} asks for is not declared on the protected branch."
