@@ -98,6 +98,11 @@ pub struct Index {
 }
 
 impl Index {
+    /// Takes over compiled patterns. One that a changed file replaces is overwritten, one of a role that is gone is never asked for.
+    pub(crate) fn keep_tickets(&mut self, other: &Self) {
+        self.tickets.clone_from(&other.tickets);
+    }
+
     /// Notes what the file of a resource says beside the resource.
     pub(crate) fn add(&mut self, read: &ReadResource) {
         let role = |name: &RoleName| RoleRef {

@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use super::super::approval::{Bench, Beneficiary, Demand, Missing, prove, weigh};
 use super::super::catalogue::{Catalogue, ChangedFile, File, REGULAR_FILE};
 use super::super::finding::{Finding, Severity};
+use super::super::impact::Impact;
 use super::super::model::{Grant, GrantPath, Instant, RepoPath, UserId};
 use super::super::pull::{PullState, Pushers};
 use super::super::{parse, rules};
 use super::scope::Scope;
 use super::{Case, Change, Control, Outcome, Request, Standing, Verdict};
-use super::{conflicts, eligible, emergency, policy, renewal};
+use super::{conflicts, doubt, eligible, emergency, policy, renewal};
 
 const NEEDS_NOBODY_TIDY: &str =
     "Its access has ended already; removing the file only tidies up, so nobody needs to approve.";
@@ -27,8 +28,10 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
         head: case.pull.head.clone(),
         outcome: Outcome::NotConcerned,
         findings: Vec::new(),
+        unknown: Vec::new(),
         requests: Vec::new(),
         control: Vec::new(),
+        impact: Impact::default(),
         notes: Vec::new(),
         only_grants: scope.only_grants(),
     };
@@ -58,6 +61,7 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
     }
     verdict.findings.sort();
     verdict.findings.dedup();
+    verdict.unknown = doubt::unknowns(case, &verdict.requests);
     verdict.outcome = outcome(&verdict);
     verdict
 }
@@ -74,7 +78,8 @@ fn outcome(verdict: &Verdict) -> Outcome {
     if verdict.errors().next().is_some() {
         return Outcome::Denied;
     }
-    let unknown: BTreeSet<&String> = verdict.missing().flat_map(|m| &m.unknown).collect();
+    let of_approvals = verdict.missing().flat_map(|m| &m.unknown);
+    let unknown: BTreeSet<&String> = verdict.unknown.iter().chain(of_approvals).collect();
     if !unknown.is_empty() {
         return Outcome::Uncertain(unknown.into_iter().cloned().collect());
     }

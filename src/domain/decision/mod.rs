@@ -6,6 +6,7 @@
 //! Invariant: an [`Approved`] grant exists only with a [`Proof`] for exactly the content that stands on the protected branch.
 
 mod conflicts;
+mod doubt;
 mod eligible;
 mod emergency;
 mod judge;
@@ -19,6 +20,7 @@ use std::collections::BTreeMap;
 use super::approval::Proof;
 use super::catalogue::{Catalogue, ChangedFile};
 use super::finding::{Finding, Severity};
+use super::impact::{Impact, Known, impact};
 use super::ledger::Holding;
 use super::model::{Access, BlobId, CommitId, Grant, GrantPath, Instant, PullNumber};
 use super::pull::{Pull, PullState, Reviewed, Roster};
@@ -79,10 +81,14 @@ pub struct Verdict {
     pub outcome: Outcome,
     /// What is wrong with its files, sorted.
     pub findings: Vec<Finding>,
+    /// What could not be looked up, beside what the approval of each file waits for: a sentence each.
+    pub unknown: Vec<String>,
     /// One for each grant file that it changes, by path.
     pub requests: Vec<Request>,
     /// One for each other governed file that it changes, by path.
     pub control: Vec<Control>,
+    /// What a change of the files that decide would do to live grants. Decides nothing.
+    pub impact: Impact,
     /// Sentences about the pull request as a whole: why it is not granted although nothing is wrong with its files.
     pub notes: Vec<String>,
     /// Whether it changes nothing but grant files, so that Hallpass may merge it when it is approved.
@@ -194,6 +200,14 @@ impl Verdict {
 /// Judges one pull request.
 pub fn decide(case: &Case<'_>) -> Verdict {
     let mut verdict = judge::judge(case);
+    if !verdict.control.is_empty() {
+        let known = Known {
+            ended: case.ended,
+            held: &case.around.held,
+            now: case.now,
+        };
+        verdict.impact = impact(case.base, case.changes, &known);
+    }
     let note = match &case.pull.state {
         PullState::Closed => {
             "This pull request is closed. Reopen it, or open a new one, to ask again."
@@ -287,6 +301,9 @@ fn admission(verdict: &Verdict, path: &GrantPath, main_blob: &BlobId) -> Admissi
         }
         Standing::Missing(missing) => return Admission::Unknown(missing.unknown.clone()),
     };
+    if !verdict.unknown.is_empty() {
+        return Admission::Unknown(verdict.unknown.clone());
+    }
     let (Some(grant), Some(access)) = (&request.grant, &request.access) else {
         return no(format!(
             "What {path} asks for is not declared on the protected branch."

@@ -165,6 +165,39 @@ fn control_findings(base: &Catalogue, changes: &[ChangedFile], reads: Vec<Read>)
     found
 }
 
+/// The tree that a change of control files would make.
+#[derive(Debug)]
+pub(crate) struct Resulting {
+    /// Its control files. Grants are left out: they stay those of the base.
+    pub tree: Catalogue,
+    /// Changed files that cannot be read, by path. The tree has what the base says there.
+    pub unread: Vec<String>,
+}
+
+/// The tree that `changes` would make of `base`.
+pub(crate) fn resulting(base: &Catalogue, changes: &[ChangedFile]) -> Resulting {
+    let (mut readable, mut reads, mut unread) = (Vec::new(), Vec::new(), Vec::new());
+    for change in changes
+        .iter()
+        .filter(|change| is_control_path(&change.path))
+    {
+        match change.after.as_ref().and_then(read_file) {
+            Some(Err(_)) => {
+                unread.push(change.path.clone());
+                continue;
+            }
+            Some(Ok(read)) => reads.push(read),
+            None => {}
+        }
+        readable.push(change.clone());
+    }
+    unread.sort();
+    Resulting {
+        tree: apply(base, &readable, reads),
+        unread,
+    }
+}
+
 /// The control files of the tree that the change would make. Grants are left out.
 fn apply(base: &Catalogue, changes: &[ChangedFile], reads: Vec<Read>) -> Catalogue {
     let mut tree = Catalogue {
@@ -175,6 +208,7 @@ fn apply(base: &Catalogue, changes: &[ChangedFile], reads: Vec<Read>) -> Catalog
         ..Catalogue::default()
     };
     tree.index.owners_files = base.index.owners_files.clone();
+    tree.index.keep_tickets(&base.index);
     for change in changes {
         match classify(&change.path) {
             Some(Ok(Governed::Person(login))) => drop(tree.people.remove(&login)),
