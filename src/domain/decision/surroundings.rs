@@ -2,6 +2,15 @@
 //!
 //! Each part says what its absence means. Doubt denies, as everywhere.
 
+use std::collections::BTreeMap;
+
+use super::super::impact::Held;
+use super::super::model::GrantPath;
+
 /// The facts around a pull request that no clone holds. `Surroundings::default()` knows nothing and demands nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Surroundings {}
+pub struct Surroundings {
+    /// For a change of the files that decide: what the ledger says of the live grants that [`super::super::impact::to_ask`] names.
+    /// Absent: the change's effect on that grant is judged by its file alone. Decides nothing.
+    pub held: BTreeMap<GrantPath, Held>,
+}

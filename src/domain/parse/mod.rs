@@ -18,8 +18,9 @@ use regex::Regex;
 
 use super::catalogue::{Catalogue, Declared, File, REGULAR_FILE};
 use super::codeowners::{Codeowners, LOCATIONS};
+use super::emergency::Record;
 use super::finding::{Finding, Place};
-use super::model::{GrantPath, Person, Resource, RoleName, RoleRef, Service};
+use super::model::{GrantPath, Person, RecordPath, Resource, RoleName, RoleRef, Service};
 use super::policy::{self, PolicyFile};
 use super::schema::Kind;
 use document::Document;
@@ -78,6 +79,8 @@ pub(crate) struct ReadResource {
     pub resource: Resource,
     pub tickets: BTreeMap<RoleName, Regex>,
     pub conflicts: BTreeMap<(RoleName, RoleRef), Place>,
+    /// Where what each role says about emergencies stands, by the path below it: `approvals`, `people/octocat`.
+    pub emergencies: BTreeMap<(RoleName, String), Place>,
 }
 
 /// One governed file, read.
@@ -88,6 +91,7 @@ pub(crate) enum Read {
     Service(Service, Place),
     Resource(Box<ReadResource>),
     Policy(PolicyFile),
+    Emergency(RecordPath, Record),
     /// A file whose content is read elsewhere (CODEOWNERS) or not at all.
     Other,
 }
@@ -160,6 +164,9 @@ pub(crate) fn insert(tree: &mut Catalogue, read: Read) {
             tree.resources.insert(name, read.resource);
         }
         Read::Policy(file) => tree.policies.insert(file),
+        Read::Emergency(path, record) => {
+            tree.emergencies.insert(path, record);
+        }
         Read::Grant(..) | Read::Other => {}
     }
 }
@@ -218,14 +225,20 @@ fn read_governed(governed: Governed, file: &File) -> Result<Read, Vec<Finding>> 
         Governed::Resource(name) => {
             let document = Document::read(Kind::Resource, file, &mut |_, _| {})?;
             let conflicts = document.conflict_places();
+            let emergencies = document.emergency_places();
             let (resource, tickets) = document.typed(|value| typed::resource(name, value))?;
             Ok(Read::Resource(Box::new(ReadResource {
                 resource,
                 tickets,
                 conflicts,
+                emergencies,
             })))
         }
         Governed::Policy(path) => Ok(Read::Policy(policy::read(&path, file)?)),
+        Governed::Emergency(path) => {
+            let document = Document::read(Kind::Emergency, file, &mut |_, _| {})?;
+            Ok(Read::Emergency(path, document.typed(typed::record)?))
+        }
         Governed::Codeowners(_) | Governed::Attributes => Ok(Read::Other),
     }
 }
