@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::approval::{Bench, Beneficiary, Demand, Missing, prove, weigh};
+use super::super::approval::{Bench, Beneficiary, Demand, Missing, Proof, prove, weigh};
 use super::super::catalogue::{Catalogue, ChangedFile, File, REGULAR_FILE};
 use super::super::finding::{Finding, Severity};
 use super::super::model::{Grant, GrantPath, Instant, RepoPath, UserId};
@@ -10,7 +10,7 @@ use super::super::pull::{PullState, Pushers};
 use super::super::{parse, rules};
 use super::scope::Scope;
 use super::{Case, Change, Control, Outcome, Request, Standing, Verdict};
-use super::{conflicts, eligible, emergency, policy, renewal};
+use super::{conflicts, eligible, emergency, membership, policy, renewal};
 
 const NEEDS_NOBODY_TIDY: &str =
     "Its access has ended already; removing the file only tidies up, so nobody needs to approve.";
@@ -48,6 +48,7 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
     own_findings(case, &mut verdict);
     for beyond_the_tree in [
         renewal::findings,
+        membership::findings,
         eligible::findings,
         conflicts::findings,
         emergency::findings,
@@ -63,7 +64,7 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
 }
 
 /// The instant by which terms are judged: a merged request asked at its merge, however late we look.
-fn judged_at(case: &Case<'_>) -> Instant {
+pub(super) fn judged_at(case: &Case<'_>) -> Instant {
     match case.pull.state {
         PullState::Merged { at, .. } => at,
         PullState::Open | PullState::Closed => case.now,
@@ -147,10 +148,26 @@ fn approval(case: &Case<'_>, path: &GrantPath, file: &File, grant: Option<&Grant
         rationale: role.rationale,
         beneficiary: Beneficiary::of(case.base, path, grant),
     };
-    match prove(case, path, &file.blob, &demand) {
-        Ok(proof) => Standing::Approved(proof),
-        Err(missing) => Standing::Missing(*missing),
+    let doubt = membership::doubt(case, grant);
+    match (prove(case, path, &file.blob, &demand), doubt) {
+        (Ok(proof), None) => Standing::Approved(proof),
+        (Err(missing), None) => Standing::Missing(*missing),
+        (proved, Some(doubt)) => Standing::Missing(doubted(proved, &demand, doubt)),
     }
+}
+
+/// What is missing when it is not known, beside, whether it may be given at all.
+fn doubted(proved: Result<Proof, Box<Missing>>, demand: &Demand, doubt: String) -> Missing {
+    let mut missing = match proved {
+        Ok(proof) => Missing {
+            needed: demand.needed,
+            have: u32::try_from(proof.approvals().len()).unwrap_or(u32::MAX),
+            ..Missing::default()
+        },
+        Err(missing) => *missing,
+    };
+    missing.unknown.push(doubt);
+    missing
 }
 
 /// Ending access early: the holder or an owner may ask for it; anybody else needs one owner who agrees.

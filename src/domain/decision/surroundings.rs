@@ -2,6 +2,15 @@
 //!
 //! Each part says what its absence means. Doubt denies, as everywhere.
 
+use std::sync::Arc;
+
+use super::super::people::Members;
+use super::super::pull::Lookup;
+
 /// The facts around a pull request that no clone holds. `Surroundings::default()` knows nothing and demands nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Surroundings {}
+pub struct Surroundings {
+    /// The active members of the organisation. `None`: nobody has to be one. `Absent`: there is no organisation, which is the
+    /// same. `Failed`: it is not known whether anybody is one.
+    pub members: Option<Lookup<Arc<Members>>>,
+}
