@@ -8,8 +8,8 @@ use std::sync::Arc;
 use hallpass::domain::catalogue::{File, REGULAR_FILE};
 use hallpass::domain::decision::{Admission, admit, decide};
 use hallpass::domain::evidence::{
-    Event, Kind, Removal, blocked, cancelled, granted, merged_without_proof, of_verdict, reverted,
-    revoked,
+    Event, Kind, Removal, adopted, blocked, cancelled, granted, merged_without_proof, of_verdict,
+    orphaned, reverted, revoked,
 };
 use hallpass::domain::ledger::{Cause, Entry, Granted, Revoked, State};
 use hallpass::domain::model::{GrantId, GrantPath, PullNumber};

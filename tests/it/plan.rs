@@ -2,6 +2,8 @@
 
 pub mod books;
 mod laws;
+mod leavers;
+mod renewal;
 
 use books::{ASK, Ask, Books, Luck, PAUSE};
 use hallpass::domain::decision::Admission;
