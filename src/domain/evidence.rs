@@ -41,11 +41,15 @@ pub enum Kind {
     Reverted,
     /// A file reached the protected branch without the approval that it needs.
     MergedWithoutProof,
+    /// Nobody is accountable any more for a service that holds access.
+    Orphaned,
+    /// Somebody is accountable again for a service that holds access.
+    Adopted,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Requested,
         Self::Denied,
         Self::Approved,
@@ -56,6 +60,8 @@ impl Kind {
         Self::Cancelled,
         Self::Reverted,
         Self::MergedWithoutProof,
+        Self::Orphaned,
+        Self::Adopted,
     ];
 
     /// The kind that `word` names.
@@ -76,6 +82,8 @@ impl Kind {
             Self::Cancelled => "cancelled",
             Self::Reverted => "reverted",
             Self::MergedWithoutProof => "merged-without-proof",
+            Self::Orphaned => "orphaned",
+            Self::Adopted => "adopted",
         }
     }
 }
@@ -169,6 +177,7 @@ impl Draft {
             .line("Entitlement", terms.access.entitlement_text())
             .line("Starts", instant(terms.starts))
             .line("Expires", instant(terms.ends))
+            .maybe("Since", terms.since.map(instant))
             .maybe("Ticket", terms.ticket.as_deref().filter(|t| is_plain(t)))
             .line("Policy-base", terms.base.as_str())
     }
@@ -440,7 +449,9 @@ pub fn granted(
     called_at: Instant,
     at: Instant,
 ) -> Event {
-    let (kind, verb) = if replaces.is_some() {
+    // Tried again, it finds nothing to replace any more: then only its terms know that it goes on with something.
+    let renews = replaces.is_some() || entry.terms.as_ref().is_some_and(|t| t.since.is_some());
+    let (kind, verb) = if renews {
         (Kind::Renewed, "Renewed")
     } else {
         (Kind::Granted, "Granted")
@@ -489,21 +500,44 @@ pub fn blocked(entry: &Entry, why: &str, at: Instant) -> Event {
     .finish()
 }
 
-/// A grant ended before anything was given.
-pub fn cancelled(entry: &Entry, at: Instant) -> Event {
+/// A grant ended before anything was given. `missing` says what its approval lacks, where that is the cause.
+pub fn cancelled(entry: &Entry, missing: &[String], at: Instant) -> Event {
     let cause = entry
         .cause
         .as_ref()
         .map_or("unknown", super::ledger::Cause::as_str);
-    about(
+    let mut draft = about(
         Kind::Cancelled,
         "cancelled",
         entry,
         at,
         &format!("Cancelled: {} was never given ({cause})", who_what(entry)),
     )
-    .line("Cause", cause)
-    .finish()
+    .line("Cause", cause);
+    for reason in missing.iter().take(20) {
+        draft = draft.line("Missing", reason);
+    }
+    draft.finish()
+}
+
+/// Nobody is accountable any more for the service that holds it: it ends at `ends` unless somebody is by then.
+pub fn orphaned(entry: &Entry, ends: Instant, at: Instant) -> Event {
+    let sentence = format!("Orphaned: nobody is accountable for {}", who_what(entry));
+    // It may happen to the same grant again.
+    let word = format!("orphaned:{}", instant(at));
+    about(Kind::Orphaned, &word, entry, at, &sentence)
+        .line("Tolerated-until", instant(ends))
+        .finish()
+}
+
+/// Somebody is accountable again for the service that holds it.
+pub fn adopted(entry: &Entry, at: Instant) -> Event {
+    let sentence = format!(
+        "Adopted: somebody is accountable again for {}",
+        who_what(entry)
+    );
+    let word = format!("adopted:{}", instant(at));
+    about(Kind::Adopted, &word, entry, at, &sentence).finish()
 }
 
 /// How a grant's access went away.

@@ -11,7 +11,7 @@ use super::super::pull::{PullState, Pushers};
 use super::super::{parse, rules};
 use super::scope::Scope;
 use super::{Case, Change, Control, Outcome, Request, Standing, Verdict};
-use super::{conflicts, doubt, eligible, emergency, policy, renewal};
+use super::{conflicts, doubt, eligible, emergency, membership, policy, renewal};
 
 const NEEDS_NOBODY_TIDY: &str =
     "Its access has ended already; removing the file only tidies up, so nobody needs to approve.";
@@ -50,6 +50,7 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
     verdict.control = scope.control.iter().map(|c| control(case, c)).collect();
     for beyond_the_tree in [
         renewal::findings,
+        membership::findings,
         eligible::findings,
         conflicts::findings,
         emergency::findings,
@@ -68,7 +69,7 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
 }
 
 /// The instant by which terms are judged: a merged request asked at its merge, however late we look.
-fn judged_at(case: &Case<'_>) -> Instant {
+pub(super) fn judged_at(case: &Case<'_>) -> Instant {
     match case.pull.state {
         PullState::Merged { at, .. } => at,
         PullState::Open | PullState::Closed => case.now,

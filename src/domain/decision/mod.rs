@@ -10,6 +10,7 @@ mod doubt;
 mod eligible;
 mod emergency;
 mod judge;
+mod membership;
 mod policy;
 mod renewal;
 mod scope;
@@ -23,6 +24,8 @@ use super::finding::{Finding, Severity};
 use super::impact::{Impact, Known, impact};
 use super::ledger::Holding;
 use super::model::{Access, BlobId, CommitId, Grant, GrantPath, Instant, PullNumber};
+use super::parse::{self, GrantPlaces, Read};
+use super::people::Receiver;
 use super::pull::{Pull, PullState, Reviewed, Roster};
 
 pub use super::approval::Missing;
@@ -177,6 +180,13 @@ impl Approved {
     pub fn access(&self) -> &Access {
         &self.access
     }
+    /// Who is to receive it.
+    pub fn receiver(&self) -> Receiver {
+        Receiver {
+            subject: self.grant.subject.clone(),
+            github_id: self.access.account.github_id,
+        }
+    }
 }
 
 impl Verdict {
@@ -194,6 +204,16 @@ impl Verdict {
         });
         let control = self.control.iter().filter_map(|c| c.missing.as_ref());
         grants.chain(control)
+    }
+}
+
+/// Where the fields of the grant that the pull request puts at `path` stand.
+fn places(case: &Case<'_>, path: &GrantPath) -> GrantPlaces {
+    let change = case.changes.iter().find(|c| c.path == path.as_str());
+    let file = change.and_then(|c| c.after.as_ref());
+    match file.and_then(parse::read_file) {
+        Some(Ok(Read::Grant(_, _, places))) => places,
+        _ => GrantPlaces::default(),
     }
 }
 
