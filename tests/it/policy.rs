@@ -1,7 +1,10 @@
 //! The organisation's policies: how they are read, what they say, and what becomes of a request because of it.
 
 mod answers;
+mod cases;
 mod files;
+mod life;
+mod requests;
 
 use hallpass::domain::catalogue::Catalogue;
 use hallpass::domain::finding::Finding;

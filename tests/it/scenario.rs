@@ -18,7 +18,7 @@ fn minutes(n: i64) -> TimeDelta {
 }
 
 /// Runs a scenario with and without webhooks; both worlds must be equal at the end, and nobody broke GitHub's contract.
-async fn hearing_and_deaf(scenario: impl AsyncFn(&mut World)) {
+pub async fn hearing_and_deaf(scenario: impl AsyncFn(&mut World)) {
     hearing_and_deaf_with("", scenario).await;
 }
 

@@ -1,7 +1,6 @@
 //! What policies say to a question.
 
 use std::collections::BTreeSet;
-use std::time::Instant as Stopwatch;
 
 use hallpass::domain::model::{Login, Owner, RoleRef, UserId};
 use hallpass::domain::parse::instant;
@@ -10,7 +9,7 @@ use hallpass::domain::policy::{
 };
 use proptest::prelude::*;
 
-use super::{BASELINE, ask, forbid, question, tree};
+use super::{BASELINE, ask, forbid, tree};
 
 fn ids(answer: &Answer) -> Vec<&str> {
     match answer {
@@ -356,26 +355,4 @@ proptest! {
             prop_assert!(!permitted(&ask(&after, asked)), "{}", text(&all));
         }
     }
-}
-
-#[test]
-fn what_a_decision_costs() {
-    let example = include_str!("../../../access/policies/guardrails.cedar");
-    let tree = crate::text::catalogue(&[]);
-    let names = ["orders/migrator"];
-    let example = names.iter().fold(example.to_owned(), |text, name| {
-        text.replace(name, "orders/readonly")
-    });
-    let tree = hallpass::domain::catalogue::Catalogue {
-        policies: super::tree(&example).policies,
-        ..tree
-    };
-    let question = question(&tree, full);
-    let rounds = 2_000;
-    let watch = Stopwatch::now();
-    for _ in 0..rounds {
-        assert!(!matches!(tree.policies.ask(&question), Answer::Unusable(_)));
-    }
-    let each = watch.elapsed() / rounds;
-    println!("{each:?} for each question");
 }
