@@ -727,6 +727,8 @@ fn every_rule_of_the_table_is_named_by_a_test_and_every_rule_of_the_source_by_th
         include_str!("rules.rs"),
         include_str!("../codeowners.rs"),
         include_str!("../scenario.rs"),
+        include_str!("../scenario/leaver.rs"),
+        include_str!("../scenario/renewal.rs"),
         include_str!("../../golden/author-gone/expected.md"),
         include_str!("../../golden/fork/expected.md"),
         include_str!("../../golden/team-cannot-write/expected.md"),
