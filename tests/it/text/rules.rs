@@ -748,6 +748,8 @@ fn every_rule_of_the_table_is_named_by_a_test_and_every_rule_of_the_source_by_th
         include_str!("../../../src/domain/rules/change.rs"),
         include_str!("../../../src/domain/rules/control.rs"),
         include_str!("../../../src/domain/rules/grant.rs"),
+        include_str!("../../../src/domain/decision/membership.rs"),
+        include_str!("../../../src/domain/decision/renewal.rs"),
     ]
     .concat();
     let made = regex::Regex::new(
