@@ -8,15 +8,19 @@
 //! Invariant: untrusted free text (reasons, review bodies, titles) is not in here; what a target system answered is, on one
 //! line, without control characters and without characters that cannot be seen.
 
+mod review;
+
 use std::fmt::Write as _;
 
-use super::approval::Approval;
+use super::approval::{Approval, Basis};
 use super::decision::{Change, Request, Standing, Verdict};
 use super::ledger::{Entry, Granted, Revoked, Terms};
 use super::model::{Actor, BlobId, CommitId, GrantId, GrantPath, Instant, PullNumber, Term};
 use super::parse::is_hidden;
 use super::pull::Pull;
 use super::rules::MOST_GRANTS;
+
+pub use review::{review_overdue, review_unsigned, reviewed};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,11 +45,17 @@ pub enum Kind {
     Reverted,
     /// A file reached the protected branch without the approval that it needs.
     MergedWithoutProof,
+    /// An owner signed the review of an emergency.
+    Reviewed,
+    /// The record of an emergency was merged without an owner's signature.
+    ReviewUnsigned,
+    /// Nobody signed the review of an emergency in time.
+    ReviewOverdue,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::Requested,
         Self::Denied,
         Self::Approved,
@@ -56,6 +66,9 @@ impl Kind {
         Self::Cancelled,
         Self::Reverted,
         Self::MergedWithoutProof,
+        Self::Reviewed,
+        Self::ReviewUnsigned,
+        Self::ReviewOverdue,
     ];
 
     /// The kind that `word` names.
@@ -76,6 +89,9 @@ impl Kind {
             Self::Cancelled => "cancelled",
             Self::Reverted => "reverted",
             Self::MergedWithoutProof => "merged-without-proof",
+            Self::Reviewed => "reviewed",
+            Self::ReviewUnsigned => "review-unsigned",
+            Self::ReviewOverdue => "review-overdue",
         }
     }
 }
@@ -170,6 +186,8 @@ impl Draft {
             .line("Starts", instant(terms.starts))
             .line("Expires", instant(terms.ends))
             .maybe("Ticket", terms.ticket.as_deref().filter(|t| is_plain(t)))
+            .maybe("Basis", basis_word(&terms.basis))
+            .maybe("Review-by", terms.review_by.map(instant))
             .line("Policy-base", terms.base.as_str())
     }
 
@@ -187,6 +205,14 @@ impl Draft {
             at: self.at,
             message: format!("{}\n\n{}", self.subject, self.trailers),
         }
+    }
+}
+
+/// What made the approvals enough, where that is not that there were as many as the role demands.
+fn basis_word(basis: &Basis) -> Option<&'static str> {
+    match basis {
+        Basis::Owners | Basis::Policy { .. } => None,
+        Basis::Emergency => Some("emergency"),
     }
 }
 
@@ -400,10 +426,11 @@ pub fn granted(
     called_at: Instant,
     at: Instant,
 ) -> Event {
-    let (kind, verb) = if replaces.is_some() {
-        (Kind::Renewed, "Renewed")
-    } else {
-        (Kind::Granted, "Granted")
+    let emergency = |t: &Terms| t.basis == Basis::Emergency;
+    let (kind, verb) = match (replaces, entry.terms.as_ref()) {
+        (_, Some(terms)) if emergency(terms) => (Kind::Granted, "Break-glass"),
+        (Some(_), _) => (Kind::Renewed, "Renewed"),
+        (None, _) => (Kind::Granted, "Granted"),
     };
     let until = entry
         .terms

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::emergency::Emergency;
 use super::super::impact::Held;
 use super::super::model::GrantPath;
 
@@ -13,4 +14,7 @@ pub struct Surroundings {
     /// For a change of the files that decide: what the ledger says of the live grants that [`super::super::impact::to_ask`] names.
     /// Absent: the change's effect on that grant is judged by its file alone. Decides nothing.
     pub held: BTreeMap<GrantPath, Held>,
+    /// By the ledger: every emergency that no owner has signed yet, and those whose records the pull request touches. Absent:
+    /// there is none.
+    pub emergencies: Vec<Emergency>,
 }
