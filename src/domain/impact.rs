@@ -286,6 +286,7 @@ pub fn impact(base: &Catalogue, changes: &[ChangedFile], known: &Known<'_>) -> I
         base,
         head: &result.tree,
         known,
+        breaks_codeowners: impact.breaks_codeowners,
     };
     impact.touched = concerned
         .par_iter()

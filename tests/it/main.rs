@@ -15,6 +15,7 @@ mod demo;
 mod evidence;
 mod github;
 mod golden;
+mod impact;
 mod plan;
 mod postgres;
 mod repo;

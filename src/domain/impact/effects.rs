@@ -11,8 +11,8 @@ use crate::domain::rules;
 
 /// Rules about the subject itself, of which an effect of its own says more.
 const OF_SUBJECTS: [&str; 3] = ["unknown-person", "unknown-service", "unknown-owner"];
-/// Rules about the whole tree, which are told once and not for each grant.
-const OF_TREES: [&str; 1] = ["codeowners-broken"];
+/// What a broken CODEOWNERS does to each grant, which is told once.
+const OF_OWNERS: [&str; 2] = ["codeowners-broken", "owner-missing"];
 /// Rules about how long a grant lasts from its begin.
 const OF_LENGTHS: [&str; 2] = ["term-too-long", "term-too-short"];
 
@@ -21,6 +21,8 @@ pub(super) struct Judge<'a> {
     pub(super) base: &'a Catalogue,
     pub(super) head: &'a Catalogue,
     pub(super) known: &'a Known<'a>,
+    /// As [`super::Impact::breaks_codeowners`].
+    pub(super) breaks_codeowners: bool,
 }
 
 impl Judge<'_> {
@@ -82,7 +84,8 @@ impl Judge<'_> {
             held.is_none() && matches!(grant.term, Term::Expires(_)) && OF_LENGTHS.contains(&rule)
         };
         for (rule, message) in self.findings(self.head, path, grant, at) {
-            let told = OF_SUBJECTS.contains(&rule) || OF_TREES.contains(&rule) || of_length(rule);
+            let of_owners = self.breaks_codeowners && OF_OWNERS.contains(&rule);
+            let told = OF_SUBJECTS.contains(&rule) || of_owners || of_length(rule);
             if !told && !before.contains(rule) {
                 effects.push(Effect::Refused { rule, message });
             }
