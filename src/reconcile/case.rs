@@ -95,6 +95,7 @@ impl Reconciler {
     ) -> Result<Surroundings, ReconcileError> {
         Ok(Surroundings {
             held: self.held(base, changes).await?,
+            emergencies: self.emergencies_around(changes).await?,
             ..Surroundings::default()
         })
     }

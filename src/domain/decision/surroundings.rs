@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::emergency::Emergency;
 use super::super::impact::Held;
 use super::super::model::GrantPath;
 use std::sync::Arc;
@@ -20,4 +21,7 @@ pub struct Surroundings {
     /// The active members of the organisation. `None`: nobody has to be one. `Absent`: there is no organisation, which is the
     /// same. `Failed`: it is not known whether anybody is one.
     pub members: Option<Lookup<Arc<Members>>>,
+    /// By the ledger: every emergency that no owner has signed yet, and those whose records the pull request touches. Absent:
+    /// there is none.
+    pub emergencies: Vec<Emergency>,
 }

@@ -5,9 +5,13 @@ use std::collections::BTreeSet;
 use super::super::decision::{Case, Change, Missing, Outcome, Request, Standing, Verdict};
 use super::super::model::{Login, Owner};
 use super::super::pull::PullState;
-use super::count;
+use super::{count, emergency};
 
 pub(super) fn title(case: &Case<'_>, verdict: &Verdict) -> String {
+    let review = verdict.sign_off.as_ref();
+    if let Some(title) = review.and_then(|of| emergency::review_title(case, verdict, of)) {
+        return title;
+    }
     match &verdict.outcome {
         Outcome::NotConcerned => "Nothing for Hallpass in here".to_owned(),
         Outcome::Denied => denied(verdict),
@@ -75,6 +79,11 @@ fn approved(verdict: &Verdict) -> String {
         let files = count(verdict.requests.len(), "grant", "grants");
         return format!("Nothing more to approve: ends {files}");
     }
+    let glass = if emergency::is_break_glass(verdict) {
+        "Break-glass: "
+    } else {
+        ""
+    };
     let who: BTreeSet<&Login> = verdict
         .requests
         .iter()
@@ -85,17 +94,25 @@ fn approved(verdict: &Verdict) -> String {
         .flatten()
         .map(|a| &a.reviewer.login)
         .collect();
+    if who.is_empty() && !glass.is_empty() {
+        return format!("{glass}nobody's approval is needed beforehand, an owner's review follows");
+    }
     if who.is_empty() {
         return "Approved".to_owned();
     }
+    let approved = if glass.is_empty() {
+        "Approved"
+    } else {
+        "approved"
+    };
     format!(
-        "Approved by {}",
+        "{glass}{approved} by {}",
         names(who.iter().map(|login| format!("@{login}")))
     )
 }
 
 /// At most three names.
-fn names(all: impl Iterator<Item = String>) -> String {
+pub(super) fn names(all: impl Iterator<Item = String>) -> String {
     let all: Vec<String> = all.collect();
     match all.as_slice() {
         [] => "its owners".to_owned(),
