@@ -11,10 +11,12 @@ use super::codeowners::Codeowners;
 use super::emergency::Record;
 use super::finding::{Finding, Place};
 use super::model::{
-    Access, Account, BlobId, Grant, GrantPath, Login, Person, RecordPath, Resource, ResourceName,
-    Role, RoleName, RoleRef, Service, ServiceName, Subject, UserId,
+    Access, Account, BlobId, Grant, GrantPath, Login, Person, RecordPath, RepoPath, Resource,
+    ResourceName, Role, RoleName, RoleRef, Service, ServiceName, Subject, UserId,
 };
 use super::parse::{self, GrantPlaces, ReadResource};
+use super::policy::Guardrails;
+use super::policy::cases::PolicyTests;
 
 /// The mode of a regular file in git: the only one that is accepted under `access/`.
 pub const REGULAR_FILE: u32 = 0o100_644;
@@ -65,6 +67,10 @@ pub struct Catalogue {
     pub resources: BTreeMap<ResourceName, Resource>,
     /// By path.
     pub grants: BTreeMap<GrantPath, Declared>,
+    /// The organisation's policies.
+    pub policies: Guardrails,
+    /// The cases beside them.
+    pub policy_tests: BTreeMap<RepoPath, PolicyTests>,
     /// What was given by break-glass and came with its review to the protected branch.
     pub emergencies: BTreeMap<RecordPath, Record>,
     /// The CODEOWNERS file in force.

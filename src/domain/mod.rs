@@ -17,6 +17,7 @@ pub mod model;
 pub mod parse;
 pub mod people;
 pub mod plan;
+pub mod policy;
 pub mod proposal;
 pub mod pull;
 pub mod render;
