@@ -198,9 +198,12 @@ impl Worker {
         Ok(due)
     }
 
-    /// Asks for a look at the protected branch when files of ended grants wait to be removed from it.
+    /// Asks for a look at the protected branch when files of ended grants wait to be removed from it, or the review of an emergency
+    /// has become overdue.
     async fn ask_for_reverts(&self) -> Result<(), ReconcileError> {
-        if self.reconciler.reverts_are_due().await? {
+        let due =
+            self.reconciler.reverts_are_due().await? || self.reconciler.reviews_are_due().await?;
+        if due {
             self.store.wake(&[Wake::Main], self.clock.now()).await?;
         }
         Ok(())

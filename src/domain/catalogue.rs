@@ -8,12 +8,15 @@ use rayon::prelude::*;
 use regex::Regex;
 
 use super::codeowners::Codeowners;
+use super::emergency::Record;
 use super::finding::{Finding, Place};
 use super::model::{
-    Access, Account, BlobId, Grant, GrantPath, Login, Person, Resource, ResourceName, Role,
-    RoleName, RoleRef, Service, ServiceName, Subject, UserId,
+    Access, Account, BlobId, Grant, GrantPath, Login, Person, RecordPath, RepoPath, Resource,
+    ResourceName, Role, RoleName, RoleRef, Service, ServiceName, Subject, UserId,
 };
 use super::parse::{self, GrantPlaces, ReadResource};
+use super::policy::Guardrails;
+use super::policy::cases::PolicyTests;
 
 /// The mode of a regular file in git: the only one that is accepted under `access/`.
 pub const REGULAR_FILE: u32 = 0o100_644;
@@ -64,6 +67,12 @@ pub struct Catalogue {
     pub resources: BTreeMap<ResourceName, Resource>,
     /// By path.
     pub grants: BTreeMap<GrantPath, Declared>,
+    /// The organisation's policies.
+    pub policies: Guardrails,
+    /// The cases beside them.
+    pub policy_tests: BTreeMap<RepoPath, PolicyTests>,
+    /// What was given by break-glass and came with its review to the protected branch.
+    pub emergencies: BTreeMap<RecordPath, Record>,
     /// The CODEOWNERS file in force.
     pub codeowners: Codeowners,
     /// What is wrong with single files.
@@ -85,6 +94,8 @@ pub struct Index {
     pub(crate) services: BTreeMap<ServiceName, Place>,
     /// Where each entry of `conflicts_with` stands: by the role that has it and the role it names.
     pub(crate) conflict_places: BTreeMap<(RoleRef, RoleRef), Place>,
+    /// Where each part of what a role says about emergencies stands.
+    pub(crate) emergency_places: BTreeMap<(RoleRef, String), Place>,
     /// What stands at each location of CODEOWNERS.
     pub(crate) owners_files: BTreeMap<&'static str, File>,
     tickets: BTreeMap<RoleRef, Regex>,
@@ -93,6 +104,11 @@ pub struct Index {
 }
 
 impl Index {
+    /// Takes over compiled patterns. One that a changed file replaces is overwritten, one of a role that is gone is never asked for.
+    pub(crate) fn keep_tickets(&mut self, other: &Self) {
+        self.tickets.clone_from(&other.tickets);
+    }
+
     /// Notes what the file of a resource says beside the resource.
     pub(crate) fn add(&mut self, read: &ReadResource) {
         let role = |name: &RoleName| RoleRef {
@@ -104,6 +120,9 @@ impl Index {
                 .iter()
                 .map(|(name, regex)| (role(name), regex.clone())),
         );
+        let emergencies = read.emergencies.iter();
+        self.emergency_places
+            .extend(emergencies.map(|((own, below), at)| ((role(own), below.clone()), *at)));
         let places = read.conflicts.iter();
         self.conflict_places
             .extend(places.map(|((own, other), place)| ((role(own), other.clone()), *place)));

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::stream::{self, StreamExt};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::grants::Weighed;
 use super::{ReconcileError, Reconciler, chain};
 use crate::domain::decision::{Admission, Approved};
+use crate::domain::emergency::{Emergency, Review};
 use crate::domain::evidence::{self, Removal};
 use crate::domain::ledger::{Cause, Entry, Holder, Revoked, State, Terms};
 use crate::domain::model::{Access, ConnectionName, GrantId, Instant, RoleRef};
@@ -157,6 +158,10 @@ impl Reconciler {
         }
         entry.state = State::Granting;
         entry.wake_at = Some(self.now());
+        // From here on it is perhaps held, so that it is reviewed whatever becomes of it.
+        if entry.terms.as_ref().is_some_and(|t| t.review_by.is_some()) && entry.review.is_none() {
+            entry.review = Some(Review::due());
+        }
         let mut entry = self.write(entry, &[]).await?;
         let called_at = self.now();
         match self.call_grant(approved).await {
@@ -174,6 +179,9 @@ impl Reconciler {
                 );
                 let entry = self.write(entry, &[event]).await?;
                 info!(grant.id = %entry.id, read_back = %answer.read_back, "granted `{}`", entry.id);
+                if let Some(emergency) = Emergency::of(&entry) {
+                    warn!(grant.id = %entry.id, review_by = %emergency.review_by, "break-glass: {} was given, to be reviewed until {}", emergency.who_what(), evidence::instant(emergency.review_by));
+                }
             }
             Err(failure) => self.failed(entry, "grant", &failure).await?,
         }
@@ -384,7 +392,9 @@ fn terms(entry: &Entry, approved: &Approved) -> Terms {
         basis: approved.proof().basis().clone(),
         approvals: approved.proof().approvals().to_vec(),
         since: None,
-        review_by: None,
+        review_by: approved
+            .review_within()
+            .map(|within| grant.begin(merged) + within.delta()),
     }
 }
 

@@ -79,6 +79,8 @@ pub enum Scope<'a> {
     Unfinished,
     /// Final entries whose file may still stand on the protected branch.
     Untidied,
+    /// Entries, final or not, that were given in an emergency and whose review no owner has signed.
+    Unreviewed,
     /// Everything, final or not.
     All,
 }

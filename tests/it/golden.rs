@@ -277,6 +277,7 @@ impl Facts {
             ended: ended.collect(),
             around: Surroundings {
                 members: story.members(),
+                ..Surroundings::default()
             },
             story,
         }

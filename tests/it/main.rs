@@ -7,6 +7,7 @@
 
 mod approval;
 mod attacks;
+mod breakglass;
 mod codeowners;
 mod config;
 mod decision;
@@ -14,8 +15,10 @@ mod demo;
 mod evidence;
 mod github;
 mod golden;
+mod impact;
 mod people;
 mod plan;
+mod policy;
 mod postgres;
 mod repo;
 mod sandbox;

@@ -7,3 +7,8 @@ use super::{Case, Request};
 pub(super) fn findings(_case: &Case<'_>, _requests: &[Request]) -> Vec<Finding> {
     Vec::new()
 }
+
+/// What is not known about who may ask.
+pub(super) fn unknowns(_case: &Case<'_>, _requests: &[Request]) -> Vec<String> {
+    Vec::new()
+}

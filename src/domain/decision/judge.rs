@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use super::super::approval::{Bench, Beneficiary, Demand, Missing, Proof, prove, weigh};
+use super::super::approval::{Bench, Beneficiary, Demand, Missing, prove, prove_emergency, weigh};
 use super::super::catalogue::{Catalogue, ChangedFile, File, REGULAR_FILE};
 use super::super::finding::{Finding, Severity};
+use super::super::impact::Impact;
 use super::super::model::{Grant, GrantPath, Instant, RepoPath, UserId};
 use super::super::pull::{PullState, Pushers};
 use super::super::{parse, rules};
 use super::scope::Scope;
 use super::{Case, Change, Control, Outcome, Request, Standing, Verdict};
-use super::{conflicts, eligible, emergency, membership, policy, renewal};
+use super::{conflicts, doubt, eligible, emergency, membership, policy, renewal};
 
 const NEEDS_NOBODY_TIDY: &str =
     "Its access has ended already; removing the file only tidies up, so nobody needs to approve.";
@@ -27,8 +28,11 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
         head: case.pull.head.clone(),
         outcome: Outcome::NotConcerned,
         findings: Vec::new(),
+        unknown: Vec::new(),
         requests: Vec::new(),
         control: Vec::new(),
+        sign_off: None,
+        impact: Impact::default(),
         notes: Vec::new(),
         only_grants: scope.only_grants(),
     };
@@ -44,8 +48,10 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
     }
     verdict.findings = rules::check_change(case.base, case.changes, judged_at(case));
     verdict.requests = requests(case, &scope);
-    verdict.control = scope.control.iter().map(|c| control(case, c)).collect();
-    own_findings(case, &mut verdict);
+    verdict.sign_off = emergency::sign_off(case, &scope);
+    if verdict.sign_off.is_none() {
+        verdict.control = scope.control.iter().map(|c| control(case, c)).collect();
+    }
     for beyond_the_tree in [
         renewal::findings,
         membership::findings,
@@ -57,8 +63,11 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
         let found = beyond_the_tree(case, &verdict.requests);
         verdict.findings.extend(found);
     }
+    policy::approve_automatically(case, &mut verdict);
+    own_findings(case, &mut verdict);
     verdict.findings.sort();
     verdict.findings.dedup();
+    verdict.unknown = doubt::unknowns(case, &verdict.requests);
     verdict.outcome = outcome(&verdict);
     verdict
 }
@@ -75,7 +84,8 @@ fn outcome(verdict: &Verdict) -> Outcome {
     if verdict.errors().next().is_some() {
         return Outcome::Denied;
     }
-    let unknown: BTreeSet<&String> = verdict.missing().flat_map(|m| &m.unknown).collect();
+    let of_approvals = verdict.missing().flat_map(|m| &m.unknown);
+    let unknown: BTreeSet<&String> = verdict.unknown.iter().chain(of_approvals).collect();
     if !unknown.is_empty() {
         return Outcome::Uncertain(unknown.into_iter().cloned().collect());
     }
@@ -116,7 +126,9 @@ fn request(
         .and_then(|_| asked.grants.get(path))
         .map(|d| Grant::clone(&d.grant));
     let approval = match (&kind, file) {
-        (Change::Add | Change::Amend(_), Some(file)) => approval(case, path, file, grant.as_ref()),
+        (Change::Add | Change::Amend(_), Some(file)) => {
+            approval(case, (path, file), grant.as_ref(), &kind)
+        }
         (Change::Tidy, _) => Standing::NotNeeded(NEEDS_NOBODY_TIDY),
         (Change::Remove(held), _) => removal(case, path, held.as_ref()),
         // Not reached: a file that is added or amended is there.
@@ -132,7 +144,12 @@ fn request(
     })
 }
 
-fn approval(case: &Case<'_>, path: &GrantPath, file: &File, grant: Option<&Grant>) -> Standing {
+fn approval(
+    case: &Case<'_>,
+    (path, file): (&GrantPath, &File),
+    grant: Option<&Grant>,
+    change: &Change,
+) -> Standing {
     let role = grant.and_then(|g| Some((g, case.base.role(&path.resource(), &g.role)?.1)));
     let Some((grant, role)) = role.filter(|_| file.mode == REGULAR_FILE) else {
         return Standing::Missing(Missing {
@@ -143,31 +160,22 @@ fn approval(case: &Case<'_>, path: &GrantPath, file: &File, grant: Option<&Grant
             ..Missing::default()
         });
     };
+    let offer = role.emergency.as_ref().filter(|_| grant.emergency);
     let demand = Demand {
-        needed: role.approvals,
+        needed: offer.map_or(role.approvals, |offer| offer.approvals),
         rationale: role.rationale,
         beneficiary: Beneficiary::of(case.base, path, grant),
+        refused: policy::refused(case, path, grant, change),
     };
-    let doubt = membership::doubt(case, grant);
-    match (prove(case, path, &file.blob, &demand), doubt) {
-        (Ok(proof), None) => Standing::Approved(proof),
-        (Err(missing), None) => Standing::Missing(*missing),
-        (proved, Some(doubt)) => Standing::Missing(doubted(proved, &demand, doubt)),
+    let person = case.base.github_id(&grant.subject);
+    let proved = match offer {
+        Some(_) => prove_emergency(case, path, &file.blob, &demand, person),
+        None => prove(case, path, &file.blob, &demand),
+    };
+    match proved {
+        Ok(proof) => Standing::Approved(proof),
+        Err(missing) => Standing::Missing(*missing),
     }
-}
-
-/// What is missing when it is not known, beside, whether it may be given at all.
-fn doubted(proved: Result<Proof, Box<Missing>>, demand: &Demand, doubt: String) -> Missing {
-    let mut missing = match proved {
-        Ok(proof) => Missing {
-            needed: demand.needed,
-            have: u32::try_from(proof.approvals().len()).unwrap_or(u32::MAX),
-            ..Missing::default()
-        },
-        Err(missing) => *missing,
-    };
-    missing.unknown.push(doubt);
-    missing
 }
 
 /// Ending access early: the holder or an owner may ask for it; anybody else needs one owner who agrees.
@@ -228,6 +236,13 @@ fn own_findings(case: &Case<'_>, verdict: &mut Verdict) {
         .collect();
     let control = verdict.control.iter();
     paths.extend(control.filter_map(|c| Some((c.path.as_str(), c.missing.as_ref()?))));
+    let record = verdict.sign_off.as_ref().map(|s| s.emergency.record_path());
+    if let (Some(path), Some(Err(missing))) = (
+        &record,
+        verdict.sign_off.as_ref().map(|s| s.signed.as_ref()),
+    ) {
+        paths.push((path.as_str(), missing));
+    }
     for (path, missing) in paths {
         let Some(end) = &missing.dead_end else {
             continue;
@@ -243,7 +258,8 @@ fn own_findings(case: &Case<'_>, verdict: &mut Verdict) {
         .iter()
         .find(|r| r.change != Change::Tidy)
         .map(|r| r.path.as_str())
-        .or_else(|| verdict.control.first().map(|c| c.path.as_str()));
+        .or_else(|| verdict.control.first().map(|c| c.path.as_str()))
+        .or(record.as_ref().map(|path| path.as_str()));
     if let (None, Some(path)) = (&case.pull.author, needs_author) {
         found.push(author_unknown(path));
     }

@@ -19,15 +19,17 @@ pub(super) fn findings(case: &Case<'_>, requests: &[Request]) -> Vec<Finding> {
     requests.iter().filter_map(finding).collect()
 }
 
-/// What could not be looked up about whoever `grant` is for.
-pub(super) fn doubt(case: &Case<'_>, grant: &Grant) -> Option<String> {
+/// What could not be looked up about whoever would receive something.
+pub(super) fn unknowns(case: &Case<'_>, requests: &[Request]) -> Vec<String> {
     let Some(Lookup::Failed(why)) = &case.around.members else {
-        return None;
+        return Vec::new();
     };
-    let login = answerable(case, grant)?;
-    Some(format!(
-        "whether {login} is a member of the organisation: {why}"
-    ))
+    let asked = requests
+        .iter()
+        .filter_map(|r| answerable(case, r.grant.as_ref()?));
+    asked
+        .map(|login| format!("Whether {login} is a member of the organisation: {why}"))
+        .collect()
 }
 
 /// The person who receives it, or answers for the service that does. `None` where they are not declared, which is a finding of

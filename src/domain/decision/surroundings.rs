@@ -2,6 +2,11 @@
 //!
 //! Each part says what its absence means. Doubt denies, as everywhere.
 
+use std::collections::BTreeMap;
+
+use super::super::emergency::Emergency;
+use super::super::impact::Held;
+use super::super::model::GrantPath;
 use std::sync::Arc;
 
 use super::super::people::Members;
@@ -10,7 +15,13 @@ use super::super::pull::Lookup;
 /// The facts around a pull request that no clone holds. `Surroundings::default()` knows nothing and demands nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Surroundings {
+    /// For a change of the files that decide: what the ledger says of the live grants that [`super::super::impact::to_ask`] names.
+    /// Absent: the change's effect on that grant is judged by its file alone. Decides nothing.
+    pub held: BTreeMap<GrantPath, Held>,
     /// The active members of the organisation. `None`: nobody has to be one. `Absent`: there is no organisation, which is the
     /// same. `Failed`: it is not known whether anybody is one.
     pub members: Option<Lookup<Arc<Members>>>,
+    /// By the ledger: every emergency that no owner has signed yet, and those whose records the pull request touches. Absent:
+    /// there is none.
+    pub emergencies: Vec<Emergency>,
 }

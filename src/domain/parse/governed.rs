@@ -3,7 +3,9 @@
 use super::Fault;
 use crate::domain::codeowners::LOCATIONS;
 use crate::domain::finding::Place;
-use crate::domain::model::{GrantPath, Login, ResourceName, ServiceName, is_name};
+use crate::domain::model::{
+    GrantPath, Login, RecordPath, RepoPath, ResourceName, ServiceName, is_name,
+};
 
 /// The longest path that is accepted under `access/`, in bytes.
 pub const MAX_PATH: usize = 200;
@@ -15,7 +17,9 @@ pub(crate) enum Governed {
     Person(Login),
     Service(ServiceName),
     Resource(ResourceName),
-    Policy,
+    Policy(RepoPath),
+    PolicyTest(RepoPath),
+    Emergency(RecordPath),
     Codeowners(&'static str),
     Attributes,
 }
@@ -67,9 +71,21 @@ fn within_access(path: &str) -> Result<Governed, Fault> {
         ["resources", file] => ResourceName::new(stem(path, file, ".yaml")?)
             .map(Governed::Resource)
             .map_err(|_| bad_name(path)),
+        ["emergencies", resource, file] => {
+            named(path, &[resource])?;
+            stem(path, file, ".yaml")?;
+            RecordPath::new(path)
+                .map(Governed::Emergency)
+                .map_err(|_| not_a_record(path))
+        }
         ["policies", file] => {
+            let of_path = RepoPath::new(path).map_err(|_| bad_name(path));
+            if let Some(name) = file.strip_suffix(".test.yaml") {
+                named(path, &[name])?;
+                return of_path.map(Governed::PolicyTest);
+            }
             named(path, &[stem(path, file, ".cedar")?])?;
-            Ok(Governed::Policy)
+            of_path.map(Governed::Policy)
         }
         _ => Err(unknown(path)),
     }
@@ -102,6 +118,16 @@ fn bad_name(path: &str) -> Fault {
             "{path:?} holds a name with other characters than lower-case letters, digits and hyphens"
         ),
         "Rename it: each name is [a-z0-9][a-z0-9-]*, at most 100 characters.",
+    )
+}
+
+fn not_a_record(path: &str) -> Fault {
+    fault(
+        "bad-path",
+        format!(
+            "{path:?} is not named after a grant and the first 12 digits of the merge that brought it"
+        ),
+        "Leave access/emergencies/ to Hallpass, which writes what is to be reviewed there.",
     )
 }
 

@@ -8,10 +8,11 @@ use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::domain::emergency::Record;
 use crate::domain::model::{
-    ConnectionName, Eligibility, EmergencyOffer, Field, Grant, Instant, Login, Owner, Person,
-    Resource, ResourceName, Risk, Role, RoleName, RoleRef, Service, ServiceName, Subject, Term,
-    TermLength, UserId,
+    CommitId, ConnectionName, Eligibility, EmergencyOffer, Field, Grant, GrantId, Instant, Login,
+    Owner, Person, PullNumber, Resource, ResourceName, Risk, Role, RoleName, RoleRef, Service,
+    ServiceName, Subject, Term, TermLength, UserId,
 };
 
 /// Reads an instant in its one accepted form, `2026-11-30T18:00:00Z`; `None` for any other text.
@@ -243,19 +244,25 @@ fn typed_role(file: RoleFile) -> Result<Role, String> {
 }
 
 fn eligibility(file: EligibilityFile) -> Result<Eligibility, String> {
-    let team = |text: &String| {
-        let slug = text.strip_prefix('@').and_then(|t| t.split_once('/'));
-        let (organisation, slug) = slug.ok_or_else(|| format!("{text:?} is not a team"))?;
-        Ok(Owner::Team {
-            organisation: Login::new(organisation).map_err(|e| e.to_string())?,
-            slug: slug.to_ascii_lowercase(),
-        })
-    };
     Ok(Eligibility {
         people: file.people,
         services: file.services,
-        teams: file.teams.iter().map(team).collect::<Result<_, String>>()?,
+        teams: file
+            .teams
+            .iter()
+            .map(|text| team(text))
+            .collect::<Result<_, String>>()?,
         attributes: file.attributes,
+    })
+}
+
+/// A team, written `@organisation/team`.
+pub(super) fn team(text: &str) -> Result<Owner, String> {
+    let slug = text.strip_prefix('@').and_then(|t| t.split_once('/'));
+    let (organisation, slug) = slug.ok_or_else(|| format!("{text:?} is not a team"))?;
+    Ok(Owner::Team {
+        organisation: Login::new(organisation).map_err(|e| e.to_string())?,
+        slug: slug.to_ascii_lowercase(),
     })
 }
 
@@ -268,6 +275,37 @@ fn emergency(file: EmergencyFile) -> EmergencyOffer {
     }
 }
 
-fn read<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, String> {
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RecordFile {
+    grant: GrantId,
+    person: Login,
+    role: RoleRef,
+    merge: CommitId,
+    pull: PullNumber,
+    granted: String,
+    ends: String,
+    review_by: String,
+    #[serde(default = "one")]
+    attempt: u32,
+}
+
+pub(super) fn record(value: Value) -> Result<Record, String> {
+    let file: RecordFile = read(value)?;
+    let at = |text: String| instant(&text).ok_or_else(|| format!("{text:?} is not an instant"));
+    Ok(Record {
+        grant: file.grant,
+        person: file.person,
+        role: file.role,
+        merge: file.merge,
+        pull: file.pull,
+        granted: at(file.granted)?,
+        ends: at(file.ends)?,
+        review_by: at(file.review_by)?,
+        attempt: file.attempt,
+    })
+}
+
+pub(super) fn read<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, String> {
     serde_json::from_value(value).map_err(|error| error.to_string())
 }

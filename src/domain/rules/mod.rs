@@ -2,6 +2,7 @@
 
 mod change;
 mod control;
+mod emergency;
 mod grant;
 mod table;
 
@@ -9,10 +10,11 @@ use rayon::prelude::*;
 
 use super::catalogue::Catalogue;
 use super::codeowners::LOCATIONS;
-use super::finding::Finding;
-use super::model::Instant;
+use super::finding::{Finding, Severity};
+use super::model::{Grant, GrantPath, Instant, RoleRef};
 use super::parse::GrantPlaces;
 
+pub(crate) use change::resulting;
 pub use change::{MOST_GRANTS, check_change};
 pub use table::{RULES, Rule};
 
@@ -55,6 +57,29 @@ pub fn check_tree(tree: &Catalogue, now: Instant) -> Vec<Finding> {
                 found
             });
     found.par_extend(of_grants.flatten());
+    sorted(found)
+}
+
+/// What would be refused of a request for `asked` by the files of `tree`, at `now`: errors only, without the way out, because nobody
+/// asks. `others` are the live grants that give a role to the same subject.
+pub(crate) fn check_request<'o>(
+    tree: &Catalogue,
+    asked: (&GrantPath, &Grant),
+    others: impl Fn(&RoleRef) -> Vec<(&'o GrantPath, &'o Grant)>,
+    now: Instant,
+) -> Vec<Finding> {
+    let judged = grant::Judged {
+        base: tree,
+        path: asked.0,
+        grant: asked.1,
+        places: GrantPlaces::default(),
+        now,
+        setting: Setting::Asked,
+    };
+    let mut found = Vec::new();
+    judged.check(&mut found);
+    judged.beside(others, &mut found);
+    found.retain(|finding| finding.severity == Severity::Error);
     sorted(found)
 }
 
