@@ -18,6 +18,7 @@ pub mod plan;
 pub mod proposal;
 pub mod pull;
 pub mod render;
+pub mod replay;
 pub mod report;
 pub mod rules;
 pub mod schema;

@@ -9,6 +9,7 @@
 
 mod act;
 mod case;
+mod control;
 mod emergencies;
 mod evidence;
 mod grants;
@@ -26,6 +27,7 @@ use crate::clock::Clock;
 use crate::domain::catalogue::Catalogue;
 use crate::domain::model::{CommitId, ConnectionName, Instant};
 use crate::domain::parse;
+use crate::domain::replay::Replay;
 use crate::forge::{Forge, ForgeError};
 use crate::providers::Registry;
 use crate::repo::{Mirror, Remote, RepoError};
@@ -117,6 +119,8 @@ pub struct Reconciler {
     stray_lane: tokio::sync::Mutex<()>,
     /// What recent commits declare. A commit never changes, so neither does its entry.
     catalogues: Mutex<HashMap<CommitId, Arc<Catalogue>>>,
+    /// Past requests judged anew, by base and head.
+    replays: Mutex<HashMap<(CommitId, CommitId), Replay>>,
 }
 
 impl std::fmt::Debug for Reconciler {
@@ -156,6 +160,7 @@ impl Reconciler {
             lanes,
             stray_lane,
             catalogues,
+            replays: Mutex::default(),
         }
     }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use super::super::impact::Held;
 use super::super::model::GrantPath;
+use super::super::replay::Replay;
 
 /// The facts around a pull request that no clone holds. `Surroundings::default()` knows nothing and demands nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,4 +14,7 @@ pub struct Surroundings {
     /// For a change of the files that decide: what the ledger says of the live grants that [`super::super::impact::to_ask`] names.
     /// Absent: the change's effect on that grant is judged by its file alone. Decides nothing.
     pub held: BTreeMap<GrantPath, Held>,
+    /// For a change of the files that decide: past requests, judged by what it would make of them. `None`: not looked at. Decides
+    /// nothing.
+    pub replay: Option<Replay>,
 }
