@@ -8,9 +8,10 @@ use rayon::prelude::*;
 use regex::Regex;
 
 use super::codeowners::Codeowners;
+use super::emergency::Record;
 use super::finding::{Finding, Place};
 use super::model::{
-    Access, Account, BlobId, Grant, GrantPath, Login, Person, Resource, ResourceName, Role,
+    Access, Account, BlobId, Grant, GrantPath, Login, Person, RecordPath, Resource, ResourceName, Role,
     RoleName, RoleRef, Service, ServiceName, Subject, UserId,
 };
 use super::parse::{self, GrantPlaces, ReadResource};
@@ -64,6 +65,8 @@ pub struct Catalogue {
     pub resources: BTreeMap<ResourceName, Resource>,
     /// By path.
     pub grants: BTreeMap<GrantPath, Declared>,
+    /// What was given by break-glass and came with its review to the protected branch.
+    pub emergencies: BTreeMap<RecordPath, Record>,
     /// The CODEOWNERS file in force.
     pub codeowners: Codeowners,
     /// What is wrong with single files.
@@ -85,6 +88,8 @@ pub struct Index {
     pub(crate) services: BTreeMap<ServiceName, Place>,
     /// Where each entry of `conflicts_with` stands: by the role that has it and the role it names.
     pub(crate) conflict_places: BTreeMap<(RoleRef, RoleRef), Place>,
+    /// Where each part of what a role says about emergencies stands.
+    pub(crate) emergency_places: BTreeMap<(RoleRef, String), Place>,
     /// What stands at each location of CODEOWNERS.
     pub(crate) owners_files: BTreeMap<&'static str, File>,
     tickets: BTreeMap<RoleRef, Regex>,
@@ -109,6 +114,9 @@ impl Index {
                 .iter()
                 .map(|(name, regex)| (role(name), regex.clone())),
         );
+        let emergencies = read.emergencies.iter();
+        self.emergency_places
+            .extend(emergencies.map(|((own, below), at)| ((role(own), below.clone()), *at)));
         let places = read.conflicts.iter();
         self.conflict_places
             .extend(places.map(|((own, other), place)| ((role(own), other.clone()), *place)));

@@ -7,6 +7,7 @@ pub mod approval;
 pub mod catalogue;
 pub mod codeowners;
 pub mod decision;
+pub mod emergency;
 pub mod evidence;
 pub mod finding;
 pub mod impact;

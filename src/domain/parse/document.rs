@@ -76,6 +76,37 @@ impl<'f> Document<'f> {
         }
         places
     }
+
+    /// Where each part of each role's `emergency` stands: by the role and the path below, which is empty for the
+    /// whole and `people/<login>` for a person.
+    pub(super) fn emergency_places(&self) -> BTreeMap<(RoleName, String), Place> {
+        let offers = |(name, role): (&String, &Value)| {
+            let name = RoleName::new(name).ok()?;
+            Some((name, role.get("emergency")?.as_object()?.clone()))
+        };
+        let roles = self.value.get("roles").and_then(Value::as_object);
+        let offers: Vec<_> = roles.into_iter().flatten().filter_map(offers).collect();
+        if offers.is_empty() {
+            return BTreeMap::new();
+        }
+        let all = Places::of(self.text);
+        let mut places = BTreeMap::new();
+        for (name, offer) in offers {
+            let whole = format!("/roles/{name}/emergency");
+            places.insert((name.clone(), String::new()), all.at(&whole, Side::Key));
+            for below in offer.keys() {
+                let at = all.at(&format!("{whole}/{below}"), Side::Value);
+                places.insert((name.clone(), below.clone()), at);
+            }
+            let people = offer.get("people").and_then(Value::as_array);
+            for (i, login) in people.into_iter().flatten().enumerate() {
+                let at = all.at(&format!("{whole}/people/{i}"), Side::Value);
+                let login = login.as_str().unwrap_or_default().to_ascii_lowercase();
+                places.insert((name.clone(), format!("people/{login}")), at);
+            }
+        }
+        places
+    }
 }
 
 fn finding(path: &str, places: &Places, problem: Problem) -> Finding {

@@ -19,7 +19,8 @@ use regex::Regex;
 use super::catalogue::{Catalogue, Declared, File, REGULAR_FILE};
 use super::codeowners::{Codeowners, LOCATIONS};
 use super::finding::{Finding, Place};
-use super::model::{GrantPath, Person, Resource, RoleName, RoleRef, Service};
+use super::emergency::Record;
+use super::model::{GrantPath, Person, RecordPath, Resource, RoleName, RoleRef, Service};
 use super::schema::Kind;
 use document::Document;
 
@@ -77,6 +78,8 @@ pub(crate) struct ReadResource {
     pub resource: Resource,
     pub tickets: BTreeMap<RoleName, Regex>,
     pub conflicts: BTreeMap<(RoleName, RoleRef), Place>,
+    /// Where what each role says about emergencies stands, by the path below it: `approvals`, `people/octocat`.
+    pub emergencies: BTreeMap<(RoleName, String), Place>,
 }
 
 /// One governed file, read.
@@ -86,6 +89,7 @@ pub(crate) enum Read {
     Person(Person, Place),
     Service(Service, Place),
     Resource(Box<ReadResource>),
+    Emergency(RecordPath, Record),
     /// A file whose content is read elsewhere (CODEOWNERS) or not at all.
     Other,
 }
@@ -142,6 +146,9 @@ pub(crate) fn insert(tree: &mut Catalogue, read: Read) {
             let name = read.resource.name.clone();
             tree.index.add(&read);
             tree.resources.insert(name, read.resource);
+        }
+        Read::Emergency(path, record) => {
+            tree.emergencies.insert(path, record);
         }
         Read::Grant(..) | Read::Other => {}
     }
@@ -201,12 +208,18 @@ fn read_governed(governed: Governed, file: &File) -> Result<Read, Vec<Finding>> 
         Governed::Resource(name) => {
             let document = Document::read(Kind::Resource, file, &mut |_, _| {})?;
             let conflicts = document.conflict_places();
+            let emergencies = document.emergency_places();
             let (resource, tickets) = document.typed(|value| typed::resource(name, value))?;
             Ok(Read::Resource(Box::new(ReadResource {
                 resource,
                 tickets,
                 conflicts,
+                emergencies,
             })))
+        }
+        Governed::Emergency(path) => {
+            let document = Document::read(Kind::Emergency, file, &mut |_, _| {})?;
+            Ok(Read::Emergency(path, document.typed(typed::record)?))
         }
         Governed::Policy => Err(vec![Finding::error(
             "policy-not-enforced",

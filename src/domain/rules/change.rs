@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::grant::Judged;
-use super::{Setting, control, is_control_path, is_grant_path, sorted};
+use super::{Setting, control, emergency, is_control_path, is_grant_path, sorted};
 use crate::domain::catalogue::{Catalogue, ChangedFile, File, role_at};
 use crate::domain::codeowners::LOCATIONS;
 use crate::domain::finding::{Finding, Place};
@@ -37,6 +37,7 @@ pub fn check_change(base: &Catalogue, changes: &[ChangedFile], now: Instant) -> 
         }
     }
     grants(base, changes, &asked, now, &mut found);
+    emergency::asked(changes, &asked, &mut found);
     if changes.iter().any(|change| is_control_path(&change.path)) {
         found.extend(control_findings(base, changes, control));
     }
@@ -113,11 +114,13 @@ fn declares(base: &Catalogue, path: &str) -> bool {
         Some(Ok(Governed::Person(login))) => base.people.contains_key(&login),
         Some(Ok(Governed::Service(name))) => base.services.contains_key(&name),
         Some(Ok(Governed::Resource(name))) => base.resources.contains_key(&name),
+        Some(Ok(Governed::Emergency(path))) => base.emergencies.contains_key(&path),
         _ => false,
     }
 }
 
-type Asked = (GrantPath, std::sync::Arc<Grant>, GrantPlaces);
+/// A grant that a change asks for: its path, what it says, and where.
+pub(super) type Asked = (GrantPath, std::sync::Arc<Grant>, GrantPlaces);
 
 fn grants(
     base: &Catalogue,
@@ -201,6 +204,7 @@ fn apply(base: &Catalogue, changes: &[ChangedFile], reads: Vec<Read>) -> Catalog
         people: base.people.clone(),
         services: base.services.clone(),
         resources: base.resources.clone(),
+        emergencies: base.emergencies.clone(),
         ..Catalogue::default()
     };
     tree.index.owners_files = base.index.owners_files.clone();
@@ -210,6 +214,7 @@ fn apply(base: &Catalogue, changes: &[ChangedFile], reads: Vec<Read>) -> Catalog
             Some(Ok(Governed::Person(login))) => drop(tree.people.remove(&login)),
             Some(Ok(Governed::Service(name))) => drop(tree.services.remove(&name)),
             Some(Ok(Governed::Resource(name))) => drop(tree.resources.remove(&name)),
+            Some(Ok(Governed::Emergency(path))) => drop(tree.emergencies.remove(&path)),
             Some(Ok(Governed::Codeowners(location))) => {
                 replace_owners(&mut tree, location, change.after.as_ref())
             }

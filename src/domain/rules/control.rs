@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::emergency;
 use crate::domain::catalogue::Catalogue;
 use crate::domain::codeowners::{LOCATIONS, Ownership};
 use crate::domain::finding::{Finding, Place};
@@ -14,6 +15,7 @@ pub(super) fn check(tree: &Catalogue, found: &mut Vec<Finding>) {
     service_owners(tree, found);
     conflicts(tree, found);
     ownership(tree, found);
+    emergency::check(tree, found);
 }
 
 /// Two people with one account would be one person who approves for the other.

@@ -31,14 +31,6 @@ impl Judged<'_> {
         self.subject(found);
         self.times(found);
         self.ownership(found);
-        if self.grant.emergency {
-            found.push(self.error(
-                "emergency-not-offered",
-                self.places.emergency,
-                format!("{} does not offer emergency access", self.role_ref()),
-                "Remove `emergency` and ask the owners for a quick review.",
-            ));
-        }
         let resource = self.path.resource();
         let Some(resource) = self.base.resources.get(&resource) else {
             return found.push(self.unknown_resource(resource.as_str()));
@@ -50,11 +42,11 @@ impl Judged<'_> {
         }
     }
 
-    fn role_ref(&self) -> RoleRef {
+    pub(super) fn role_ref(&self) -> RoleRef {
         role_at(self.path, self.grant)
     }
 
-    fn error(
+    pub(super) fn error(
         &self,
         rule: &'static str,
         place: Place,
@@ -182,6 +174,7 @@ impl Judged<'_> {
         }
         self.ticket(role, found);
         self.length(role.max_duration, found);
+        self.emergency(role, found);
     }
 
     fn ticket(&self, role: &Role, found: &mut Vec<Finding>) {
@@ -202,13 +195,16 @@ impl Judged<'_> {
         found.push(self.error("ticket-pattern", self.places.ticket, message, help));
     }
 
-    fn length(&self, limit: TermLength, found: &mut Vec<Finding>) {
-        let length = match self.grant.term {
+    /// How long it lasts if it merges now.
+    pub(super) fn lasts(&self) -> TimeDelta {
+        match self.grant.term {
             Term::Duration(length) => length.delta(),
-            // As long as it would be if it merged now.
             Term::Expires(at) => at - self.grant.begin(self.now),
-        };
-        if length > limit.delta() {
+        }
+    }
+
+    fn length(&self, limit: TermLength, found: &mut Vec<Finding>) {
+        if self.lasts() > limit.delta() {
             let asked = match self.grant.term {
                 Term::Duration(length) => format!("{length} is asked for"),
                 Term::Expires(at) => format!("it would last until {}", written(at)),

@@ -2,6 +2,7 @@
 
 mod change;
 mod control;
+mod emergency;
 mod grant;
 mod table;
 
