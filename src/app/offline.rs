@@ -84,12 +84,7 @@ pub struct History {
 ///
 /// # Errors
 /// When there is no repository, or either revision names no commit.
-pub fn history(
-    dir: &Path,
-    base: &str,
-    head: &str,
-    wanted: usize,
-) -> Result<History, OfflineError> {
+pub fn history(dir: &Path, base: &str, head: &str, wanted: usize) -> Result<History, OfflineError> {
     let repo = open(dir)?;
     let (old, new) = (read::resolve(&repo, base)?, read::resolve(&repo, head)?);
     let base = parse::read_tree(&read::control_files(&repo, &old)?);

@@ -11,10 +11,11 @@ use super::codeowners::Codeowners;
 use super::emergency::Record;
 use super::finding::{Finding, Place};
 use super::model::{
-    Access, Account, BlobId, Grant, GrantPath, Login, Person, RecordPath, Resource, ResourceName, Role,
-    RoleName, RoleRef, Service, ServiceName, Subject, UserId,
+    Access, Account, BlobId, Grant, GrantPath, Login, Person, RecordPath, Resource, ResourceName,
+    Role, RoleName, RoleRef, Service, ServiceName, Subject, UserId,
 };
 use super::parse::{self, GrantPlaces, ReadResource};
+use super::policy::Guardrails;
 
 /// The mode of a regular file in git: the only one that is accepted under `access/`.
 pub const REGULAR_FILE: u32 = 0o100_644;
@@ -67,6 +68,8 @@ pub struct Catalogue {
     pub grants: BTreeMap<GrantPath, Declared>,
     /// What was given by break-glass and came with its review to the protected branch.
     pub emergencies: BTreeMap<RecordPath, Record>,
+    /// The organisation's policies.
+    pub policies: Guardrails,
     /// The CODEOWNERS file in force.
     pub codeowners: Codeowners,
     /// What is wrong with single files.

@@ -16,6 +16,7 @@ pub mod ledger;
 pub mod model;
 pub mod parse;
 pub mod plan;
+pub mod policy;
 pub mod proposal;
 pub mod pull;
 pub mod render;

@@ -9,8 +9,8 @@ use crate::domain::catalogue::{Catalogue, ChangedFile, File};
 use crate::domain::decision::{Case, Surroundings};
 use crate::domain::ledger::Holding;
 use crate::domain::model::{BlobId, CommitId, GrantPath, Instant, Owner, RepoPath};
-use crate::domain::pull::{Pull, Reviewed, Roster};
 use crate::domain::parse;
+use crate::domain::pull::{Pull, Reviewed, Roster};
 use crate::repo::{Remote, RepoError};
 
 /// The facts of one pull request, owned. [`Facts::case`] lends them to a decision.
@@ -91,7 +91,9 @@ impl Reconciler {
     ) -> Result<Surroundings, ReconcileError> {
         Ok(Surroundings {
             held: self.held(base, changes).await?,
-            replay: self.replay((base_commit, base), (&pull.head, changes)).await?,
+            replay: self
+                .replay((base_commit, base), (&pull.head, changes))
+                .await?,
         })
     }
 

@@ -159,9 +159,10 @@ impl<'r> Past<'r> {
         let mut requests = Vec::new();
         for step in steps {
             self.undo(step, &mut held);
-            let landed = step.changes.iter().filter_map(|(path, old, new)| {
-                Some((path, self.known(*old), self.known(*new)?))
-            });
+            let landed = step
+                .changes
+                .iter()
+                .filter_map(|(path, old, new)| Some((path, self.known(*old), self.known(*new)?)));
             let landed: Vec<_> = landed.collect();
             if landed.is_empty() {
                 continue;

@@ -48,7 +48,6 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
     verdict.findings = rules::check_change(case.base, case.changes, judged_at(case));
     verdict.requests = requests(case, &scope);
     verdict.control = scope.control.iter().map(|c| control(case, c)).collect();
-    own_findings(case, &mut verdict);
     for beyond_the_tree in [
         renewal::findings,
         eligible::findings,
@@ -59,6 +58,8 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
         let found = beyond_the_tree(case, &verdict.requests);
         verdict.findings.extend(found);
     }
+    policy::approve_automatically(case, &mut verdict);
+    own_findings(case, &mut verdict);
     verdict.findings.sort();
     verdict.findings.dedup();
     verdict.unknown = doubt::unknowns(case, &verdict.requests);
@@ -120,7 +121,9 @@ fn request(
         .and_then(|_| asked.grants.get(path))
         .map(|d| Grant::clone(&d.grant));
     let approval = match (&kind, file) {
-        (Change::Add | Change::Amend(_), Some(file)) => approval(case, path, file, grant.as_ref()),
+        (Change::Add | Change::Amend(_), Some(file)) => {
+            approval(case, (path, file), grant.as_ref(), &kind)
+        }
         (Change::Tidy, _) => Standing::NotNeeded(NEEDS_NOBODY_TIDY),
         (Change::Remove(held), _) => removal(case, path, held.as_ref()),
         // Not reached: a file that is added or amended is there.
@@ -136,7 +139,12 @@ fn request(
     })
 }
 
-fn approval(case: &Case<'_>, path: &GrantPath, file: &File, grant: Option<&Grant>) -> Standing {
+fn approval(
+    case: &Case<'_>,
+    (path, file): (&GrantPath, &File),
+    grant: Option<&Grant>,
+    change: &Change,
+) -> Standing {
     let role = grant.and_then(|g| Some((g, case.base.role(&path.resource(), &g.role)?.1)));
     let Some((grant, role)) = role.filter(|_| file.mode == REGULAR_FILE) else {
         return Standing::Missing(Missing {
@@ -151,6 +159,7 @@ fn approval(case: &Case<'_>, path: &GrantPath, file: &File, grant: Option<&Grant
         needed: role.approvals,
         rationale: role.rationale,
         beneficiary: Beneficiary::of(case.base, path, grant),
+        refused: policy::refused(case, path, grant, change),
     };
     match prove(case, path, &file.blob, &demand) {
         Ok(proof) => Standing::Approved(proof),

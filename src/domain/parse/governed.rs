@@ -3,7 +3,9 @@
 use super::Fault;
 use crate::domain::codeowners::LOCATIONS;
 use crate::domain::finding::Place;
-use crate::domain::model::{GrantPath, Login, RecordPath, ResourceName, ServiceName, is_name};
+use crate::domain::model::{
+    GrantPath, Login, RecordPath, RepoPath, ResourceName, ServiceName, is_name,
+};
 
 /// The longest path that is accepted under `access/`, in bytes.
 pub const MAX_PATH: usize = 200;
@@ -15,7 +17,7 @@ pub(crate) enum Governed {
     Person(Login),
     Service(ServiceName),
     Resource(ResourceName),
-    Policy,
+    Policy(RepoPath),
     Emergency(RecordPath),
     Codeowners(&'static str),
     Attributes,
@@ -77,7 +79,9 @@ fn within_access(path: &str) -> Result<Governed, Fault> {
         }
         ["policies", file] => {
             named(path, &[stem(path, file, ".cedar")?])?;
-            Ok(Governed::Policy)
+            RepoPath::new(path)
+                .map(Governed::Policy)
+                .map_err(|_| bad_name(path))
         }
         _ => Err(unknown(path)),
     }

@@ -171,9 +171,7 @@ impl<'a> Side<'a> {
             Answer::Unusable(why) => return (Decision::Denied, vec![why]),
         }
         match policies.ask(&question.about(Action::AutoApprove)) {
-            Answer::Permitted(by) => {
-                (Decision::Automatic, by.into_iter().map(|p| p.id).collect())
-            }
+            Answer::Permitted(by) => (Decision::Automatic, by.into_iter().map(|p| p.id).collect()),
             _ => (Decision::Allowed, Vec::new()),
         }
     }
@@ -193,7 +191,7 @@ fn live(merged: &Merged) -> impl Iterator<Item = (&GrantPath, &Grant)> {
 
 fn question(tree: &Catalogue, merged: &Merged, reading: &Reading) -> Option<Question> {
     let grant = &*merged.grant;
-    let (resource, role) = tree.role(&merged.path.resource(), &grant.role)?;
+    let resource = tree.resources.get(&merged.path.resource())?;
     let principal = principal(tree, &grant.subject, reading)?;
     let action = match (grant.emergency, merged.renews()) {
         (true, _) => Action::Emergency,
@@ -208,7 +206,9 @@ fn question(tree: &Catalogue, merged: &Merged, reading: &Reading) -> Option<Ques
     let circumstances = Circumstances {
         total_minutes: begun_minutes(since, grant.end(merged.at)),
         self_requested: reading.self_requested,
-        live_roles: live(merged).map(|(path, grant)| role_at(path, grant)).collect(),
+        live_roles: live(merged)
+            .map(|(path, grant)| role_at(path, grant))
+            .collect(),
         renewal: merged.renews(),
         author: reading.self_requested.then_some(asker),
         ..Circumstances::of(grant, merged.at)
@@ -216,11 +216,7 @@ fn question(tree: &Catalogue, merged: &Merged, reading: &Reading) -> Option<Ques
     Some(Question {
         action,
         principal,
-        wanted: Wanted {
-            resource: resource.clone(),
-            name: grant.role.clone(),
-            role: role.clone(),
-        },
+        wanted: Wanted::of(resource, &grant.role)?,
         circumstances,
     })
 }

@@ -205,6 +205,7 @@ fn apply(base: &Catalogue, changes: &[ChangedFile], reads: Vec<Read>) -> Catalog
         services: base.services.clone(),
         resources: base.resources.clone(),
         emergencies: base.emergencies.clone(),
+        policies: base.policies.clone(),
         ..Catalogue::default()
     };
     tree.index.owners_files = base.index.owners_files.clone();
@@ -215,6 +216,7 @@ fn apply(base: &Catalogue, changes: &[ChangedFile], reads: Vec<Read>) -> Catalog
             Some(Ok(Governed::Service(name))) => drop(tree.services.remove(&name)),
             Some(Ok(Governed::Resource(name))) => drop(tree.resources.remove(&name)),
             Some(Ok(Governed::Emergency(path))) => drop(tree.emergencies.remove(&path)),
+            Some(Ok(Governed::Policy(path))) => tree.policies.remove(path.as_str()),
             Some(Ok(Governed::Codeowners(location))) => {
                 replace_owners(&mut tree, location, change.after.as_ref())
             }

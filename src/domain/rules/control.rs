@@ -16,6 +16,7 @@ pub(super) fn check(tree: &Catalogue, found: &mut Vec<Finding>) {
     conflicts(tree, found);
     ownership(tree, found);
     emergency::check(tree, found);
+    tree.policies.check(tree, found);
 }
 
 /// Two people with one account would be one person who approves for the other.
