@@ -24,3 +24,4 @@ pub mod replay;
 pub mod report;
 pub mod rules;
 pub mod schema;
+mod supposed;

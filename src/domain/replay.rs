@@ -5,7 +5,7 @@
 //! somebody left meanwhile does not make their past requests wrong. What git does not tell, who asked and who was in which
 //! team, is tried both ways; where that decides, the answer is that it cannot be told.
 
-mod readings;
+mod sides;
 mod words;
 
 use std::collections::BTreeMap;
@@ -17,7 +17,8 @@ use rayon::prelude::*;
 use super::catalogue::{Catalogue, role_at};
 use super::model::{CommitId, Grant, GrantPath, Instant, RoleRef, Subject};
 use super::policy::continues;
-use readings::{Readings, Side};
+use super::supposed;
+use sides::{Side, compare};
 
 /// A request of the past, as git tells it.
 #[derive(Debug, Clone)]
@@ -134,12 +135,12 @@ impl Replay {
 
 /// Judges `past`, the newest first, by the files that decide in `base` and in `head`.
 pub fn replay(past: &[Merged], base: &Catalogue, head: &Catalogue) -> Replay {
-    let readings = Readings::of(base, head);
+    let readings = supposed::readings([base, head]);
     let sides = [Side::new(base, head, past), Side::new(head, base, past)];
     let mut changed: Vec<Changed> = past
         .par_iter()
         .filter_map(|merged| {
-            let (turn, because) = readings.compare(merged, &sides)?;
+            let (turn, because) = compare(merged, &sides, &readings)?;
             Some(Changed {
                 path: merged.path.clone(),
                 commit: merged.commit.clone(),

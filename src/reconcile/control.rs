@@ -34,7 +34,7 @@ impl Reconciler {
         if !decides(changes) {
             return Ok(BTreeMap::new());
         }
-        let paths = impact::to_ask(base, changes).into_iter().collect();
+        let paths = impact::to_ask(base, changes);
         let entries = newest(self.store.entries_at(&paths).await?);
         let live = entries.into_iter().filter(|e| !e.state.is_final());
         let held = live.filter_map(|e| Some((e.path, Held::of(e.terms.as_ref()?))));

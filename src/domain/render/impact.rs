@@ -34,6 +34,8 @@ pub(super) struct Told<'a> {
     grants: Vec<Grant<'a>>,
     other_owners: Vec<Handover<'a>>,
     breaks_codeowners: bool,
+    breaks_policies: bool,
+    not_asked: usize,
     unread: &'a [String],
 }
 
@@ -91,6 +93,8 @@ impl<'a> From<&'a Impact> for Told<'a> {
             grants: impact.touched.iter().map(grant).collect(),
             other_owners: impact.handovers.iter().map(handover).collect(),
             breaks_codeowners: impact.breaks_codeowners,
+            breaks_policies: impact.breaks_policies,
+            not_asked: impact.not_asked,
             unread: &impact.unread,
         }
     }
