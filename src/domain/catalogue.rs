@@ -66,10 +66,10 @@ pub struct Catalogue {
     pub resources: BTreeMap<ResourceName, Resource>,
     /// By path.
     pub grants: BTreeMap<GrantPath, Declared>,
-    /// What was given by break-glass and came with its review to the protected branch.
-    pub emergencies: BTreeMap<RecordPath, Record>,
     /// The organisation's policies.
     pub policies: Guardrails,
+    /// What was given by break-glass and came with its review to the protected branch.
+    pub emergencies: BTreeMap<RecordPath, Record>,
     /// The CODEOWNERS file in force.
     pub codeowners: Codeowners,
     /// What is wrong with single files.

@@ -10,7 +10,7 @@
 
 use std::fmt::Write as _;
 
-use super::approval::Approval;
+use super::approval::{Approval, Basis, Proof};
 use super::decision::{Change, Request, Standing, Verdict};
 use super::ledger::{Entry, Granted, Revoked, Terms};
 use super::model::{Actor, BlobId, CommitId, GrantId, GrantPath, Instant, PullNumber, Term};
@@ -25,7 +25,7 @@ pub enum Kind {
     Requested,
     /// A pull request was refused as it stands; its rules are named.
     Denied,
-    /// A review counts for a file.
+    /// A review counts for a file, or a policy approves it by itself.
     Approved,
     /// Access was given and read back.
     Granted,
@@ -180,6 +180,11 @@ impl Draft {
         self
     }
 
+    /// The policy that approved by itself, where one did.
+    fn basis(self, basis: &Basis) -> Self {
+        self.maybe("Approved-by-policy", approved_by_policy(basis))
+    }
+
     fn finish(self) -> Event {
         Event {
             key: self.key,
@@ -226,6 +231,14 @@ pub fn approved_by(approval: &Approval) -> String {
     )
 }
 
+/// The `Approved-by-policy:` value: which policy, in which version of which file. `None` where people approved.
+pub fn approved_by_policy(basis: &Basis) -> Option<String> {
+    match basis {
+        Basis::Policy { id, file, blob } => Some(format!("{id} {file} {blob}")),
+        Basis::Owners | Basis::Emergency => None,
+    }
+}
+
 /// What looking at an open or merged pull request leaves behind: `requested`, `approved`, `denied`.
 pub fn of_verdict(pull: &Pull, base: &CommitId, verdict: &Verdict, at: Instant) -> Vec<Event> {
     let mut events = Vec::new();
@@ -237,6 +250,7 @@ pub fn of_verdict(pull: &Pull, base: &CommitId, verdict: &Verdict, at: Instant) 
     for request in told {
         events.extend(requested(pull, base, request, at));
         if let Standing::Approved(proof) = &request.approval {
+            events.extend(approved_automatically(pull, request, proof, at));
             events.extend(
                 proof
                     .approvals()
@@ -307,6 +321,32 @@ fn approved(pull: &Pull, request: &Request, approval: &Approval, at: Instant) ->
     .file(&request.path, &approval.blob)
     .pull(Some(pull.number))
     .finish()
+}
+
+/// A policy approves by itself: which, and in which version.
+fn approved_automatically(
+    pull: &Pull,
+    request: &Request,
+    proof: &Proof,
+    at: Instant,
+) -> Option<Event> {
+    let Basis::Policy { id, blob, .. } = proof.basis() else {
+        return None;
+    };
+    let name = request.path.request(pull.number);
+    let subject = format!("Approved: policy {id} approves {name}");
+    let key = format!("approved:{name}:{}:policy:{id}:{blob}", proof.blob());
+    let draft = Draft::new(Kind::Approved, key, at, &subject)
+        .line("Request", &name)
+        .line("Actor", "hallpass")
+        .basis(proof.basis())
+        .line("Policy-base", proof.base().as_str());
+    Some(
+        draft
+            .file(&request.path, proof.blob())
+            .pull(Some(pull.number))
+            .finish(),
+    )
 }
 
 fn denied(pull: &Pull, base: &CommitId, verdict: &Verdict, at: Instant) -> Event {
@@ -415,6 +455,7 @@ pub fn granted(
         .as_ref()
         .map(|t| t.approvals.as_slice())
         .unwrap_or_default();
+    let basis = entry.terms.as_ref().map(|t| &t.basis);
     // One key for both: a grant is given once, whether it replaces another or not.
     about(
         kind,
@@ -424,6 +465,7 @@ pub fn granted(
         &format!("{verb}: {}{until}", who_what(entry)),
     )
     .approvals(approvals)
+    .basis(basis.unwrap_or(&Basis::Owners))
     .maybe("Replaces", replaces.map(GrantId::as_str))
     .line("Called-at", precise(called_at))
     .line("Read-back", &answer.read_back)

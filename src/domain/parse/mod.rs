@@ -90,8 +90,8 @@ pub(crate) enum Read {
     Person(Person, Place),
     Service(Service, Place),
     Resource(Box<ReadResource>),
-    Emergency(RecordPath, Record),
     Policy(PolicyFile),
+    Emergency(RecordPath, Record),
     /// A file whose content is read elsewhere (CODEOWNERS) or not at all.
     Other,
 }
@@ -163,10 +163,10 @@ pub(crate) fn insert(tree: &mut Catalogue, read: Read) {
             tree.index.add(&read);
             tree.resources.insert(name, read.resource);
         }
+        Read::Policy(file) => tree.policies.insert(file),
         Read::Emergency(path, record) => {
             tree.emergencies.insert(path, record);
         }
-        Read::Policy(file) => tree.policies.insert(file),
         Read::Grant(..) | Read::Other => {}
     }
 }
@@ -234,11 +234,11 @@ fn read_governed(governed: Governed, file: &File) -> Result<Read, Vec<Finding>> 
                 emergencies,
             })))
         }
+        Governed::Policy(path) => Ok(Read::Policy(policy::read(&path, file)?)),
         Governed::Emergency(path) => {
             let document = Document::read(Kind::Emergency, file, &mut |_, _| {})?;
             Ok(Read::Emergency(path, document.typed(typed::record)?))
         }
-        Governed::Policy(path) => Ok(Read::Policy(policy::read(&path, file)?)),
         Governed::Codeowners(_) | Governed::Attributes => Ok(Read::Other),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::super::approval::{Basis, Proof};
 use super::super::decision::{Case, Change, Missing, Outcome, Request, Standing, Verdict};
 use super::super::model::{Login, Owner};
 use super::super::pull::PullState;
@@ -75,23 +76,34 @@ fn approved(verdict: &Verdict) -> String {
         let files = count(verdict.requests.len(), "grant", "grants");
         return format!("Nothing more to approve: ends {files}");
     }
-    let who: BTreeSet<&Login> = verdict
-        .requests
-        .iter()
-        .filter_map(|r| match &r.approval {
-            Standing::Approved(proof) => Some(proof.approvals()),
-            Standing::NotNeeded(_) | Standing::Missing(_) => None,
-        })
-        .flatten()
+    let proofs = || verdict.requests.iter().filter_map(proof);
+    let who: BTreeSet<&Login> = proofs()
+        .flat_map(|proof| proof.approvals())
         .map(|a| &a.reviewer.login)
         .collect();
-    if who.is_empty() {
+    let policies: BTreeSet<&str> = proofs().filter_map(policy).collect();
+    let by = who.iter().map(|login| format!("@{login}"));
+    let by: Vec<String> = by
+        .chain(policies.iter().map(|id| format!("policy {id}")))
+        .collect();
+    if by.is_empty() {
         return "Approved".to_owned();
     }
-    format!(
-        "Approved by {}",
-        names(who.iter().map(|login| format!("@{login}")))
-    )
+    format!("Approved by {}", names(by.into_iter()))
+}
+
+fn proof(request: &Request) -> Option<&Proof> {
+    match &request.approval {
+        Standing::Approved(proof) => Some(proof),
+        Standing::NotNeeded(_) | Standing::Missing(_) => None,
+    }
+}
+
+fn policy(proof: &Proof) -> Option<&str> {
+    match proof.basis() {
+        Basis::Policy { id, .. } => Some(id),
+        Basis::Owners | Basis::Emergency => None,
+    }
 }
 
 /// At most three names.

@@ -204,8 +204,8 @@ fn apply(base: &Catalogue, changes: &[ChangedFile], reads: Vec<Read>) -> Catalog
         people: base.people.clone(),
         services: base.services.clone(),
         resources: base.resources.clone(),
-        emergencies: base.emergencies.clone(),
         policies: base.policies.clone(),
+        emergencies: base.emergencies.clone(),
         ..Catalogue::default()
     };
     tree.index.owners_files = base.index.owners_files.clone();
@@ -215,8 +215,8 @@ fn apply(base: &Catalogue, changes: &[ChangedFile], reads: Vec<Read>) -> Catalog
             Some(Ok(Governed::Person(login))) => drop(tree.people.remove(&login)),
             Some(Ok(Governed::Service(name))) => drop(tree.services.remove(&name)),
             Some(Ok(Governed::Resource(name))) => drop(tree.resources.remove(&name)),
-            Some(Ok(Governed::Emergency(path))) => drop(tree.emergencies.remove(&path)),
             Some(Ok(Governed::Policy(path))) => tree.policies.remove(path.as_str()),
+            Some(Ok(Governed::Emergency(path))) => drop(tree.emergencies.remove(&path)),
             Some(Ok(Governed::Codeowners(location))) => {
                 replace_owners(&mut tree, location, change.after.as_ref())
             }

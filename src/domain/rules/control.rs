@@ -15,8 +15,8 @@ pub(super) fn check(tree: &Catalogue, found: &mut Vec<Finding>) {
     service_owners(tree, found);
     conflicts(tree, found);
     ownership(tree, found);
-    emergency::check(tree, found);
     tree.policies.check(tree, found);
+    emergency::check(tree, found);
 }
 
 /// Two people with one account would be one person who approves for the other.
