@@ -120,7 +120,12 @@ impl<'r> Past<'r> {
                 .compare_grants(before, folder, &mut |path, old, new| {
                     changes.push((path, old, new));
                 })?;
-            landed += changes.iter().filter(|(_, _, new)| new.is_some()).count();
+            for (path, old, new) in &changes {
+                for id in [old, new].into_iter().flatten() {
+                    self.grant(path, *id)?;
+                }
+                landed += usize::from(self.known(*new).is_some());
+            }
             if !changes.is_empty() {
                 steps.push(Step {
                     commit: commit_id(here.id()),
@@ -142,11 +147,6 @@ impl<'r> Past<'r> {
         steps: &[Step],
         live: &BTreeMap<GrantPath, Declared>,
     ) -> Result<Vec<Merged>, git2::Error> {
-        for (path, old, new) in steps.iter().flat_map(|step| &step.changes) {
-            for id in [old, new].into_iter().flatten() {
-                self.grant(path, *id)?;
-            }
-        }
         let asked = steps.iter().flat_map(|step| &step.changes);
         let asked = asked.filter_map(|(_, _, new)| self.known(*new));
         let subjects: BTreeSet<Subject> = asked.map(|grant| grant.subject.clone()).collect();

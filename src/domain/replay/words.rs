@@ -10,6 +10,8 @@ impl Replay {
     pub fn headline(&self) -> String {
         match (self.judged, self.changed.len()) {
             (0, _) => "No request was merged yet that could be judged anew.".to_owned(),
+            (1, 0) => "The last request would not be decided otherwise.".to_owned(),
+            (1, _) => "The last request would or may be decided otherwise.".to_owned(),
             (judged, 0) => format!(
                 "Of the last {}, none would be decided otherwise.",
                 requests(judged)
