@@ -254,6 +254,20 @@ impl Catalogue {
             })
     }
 
+    /// The roles, owners and policies of this tree beside the people and services of another. Without grants.
+    pub(crate) fn with_people_of(&self, other: &Self) -> Self {
+        let mut tree = Self {
+            people: other.people.clone(),
+            services: other.services.clone(),
+            resources: self.resources.clone(),
+            codeowners: self.codeowners.clone(),
+            policies: self.policies.clone(),
+            ..Self::default()
+        };
+        tree.index.keep_tickets(&self.index);
+        tree
+    }
+
     /// GitHub's number of the subject, where it has one.
     pub fn github_id(&self, subject: &Subject) -> Option<UserId> {
         match subject {

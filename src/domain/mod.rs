@@ -21,6 +21,8 @@ pub mod policy;
 pub mod proposal;
 pub mod pull;
 pub mod render;
+pub mod replay;
 pub mod report;
 pub mod rules;
 pub mod schema;
+mod supposed;

@@ -19,6 +19,7 @@ mod impact;
 mod plan;
 mod policy;
 mod postgres;
+mod replay;
 mod repo;
 mod sandbox;
 mod scenario;

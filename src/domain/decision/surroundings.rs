@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use super::super::people::Members;
 use super::super::pull::Lookup;
+use super::super::replay::Replay;
 
 /// The facts around a pull request that no clone holds. `Surroundings::default()` knows nothing and demands nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,4 +25,7 @@ pub struct Surroundings {
     /// By the ledger: every emergency that no owner has signed yet, and those whose records the pull request touches. Absent:
     /// there is none.
     pub emergencies: Vec<Emergency>,
+    /// For a change of the files that decide: past requests, judged by what it would make of them. `None`: not looked at. Decides
+    /// nothing.
+    pub replay: Option<Replay>,
 }

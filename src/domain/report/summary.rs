@@ -54,6 +54,14 @@ pub(super) fn summary(case: &Case<'_>, verdict: &Verdict) -> String {
     page.push_str(&control(&verdict.control));
     if !verdict.control.is_empty() {
         page.push_str(&impact::section(&verdict.impact));
+        page.push_str(
+            &case
+                .around
+                .replay
+                .as_ref()
+                .map(impact::replayed)
+                .unwrap_or_default(),
+        );
     }
     page.push_str(&findings(verdict, Severity::Warning));
     page
