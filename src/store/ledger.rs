@@ -12,7 +12,7 @@ use crate::domain::ledger::Entry;
 use crate::domain::model::{CommitId, ConnectionName, GrantPath, Instant, Subject};
 
 /// How many values one statement names at most. SQLite allows 32,766.
-const CHUNK: usize = 500;
+pub(super) const CHUNK: usize = 500;
 
 const CURSOR: &str = "cursor";
 
@@ -63,7 +63,7 @@ const UPDATE: &str = "UPDATE ledger SET version = version + 1, path = $3, state 
      access_key = $7, wake_at = $8, ends_at = $9, subject = $10, tidied = $11, entry = $12 WHERE id = $1 AND version = $2";
 
 /// A subject as text in which a person and a service of the same name differ.
-fn subject_key(subject: &Subject) -> String {
+pub(super) fn subject_key(subject: &Subject) -> String {
     match subject {
         Subject::Person(login) => format!("person/{login}"),
         Subject::Service(name) => format!("service/{name}"),

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use super::super::approval::{Bench, Beneficiary, Demand, Missing, prove, weigh};
 use super::super::catalogue::{Catalogue, ChangedFile, File, REGULAR_FILE};
 use super::super::finding::{Finding, Severity};
-use super::super::model::{Grant, GrantPath, Instant, RepoPath, UserId};
-use super::super::pull::{PullState, Pushers};
-use super::super::{parse, rules};
+use super::super::model::{Grant, GrantPath, RepoPath, UserId};
+use super::super::pull::Pushers;
+use super::super::rules;
 use super::scope::Scope;
 use super::{Case, Change, Control, Outcome, Request, Standing, Verdict};
 use super::{conflicts, doubt, eligible, emergency, policy, renewal};
@@ -43,7 +43,8 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
         }
         return verdict;
     }
-    verdict.findings = rules::check_change(case.base, case.changes, judged_at(case));
+    verdict.findings =
+        rules::check_change_knowing(case.base, case.changes, case.judged_at(), &case.over());
     verdict.requests = requests(case, &scope);
     verdict.control = scope.control.iter().map(|c| control(case, c)).collect();
     own_findings(case, &mut verdict);
@@ -64,14 +65,6 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
     verdict
 }
 
-/// The instant by which terms are judged: a merged request asked at its merge, however late we look.
-fn judged_at(case: &Case<'_>) -> Instant {
-    match case.pull.state {
-        PullState::Merged { at, .. } => at,
-        PullState::Open | PullState::Closed => case.now,
-    }
-}
-
 fn outcome(verdict: &Verdict) -> Outcome {
     if verdict.errors().next().is_some() {
         return Outcome::Denied;
@@ -89,12 +82,7 @@ fn outcome(verdict: &Verdict) -> Outcome {
 }
 
 fn requests(case: &Case<'_>, scope: &Scope<'_>) -> Vec<Request> {
-    let after: Vec<File> = scope
-        .grants
-        .iter()
-        .filter_map(|(_, c)| c.after.clone())
-        .collect();
-    let asked = parse::read_tree(&after);
+    let asked = super::asked(case.changes);
     let request = |(path, change): &(GrantPath, &ChangedFile)| request(case, &asked, path, change);
     scope.grants.iter().filter_map(request).collect()
 }
@@ -148,6 +136,7 @@ fn approval(case: &Case<'_>, path: &GrantPath, file: &File, grant: Option<&Grant
     let demand = Demand {
         needed: role.approvals,
         rationale: role.rationale,
+        max_age: Some(role.approval_max_age),
         beneficiary: Beneficiary::of(case.base, path, grant),
     };
     match prove(case, path, &file.blob, &demand) {

@@ -8,7 +8,7 @@ use super::yaml::{Places, Side};
 use super::{Fault, prefilter, yaml};
 use crate::domain::catalogue::File;
 use crate::domain::finding::{Finding, Place};
-use crate::domain::model::{RoleName, RoleRef};
+use crate::domain::model::RoleName;
 use crate::domain::schema::{self, Kind, Problem};
 
 /// The one value of a file, which its schema accepts.
@@ -59,22 +59,49 @@ impl<'f> Document<'f> {
         })
     }
 
-    /// Where each entry of each `conflicts_with` of a resource stands.
-    pub(super) fn conflict_places(&self) -> BTreeMap<(RoleName, RoleRef), Place> {
+    /// Where the fields of each role of a resource stand, and the entries of its lists: by the role and a label such as
+    /// `max_duration`, `conflicts_with/ledger/approver` or `eligible/people/octocat`, in lower case.
+    pub(super) fn role_places(&self) -> BTreeMap<(RoleName, String), Place> {
         let all = Places::of(self.text);
         let mut places = BTreeMap::new();
         let roles = self.value.get("roles").and_then(Value::as_object);
         for (name, role) in roles.into_iter().flatten() {
-            let conflicts = role.get("conflicts_with").and_then(Value::as_array);
-            for (i, other) in conflicts.into_iter().flatten().enumerate() {
-                let other = other.as_str().unwrap_or_default().to_owned();
-                if let (Ok(name), Ok(other)) = (RoleName::new(name), RoleRef::try_from(other)) {
-                    let pointer = format!("/roles/{name}/conflicts_with/{i}");
-                    places.insert((name, other), all.at(&pointer, Side::Value));
+            let Ok(role_name) = RoleName::new(name) else {
+                continue;
+            };
+            let mut note = |label: &str, pointer: &str| {
+                let place = all.at(pointer, Side::Value);
+                places.insert((role_name.clone(), label.to_ascii_lowercase()), place);
+            };
+            for (field, value) in role.as_object().into_iter().flatten() {
+                // What a provider gives is the provider's own, whatever its shape.
+                if field != "entitlement" {
+                    labels(field, &format!("/roles/{name}/{field}"), value, &mut note);
                 }
             }
         }
         places
+    }
+}
+
+/// Tells `note` the label and the pointer of `value` and of everything in it.
+fn labels(label: &str, pointer: &str, value: &Value, note: &mut dyn FnMut(&str, &str)) {
+    note(label, pointer);
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let (label, pointer) = (format!("{label}/{name}"), format!("{pointer}/{name}"));
+                labels(&label, &pointer, value, note);
+            }
+        }
+        Value::Array(items) => {
+            for (i, item) in items.iter().enumerate() {
+                if let Some(text) = item.as_str() {
+                    note(&format!("{label}/{text}"), &format!("{pointer}/{i}"));
+                }
+            }
+        }
+        _ => {}
     }
 }
 

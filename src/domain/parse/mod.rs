@@ -19,7 +19,7 @@ use regex::Regex;
 use super::catalogue::{Catalogue, Declared, File, REGULAR_FILE};
 use super::codeowners::{Codeowners, LOCATIONS};
 use super::finding::{Finding, Place};
-use super::model::{GrantPath, Person, Resource, RoleName, RoleRef, Service};
+use super::model::{GrantPath, Person, Resource, RoleName, Service};
 use super::schema::Kind;
 use document::Document;
 
@@ -55,6 +55,7 @@ pub(crate) struct GrantPlaces {
     pub starts: Place,
     pub ticket: Place,
     pub emergency: Place,
+    pub reason: Place,
 }
 
 impl GrantPlaces {
@@ -66,6 +67,7 @@ impl GrantPlaces {
             "starts" => self.starts = place,
             "ticket" => self.ticket = place,
             "emergency" => self.emergency = place,
+            "reason" => self.reason = place,
             _ => {}
         }
     }
@@ -76,7 +78,7 @@ impl GrantPlaces {
 pub(crate) struct ReadResource {
     pub resource: Resource,
     pub tickets: BTreeMap<RoleName, Regex>,
-    pub conflicts: BTreeMap<(RoleName, RoleRef), Place>,
+    pub places: BTreeMap<(RoleName, String), Place>,
 }
 
 /// One governed file, read.
@@ -200,12 +202,12 @@ fn read_governed(governed: Governed, file: &File) -> Result<Read, Vec<Finding>> 
         }
         Governed::Resource(name) => {
             let document = Document::read(Kind::Resource, file, &mut |_, _| {})?;
-            let conflicts = document.conflict_places();
+            let places = document.role_places();
             let (resource, tickets) = document.typed(|value| typed::resource(name, value))?;
             Ok(Read::Resource(Box::new(ReadResource {
                 resource,
                 tickets,
-                conflicts,
+                places,
             })))
         }
         Governed::Policy => Err(vec![Finding::error(

@@ -1,8 +1,12 @@
 //! The named rules: one table, one name each, one remedy each.
 
+mod beside;
 mod change;
 mod control;
+mod eligible;
 mod grant;
+mod limits;
+mod renewal;
 mod table;
 
 use rayon::prelude::*;
@@ -13,7 +17,8 @@ use super::finding::Finding;
 use super::model::Instant;
 use super::parse::GrantPlaces;
 
-pub use change::{MOST_GRANTS, check_change};
+pub use change::{MOST_GRANTS, check_change, check_change_knowing};
+pub(crate) use eligible::{Eligible, eligible, refusal};
 pub use table::{RULES, Rule};
 
 /// Whether a grant is being asked for, or stands in the tree already.
