@@ -3,6 +3,7 @@
 //! Every command ends with 0 (done, nothing wrong), 1 (findings) or 2 (could not run).
 
 mod demo;
+mod explain;
 mod owners;
 mod serve;
 mod validate;
@@ -28,6 +29,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::Demo),
+    Explain(explain::Explain),
     Owners(owners::Owners),
     Serve(serve::Serve),
     Validate(validate::Validate),
@@ -37,6 +39,7 @@ impl Command {
     fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Demo(demo) => demo.run(),
+            Self::Explain(explain) => explain.run(),
             Self::Owners(owners) => owners.run(),
             Self::Serve(serve) => serve.run(),
             Self::Validate(validate) => validate.run(),

@@ -324,7 +324,9 @@ fn drafts_and_closed_pull_requests_are_checked_but_never_approved() {
 fn changing_a_grant_needs_full_approval_whoever_asks() {
     let mut scene = office();
     standing(&mut scene, FILE, WANTED);
-    let longer = WANTED.replace("2h", "4h").replace("need to", "still need to");
+    let longer = WANTED
+        .replace("2h", "4h")
+        .replace("need to", "still need to");
     scene.changes(FILE, Some(WANTED), Some(&longer));
     scene.pull.author = Some(actor("grace"));
     let waiting = verdict(&scene);

@@ -6,6 +6,7 @@ mod control;
 mod eligible;
 mod grant;
 mod limits;
+mod page;
 mod renewal;
 mod table;
 
@@ -19,6 +20,7 @@ use super::parse::GrantPlaces;
 
 pub use change::{MOST_GRANTS, check_change, check_change_knowing};
 pub(crate) use eligible::{Eligible, eligible, refusal};
+pub use page::{find, page, url};
 pub use table::{RULES, Rule};
 
 /// Whether a grant is being asked for, or stands in the tree already.

@@ -1,7 +1,5 @@
 //! Rules between files: whole trees and changes.
 
-use std::collections::BTreeSet;
-
 use hallpass::domain::catalogue::{ChangedFile, File};
 use hallpass::domain::finding::{Finding, Severity};
 use hallpass::domain::rules::{MOST_GRANTS, check_change, check_tree, is_control_path};
@@ -155,7 +153,10 @@ fn a_message_names_the_values_and_the_help_the_way_out() {
         (found[0].message.clone(), found[0].help.clone())
     };
     let (message, help) = told(&GRANT.replace("duration: 2h", "duration: 9h"));
-    assert_eq!(message, "9h is asked for; orders/readonly lasts at most 8h, its `max_duration`");
+    assert_eq!(
+        message,
+        "9h is asked for; orders/readonly lasts at most 8h, its `max_duration`"
+    );
     assert_eq!(
         help,
         "Ask for at most 8h, and for more in another request when that ends."
@@ -391,21 +392,23 @@ fn files_that_decide_should_have_owners_too() {
     assert_eq!(warnings, [("control-unowned", Severity::Warning); 4]);
 }
 
-/// The findings of a change to the world: `None` is a removal.
-pub(super) fn change(base: &[(&str, &str)], after: &[(&str, Option<&str>)]) -> Vec<Finding> {
+/// A change to the world and `base`: `None` is a removal.
+pub(super) fn changes(base: &[(&str, &str)], after: &[(&str, Option<&str>)]) -> Vec<ChangedFile> {
     let base_files = world_with(base);
-    let changes: Vec<ChangedFile> = after
-        .iter()
-        .map(|(path, text)| ChangedFile {
-            path: (*path).into(),
-            before: base_files
-                .iter()
-                .find(|f| f.path == *path)
-                .map(|f| (f.blob.clone(), f.mode)),
-            after: text.map(|text| file(path, text)),
-        })
-        .collect();
-    check_change(&catalogue(base), &changes, now())
+    let one = |(path, text): &(&str, Option<&str>)| ChangedFile {
+        path: (*path).into(),
+        before: base_files
+            .iter()
+            .find(|f| f.path == *path)
+            .map(|f| (f.blob.clone(), f.mode)),
+        after: text.map(|text| file(path, text)),
+    };
+    after.iter().map(one).collect()
+}
+
+/// The findings of a change to the world and `base`.
+pub(super) fn change(base: &[(&str, &str)], after: &[(&str, Option<&str>)]) -> Vec<Finding> {
+    check_change(&catalogue(base), &changes(base, after), now())
 }
 
 #[test]
@@ -457,11 +460,7 @@ fn a_change_is_compared_with_what_stands() {
             &[(other, GRANT)],
             &[(
                 other,
-                Some(
-                    &GRANT
-                        .replace("2h", "3h")
-                        .replace("some", "still some")
-                )
+                Some(&GRANT.replace("2h", "3h").replace("some", "still some"))
             )]
         )),
         [""; 0]
@@ -673,18 +672,53 @@ fn nothing_is_asked_for_while_a_line_of_codeowners_is_broken() {
 #[test]
 fn a_broken_file_is_named_where_it_is_missed_and_told_alone_where_it_stands() {
     let files = [
-        ("access/resources/orders.yaml", "nonsense: true\n", PATH, GRANT.to_owned()),
-        ("access/people/ada.yaml", "nonsense: true\n", PATH, GRANT.to_owned()),
-        ("access/services/robot.yaml", "nonsense: true\n", PATH, GRANT.replace("person: ada", "service: robot")),
-        ("access/people/bob.yaml", "nonsense: true\n", PATH, GRANT.replace("person: ada", "service: robot")),
+        (
+            "access/resources/orders.yaml",
+            "nonsense: true\n",
+            PATH,
+            GRANT.to_owned(),
+        ),
+        (
+            "access/people/ada.yaml",
+            "nonsense: true\n",
+            PATH,
+            GRANT.to_owned(),
+        ),
+        (
+            "access/services/robot.yaml",
+            "nonsense: true\n",
+            PATH,
+            GRANT.replace("person: ada", "service: robot"),
+        ),
+        (
+            "access/people/bob.yaml",
+            "nonsense: true\n",
+            PATH,
+            GRANT.replace("person: ada", "service: robot"),
+        ),
     ];
-    let rules = ["unknown-resource", "unknown-person", "unknown-service", "unknown-owner"];
+    let rules = [
+        "unknown-resource",
+        "unknown-person",
+        "unknown-service",
+        "unknown-owner",
+    ];
     for ((broken, nonsense, path, text), rule) in files.iter().zip(rules) {
         let asked = change(&[(broken, nonsense)], &[(path, Some(text))]);
         assert_eq!(asked.len(), 1, "{asked:?}");
         assert_eq!((asked[0].rule, asked[0].path.as_str()), (rule, *path));
-        assert!(asked[0].message.starts_with(&format!("{broken} cannot be used: ")), "{}", asked[0].message);
-        assert!(asked[0].help.starts_with(&format!("Repair {broken} first")), "{}", asked[0].help);
+        assert!(
+            asked[0]
+                .message
+                .starts_with(&format!("{broken} cannot be used: ")),
+            "{}",
+            asked[0].message
+        );
+        assert!(
+            asked[0].help.starts_with(&format!("Repair {broken} first")),
+            "{}",
+            asked[0].help
+        );
         // The whole tree tells the fault itself, and not once more for everybody who needs the file.
         let whole = findings(&[(broken, nonsense), (path, text)]);
         assert!(!whole.is_empty());
@@ -714,11 +748,7 @@ fn ticket_patterns_match_the_whole_ticket_and_cannot_escape_their_anchors() {
         "^(a{1000}){1000}$",
         "^(?=a)b$",
     ] {
-        assert_eq!(
-            with(refused, "ab")[..],
-            ["bad-value"],
-            "{refused}"
-        );
+        assert_eq!(with(refused, "ab")[..], ["bad-value"], "{refused}");
     }
 }
 
