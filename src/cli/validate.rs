@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use crate::app::offline;
 use crate::domain::catalogue::File;
 use crate::domain::finding::{Finding, Severity};
+use crate::domain::impact::{self, Impact, Known};
 use crate::domain::model::Instant;
 use crate::domain::{parse, render, rules};
 
@@ -16,7 +17,8 @@ use crate::domain::{parse, render, rules};
 ///
 /// Needs no network and no secret. Without --base, every governed file of the work tree is checked: access/, CODEOWNERS and
 /// .gitattributes. With --base, only what a branch changes is checked, as its pull request would be: by the people, resources
-/// and owners of the base, read from git and not from the work tree.
+/// and owners of the base, read from git and not from the work tree. Of a change of the files that decide it is also told what it
+/// would do to the grants that are live by their files.
 #[derive(Debug, Args)]
 #[command(after_help = "Try `hallpass validate --help` for examples.", after_long_help = EXAMPLES)]
 pub struct Validate {
@@ -59,7 +61,7 @@ Exit status:
 enum Format {
     /// For a terminal: the line, the fault underlined, the way out
     Human,
-    /// One object: {"findings": [...]}
+    /// One object: {"findings": [...]}, with --base also {"impact": {...}}
     Json,
     /// Annotations of a GitHub Actions workflow
     Github,
@@ -75,34 +77,74 @@ impl Validate {
     /// Checks and tells.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let now = self.now.unwrap_or_else(offline::now);
-        let (findings, files) = self.check(now)?;
+        let Checked {
+            findings,
+            files,
+            impact,
+        } = self.check(now)?;
         super::print(&match self.format {
-            Format::Json => render::json(&findings),
+            Format::Json => match &impact {
+                Some(impact) => render::change_json(&findings, impact),
+                None => render::json(&findings),
+            },
             Format::Github => render::github(&findings),
             Format::Sarif => render::sarif(&findings),
-            Format::Human => human(&findings, &files),
+            Format::Human => {
+                let report = human(&findings, &files);
+                let impact = impact.as_ref().map(render::impact).unwrap_or_default();
+                format!("{}{impact}{}", report.findings, report.closing)
+            }
         })?;
         Ok(ExitCode::from(u8::from(denies(&findings))))
     }
 
-    /// What is wrong, and the files that were looked at.
-    fn check(&self, now: Instant) -> anyhow::Result<(Vec<Finding>, Vec<File>)> {
+    fn check(&self, now: Instant) -> anyhow::Result<Checked> {
         let Some(base) = &self.base else {
             let files = offline::work_tree(&self.dir)?;
-            return Ok((rules::check_tree(&parse::read_tree(&files), now), files));
+            return Ok(Checked {
+                findings: rules::check_tree(&parse::read_tree(&files), now),
+                files,
+                impact: None,
+            });
         };
         let comparison = offline::comparison(&self.dir, base, &self.head)?;
         let base = parse::read_tree(&comparison.base);
         let findings = rules::check_change(&base, &comparison.changes, now);
+        // No ledger here: what ended before its file was removed counts as live.
+        let (ended, held) = Default::default();
+        let known = Known {
+            ended: &ended,
+            held: &held,
+            now,
+        };
+        let impact = impact::impact(&base, &comparison.changes, &known);
         let files = comparison
             .changes
             .into_iter()
             .filter_map(|change| change.after);
-        Ok((findings, files.collect()))
+        Ok(Checked {
+            findings,
+            files: files.collect(),
+            impact: Some(impact),
+        })
     }
 }
 
-fn human(findings: &[Finding], files: &[File]) -> String {
+/// What was looked at, and what came of it.
+struct Checked {
+    findings: Vec<Finding>,
+    files: Vec<File>,
+    /// Only of a change.
+    impact: Option<Impact>,
+}
+
+/// A report for a terminal.
+struct Report {
+    findings: String,
+    closing: String,
+}
+
+fn human(findings: &[Finding], files: &[File]) -> Report {
     let wanted: BTreeSet<&str> = findings
         .iter()
         .map(|finding| finding.path.as_str())
@@ -116,8 +158,10 @@ fn human(findings: &[Finding], files: &[File]) -> String {
     let sources: BTreeMap<&str, &[u8]> = wanted
         .map(|file| (file.path.as_str(), &file.bytes[..]))
         .collect();
-    let report = render::human(findings, |path| sources.get(path).copied());
-    format!("{report}{}\n", render::summary(findings, files.len()))
+    Report {
+        findings: render::human(findings, |path| sources.get(path).copied()),
+        closing: render::summary(findings, files.len()) + "\n",
+    }
 }
 
 fn denies(findings: &[Finding]) -> bool {

@@ -8,10 +8,11 @@ use rayon::prelude::*;
 use regex::Regex;
 
 use super::codeowners::Codeowners;
+use super::emergency::Record;
 use super::finding::{Finding, Place};
 use super::model::{
-    Access, Account, BlobId, Grant, GrantPath, Login, Person, Resource, ResourceName, Role,
-    RoleName, RoleRef, Service, ServiceName, Subject, UserId,
+    Access, Account, BlobId, Grant, GrantPath, Login, Person, RecordPath, Resource, ResourceName,
+    Role, RoleName, RoleRef, Service, ServiceName, Subject, UserId,
 };
 use super::parse::{self, GrantPlaces, ReadResource};
 
@@ -64,6 +65,8 @@ pub struct Catalogue {
     pub resources: BTreeMap<ResourceName, Resource>,
     /// By path.
     pub grants: BTreeMap<GrantPath, Declared>,
+    /// What was given by break-glass and came with its review to the protected branch.
+    pub emergencies: BTreeMap<RecordPath, Record>,
     /// The CODEOWNERS file in force.
     pub codeowners: Codeowners,
     /// What is wrong with single files.
@@ -94,6 +97,11 @@ pub struct Index {
 }
 
 impl Index {
+    /// Takes over compiled patterns. One that a changed file replaces is overwritten, one of a role that is gone is never asked for.
+    pub(crate) fn keep_tickets(&mut self, other: &Self) {
+        self.tickets.clone_from(&other.tickets);
+    }
+
     /// Notes what the file of a resource says beside the resource.
     pub(crate) fn add(&mut self, read: &ReadResource) {
         let role = |name: &RoleName| RoleRef {
@@ -110,10 +118,10 @@ impl Index {
             .extend(places.map(|((own, label), place)| ((role(own), label.clone()), *place)));
     }
 
-    /// Where the part of a role with this label stands.
-    pub(crate) fn role_place(&self, role: &RoleRef, label: &str) -> Place {
+    /// Where the part of a role with this label stands, if its file says anything there.
+    pub(crate) fn role_place(&self, role: &RoleRef, label: &str) -> Option<Place> {
         let key = (role.clone(), label.to_ascii_lowercase());
-        self.role_places.get(&key).copied().unwrap_or_default()
+        self.role_places.get(&key).copied()
     }
 }
 

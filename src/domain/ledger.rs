@@ -16,6 +16,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::approval::{Approval, Basis};
+use super::emergency::Review;
 use super::model::{
     Access, BlobId, CommitId, ConnectionName, GrantId, GrantPath, Instant, PullNumber, RoleRef,
     Subject,
@@ -51,6 +52,10 @@ pub struct Entry {
     /// Whether its file was replaced or went since, whatever stands at the path now: the same content may have come back.
     #[serde(default)]
     pub superseded: bool,
+    /// The review that is due after an emergency; written with the first intent to give the access, so `None` for what was never
+    /// given and for what needs no review.
+    #[serde(default)]
+    pub review: Option<Review>,
     /// How often the entry was written. Compared on writing: a stale writer loses.
     pub version: u64,
 }
@@ -218,6 +223,7 @@ impl Entry {
             last_error: None,
             tidied: false,
             superseded: false,
+            review: None,
             version: 0,
         }
     }
@@ -240,6 +246,11 @@ impl Entry {
             _ => at,
         });
         self.attempts += 1;
+    }
+
+    /// Whether it was given in an emergency (or perhaps was) and no owner has signed the review yet.
+    pub fn is_unreviewed(&self) -> bool {
+        self.review.as_ref().is_some_and(|r| r.signed.is_none())
     }
 
     /// The connection that gives it; `None` before its admission.

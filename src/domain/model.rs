@@ -41,6 +41,14 @@ pub fn is_name(value: &str) -> bool {
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
 }
 
+/// The path of the grant that the record `<resource>/<name>-<12 digits>.yaml` is about, with those digits.
+fn grant_of_record(tail: &str) -> Option<(GrantPath, &str)> {
+    let (grant, digits) = tail.strip_suffix(".yaml")?.rsplit_once('-')?;
+    let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    let grant = GrantPath::new(format!("access/grants/{grant}.yaml")).ok()?;
+    (digits.len() == 12 && digits.bytes().all(hex)).then_some((grant, digits))
+}
+
 macro_rules! text {
     ($(#[$doc:meta])* $name:ident, $expected:literal, |$value:ident| $normal:expr) => {
         $(#[$doc])*
@@ -149,6 +157,13 @@ text! {
     }
 }
 text! {
+    /// The path of the record of an emergency: `access/emergencies/<resource>/<name>-<12 digits of the merge>.yaml`.
+    RecordPath, "a path of the form access/emergencies/<resource>/<name>-<12 digits of the merge>.yaml", |value| {
+        let grant = value.strip_prefix("access/emergencies/").and_then(grant_of_record);
+        (grant.is_some() && value.len() <= 200).then(|| value.to_owned())
+    }
+}
+text! {
     /// The identity of one grant: `<resource>/<name>@<commit>`, for what the merge `<commit>` put at that path.
     ///
     /// A path can be used again, a grant cannot: the next request at the same path arrives with another commit.
@@ -183,6 +198,36 @@ impl GrantPath {
     /// What pull request `pull` asks for here, as evidence names it before there is a grant: `<resource>/<name>#<pull>`.
     pub fn request(&self, pull: PullNumber) -> String {
         format!("{}#{pull}", self.short())
+    }
+
+    /// The same path, as any path of the repository.
+    pub fn as_repo_path(&self) -> RepoPath {
+        RepoPath(self.0.clone())
+    }
+}
+
+impl RecordPath {
+    /// The record of the grant that `commit` brought to `grant`.
+    pub fn of(grant: &GrantPath, commit: &CommitId) -> Self {
+        Self(format!(
+            "access/emergencies/{}-{}.yaml",
+            grant.short(),
+            commit.short()
+        ))
+    }
+
+    /// The path of the grant that it is about.
+    pub fn grant(&self) -> GrantPath {
+        let tail = self.0.trim_start_matches("access/emergencies/");
+        let (grant, _) = grant_of_record(tail).expect("its form was checked when it was made");
+        grant
+    }
+
+    /// `<resource>/<name>-<12 digits>`, as people read it.
+    pub fn short(&self) -> &str {
+        self.0
+            .trim_start_matches("access/emergencies/")
+            .trim_end_matches(".yaml")
     }
 
     /// The same path, as any path of the repository.

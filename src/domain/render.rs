@@ -4,6 +4,7 @@
 //! forge an annotation or end a string.
 
 mod human;
+mod impact;
 mod sarif;
 
 use std::collections::BTreeSet;
@@ -12,9 +13,11 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::finding::{Finding, Severity};
+use super::impact::Impact;
 use super::rules;
 
 pub use human::human;
+pub use impact::impact;
 pub use sarif::sarif;
 
 /// `{"findings": [...]}`, each with `rule`, `severity`, `path`, `line`, `column`, `message`, `help` and `url`. One
@@ -22,14 +25,30 @@ pub use sarif::sarif;
 pub fn json(findings: &[Finding]) -> String {
     let report = Report {
         findings: findings.iter().map(Told::from).collect(),
+        impact: None,
     };
-    let text = serde_json::to_string(&report).expect("texts and numbers always serialize");
+    line(&report)
+}
+
+/// As [`json`], of a change: with `impact`, what it would do to live grants.
+pub fn change_json(findings: &[Finding], impact: &Impact) -> String {
+    let report = Report {
+        findings: findings.iter().map(Told::from).collect(),
+        impact: Some(impact.into()),
+    };
+    line(&report)
+}
+
+fn line(report: &Report<'_>) -> String {
+    let text = serde_json::to_string(report).expect("texts and numbers always serialize");
     text + "\n"
 }
 
 #[derive(Serialize)]
 struct Report<'a> {
     findings: Vec<Told<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    impact: Option<impact::Told<'a>>,
 }
 
 /// A finding in the documented order of its fields.

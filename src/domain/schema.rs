@@ -15,6 +15,8 @@ use super::parse::{shown, ticket_pattern};
 /// A kind of file that has a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    /// `access/emergencies/<resource>/<name>-<12 digits of the merge>.yaml`
+    Emergency,
     /// `access/grants/<resource>/<name>.yaml`
     Grant,
     /// `access/people/<login>.yaml`
@@ -27,11 +29,18 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Grant, Self::Person, Self::Resource, Self::Service];
+    pub const ALL: [Self; 5] = [
+        Self::Emergency,
+        Self::Grant,
+        Self::Person,
+        Self::Resource,
+        Self::Service,
+    ];
 
     /// The schema's text, as published.
     pub fn source(self) -> &'static str {
         match self {
+            Self::Emergency => include_str!("../../schemas/emergency.schema.json"),
             Self::Grant => include_str!("../../schemas/grant.schema.json"),
             Self::Person => include_str!("../../schemas/person.schema.json"),
             Self::Resource => include_str!("../../schemas/resource.schema.json"),
@@ -40,7 +49,8 @@ impl Kind {
     }
 
     fn schema(self) -> &'static Schema {
-        static SCHEMAS: [OnceLock<Schema>; 4] = [const { OnceLock::new() }; 4];
+        static SCHEMAS: [OnceLock<Schema>; Kind::ALL.len()] =
+            [const { OnceLock::new() }; Kind::ALL.len()];
         SCHEMAS[self as usize].get_or_init(|| Schema::compile(self))
     }
 }

@@ -6,10 +6,13 @@ use std::sync::Arc;
 use super::{ReconcileError, Reconciler};
 use crate::domain::catalogue::{Catalogue, ChangedFile};
 use crate::domain::decision::{Case, MayAsk, Surroundings};
+use crate::domain::impact::{self, Held};
 use crate::domain::ledger::Holding;
 use crate::domain::model::{BlobId, CommitId, GrantPath, Instant, Owner, RepoPath};
 use crate::domain::pull::{Pull, PullState, Reviewed, Roster};
+use crate::domain::rules;
 use crate::repo::{Remote, RepoError};
+use crate::store::Scope;
 
 /// The facts of one pull request, owned. [`Facts::case`] lends them to a decision.
 #[derive(Debug)]
@@ -55,7 +58,10 @@ impl Reconciler {
         let changes = self.changes_of(&pull, &base_commit).await?;
         let base = self.catalogue(&base_commit).await?;
         let reviewed = self.reviewed(remote, &pull, &changes).await?;
-        let (holdings, ended) = self.context(&base, &changes).await?;
+        let (holdings, mut ended) = self.context(&base, &changes).await?;
+        if changes.iter().any(|c| rules::is_control_path(&c.path)) {
+            ended.extend(self.ended_files().await?);
+        }
         let around = self.around(&pull, (&base_commit, &base), &changes).await?;
         let mut owners = owners_to_ask(&base, &changes, &ended);
         let may_ask_now = around.may_ask_now.values();
@@ -84,10 +90,36 @@ impl Reconciler {
         changes: &[ChangedFile],
     ) -> Result<Surroundings, ReconcileError> {
         Ok(Surroundings {
+            held: self.held(base, changes).await?,
             pending: self.pending(pull, base, changes).await?,
             elsewhere: self.elsewhere(pull, changes).await?,
             may_ask_now: self.may_ask_now(pull, base_commit, changes).await?,
         })
+    }
+
+    /// What the ledger says of the live grants whose limits a change lowers.
+    async fn held(
+        &self,
+        base: &Catalogue,
+        changes: &[ChangedFile],
+    ) -> Result<BTreeMap<GrantPath, Held>, ReconcileError> {
+        if !changes.iter().any(|c| rules::is_control_path(&c.path)) {
+            return Ok(BTreeMap::new());
+        }
+        let paths = impact::to_ask(base, changes).into_iter().collect();
+        let entries = newest(self.store.entries_at(&paths).await?);
+        let live = entries.into_iter().filter(|e| !e.state.is_final());
+        let held = live.filter_map(|e| Some((e.path, Held::of(e.terms.as_ref()?))));
+        Ok(held.collect())
+    }
+
+    /// The files of grants that ended or were denied and still stand.
+    async fn ended_files(&self) -> Result<BTreeMap<GrantPath, BlobId>, ReconcileError> {
+        let untidied = self.store.entries(Scope::Untidied).await?;
+        let paths = untidied.into_iter().map(|e| e.path).collect();
+        let newest = newest(self.store.entries_at(&paths).await?);
+        let ended = newest.into_iter().filter(|e| e.state.is_final());
+        Ok(ended.map(|e| (e.path, e.blob)).collect())
     }
 
     /// When the pull request was last seen to aim at another branch, which is noted at every such sight.

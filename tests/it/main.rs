@@ -14,6 +14,7 @@ mod demo;
 mod evidence;
 mod github;
 mod golden;
+mod impact;
 mod plan;
 mod postgres;
 mod repo;

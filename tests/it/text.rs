@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-mod command;
+pub mod command;
 mod documented;
 mod hostile;
 mod roles;

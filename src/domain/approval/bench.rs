@@ -6,7 +6,7 @@ use super::super::catalogue::Catalogue;
 use super::super::codeowners::Ownership;
 use super::super::decision::Case;
 use super::super::model::{
-    Actor, ActorKind, Grant, GrantPath, Login, Owner, RepoPath, Subject, UserId,
+    Access, Actor, ActorKind, Grant, GrantPath, Login, Owner, RepoPath, Subject, UserId,
 };
 use super::super::pull::{Collaborator, Lookup, Pull, Pushers, Roster, Team};
 
@@ -49,12 +49,18 @@ impl Beneficiary {
     /// Who gains by `grant`: the person or the service's accountable owner, by number and by login, and everybody who is
     /// declared to use the same account in the target system.
     pub fn of(base: &Catalogue, path: &GrantPath, grant: &Grant) -> Self {
-        let mut ids: BTreeSet<UserId> = base.beneficiaries(&grant.subject).into_iter().collect();
-        let login = match &grant.subject {
+        Self::by(base, &grant.subject, base.access(path, grant).as_ref())
+    }
+
+    /// Who gains by giving `access` to `subject`, whether or not it is declared any more.
+    pub(super) fn by(base: &Catalogue, subject: &Subject, access: Option<&Access>) -> Self {
+        let mut ids: BTreeSet<UserId> = base.beneficiaries(subject).into_iter().collect();
+        let login = match subject {
             Subject::Person(login) => Some(login.clone()),
             Subject::Service(name) => base.services.get(name).map(|s| s.owner.clone()),
         };
-        if let Some(access) = base.access(path, grant) {
+        if let Some(access) = access {
+            ids.extend(access.account.github_id);
             let shares = base
                 .people
                 .values()

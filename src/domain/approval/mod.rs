@@ -16,6 +16,7 @@
 //! that still stands keeps blocking until that person approves, whatever was dismissed after it.
 
 mod bench;
+mod emergency;
 mod reviews;
 mod words;
 
@@ -26,6 +27,7 @@ use super::model::{
 
 pub(super) use bench::Bench;
 pub use bench::{Barred, Beneficiary};
+pub use emergency::{prove_emergency, sign};
 
 /// The shortest text of an approving review, in characters, that counts as saying why.
 pub const RATIONALE_CHARACTERS: usize = 10;
@@ -169,23 +171,25 @@ pub fn prove(
     demand: &Demand,
 ) -> Result<Proof, Box<Missing>> {
     let counted = weigh(case, &path.as_repo_path(), Some(content), demand)?;
-    let approvals = counted.into_iter().map(|c| Approval {
-        review: c.review,
-        reviewer: c.reviewer,
-        commit: c.commit,
-        blob: content.clone(),
-        at: c.at,
-        through: c.through,
-        line: c.line,
-    });
-    Ok(Proof {
+    Ok(proof(case, path, content, Basis::Owners, counted))
+}
+
+fn proof(
+    case: &Case<'_>,
+    path: &GrantPath,
+    content: &BlobId,
+    basis: Basis,
+    counted: Vec<Counted>,
+) -> Proof {
+    let of = |c: Counted| c.of(content);
+    Proof {
         path: path.clone(),
         blob: content.clone(),
         pull: case.pull.number,
         base: case.base_commit.clone(),
-        basis: Basis::Owners,
-        approvals: approvals.collect(),
-    })
+        basis,
+        approvals: counted.into_iter().map(of).collect(),
+    }
 }
 
 /// A review that counts, whether for a content or for a removal.
@@ -205,6 +209,21 @@ pub struct Counted {
     pub line: u32,
 }
 
+impl Counted {
+    /// The review, as an approval of `content`.
+    fn of(self, content: &BlobId) -> Approval {
+        Approval {
+            review: self.review,
+            reviewer: self.reviewer,
+            commit: self.commit,
+            blob: content.clone(),
+            at: self.at,
+            through: self.through,
+            line: self.line,
+        }
+    }
+}
+
 /// Weighs the reviews of a pull request for one path, where `content` stands at head (`None`: it goes). Returns the reviews
 /// that count, oldest first, if they are enough.
 ///
@@ -221,8 +240,17 @@ pub fn weigh(
         content,
         demand,
     };
-    let bench = Bench::of(case, path, &demand.beneficiary);
-    let heard = reviews::hear(case, question, &bench);
+    weigh_before(case, question, &Bench::of(case, path, &demand.beneficiary))
+}
+
+/// [`weigh`], before a bench that may be another path's.
+fn weigh_before(
+    case: &Case<'_>,
+    question: &Question<'_>,
+    bench: &Bench<'_>,
+) -> Result<Vec<Counted>, Box<Missing>> {
+    let demand = question.demand;
+    let heard = reviews::hear(case, question, bench);
     let needed = demand.needed.max(1);
     let have = u32::try_from(heard.counted.len()).unwrap_or(u32::MAX);
     if have >= needed && heard.blocks.is_empty() && heard.unknown.is_empty() {
@@ -231,14 +259,14 @@ pub fn weigh(
     let mut unknown = bench.unknown().to_vec();
     unknown.extend(heard.unknown);
     let dead_end = if unknown.is_empty() {
-        words::dead_end(case, question, &bench)
+        words::dead_end(case, question, bench)
     } else {
         None
     };
     let mut reasons = words::blocks(&heard.blocks);
     if have < needed && dead_end.is_none() {
         let taken: Vec<_> = heard.counted.iter().map(|c| c.reviewer.id).collect();
-        reasons.push(words::still_needed(needed - have, &bench, &taken));
+        reasons.push(words::still_needed(needed - have, bench, &taken));
     }
     reasons.extend(heard.discounted);
     reasons.extend(bench.absent().iter().cloned());

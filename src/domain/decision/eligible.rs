@@ -29,7 +29,7 @@ impl MayAsk {
         let Some((_, role)) = tree.role(&path.resource(), &grant.role) else {
             return Self::Yes;
         };
-        match rules::eligible(tree, &grant.subject, role) {
+        match rules::eligible(tree, grant, role) {
             Eligible::Yes => Self::Yes,
             Eligible::No(named) => Self::No(named.clone()),
             Eligible::InTeams(named) => Self::InTeams(named.clone()),

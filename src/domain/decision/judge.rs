@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::super::approval::{Bench, Beneficiary, Demand, Missing, prove, weigh};
 use super::super::catalogue::{Catalogue, ChangedFile, File, REGULAR_FILE};
 use super::super::finding::{Finding, Severity};
+use super::super::impact::Impact;
 use super::super::model::{Grant, GrantPath, RepoPath, UserId};
 use super::super::pull::Pushers;
 use super::super::rules;
@@ -30,6 +31,7 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
         unknown: Vec::new(),
         requests: Vec::new(),
         control: Vec::new(),
+        impact: Impact::default(),
         notes: Vec::new(),
         only_grants: scope.only_grants(),
     };

@@ -21,6 +21,7 @@ use std::collections::BTreeMap;
 use super::approval::Proof;
 use super::catalogue::{Catalogue, ChangedFile};
 use super::finding::{Finding, Severity};
+use super::impact::{Impact, Known, impact};
 use super::ledger::Holding;
 use super::model::{Access, BlobId, CommitId, Grant, GrantPath, Instant, PullNumber};
 use super::pull::{Pull, PullState, Reviewed, Roster};
@@ -91,6 +92,8 @@ pub struct Verdict {
     pub requests: Vec<Request>,
     /// One for each other governed file that it changes, by path.
     pub control: Vec<Control>,
+    /// What a change of the files that decide would do to live grants. Decides nothing.
+    pub impact: Impact,
     /// Sentences about the pull request as a whole: why it is not granted although nothing is wrong with its files.
     pub notes: Vec<String>,
     /// Whether it changes nothing but grant files, so that Hallpass may merge it when it is approved.
@@ -202,6 +205,14 @@ impl Verdict {
 /// Judges one pull request.
 pub fn decide(case: &Case<'_>) -> Verdict {
     let mut verdict = judge::judge(case);
+    if !verdict.control.is_empty() {
+        let known = Known {
+            ended: case.ended,
+            held: &case.around.held,
+            now: case.now,
+        };
+        verdict.impact = impact(case.base, case.changes, &known);
+    }
     let note = match &case.pull.state {
         PullState::Closed => {
             "This pull request is closed. Reopen it, or open a new one, to ask again."

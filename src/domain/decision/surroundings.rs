@@ -4,12 +4,16 @@
 
 use std::collections::BTreeMap;
 
+use super::super::impact::Held;
 use super::super::model::{GrantPath, Instant, PullNumber, RoleRef, Subject};
 use super::MayAsk;
 
 /// The facts around a pull request that no clone holds. `Surroundings::default()` knows nothing and demands nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Surroundings {
+    /// For a change of the files that decide: what the ledger says of the live grants that [`super::super::impact::to_ask`] names.
+    /// Absent: the change's effect on that grant is judged by its file alone. Decides nothing.
+    pub held: BTreeMap<GrantPath, Held>,
     /// What other open pull requests ask for the same subjects. Empty: nothing, as far as they were looked at.
     pub pending: Vec<Pending>,
     /// When the pull request was last seen to aim at another branch: approvals that were given until then were not given for the

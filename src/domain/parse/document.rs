@@ -69,8 +69,8 @@ impl<'f> Document<'f> {
             let Ok(role_name) = RoleName::new(name) else {
                 continue;
             };
-            let mut note = |label: &str, pointer: &str| {
-                let place = all.at(pointer, Side::Value);
+            let mut note = |label: &str, pointer: &str, side| {
+                let place = all.at(pointer, side);
                 places.insert((role_name.clone(), label.to_ascii_lowercase()), place);
             };
             for (field, value) in role.as_object().into_iter().flatten() {
@@ -85,8 +85,14 @@ impl<'f> Document<'f> {
 }
 
 /// Tells `note` the label and the pointer of `value` and of everything in it.
-fn labels(label: &str, pointer: &str, value: &Value, note: &mut dyn FnMut(&str, &str)) {
-    note(label, pointer);
+fn labels(label: &str, pointer: &str, value: &Value, note: &mut dyn FnMut(&str, &str, Side)) {
+    // What has parts is pointed at by its name.
+    let side = if value.is_object() {
+        Side::Key
+    } else {
+        Side::Value
+    };
+    note(label, pointer, side);
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
@@ -97,7 +103,11 @@ fn labels(label: &str, pointer: &str, value: &Value, note: &mut dyn FnMut(&str, 
         Value::Array(items) => {
             for (i, item) in items.iter().enumerate() {
                 if let Some(text) = item.as_str() {
-                    note(&format!("{label}/{text}"), &format!("{pointer}/{i}"));
+                    note(
+                        &format!("{label}/{text}"),
+                        &format!("{pointer}/{i}"),
+                        Side::Value,
+                    );
                 }
             }
         }

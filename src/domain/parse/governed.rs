@@ -3,7 +3,7 @@
 use super::Fault;
 use crate::domain::codeowners::LOCATIONS;
 use crate::domain::finding::Place;
-use crate::domain::model::{GrantPath, Login, ResourceName, ServiceName, is_name};
+use crate::domain::model::{GrantPath, Login, RecordPath, ResourceName, ServiceName, is_name};
 
 /// The longest path that is accepted under `access/`, in bytes.
 pub const MAX_PATH: usize = 200;
@@ -16,6 +16,7 @@ pub(crate) enum Governed {
     Service(ServiceName),
     Resource(ResourceName),
     Policy,
+    Emergency(RecordPath),
     Codeowners(&'static str),
     Attributes,
 }
@@ -67,6 +68,13 @@ fn within_access(path: &str) -> Result<Governed, Fault> {
         ["resources", file] => ResourceName::new(stem(path, file, ".yaml")?)
             .map(Governed::Resource)
             .map_err(|_| bad_name(path)),
+        ["emergencies", resource, file] => {
+            named(path, &[resource])?;
+            stem(path, file, ".yaml")?;
+            RecordPath::new(path)
+                .map(Governed::Emergency)
+                .map_err(|_| not_a_record(path))
+        }
         ["policies", file] => {
             named(path, &[stem(path, file, ".cedar")?])?;
             Ok(Governed::Policy)
@@ -102,6 +110,16 @@ fn bad_name(path: &str) -> Fault {
             "{path:?} holds a name with other characters than lower-case letters, digits and hyphens"
         ),
         "Rename it: each name is [a-z0-9][a-z0-9-]*, at most 100 characters.",
+    )
+}
+
+fn not_a_record(path: &str) -> Fault {
+    fault(
+        "bad-path",
+        format!(
+            "{path:?} is not named after a grant and the first 12 digits of the merge that brought it"
+        ),
+        "Leave access/emergencies/ to Hallpass, which writes what is to be reviewed there.",
     )
 }
 

@@ -18,8 +18,9 @@ use regex::Regex;
 
 use super::catalogue::{Catalogue, Declared, File, REGULAR_FILE};
 use super::codeowners::{Codeowners, LOCATIONS};
+use super::emergency::Record;
 use super::finding::{Finding, Place};
-use super::model::{GrantPath, Person, Resource, RoleName, Service};
+use super::model::{GrantPath, Person, RecordPath, Resource, RoleName, Service};
 use super::schema::Kind;
 use document::Document;
 
@@ -88,6 +89,7 @@ pub(crate) enum Read {
     Person(Person, Place),
     Service(Service, Place),
     Resource(Box<ReadResource>),
+    Emergency(RecordPath, Record),
     /// A file whose content is read elsewhere (CODEOWNERS) or not at all.
     Other,
 }
@@ -144,6 +146,9 @@ pub(crate) fn insert(tree: &mut Catalogue, read: Read) {
             let name = read.resource.name.clone();
             tree.index.add(&read);
             tree.resources.insert(name, read.resource);
+        }
+        Read::Emergency(path, record) => {
+            tree.emergencies.insert(path, record);
         }
         Read::Grant(..) | Read::Other => {}
     }
@@ -209,6 +214,10 @@ fn read_governed(governed: Governed, file: &File) -> Result<Read, Vec<Finding>> 
                 tickets,
                 places,
             })))
+        }
+        Governed::Emergency(path) => {
+            let document = Document::read(Kind::Emergency, file, &mut |_, _| {})?;
+            Ok(Read::Emergency(path, document.typed(typed::record)?))
         }
         Governed::Policy => Err(vec![Finding::error(
             "policy-not-enforced",

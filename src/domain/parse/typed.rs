@@ -8,10 +8,11 @@ use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::domain::emergency::Record;
 use crate::domain::model::{
-    ConnectionName, Eligibility, EmergencyOffer, Field, Grant, Instant, Login, Owner, Person,
-    Resource, ResourceName, Risk, Role, RoleName, RoleRef, Service, ServiceName, Subject, Term,
-    TermLength, UserId,
+    CommitId, ConnectionName, Eligibility, EmergencyOffer, Field, Grant, GrantId, Instant, Login,
+    Owner, Person, PullNumber, Resource, ResourceName, Risk, Role, RoleName, RoleRef, Service,
+    ServiceName, Subject, Term, TermLength, UserId,
 };
 
 /// Reads an instant in its one accepted form, `2026-11-30T18:00:00Z`; `None` for any other text.
@@ -266,6 +267,37 @@ fn emergency(file: EmergencyFile) -> EmergencyOffer {
         review_within: file.review_within.unwrap_or(TermLength::days(3)),
         people: file.people,
     }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RecordFile {
+    grant: GrantId,
+    person: Login,
+    role: RoleRef,
+    merge: CommitId,
+    pull: PullNumber,
+    granted: String,
+    ends: String,
+    review_by: String,
+    #[serde(default = "one")]
+    attempt: u32,
+}
+
+pub(super) fn record(value: Value) -> Result<Record, String> {
+    let file: RecordFile = read(value)?;
+    let at = |text: String| instant(&text).ok_or_else(|| format!("{text:?} is not an instant"));
+    Ok(Record {
+        grant: file.grant,
+        person: file.person,
+        role: file.role,
+        merge: file.merge,
+        pull: file.pull,
+        granted: at(file.granted)?,
+        ends: at(file.ends)?,
+        review_by: at(file.review_by)?,
+        attempt: file.attempt,
+    })
 }
 
 fn read<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, String> {

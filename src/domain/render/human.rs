@@ -112,7 +112,7 @@ fn is_invisible(c: char) -> bool {
 }
 
 /// A path or a message, on one line and without anything that a terminal would obey.
-fn visible(text: &str) -> String {
+pub(super) fn visible(text: &str) -> String {
     let escape = |c: char| {
         if c.is_control() || is_invisible(c) {
             c.escape_unicode().to_string()

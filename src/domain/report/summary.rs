@@ -4,7 +4,7 @@ use super::super::decision::{Case, Change, Control, Outcome, Request, Standing, 
 use super::super::finding::{Finding, Severity};
 use super::super::rules;
 use super::markdown::{code, fence, sentence};
-use super::{count, request};
+use super::{count, impact, request};
 
 /// How many findings are written out; annotations carry more.
 const FINDINGS: usize = 20;
@@ -49,6 +49,9 @@ pub(super) fn summary(case: &Case<'_>, verdict: &Verdict) -> String {
         page.push_str(&format!("**{files} not shown here, because the page would become too long. Read the files before you approve.**\n\n"));
     }
     page.push_str(&control(&verdict.control));
+    if !verdict.control.is_empty() {
+        page.push_str(&impact::section(&verdict.impact));
+    }
     page.push_str(&findings(verdict, Severity::Warning));
     page
 }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::grant::Judged;
-use super::{Setting, control, is_control_path, is_grant_path, sorted};
+use super::{Setting, control, emergency, is_control_path, is_grant_path, sorted};
 use crate::domain::catalogue::{Catalogue, ChangedFile, File, role_at};
 use crate::domain::codeowners::LOCATIONS;
 use crate::domain::finding::{Finding, Place};
@@ -53,6 +53,7 @@ pub fn check_change_knowing(
         over,
     };
     grants(&live, &asked, now, &mut found);
+    emergency::asked(changes, &asked, &mut found);
     if changes.iter().any(|change| is_control_path(&change.path)) {
         found.extend(control_findings(base, changes, control));
     }
@@ -129,11 +130,13 @@ fn declares(base: &Catalogue, path: &str) -> bool {
         Some(Ok(Governed::Person(login))) => base.people.contains_key(&login),
         Some(Ok(Governed::Service(name))) => base.services.contains_key(&name),
         Some(Ok(Governed::Resource(name))) => base.resources.contains_key(&name),
+        Some(Ok(Governed::Emergency(path))) => base.emergencies.contains_key(&path),
         _ => false,
     }
 }
 
-type Asked = (GrantPath, std::sync::Arc<Grant>, GrantPlaces);
+/// A grant that a change asks for: its path, what it says, and where.
+pub(super) type Asked = (GrantPath, std::sync::Arc<Grant>, GrantPlaces);
 
 /// The grants of the base that count as live beside a change.
 struct Live<'a> {
@@ -186,20 +189,56 @@ fn control_findings(base: &Catalogue, changes: &[ChangedFile], reads: Vec<Read>)
     found
 }
 
+/// The tree that a change of control files would make.
+#[derive(Debug)]
+pub(crate) struct Resulting {
+    /// Its control files. Grants are left out: they stay those of the base.
+    pub tree: Catalogue,
+    /// Changed files that cannot be read, by path. The tree has what the base says there.
+    pub unread: Vec<String>,
+}
+
+/// The tree that `changes` would make of `base`.
+pub(crate) fn resulting(base: &Catalogue, changes: &[ChangedFile]) -> Resulting {
+    let (mut readable, mut reads, mut unread) = (Vec::new(), Vec::new(), Vec::new());
+    for change in changes
+        .iter()
+        .filter(|change| is_control_path(&change.path))
+    {
+        match change.after.as_ref().and_then(read_file) {
+            Some(Err(_)) => {
+                unread.push(change.path.clone());
+                continue;
+            }
+            Some(Ok(read)) => reads.push(read),
+            None => {}
+        }
+        readable.push(change.clone());
+    }
+    unread.sort();
+    Resulting {
+        tree: apply(base, &readable, reads),
+        unread,
+    }
+}
+
 /// The control files of the tree that the change would make. Grants are left out.
 fn apply(base: &Catalogue, changes: &[ChangedFile], reads: Vec<Read>) -> Catalogue {
     let mut tree = Catalogue {
         people: base.people.clone(),
         services: base.services.clone(),
         resources: base.resources.clone(),
+        emergencies: base.emergencies.clone(),
         ..Catalogue::default()
     };
     tree.index.owners_files = base.index.owners_files.clone();
+    tree.index.keep_tickets(&base.index);
     for change in changes {
         match classify(&change.path) {
             Some(Ok(Governed::Person(login))) => drop(tree.people.remove(&login)),
             Some(Ok(Governed::Service(name))) => drop(tree.services.remove(&name)),
             Some(Ok(Governed::Resource(name))) => drop(tree.resources.remove(&name)),
+            Some(Ok(Governed::Emergency(path))) => drop(tree.emergencies.remove(&path)),
             Some(Ok(Governed::Codeowners(location))) => {
                 replace_owners(&mut tree, location, change.after.as_ref())
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::limits;
+use super::{emergency, limits};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::codeowners::{LOCATIONS, Ownership};
 use crate::domain::finding::{Finding, Place};
@@ -16,6 +16,7 @@ pub(super) fn check(tree: &Catalogue, found: &mut Vec<Finding>) {
     conflicts(tree, found);
     limits::check(tree, found);
     ownership(tree, found);
+    emergency::check(tree, found);
 }
 
 /// Two people with one account would be one person who approves for the other.
@@ -81,7 +82,7 @@ fn conflicts(tree: &Catalogue, found: &mut Vec<Finding>) {
         found.push(Finding::error(
             "unknown-conflict",
             format!("access/resources/{name}.yaml"),
-            tree.index.role_place(&own, &label),
+            tree.index.role_place(&own, &label).unwrap_or_default(),
             message,
             "Name another role that is declared, as <resource>/<role>, or remove the entry.",
         ));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::domain::catalogue::Catalogue;
-use crate::domain::model::{Eligibility, Login, Role, RoleRef, Subject};
+use crate::domain::model::{Eligibility, Grant, Login, Role, RoleRef, Subject};
 use crate::domain::parse::shown;
 
 /// What one tree tells about whether a subject may ask for a role.
@@ -18,15 +18,19 @@ pub(crate) enum Eligible<'a> {
 }
 
 /// Whether `subject` may ask for `role`: whoever one of the entries names may. A role without entries is open to everybody who
-/// is declared. Teams are of people; a service account is named by itself.
-pub(crate) fn eligible<'a>(tree: &Catalogue, subject: &Subject, role: &'a Role) -> Eligible<'a> {
+/// is declared. Teams are of people; a service account is named by itself. In an emergency its list names people too.
+pub(crate) fn eligible<'a>(tree: &Catalogue, grant: &Grant, role: &'a Role) -> Eligible<'a> {
+    let subject = &grant.subject;
     let Some(named) = &role.eligible else {
         return Eligible::Yes;
     };
     let may = match subject {
         Subject::Service(name) => named.services.contains(name),
         Subject::Person(login) => {
-            named.people.contains(login) || has_attributes(tree, login, named)
+            let offer = role.emergency.as_ref().filter(|_| grant.emergency);
+            named.people.contains(login)
+                || has_attributes(tree, login, named)
+                || offer.is_some_and(|offer| offer.people.contains(login))
         }
     };
     match subject {

@@ -41,14 +41,6 @@ impl Judged<'_> {
         self.subject(found);
         self.times(found);
         self.ownership(found);
-        if self.grant.emergency {
-            found.push(self.error(
-                "emergency-not-offered",
-                self.places.emergency,
-                format!("{} does not offer emergency access", self.role_ref()),
-                "Remove `emergency` and ask the owners for a quick review.",
-            ));
-        }
         let resource = self.path.resource();
         let Some(resource) = self.base.resources.get(&resource) else {
             return found.extend(self.unknown_resource(resource.as_str()));
@@ -221,6 +213,7 @@ impl Judged<'_> {
         self.ticket(role, found);
         self.eligible(role, found);
         self.length(role, found);
+        self.emergency(role, found);
     }
 
     fn ticket(&self, role: &Role, found: &mut Vec<Finding>) {
@@ -243,7 +236,7 @@ impl Judged<'_> {
 
     /// Who may ask. Teams are not decided here, as a tree does not tell who is in them.
     fn eligible(&self, role: &Role, found: &mut Vec<Finding>) {
-        if let Eligible::No(named) = eligible(self.base, &self.grant.subject, role) {
+        if let Eligible::No(named) = eligible(self.base, self.grant, role) {
             let (message, help) = refusal(&self.grant.subject, &self.role_ref(), named);
             let refused = self.error("not-eligible", self.places.subject, message, help);
             found.push(match self.setting {
@@ -254,12 +247,16 @@ impl Judged<'_> {
         }
     }
 
-    fn length(&self, role: &Role, found: &mut Vec<Finding>) {
-        let length = match self.grant.term {
+    /// How long it lasts if it merges now.
+    pub(super) fn lasts(&self) -> TimeDelta {
+        match self.grant.term {
             Term::Duration(length) => length.delta(),
-            // As long as it would be if it merged now.
             Term::Expires(at) => at - self.grant.begin(self.now),
-        };
+        }
+    }
+
+    fn length(&self, role: &Role, found: &mut Vec<Finding>) {
+        let length = self.lasts();
         let asked = match self.grant.term {
             Term::Duration(length) => format!("{length} is asked for"),
             Term::Expires(at) => format!("it would last until {}", written(at)),

@@ -35,7 +35,7 @@ fn order(tree: &Catalogue, own: &RoleRef, role: &Role, found: &mut Vec<Finding>)
         found.push(Finding::error(
             "limits-contradict",
             format!("access/resources/{}.yaml", own.resource),
-            tree.index.role_place(own, lower),
+            tree.index.role_place(own, lower).unwrap_or_default(),
             format!("{own} has {lower} {low}, which is longer than its {upper}, {high}"),
             format!("Make {lower} at most as long as {upper}."),
         ));
@@ -56,7 +56,8 @@ fn known(tree: &Catalogue, own: &RoleRef, eligible: &Eligibility, found: &mut Ve
             "unknown-eligible",
             format!("access/resources/{}.yaml", own.resource),
             tree.index
-                .role_place(own, &format!("eligible/{folder}/{name}")),
+                .role_place(own, &format!("eligible/{folder}/{name}"))
+                .unwrap_or_default(),
             format!("{own} may be asked for by {kind} `{name}`, who is not declared"),
             format!(
                 "{}Otherwise add {file}, or remove the entry.",

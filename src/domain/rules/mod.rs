@@ -4,6 +4,7 @@ mod beside;
 mod change;
 mod control;
 mod eligible;
+mod emergency;
 mod grant;
 mod limits;
 mod page;
@@ -14,10 +15,11 @@ use rayon::prelude::*;
 
 use super::catalogue::Catalogue;
 use super::codeowners::LOCATIONS;
-use super::finding::Finding;
-use super::model::Instant;
+use super::finding::{Finding, Severity};
+use super::model::{Grant, GrantPath, Instant, RoleRef};
 use super::parse::GrantPlaces;
 
+pub(crate) use change::resulting;
 pub use change::{MOST_GRANTS, check_change, check_change_knowing};
 pub(crate) use eligible::{Eligible, eligible, refusal};
 pub use page::{find, page, url};
@@ -62,6 +64,29 @@ pub fn check_tree(tree: &Catalogue, now: Instant) -> Vec<Finding> {
                 found
             });
     found.par_extend(of_grants.flatten());
+    sorted(found)
+}
+
+/// What would be refused of a request for `asked` by the files of `tree`, at `now`: errors only, without the way out, because nobody
+/// asks. `others` are the live grants that give a role to the same subject.
+pub(crate) fn check_request<'o>(
+    tree: &Catalogue,
+    asked: (&GrantPath, &Grant),
+    others: impl Fn(&RoleRef) -> Vec<(&'o GrantPath, &'o Grant)>,
+    now: Instant,
+) -> Vec<Finding> {
+    let judged = grant::Judged {
+        base: tree,
+        path: asked.0,
+        grant: asked.1,
+        places: GrantPlaces::default(),
+        now,
+        setting: Setting::Asked,
+    };
+    let mut found = Vec::new();
+    judged.check(&mut found);
+    judged.beside(others, &mut found);
+    found.retain(|finding| finding.severity == Severity::Error);
     sorted(found)
 }
 

@@ -15,7 +15,7 @@ const NOW: &str = "2026-11-23T12:00:00Z";
     clippy::disallowed_methods,
     reason = "this is about the program as people run it"
 )]
-fn hallpass(dir: &Path, arguments: &[&str]) -> (i32, String, String) {
+pub fn hallpass(dir: &Path, arguments: &[&str]) -> (i32, String, String) {
     let Output {
         status,
         stdout,
@@ -29,19 +29,19 @@ fn hallpass(dir: &Path, arguments: &[&str]) -> (i32, String, String) {
     (status.code().unwrap(), text(stdout), text(stderr))
 }
 
-fn validate(dir: &Path, arguments: &[&str]) -> (i32, String) {
+pub fn validate(dir: &Path, arguments: &[&str]) -> (i32, String) {
     let (code, out, err) = hallpass(dir, &[&["validate", "--now", NOW], arguments].concat());
     assert_eq!(err, "");
     (code, out)
 }
 
-fn put(dir: &Path, path: &str, text: &str) {
+pub fn put(dir: &Path, path: &str, text: &str) {
     let path = dir.join(path);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();
 }
 
-fn world(more: &[(&str, &str)]) -> TempDir {
+pub fn world(more: &[(&str, &str)]) -> TempDir {
     let dir = TempDir::new().unwrap();
     for (path, text) in WORLD.iter().chain(more) {
         put(dir.path(), path, text);
@@ -50,7 +50,7 @@ fn world(more: &[(&str, &str)]) -> TempDir {
 }
 
 /// Commits everything in the folder and moves branch `name` there.
-fn commit(dir: &Path, name: &str) {
+pub fn commit(dir: &Path, name: &str) {
     let repo = Repository::open(dir)
         .or_else(|_| Repository::init(dir))
         .unwrap();
@@ -72,7 +72,7 @@ fn commit(dir: &Path, name: &str) {
     repo.set_head(&format!("refs/heads/{name}")).unwrap();
 }
 
-fn go(dir: &Path, branch: &str) {
+pub fn go(dir: &Path, branch: &str) {
     let repo = Repository::open(dir).unwrap();
     repo.set_head(&format!("refs/heads/{branch}")).unwrap();
     repo.checkout_head(Some(

@@ -1,0 +1,174 @@
+//! What a change does to one live grant.
+
+use std::collections::BTreeSet;
+
+use chrono::TimeDelta;
+
+use super::{Effect, Held, Known, Touched, is_live};
+use crate::domain::catalogue::{Catalogue, role_at};
+use crate::domain::model::{Grant, GrantPath, Instant, RoleRef, Subject, Term};
+use crate::domain::rules;
+
+/// Rules about the subject itself, of which an effect of its own says more.
+const OF_SUBJECTS: [&str; 3] = ["unknown-person", "unknown-service", "unknown-owner"];
+/// What a broken CODEOWNERS does to each grant, which is told once.
+const OF_OWNERS: [&str; 2] = ["codeowners-broken", "owner-missing"];
+/// Rules about how long a grant lasts from its begin.
+const OF_LENGTHS: [&str; 2] = ["term-too-long", "term-too-short"];
+
+/// The two trees and what else is known.
+pub(super) struct Judge<'a> {
+    pub(super) base: &'a Catalogue,
+    pub(super) head: &'a Catalogue,
+    pub(super) known: &'a Known<'a>,
+    /// As [`super::Impact::breaks_codeowners`].
+    pub(super) breaks_codeowners: bool,
+}
+
+impl Judge<'_> {
+    /// What becomes of a grant that the change concerns; `None` if nothing does.
+    pub(super) fn touched(&self, path: &GrantPath, grant: &Grant) -> Option<Touched> {
+        let mut effects = Vec::new();
+        self.subject(grant, &mut effects);
+        self.refused(path, grant, &mut effects);
+        self.limits(path, grant, &mut effects);
+        self.access(path, grant, &mut effects);
+        effects.sort();
+        let fate = effects.iter().map(Effect::fate).min()?;
+        Some(Touched {
+            path: path.clone(),
+            subject: grant.subject.clone(),
+            role: role_at(path, grant),
+            fate,
+            effects,
+        })
+    }
+
+    fn subject(&self, grant: &Grant, effects: &mut Vec<Effect>) {
+        let (base, head) = (self.base, self.head);
+        match &grant.subject {
+            Subject::Person(login) => match (base.people.get(login), head.people.get(login)) {
+                (Some(_), None) => effects.push(Effect::SubjectGone(grant.subject.clone())),
+                (Some(old), Some(new)) if old.github_id != new.github_id => {
+                    effects.push(Effect::AccountReplaced {
+                        login: login.clone(),
+                        before: old.github_id,
+                        after: new.github_id,
+                    });
+                }
+                _ => {}
+            },
+            Subject::Service(name) => match (base.services.get(name), head.services.get(name)) {
+                (Some(_), None) => effects.push(Effect::SubjectGone(grant.subject.clone())),
+                (Some(old), Some(new))
+                    if base.people.contains_key(&old.owner)
+                        && !head.people.contains_key(&new.owner) =>
+                {
+                    effects.push(Effect::OwnerGone {
+                        service: name.clone(),
+                        owner: new.owner.clone(),
+                    });
+                }
+                _ => {}
+            },
+        }
+    }
+
+    /// Rules that would refuse the same request after the change and would not before it.
+    fn refused(&self, path: &GrantPath, grant: &Grant, effects: &mut Vec<Effect>) {
+        let held = self.known.held.get(path);
+        let at = asked_at(grant, held);
+        let before = self.findings(self.base, path, grant, at);
+        let before: BTreeSet<&str> = before.iter().map(|(rule, _)| *rule).collect();
+        let of_length = |rule: &str| {
+            held.is_none() && matches!(grant.term, Term::Expires(_)) && OF_LENGTHS.contains(&rule)
+        };
+        for (rule, message) in self.findings(self.head, path, grant, at) {
+            let of_owners = self.breaks_codeowners && OF_OWNERS.contains(&rule);
+            let told = OF_SUBJECTS.contains(&rule) || of_owners || of_length(rule);
+            if !told && !before.contains(rule) {
+                effects.push(Effect::Refused { rule, message });
+            }
+        }
+    }
+
+    fn findings(
+        &self,
+        tree: &Catalogue,
+        path: &GrantPath,
+        grant: &Grant,
+        at: Instant,
+    ) -> Vec<(&'static str, String)> {
+        let others = |role: &RoleRef| {
+            let others = self.base.giving(&grant.subject, role);
+            let live = others.filter(|(path, _)| {
+                let declared = self.base.grants.get(*path);
+                declared.is_some_and(|declared| is_live(path, declared, self.known))
+            });
+            live.collect()
+        };
+        let findings = rules::check_request(tree, (path, grant), others, at);
+        findings.into_iter().map(|f| (f.rule, f.message)).collect()
+    }
+
+    /// How long in all, and by how many: what the rules over a tree cannot know.
+    fn limits(&self, path: &GrantPath, grant: &Grant, effects: &mut Vec<Effect>) {
+        let resource = path.resource();
+        let role = |tree: &'_ Catalogue| {
+            tree.role(&resource, &grant.role)
+                .map(|(_, role)| (role.max_total, role.approvals))
+        };
+        let (Some(old), Some(new)) = (role(self.base), role(self.head)) else {
+            return;
+        };
+        let held = self.known.held.get(path);
+        let total = match (held, grant.term) {
+            (Some(held), _) => Some((held.since, held.ends - held.since)),
+            _ => None,
+        };
+        if let Some((since, total)) = total
+            && total > new.0.delta()
+            && total <= old.0.delta()
+        {
+            effects.push(Effect::LongerInAll {
+                since,
+                limit: new.0,
+            });
+        }
+        let had = held.map_or(old.1, |held| held.approvals);
+        if new.1 > old.1 && had < new.1 {
+            effects.push(Effect::FewerApprovals { had, needed: new.1 });
+        }
+    }
+
+    /// Whether what is held is what the files would give after the change.
+    fn access(&self, path: &GrantPath, grant: &Grant, effects: &mut Vec<Effect>) {
+        let access = |tree: &Catalogue| tree.access(path, grant);
+        let (Some(old), Some(new)) = (access(self.base), access(self.head)) else {
+            return;
+        };
+        if old.connection != new.connection {
+            effects.push(Effect::OtherConnection {
+                before: old.connection,
+                after: new.connection,
+            });
+        } else if old.account.name != new.account.name {
+            effects.push(Effect::OtherAccount {
+                connection: new.connection.clone(),
+            });
+        }
+        if old.entitlement != new.entitlement {
+            effects.push(Effect::OtherEntitlement(role_at(path, grant)));
+        }
+    }
+}
+
+/// The instant at which the rules about terms judge a grant as they did when it was given. Where nobody knows when that was, one
+/// that depends on nothing but the file, so that the same files always give the same answer.
+fn asked_at(grant: &Grant, held: Option<&Held>) -> Instant {
+    match (held, grant.term) {
+        (Some(held), _) => held.starts,
+        (None, Term::Expires(at)) => grant.starts.unwrap_or(at - TimeDelta::seconds(1)),
+        (None, Term::Duration(_)) => grant.starts.unwrap_or(Instant::UNIX_EPOCH),
+    }
+}

@@ -1,0 +1,399 @@
+//! What a change of the files that decide does to live grants.
+
+mod command;
+mod scenario;
+
+use std::collections::BTreeMap;
+
+use hallpass::domain::catalogue::{Catalogue, ChangedFile};
+use hallpass::domain::impact::{Effect, Fate, Held, Impact, Known, impact, to_ask};
+use hallpass::domain::model::{BlobId, GrantPath, Instant};
+use hallpass::domain::parse::read_tree;
+
+use crate::text::{WORLD, catalogue, file, now, world_with};
+
+const READS: (&str, &str) = (
+    "access/grants/orders/ada.yaml",
+    "person: ada\nrole: readonly\nduration: 2h\nreason: Checkout fails for some customers.\n",
+);
+const MOVES: (&str, &str) = (
+    "access/grants/orders/robot.yaml",
+    "service: robot\nrole: readonly\nduration: 6h\nreason: Moves the parcels of this week.\n",
+);
+const CLOSES: (&str, &str) = (
+    "access/grants/ledger/ada.yaml",
+    "person: ada\nrole: approver\nexpires: 2026-12-10T18:00:00Z\nreason: Closes the month.\n",
+);
+const LIVE: [(&str, &str); 3] = [READS, MOVES, CLOSES];
+
+fn at(text: &str) -> Instant {
+    text.parse().unwrap()
+}
+
+fn path(text: &str) -> GrantPath {
+    GrantPath::new(text).unwrap()
+}
+
+fn of_world(path: &str) -> &'static str {
+    let found = WORLD.iter().find(|(p, _)| *p == path);
+    found
+        .unwrap_or_else(|| panic!("{path} is not in the world"))
+        .1
+}
+
+/// Writes `text` over `path`; an empty text removes the file.
+fn change(path: &str, text: &str) -> ChangedFile {
+    let before = WORLD.iter().find(|(p, _)| *p == path);
+    ChangedFile {
+        path: path.to_owned(),
+        before: before.map(|(p, t)| {
+            let file = file(p, t);
+            (file.blob, file.mode)
+        }),
+        after: (!text.is_empty()).then(|| file(path, text)),
+    }
+}
+
+/// A file of the world with one text in place of another.
+fn edit(path: &str, from: &str, to: &str) -> ChangedFile {
+    let old = of_world(path);
+    assert!(old.contains(from), "{path} does not say {from}");
+    change(path, &old.replace(from, to))
+}
+
+#[derive(Default)]
+struct Ledger {
+    ended: BTreeMap<GrantPath, BlobId>,
+    held: BTreeMap<GrantPath, Held>,
+}
+
+impl Ledger {
+    fn impact_at(&self, base: &Catalogue, changes: &[ChangedFile], now: Instant) -> Impact {
+        let known = Known {
+            ended: &self.ended,
+            held: &self.held,
+            now,
+        };
+        impact(base, changes, &known)
+    }
+
+    fn impact(&self, changes: &[ChangedFile]) -> Impact {
+        self.impact_at(&catalogue(&LIVE), changes, now())
+    }
+}
+
+/// `grant fate: effects` of each.
+fn told(impact: &Impact) -> Vec<String> {
+    let one = |t: &hallpass::domain::impact::Touched| {
+        let effects: Vec<String> = t.effects.iter().map(ToString::to_string).collect();
+        let (short, fate) = (t.path.short(), t.fate.as_str());
+        format!("{short} {fate}: {}", effects.join("; "))
+    };
+    impact.touched.iter().map(one).collect()
+}
+
+fn says(changes: &[ChangedFile]) -> Vec<String> {
+    told(&Ledger::default().impact(changes))
+}
+
+#[test]
+fn what_a_person_holds_ends_with_their_file_and_nothing_else_does() {
+    assert_eq!(
+        says(&[change("access/people/ada.yaml", "")]),
+        [
+            "ledger/ada ends-at-merge: access/people/ada.yaml is removed",
+            "orders/ada ends-at-merge: access/people/ada.yaml is removed"
+        ]
+    );
+}
+
+#[test]
+fn a_service_whose_owner_leaves_keeps_its_access_for_a_time_of_grace() {
+    assert_eq!(
+        says(&[change("access/people/bob.yaml", "")]),
+        [
+            "orders/robot ends-after-grace: nobody is accountable for service robot any more: its owner, bob, has no file"
+        ]
+    );
+    // Somebody else becomes accountable in the same change.
+    let robot = edit("access/services/robot.yaml", "owner: bob", "owner: ada");
+    assert!(says(&[change("access/people/bob.yaml", ""), robot]).is_empty());
+}
+
+#[test]
+fn a_login_that_becomes_another_account_ends_what_the_first_one_held() {
+    let impact = Ledger::default().impact(&[edit(
+        "access/people/ada.yaml",
+        "github_id: 1",
+        "github_id: 9",
+    )]);
+    assert_eq!(impact.of(Fate::Ends).count(), 2);
+    assert_eq!(impact.touched.len(), 2);
+}
+
+#[test]
+fn a_new_name_of_a_person_touches_nothing() {
+    let named = edit(
+        "access/people/ada.yaml",
+        "github_id: 1",
+        "name: Ada\ngithub_id: 1",
+    );
+    assert!(Ledger::default().impact(&[named]).is_empty());
+}
+
+#[test]
+fn a_role_that_goes_leaves_its_holders_until_their_end() {
+    let gone = change("access/resources/ledger.yaml", "");
+    assert_eq!(
+        says(&[gone]),
+        [
+            "ledger/ada not-again: the folder names the resource \"ledger\", which is not declared (unknown-resource)"
+        ]
+    );
+}
+
+#[test]
+fn only_terms_that_were_allowed_and_are_not_any_more_are_told() {
+    let orders = "access/resources/orders.yaml";
+    assert_eq!(
+        says(&[edit(orders, "max_duration: 8h", "max_duration: 4h")]),
+        [
+            "orders/robot not-again: 6h is asked for; orders/readonly lasts at most 4h, its `max_duration` (term-too-long)"
+        ]
+    );
+    // Too long already, for a reason of the past.
+    let base = world_with(&[
+        MOVES,
+        (
+            orders,
+            &of_world(orders).replace("max_duration: 8h", "max_duration: 5h"),
+        ),
+    ]);
+    let lower = edit(orders, "max_duration: 8h", "max_duration: 4h");
+    let impact = Ledger::default().impact_at(&read_tree(&base), &[lower], now());
+    assert!(impact.is_empty(), "{impact:#?}");
+}
+
+#[test]
+fn how_long_a_grant_with_a_fixed_end_lasts_is_told_only_if_the_ledger_knows_its_begin() {
+    let lower = [edit(
+        "access/resources/ledger.yaml",
+        "max_duration: 30d",
+        "max_duration: 2d",
+    )];
+    assert!(says(&lower).is_empty());
+    assert_eq!(to_ask(&catalogue(&LIVE), &lower), [path(CLOSES.0)]);
+    let mut ledger = Ledger::default();
+    ledger.held.insert(
+        path(CLOSES.0),
+        Held {
+            since: at("2026-11-20T08:00:00Z"),
+            starts: at("2026-11-20T08:00:00Z"),
+            ends: at("2026-12-10T18:00:00Z"),
+            approvals: 1,
+        },
+    );
+    assert_eq!(
+        told(&ledger.impact(&lower)),
+        [
+            "ledger/ada not-again: it would last until 2026-12-10T18:00:00Z; ledger/approver lasts at most 2d, its `max_duration` (term-too-long)"
+        ]
+    );
+}
+
+#[test]
+fn what_was_renewed_for_longer_than_the_new_total_is_told() {
+    let total = [edit(
+        "access/resources/orders.yaml",
+        "max_duration: 8h",
+        "max_duration: 8h\n    max_total: 2d",
+    )];
+    let held = |since: &str| {
+        let mut ledger = Ledger::default();
+        let held = Held {
+            since: at(since),
+            starts: at("2026-11-23T10:00:00Z"),
+            ends: at("2026-11-23T16:00:00Z"),
+            approvals: 1,
+        };
+        ledger.held.insert(path(MOVES.0), held);
+        told(&ledger.impact(&total))
+    };
+    assert!(held("2026-11-21T17:00:00Z").is_empty());
+    assert_eq!(
+        held("2026-11-20T10:00:00Z"),
+        ["orders/robot not-again: held since 2026-11-20 10:00 UTC, and now at most 2d in all"]
+    );
+}
+
+#[test]
+fn more_approvals_are_told_of_those_who_had_fewer() {
+    let orders = "access/resources/orders.yaml";
+    let more = [edit(
+        orders,
+        "max_duration: 8h",
+        "max_duration: 8h\n    approvals: 3",
+    )];
+    let by_files = says(&more);
+    assert_eq!(by_files.len(), 2);
+    assert_eq!(
+        by_files[0],
+        "orders/ada otherwise: given on 1 of the 3 approvals it would need"
+    );
+    let mut ledger = Ledger::default();
+    let held = |approvals| Held {
+        since: now(),
+        starts: now(),
+        ends: at("2026-11-23T14:00:00Z"),
+        approvals,
+    };
+    ledger.held.insert(path(READS.0), held(2));
+    ledger.held.insert(path(MOVES.0), held(3));
+    assert_eq!(
+        told(&ledger.impact(&more)),
+        ["orders/ada otherwise: given on 2 of the 3 approvals it would need"]
+    );
+}
+
+#[test]
+fn another_entitlement_account_or_connection_shows_what_is_held_differs() {
+    let orders = "access/resources/orders.yaml";
+    assert_eq!(
+        says(&[edit(orders, "{ role: ro }", "{ role: reader }")]).len(),
+        2
+    );
+    assert_eq!(
+        says(&[edit("access/people/ada.yaml", "pg: ada", "pg: lovelace")]),
+        ["orders/ada otherwise: held by another account in pg than the file would name"]
+    );
+    assert_eq!(
+        says(&[edit(orders, "provider: pg", "provider: books")]),
+        [
+            "orders/robot not-again: service robot has no account in books, which gives orders (no-identity)",
+            "orders/ada otherwise: held in pg; would be given in books"
+        ]
+    );
+    // The order of keys is no other entitlement.
+    let wide = of_world(orders).replace("{ role: ro }", "{ role: ro, schema: a }");
+    let turned = of_world(orders).replace("{ role: ro }", "{ schema: a, role: ro }");
+    let base = read_tree(&world_with(&[READS, (orders, &wide)]));
+    let impact = Ledger::default().impact_at(&base, &[change(orders, &turned)], now());
+    assert!(impact.is_empty(), "{impact:#?}");
+}
+
+#[test]
+fn roles_that_begin_to_exclude_each_other_are_told_at_both_grants() {
+    let excludes = edit(
+        "access/resources/orders.yaml",
+        "max_duration: 8h",
+        "max_duration: 8h\n    conflicts_with: [ledger/approver]",
+    );
+    let impact = Ledger::default().impact(&[excludes]);
+    let paths: Vec<&str> = impact.touched.iter().map(|t| t.path.short()).collect();
+    assert_eq!(paths, ["ledger/ada", "orders/ada"]);
+    assert!(impact.touched.iter().all(|t| {
+        matches!(
+            &t.effects[..],
+            [Effect::Refused {
+                rule: "role-conflict",
+                ..
+            }]
+        )
+    }));
+}
+
+#[test]
+fn what_has_ended_is_not_live() {
+    let gone = [change("access/people/ada.yaml", "")];
+    let mut ledger = Ledger::default();
+    let base = catalogue(&LIVE);
+    let reads = path(READS.0);
+    ledger
+        .ended
+        .insert(reads.clone(), base.grants[&reads].blob.clone());
+    assert_eq!(told(&ledger.impact(&gone)).len(), 1);
+    // The end that the other file names has passed.
+    let later = ledger.impact_at(&base, &gone, at("2026-12-10T18:00:00Z"));
+    assert!(later.is_empty(), "{later:#?}");
+    // What ended there before is not what stands there now.
+    ledger.ended.insert(reads, file("x", "other").blob);
+    assert_eq!(told(&ledger.impact(&gone)).len(), 2);
+}
+
+#[test]
+fn other_owners_are_counted_and_nobody_is_an_effect() {
+    let owners = |text: &str| Ledger::default().impact(&[change(".github/CODEOWNERS", text)]);
+    let handed = owners("* @acme/security\n/access/grants/orders/ @acme/dba @acme/security\n");
+    assert!(handed.touched.is_empty(), "{handed:#?}");
+    let hands: Vec<(String, usize, usize)> = handed
+        .handovers
+        .iter()
+        .map(|h| (h.resource.to_string(), h.grants, h.after.len()))
+        .collect();
+    assert_eq!(hands, [("orders".to_owned(), 2, 2)]);
+
+    let nobody = owners("* @acme/security\n/access/grants/ledger/\n");
+    assert!(nobody.handovers.is_empty());
+    assert_eq!(nobody.of(Fate::NotAgain).count(), 1);
+
+    // The same owners by another line.
+    assert!(owners("# all\n* @acme/security\n").is_empty());
+    let broken = owners("* acme\n");
+    assert!(broken.breaks_codeowners && broken.handovers.is_empty() && broken.touched.is_empty());
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_not_taken_for_one_that_is_gone() {
+    let impact = Ledger::default().impact(&[change("access/people/ada.yaml", "github_id: [\n")]);
+    assert_eq!(impact.unread, ["access/people/ada.yaml"]);
+    assert!(impact.touched.is_empty(), "{impact:#?}");
+}
+
+#[test]
+fn the_same_files_give_the_same_words_whatever_the_time() {
+    let changes = [
+        edit(
+            "access/resources/orders.yaml",
+            "max_duration: 8h",
+            "max_duration: 1h",
+        ),
+        edit(
+            "access/resources/ledger.yaml",
+            "max_duration: 30d",
+            "max_duration: 1d",
+        ),
+        change("access/people/bob.yaml", ""),
+    ];
+    let base = catalogue(&LIVE);
+    let ledger = Ledger::default();
+    let first = ledger.impact_at(&base, &changes, now());
+    assert!(!first.is_empty());
+    for hours in [1, 24, 24 * 16] {
+        let later = now() + chrono::TimeDelta::hours(hours);
+        assert_eq!(first, ledger.impact_at(&base, &changes, later));
+        assert_eq!(
+            first.parts(),
+            ledger.impact_at(&base, &changes, later).parts()
+        );
+    }
+}
+
+#[test]
+fn every_part_begins_with_how_many_it_is_about() {
+    let impact = Ledger::default().impact(&[
+        change("access/people/ada.yaml", ""),
+        edit(
+            "access/resources/orders.yaml",
+            "max_duration: 8h",
+            "max_duration: 1h",
+        ),
+    ]);
+    let headings: Vec<String> = impact.parts().into_iter().map(|p| p.heading).collect();
+    assert_eq!(
+        headings,
+        [
+            "2 live grants end when this is merged",
+            "1 live grant stays until its end, but could not be asked for again"
+        ]
+    );
+}
