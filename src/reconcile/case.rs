@@ -8,7 +8,7 @@ use crate::domain::catalogue::{Catalogue, ChangedFile};
 use crate::domain::decision::{Case, MayAsk, Surroundings};
 use crate::domain::impact::{self, Held};
 use crate::domain::ledger::Holding;
-use crate::domain::model::{BlobId, CommitId, GrantPath, Instant, Owner, RepoPath};
+use crate::domain::model::{BlobId, CommitId, GrantPath, Instant, Owner, RepoPath, Subject};
 use crate::domain::pull::{Pull, PullState, Reviewed, Roster};
 use crate::domain::rules;
 use crate::repo::{Remote, RepoError};
@@ -58,11 +58,15 @@ impl Reconciler {
         let changes = self.changes_of(&pull, &base_commit).await?;
         let base = self.catalogue(&base_commit).await?;
         let reviewed = self.reviewed(remote, &pull, &changes).await?;
-        let (holdings, mut ended) = self.context(&base, &changes).await?;
+        let subjects = Case::asks(&changes).into_iter().map(|(s, _)| s).collect();
+        let (holdings, mut ended) = self.context(&subjects, &base, &changes).await?;
         if changes.iter().any(|c| rules::is_control_path(&c.path)) {
             ended.extend(self.ended_files().await?);
         }
-        let around = self.around(&pull, (&base_commit, &base), &changes).await?;
+        let around = Surroundings {
+            members: self.members_asked(&base, &subjects).await,
+            ..self.around(&pull, (&base_commit, &base), &changes).await?
+        };
         let mut owners = owners_to_ask(&base, &changes, &ended);
         let may_ask_now = around.may_ask_now.values();
         owners.extend(may_ask_now.flat_map(|may| may.teams().cloned()));
@@ -91,9 +95,11 @@ impl Reconciler {
     ) -> Result<Surroundings, ReconcileError> {
         Ok(Surroundings {
             held: self.held(base, changes).await?,
+            emergencies: self.emergencies_around(changes).await?,
             pending: self.pending(pull, base, changes).await?,
             elsewhere: self.elsewhere(pull, changes).await?,
             may_ask_now: self.may_ask_now(pull, base_commit, changes).await?,
+            ..Surroundings::default()
         })
     }
 
@@ -217,12 +223,11 @@ impl Reconciler {
     /// What the ledger knows about the subjects and the files of a change.
     async fn context(
         &self,
+        subjects: &BTreeSet<Subject>,
         base: &Catalogue,
         changes: &[ChangedFile],
     ) -> Result<(Vec<Holding>, BTreeMap<GrantPath, BlobId>), ReconcileError> {
-        let asks = Case::asks(changes).into_iter();
-        let subjects = asks.map(|(subject, _)| subject).collect();
-        let held = self.store.entries_of(&subjects).await?;
+        let held = self.store.entries_of(subjects).await?;
         let holdings = held
             .iter()
             .filter_map(crate::domain::ledger::Entry::holding)

@@ -7,6 +7,7 @@
 
 mod approval;
 mod attacks;
+mod breakglass;
 mod codeowners;
 mod config;
 mod decision;
@@ -16,6 +17,7 @@ mod github;
 mod golden;
 mod impact;
 mod plan;
+mod policy;
 mod postgres;
 mod repo;
 mod sandbox;

@@ -6,7 +6,7 @@ use super::super::catalogue::role_at;
 use super::super::finding::Finding;
 use super::super::ledger::Holding;
 use super::super::model::{Grant, GrantPath, RoleRef};
-use super::{Case, Pending, Request, place};
+use super::{Case, Pending, Request, places};
 
 /// What is wrong with `requests`.
 pub(super) fn findings(case: &Case<'_>, requests: &[Request]) -> Vec<Finding> {
@@ -43,30 +43,30 @@ impl Asked<'_> {
     /// A live grant of `excluded` that no file of the base gives, any more or yet: it is being taken, or being given.
     fn held(&self, excluded: &RoleRef, over: &BTreeSet<GrantPath>) -> Option<Finding> {
         let given = self.case.base.giving(&self.grant.subject, excluded);
-        let told: BTreeSet<&str> = given
+        let told: BTreeSet<&GrantPath> = given
             .filter(|(path, _)| !over.contains(*path))
-            .map(|(path, _)| path.short())
+            .map(|(path, _)| path)
             .collect();
-        let changed = |short: &str| {
-            let mut paths = self.case.changes.iter();
-            paths.any(|c| GrantPath::new(&c.path).is_ok_and(|path| path.short() == short))
+        let changed = |path: &GrantPath| {
+            let mut changes = self.case.changes.iter();
+            changes.any(|c| c.path == path.as_str())
         };
         let untold = |held: &&Holding| {
             // A file that the same pull request changes or removes is judged as it will be.
             held.subject == self.grant.subject
                 && held.role == *excluded
-                && !told.contains(short(held))
-                && !changed(short(held))
+                && !told.contains(&held.path)
+                && !changed(&held.path)
         };
         let held = self.case.holdings.iter().find(untold)?;
         let (own, subject) = (&self.own, &self.grant.subject);
         Some(Finding::error(
             "role-conflict",
             self.path.as_str(),
-            place::of(self.case, self.path).role,
+            places(self.case, self.path).role,
             format!(
                 "{own} and {excluded} exclude each other, and {subject} still holds {excluded} by {}, whose file is gone",
-                short(held)
+                held.path
             ),
             "Wait until it has been taken away; the check looks again by itself.",
         ))
@@ -91,7 +91,7 @@ impl Asked<'_> {
         let finding = Finding::error(
             "role-conflict-pending",
             self.path.as_str(),
-            place::of(self.case, self.path).role,
+            places(self.case, self.path).role,
             format!(
                 "{own} and {excluded} exclude each other, and {} asks for {excluded} for {subject}",
                 pulls.join(", ")
@@ -100,10 +100,4 @@ impl Asked<'_> {
         );
         Some(finding.as_warning())
     }
-}
-
-/// The path of a holding without folder and ending, as [`GrantPath::short`] has it.
-fn short(held: &Holding) -> &str {
-    let id = held.id.as_str();
-    id.rsplit_once('@').map_or(id, |(path, _)| path)
 }

@@ -10,7 +10,7 @@ use super::super::finding::Finding;
 use super::super::model::{Eligibility, Grant, GrantPath, Owner, RepoPath, Subject, UserId};
 use super::super::pull::Lookup;
 use super::super::rules::{self, Eligible, refusal};
-use super::{Case, Request, place};
+use super::{Case, Request, places};
 
 /// Whether the subject of a grant may ask for its role, as far as a tree tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +80,7 @@ pub(super) fn findings(case: &Case<'_>, requests: &[Request]) -> Vec<Finding> {
         if let Membership::No(named) = membership(case, grant, &named) {
             let role = role_at(&request.path, grant);
             let (message, help) = refusal(&grant.subject, &role, &named);
-            let place = place::of(case, &request.path).subject;
+            let place = places(case, &request.path).subject;
             let path = request.path.as_str();
             found.push(Finding::error("not-eligible", path, place, message, help));
         }

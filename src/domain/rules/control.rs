@@ -16,6 +16,7 @@ pub(super) fn check(tree: &Catalogue, found: &mut Vec<Finding>) {
     conflicts(tree, found);
     limits::check(tree, found);
     ownership(tree, found);
+    tree.policies.check(tree, found);
     emergency::check(tree, found);
 }
 

@@ -41,6 +41,7 @@ impl Judged<'_> {
         self.subject(found);
         self.times(found);
         self.ownership(found);
+        self.policies(found);
         let resource = self.path.resource();
         let Some(resource) = self.base.resources.get(&resource) else {
             return found.extend(self.unknown_resource(resource.as_str()));
@@ -372,6 +373,15 @@ impl Judged<'_> {
         let help =
             format!("Add a line `/access/grants/{folder}/ @owner` to {file}, below the others.");
         found.push(self.error("owner-missing", Place::START, message, help));
+    }
+
+    /// Policies that cannot be relied on permit nothing.
+    fn policies(&self, found: &mut Vec<Finding>) {
+        if let (Setting::Asked, Some((file, why))) = (self.setting, self.base.policies.broken()) {
+            let message = format!("nothing can be granted: {file} cannot be relied on ({why})");
+            let help = format!("Repair {} in a pull request of its own.", shown(&file));
+            found.push(self.error("policy-broken", Place::START, message, help));
+        }
     }
 }
 
