@@ -6,7 +6,7 @@ use super::super::approval::{Bench, Beneficiary, Demand, Missing, prove, prove_e
 use super::super::catalogue::{Catalogue, ChangedFile, File, REGULAR_FILE};
 use super::super::finding::{Finding, Severity};
 use super::super::impact::Impact;
-use super::super::model::{Grant, GrantPath, Instant, RepoPath, UserId};
+use super::super::model::{Grant, GrantPath, Instant, RepoPath, Subject, UserId};
 use super::super::pull::{PullState, Pushers};
 use super::super::{parse, rules};
 use super::scope::Scope;
@@ -151,7 +151,8 @@ fn approval(case: &Case<'_>, path: &GrantPath, file: &File, grant: Option<&Grant
             ..Missing::default()
         });
     };
-    let offer = role.emergency.as_ref().filter(|_| grant.emergency);
+    let own = grant.emergency && matches!(grant.subject, Subject::Person(_));
+    let offer = role.emergency.as_ref().filter(|_| own);
     let demand = Demand {
         needed: offer.map_or(role.approvals, |offer| offer.approvals),
         rationale: role.rationale,

@@ -727,6 +727,12 @@ fn every_rule_of_the_table_is_named_by_a_test_and_every_rule_of_the_source_by_th
         include_str!("rules.rs"),
         include_str!("../codeowners.rs"),
         include_str!("../scenario.rs"),
+        include_str!("../breakglass.rs"),
+        include_str!("../../golden/emergency-for-person/expected.md"),
+        include_str!("../../golden/emergency-offer/expected.md"),
+        include_str!("../../golden/emergency-planned/expected.md"),
+        include_str!("../../golden/emergency-too-long/expected.md"),
+        include_str!("../../golden/emergency-twice/expected.md"),
         include_str!("../../golden/author-gone/expected.md"),
         include_str!("../../golden/fork/expected.md"),
         include_str!("../../golden/team-cannot-write/expected.md"),
@@ -745,6 +751,9 @@ fn every_rule_of_the_table_is_named_by_a_test_and_every_rule_of_the_source_by_th
         include_str!("../../../src/domain/schema.rs"),
         include_str!("../../../src/domain/rules/change.rs"),
         include_str!("../../../src/domain/rules/control.rs"),
+        include_str!("../../../src/domain/rules/emergency.rs"),
+        include_str!("../../../src/domain/decision/emergency.rs"),
+        include_str!("../../../src/domain/approval/emergency.rs"),
         include_str!("../../../src/domain/rules/grant.rs"),
     ]
     .concat();
