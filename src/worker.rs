@@ -291,6 +291,12 @@ impl Worker {
             Wake::Pull(number) => self.reconciler.pull(*number).await,
             Wake::Main => self.main().await.map(drop),
             Wake::All => self.all().await,
+            Wake::Members => {
+                self.reconciler.forget_members().await;
+                // Nothing of an open pull request shows that somebody came or went.
+                self.seen().clear();
+                self.all().await
+            }
         }
     }
 
@@ -299,7 +305,6 @@ impl Worker {
         self.ledger_bell.notify_one();
         // What fails in one of these must not keep the others from their work.
         let passes = [
-            self.reconciler.people().await,
             self.reconciler.emergencies().await,
             self.reconciler.notices().await,
             self.reconciler.reverts().await,

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use super::decision::{Change, SignOff, Standing, Verdict};
-use super::evidence::{approved_by, instant};
+use super::evidence::{approved_by, approved_by_policy, instant};
 use super::ledger::{Cause, Entry, State};
 use super::pull::Pull;
 
@@ -58,6 +58,9 @@ pub fn merge_message(pull: &Pull, verdict: &Verdict) -> (String, String) {
             };
         }
         if let Standing::Approved(proof) = &request.approval {
+            if let Some(policy) = approved_by_policy(proof.basis()) {
+                let _ = writeln!(trailers, "Approved-by-policy: {policy}");
+            }
             for approval in proof.approvals() {
                 let _ = writeln!(trailers, "Approved-by: {}", approved_by(approval));
             }

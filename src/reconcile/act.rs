@@ -10,12 +10,12 @@ use tracing::{error, info, warn};
 
 use super::grants::Weighed;
 use super::{ReconcileError, Reconciler, chain};
-use crate::domain::decision::Approved;
+use crate::domain::decision::{Admission, Approved};
 use crate::domain::emergency::{Emergency, Review};
 use crate::domain::evidence::{self, Removal};
 use crate::domain::ledger::{Cause, Entry, Holder, Revoked, State, Terms};
 use crate::domain::model::{Access, ConnectionName, GrantId, Instant, RoleRef};
-use crate::domain::plan::{Action, Plan};
+use crate::domain::plan::{Action, Plan, Renewed};
 use crate::providers::ProviderError;
 use crate::store::Scope;
 
@@ -67,7 +67,9 @@ impl Reconciler {
             match action {
                 Action::Deny { reasons, .. } => self.deny(entry, &reasons, weighed).await?,
                 Action::Schedule { approved, .. } => self.schedule(entry, &approved).await?,
-                Action::Cancel { cause, .. } => self.cancel(entry, cause).await?,
+                Action::Cancel { cause, .. } => self.cancel(entry, cause, weighed).await?,
+                Action::Orphan { .. } => self.orphan(entry).await?,
+                Action::Adopt { .. } => self.adopt(entry).await?,
                 Action::Grant {
                     approved, replaces, ..
                 } => {
@@ -115,12 +117,23 @@ impl Reconciler {
         Ok(self.store.commit(&[entry], &[]).await?)
     }
 
-    async fn cancel(&self, mut entry: Entry, cause: Cause) -> Result<(), ReconcileError> {
+    async fn cancel(
+        &self,
+        mut entry: Entry,
+        cause: Cause,
+        weighed: &BTreeMap<GrantId, Weighed>,
+    ) -> Result<(), ReconcileError> {
         let now = self.now();
-        entry.cause = Some(cause);
+        let missing = match weighed.get(&entry.id).map(|w| &w.admission) {
+            Some(Admission::Unapproved(missing)) if cause == Cause::ApprovalLost => {
+                missing.as_slice()
+            }
+            _ => &[],
+        };
+        entry.cause = Some(cause.clone());
         entry.settle(State::Ended, now);
-        info!(grant.id = %entry.id, "`{}` ended before anything was given", entry.id);
-        let event = evidence::cancelled(&entry, now);
+        info!(grant.id = %entry.id, cause = cause.as_str(), reasons = %missing.join("; "), "`{}` ended before anything was given: {}", entry.id, cause.as_str());
+        let event = evidence::cancelled(&entry, missing, now);
         Ok(self.store.commit(&[entry], &[event]).await?)
     }
 
@@ -129,10 +142,13 @@ impl Reconciler {
         &self,
         mut entry: Entry,
         approved: &Approved,
-        replaces: Option<&GrantId>,
+        replaces: Option<&Renewed>,
     ) -> Result<bool, ReconcileError> {
         if entry.state != State::Granting {
-            entry.terms = Some(terms(&entry, approved));
+            entry.terms = Some(Terms {
+                since: replaces.map(|old| old.since),
+                ..terms(&entry, approved)
+            });
             entry.state = State::Scheduled;
             match self.held_from_elsewhere(&entry, approved.access()).await? {
                 Ok(false) => {}
@@ -154,7 +170,13 @@ impl Reconciler {
                 entry.attempts = 0;
                 entry.last_error = None;
                 entry.wake_at = entry.terms.as_ref().map(|t| t.ends);
-                let event = evidence::granted(&entry, &answer, replaces, called_at, self.now());
+                let event = evidence::granted(
+                    &entry,
+                    &answer,
+                    replaces.map(|old| &old.id),
+                    called_at,
+                    self.now(),
+                );
                 let entry = self.write(entry, &[event]).await?;
                 info!(grant.id = %entry.id, read_back = %answer.read_back, "granted `{}`", entry.id);
                 if let Some(emergency) = Emergency::of(&entry) {

@@ -8,7 +8,7 @@ use crate::domain::catalogue::{Catalogue, ChangedFile, File};
 use crate::domain::decision::{Case, Surroundings};
 use crate::domain::impact::{self, Held};
 use crate::domain::ledger::Holding;
-use crate::domain::model::{BlobId, CommitId, GrantPath, Instant, Owner, RepoPath};
+use crate::domain::model::{BlobId, CommitId, GrantPath, Instant, Owner, RepoPath, Subject};
 use crate::domain::pull::{Pull, Reviewed, Roster};
 use crate::domain::{parse, rules};
 use crate::repo::{Remote, RepoError};
@@ -58,7 +58,8 @@ impl Reconciler {
         let changes = self.changes_of(&pull, &base_commit).await?;
         let base = self.catalogue(&base_commit).await?;
         let reviewed = self.reviewed(remote, &pull, &changes).await?;
-        let (holdings, mut ended) = self.context(&changes).await?;
+        let subjects = subjects(&changes);
+        let (holdings, mut ended) = self.context(&subjects, &changes).await?;
         if changes.iter().any(|c| rules::is_control_path(&c.path)) {
             ended.extend(self.ended_files().await?);
         }
@@ -66,7 +67,10 @@ impl Reconciler {
             .forge
             .roster(&owners_to_ask(&base, &changes, &ended))
             .await;
-        let around = self.around(&pull, &base, &changes).await?;
+        let around = Surroundings {
+            members: self.members_asked(&base, &subjects).await,
+            ..self.around(&pull, &base, &changes).await?
+        };
         let now = self.now();
         Ok(Facts {
             pull,
@@ -92,6 +96,7 @@ impl Reconciler {
         Ok(Surroundings {
             held: self.held(base, changes).await?,
             emergencies: self.emergencies_around(changes).await?,
+            ..Surroundings::default()
         })
     }
 
@@ -173,19 +178,10 @@ impl Reconciler {
     /// What the ledger knows about the subjects and the files of a change.
     async fn context(
         &self,
+        subjects: &BTreeSet<Subject>,
         changes: &[ChangedFile],
     ) -> Result<(Vec<Holding>, BTreeMap<GrantPath, BlobId>), ReconcileError> {
-        let files: Vec<File> = changes
-            .iter()
-            .filter_map(|c| c.after.clone())
-            .filter(|f| GrantPath::new(&f.path).is_ok())
-            .collect();
-        let subjects = parse::read_tree(&files)
-            .grants
-            .values()
-            .map(|d| d.grant.subject.clone())
-            .collect();
-        let held = self.store.entries_of(&subjects).await?;
+        let held = self.store.entries_of(subjects).await?;
         let holdings = held
             .iter()
             .filter_map(crate::domain::ledger::Entry::holding)
@@ -203,6 +199,17 @@ impl Reconciler {
         }
         Ok((holdings, ended))
     }
+}
+
+/// Who would receive something by a change.
+fn subjects(changes: &[ChangedFile]) -> BTreeSet<Subject> {
+    let files: Vec<File> = changes
+        .iter()
+        .filter_map(|c| c.after.clone())
+        .filter(|f| GrantPath::new(&f.path).is_ok())
+        .collect();
+    let asked = parse::read_tree(&files).grants;
+    asked.values().map(|d| d.grant.subject.clone()).collect()
 }
 
 /// The owners whose word is needed: nobody's, for files whose access has already ended.

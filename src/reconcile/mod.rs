@@ -16,6 +16,7 @@ mod notices;
 mod people;
 mod pulls;
 mod reverts;
+mod settle;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -26,6 +27,7 @@ use crate::clock::Clock;
 use crate::domain::catalogue::Catalogue;
 use crate::domain::model::{CommitId, ConnectionName, Instant};
 use crate::domain::parse;
+use crate::domain::people::Outsiders;
 use crate::forge::{Forge, ForgeError};
 use crate::providers::Registry;
 use crate::repo::{Mirror, Remote, RepoError};
@@ -101,6 +103,12 @@ pub struct Settings {
     pub retry_cap: TimeDelta,
     /// How long after a merge the forge may take to connect it with its pull request before it counts as a direct push.
     pub proof_grace: TimeDelta,
+    /// Whether people who are not members of the organisation may hold access.
+    pub outsiders: Outsiders,
+    /// How long a list of the organisation's members is good for, unless somebody says that it changed.
+    pub members_for: TimeDelta,
+    /// How long a service goes on without an accountable owner.
+    pub orphan_grace: TimeDelta,
 }
 
 /// The loop with everything that it works on.
@@ -117,6 +125,8 @@ pub struct Reconciler {
     stray_lane: tokio::sync::Mutex<()>,
     /// What recent commits declare. A commit never changes, so neither does its entry.
     catalogues: Mutex<HashMap<CommitId, Arc<Catalogue>>>,
+    /// The organisation's members as last read. Held while they are read, so that they are read once.
+    members: tokio::sync::Mutex<Option<people::Reading>>,
 }
 
 impl std::fmt::Debug for Reconciler {
@@ -156,6 +166,7 @@ impl Reconciler {
             lanes,
             stray_lane,
             catalogues,
+            members: tokio::sync::Mutex::default(),
         }
     }
 

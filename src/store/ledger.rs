@@ -140,6 +140,7 @@ pub(super) async fn entries(readers: &AnyPool, scope: Scope<'_>) -> Result<Vec<E
             let filter = "live = 1 AND state IN ('arrived', 'scheduled', 'granting')";
             select(readers, filter, vec![]).await
         }
+        Scope::Unfinished => select(readers, "live = 1", vec![]).await,
         Scope::Untidied => select(readers, "live = 0 AND tidied = 0", vec![]).await,
         Scope::Unreviewed => select(readers, "unreviewed IS NOT NULL", vec![]).await,
         Scope::All => select(readers, "1 = 1", vec![]).await,

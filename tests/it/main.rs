@@ -17,6 +17,7 @@ mod github;
 mod golden;
 mod impact;
 mod plan;
+mod policy;
 mod postgres;
 mod repo;
 mod sandbox;

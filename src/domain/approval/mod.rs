@@ -10,16 +10,20 @@
 //! so a dismissed change request blocks only as long as GitHub still shows it as one. A change request of the same person
 //! that still stands keeps blocking until that person approves, whatever was dismissed after it.
 
+mod automatic;
 mod bench;
 mod emergency;
 mod reviews;
 mod words;
 
+use std::collections::BTreeMap;
+
 use super::decision::Case;
 use super::model::{
-    Actor, BlobId, CommitId, GrantPath, Instant, Login, Owner, PullNumber, RepoPath,
+    Actor, BlobId, CommitId, GrantPath, Instant, Login, Owner, PullNumber, RepoPath, UserId,
 };
 
+pub(super) use automatic::prove_by_policy;
 pub(super) use bench::Bench;
 pub use bench::{Barred, Beneficiary};
 pub use emergency::{prove_emergency, sign};
@@ -113,6 +117,8 @@ pub struct Demand {
     pub rationale: bool,
     /// Who receives the access, and so cannot approve it.
     pub beneficiary: Beneficiary,
+    /// Owners whom a policy refuses as approvers, and why, as the end of a sentence. Empty: no policy does.
+    pub refused: BTreeMap<UserId, String>,
 }
 
 /// What is asked about one path of a pull request.
@@ -233,7 +239,9 @@ pub fn weigh(
         content,
         demand,
     };
-    weigh_before(case, question, &Bench::of(case, path, &demand.beneficiary))
+    let mut bench = Bench::of(case, path, &demand.beneficiary);
+    bench.refuse(&demand.refused);
+    weigh_before(case, question, &bench)
 }
 
 /// [`weigh`], before a bench that may be another path's.

@@ -11,7 +11,7 @@ use super::super::pull::{PullState, Pushers};
 use super::super::{parse, rules};
 use super::scope::Scope;
 use super::{Case, Change, Control, Outcome, Request, Standing, Verdict};
-use super::{conflicts, doubt, eligible, emergency, policy, renewal};
+use super::{conflicts, doubt, eligible, emergency, membership, policy, renewal};
 
 const NEEDS_NOBODY_TIDY: &str =
     "Its access has ended already; removing the file only tidies up, so nobody needs to approve.";
@@ -52,9 +52,9 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
     if verdict.sign_off.is_none() {
         verdict.control = scope.control.iter().map(|c| control(case, c)).collect();
     }
-    own_findings(case, &mut verdict);
     for beyond_the_tree in [
         renewal::findings,
+        membership::findings,
         eligible::findings,
         conflicts::findings,
         emergency::findings,
@@ -63,6 +63,8 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
         let found = beyond_the_tree(case, &verdict.requests);
         verdict.findings.extend(found);
     }
+    policy::approve_automatically(case, &mut verdict);
+    own_findings(case, &mut verdict);
     verdict.findings.sort();
     verdict.findings.dedup();
     verdict.unknown = doubt::unknowns(case, &verdict.requests);
@@ -71,7 +73,7 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
 }
 
 /// The instant by which terms are judged: a merged request asked at its merge, however late we look.
-fn judged_at(case: &Case<'_>) -> Instant {
+pub(super) fn judged_at(case: &Case<'_>) -> Instant {
     match case.pull.state {
         PullState::Merged { at, .. } => at,
         PullState::Open | PullState::Closed => case.now,
@@ -124,7 +126,9 @@ fn request(
         .and_then(|_| asked.grants.get(path))
         .map(|d| Grant::clone(&d.grant));
     let approval = match (&kind, file) {
-        (Change::Add | Change::Amend(_), Some(file)) => approval(case, path, file, grant.as_ref()),
+        (Change::Add | Change::Amend(_), Some(file)) => {
+            approval(case, (path, file), grant.as_ref(), &kind)
+        }
         (Change::Tidy, _) => Standing::NotNeeded(NEEDS_NOBODY_TIDY),
         (Change::Remove(held), _) => removal(case, path, held.as_ref()),
         // Not reached: a file that is added or amended is there.
@@ -140,7 +144,12 @@ fn request(
     })
 }
 
-fn approval(case: &Case<'_>, path: &GrantPath, file: &File, grant: Option<&Grant>) -> Standing {
+fn approval(
+    case: &Case<'_>,
+    (path, file): (&GrantPath, &File),
+    grant: Option<&Grant>,
+    change: &Change,
+) -> Standing {
     let role = grant.and_then(|g| Some((g, case.base.role(&path.resource(), &g.role)?.1)));
     let Some((grant, role)) = role.filter(|_| file.mode == REGULAR_FILE) else {
         return Standing::Missing(Missing {
@@ -157,6 +166,7 @@ fn approval(case: &Case<'_>, path: &GrantPath, file: &File, grant: Option<&Grant
         needed: offer.map_or(role.approvals, |offer| offer.approvals),
         rationale: role.rationale,
         beneficiary: Beneficiary::of(case.base, path, grant),
+        refused: policy::refused(case, path, grant, change),
     };
     let person = case.base.github_id(&grant.subject);
     let proved = match offer {

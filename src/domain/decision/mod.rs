@@ -10,6 +10,7 @@ mod doubt;
 mod eligible;
 mod emergency;
 mod judge;
+mod membership;
 mod policy;
 mod renewal;
 mod scope;
@@ -24,6 +25,8 @@ use super::finding::{Finding, Severity};
 use super::impact::{Impact, Known, impact};
 use super::ledger::Holding;
 use super::model::{Access, BlobId, CommitId, Grant, GrantPath, Instant, PullNumber, TermLength};
+use super::parse::{self, GrantPlaces, Read};
+use super::people::Receiver;
 use super::pull::{Pull, PullState, Reviewed, Roster};
 
 pub use super::approval::Missing;
@@ -190,6 +193,13 @@ impl Approved {
     pub fn access(&self) -> &Access {
         &self.access
     }
+    /// Who is to receive it.
+    pub fn receiver(&self) -> Receiver {
+        Receiver {
+            subject: self.grant.subject.clone(),
+            github_id: self.access.account.github_id,
+        }
+    }
     /// How soon after it was given an owner must have reviewed it; `None` where owners or a policy approved it beforehand.
     pub fn review_within(&self) -> Option<TermLength> {
         self.review_within
@@ -212,6 +222,16 @@ impl Verdict {
         let control = self.control.iter().filter_map(|c| c.missing.as_ref());
         let sign_off = self.sign_off.iter().filter_map(|s| s.signed.as_ref().err());
         grants.chain(control).chain(sign_off)
+    }
+}
+
+/// Where the fields of the grant that the pull request puts at `path` stand.
+fn places(case: &Case<'_>, path: &GrantPath) -> GrantPlaces {
+    let change = case.changes.iter().find(|c| c.path == path.as_str());
+    let file = change.and_then(|c| c.after.as_ref());
+    match file.and_then(parse::read_file) {
+        Some(Ok(Read::Grant(_, _, places))) => places,
+        _ => GrantPlaces::default(),
     }
 }
 

@@ -65,7 +65,7 @@ fn is_governed(path: &str) -> bool {
 
 impl Case<'_> {
     /// The owners that a roster must answer for, so that the change can be judged: everybody whom a deciding line of the base
-    /// names for a governed path. Email addresses are left out, as they stand for nobody.
+    /// names for a governed path, and for requests the teams that policies mention. Email addresses are left out, as they stand for nobody.
     pub fn owners_to_ask(base: &Catalogue, changes: &[ChangedFile]) -> BTreeSet<Owner> {
         let mut owners = BTreeSet::new();
         for path in Self::paths_to_compare(changes) {
@@ -76,6 +76,11 @@ impl Case<'_> {
                 let grant = record.grant().as_repo_path();
                 owners.extend(base.codeowners.owners(&grant).owners().iter().cloned());
             }
+        }
+        let asks = |c: &ChangedFile| c.after.is_some() && GrantPath::new(&c.path).is_ok();
+        if changes.iter().any(asks) {
+            // Policies are asked about requests, and must know who is in the teams that they mention.
+            owners.extend(base.policies.teams().iter().cloned());
         }
         owners.retain(|owner| !matches!(owner, Owner::Email(_)));
         owners

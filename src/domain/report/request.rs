@@ -1,5 +1,6 @@
 //! One request: who gets what, why, for how long, at what risk, against what holds today.
 
+use super::super::approval::Basis;
 use super::super::decision::{Case, Change, Missing, Outcome, Request, Standing, Verdict};
 use super::super::ledger::Holding;
 use super::super::model::{Grant, GrantPath, Instant, RoleRef, Subject, Term};
@@ -305,6 +306,14 @@ fn standing(verdict: &Verdict, approval: &Standing) -> String {
                 return "**Approval:** nobody's is needed beforehand.\n\n".to_owned();
             }
             let mut out = String::from("**Approved by**\n");
+            if let Basis::Policy { id, file, blob } = proof.basis() {
+                out.push_str(&format!(
+                    "- the policy {}, by itself ({}, version {})\n",
+                    code(id),
+                    code(file.as_str()),
+                    code(&blob.as_str()[..12])
+                ));
+            }
             for one in proof.approvals() {
                 let (who, line) = (&one.reviewer.login, one.line);
                 let through = sentence(&one.through.to_string());

@@ -1,5 +1,6 @@
 //! The whole page: the way out first, then what is asked for, then the other files.
 
+use super::super::approval::Basis;
 use super::super::decision::{Case, Change, Control, Outcome, Request, Standing, Verdict};
 use super::super::finding::{Finding, Severity};
 use super::markdown::{code, fence, sentence};
@@ -146,6 +147,9 @@ pub(super) fn approvals(case: &Case<'_>, one: &Request) -> String {
         Standing::NotNeeded(_) => "none needed".to_owned(),
         Standing::Missing(missing) if missing.needed == 0 => "none needed beforehand".to_owned(),
         Standing::Missing(missing) => format!("{} of {}", missing.have, missing.needed),
+        Standing::Approved(proof) if matches!(proof.basis(), Basis::Policy { .. }) => {
+            "by policy".to_owned()
+        }
         Standing::Approved(proof) => {
             let role = one
                 .grant

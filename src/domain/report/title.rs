@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::super::approval::{Basis, Proof};
 use super::super::decision::{Case, Change, Missing, Outcome, Request, Standing, Verdict};
 use super::super::model::{Login, Owner};
 use super::super::pull::PullState;
@@ -79,36 +80,39 @@ fn approved(verdict: &Verdict) -> String {
         let files = count(verdict.requests.len(), "grant", "grants");
         return format!("Nothing more to approve: ends {files}");
     }
-    let glass = if emergency::is_break_glass(verdict) {
-        "Break-glass: "
-    } else {
-        ""
-    };
-    let who: BTreeSet<&Login> = verdict
-        .requests
-        .iter()
-        .filter_map(|r| match &r.approval {
-            Standing::Approved(proof) => Some(proof.approvals()),
-            Standing::NotNeeded(_) | Standing::Missing(_) => None,
-        })
-        .flatten()
+    let proofs = || verdict.requests.iter().filter_map(proof);
+    let who: BTreeSet<&Login> = proofs()
+        .flat_map(|proof| proof.approvals())
         .map(|a| &a.reviewer.login)
         .collect();
-    if who.is_empty() && !glass.is_empty() {
-        return format!("{glass}nobody's approval is needed beforehand, an owner's review follows");
+    let policies: BTreeSet<&str> = proofs().filter_map(policy).collect();
+    let by = who.iter().map(|login| format!("@{login}"));
+    let by: Vec<String> = by
+        .chain(policies.iter().map(|id| format!("policy {id}")))
+        .collect();
+    match (emergency::is_break_glass(verdict), by.is_empty()) {
+        (true, true) => {
+            "Break-glass: nobody's approval is needed beforehand, an owner's review follows"
+                .to_owned()
+        }
+        (true, false) => format!("Break-glass: approved by {}", names(by.into_iter())),
+        (false, true) => "Approved".to_owned(),
+        (false, false) => format!("Approved by {}", names(by.into_iter())),
     }
-    if who.is_empty() {
-        return "Approved".to_owned();
+}
+
+fn proof(request: &Request) -> Option<&Proof> {
+    match &request.approval {
+        Standing::Approved(proof) => Some(proof),
+        Standing::NotNeeded(_) | Standing::Missing(_) => None,
     }
-    let approved = if glass.is_empty() {
-        "Approved"
-    } else {
-        "approved"
-    };
-    format!(
-        "{glass}{approved} by {}",
-        names(who.iter().map(|login| format!("@{login}")))
-    )
+}
+
+fn policy(proof: &Proof) -> Option<&str> {
+    match proof.basis() {
+        Basis::Policy { id, .. } => Some(id),
+        Basis::Owners | Basis::Emergency => None,
+    }
 }
 
 /// At most three names.
