@@ -1,6 +1,7 @@
 //! Pull requests, judged: open, and after their merge.
 
 mod admission;
+mod glass;
 mod office;
 mod report;
 

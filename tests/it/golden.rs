@@ -3,6 +3,8 @@
 //! A case is a folder: `base/` and `head/` hold what differs from `_base` (an organisation that all cases share), `pull.yaml`
 //! tells what the forge says, `expected.md` is the check. Other folders of a case are trees that a review looked at.
 
+mod emergencies;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -70,6 +72,9 @@ struct Story {
     reviews: Vec<ReviewSays>,
     #[serde(default)]
     holdings: Vec<HoldingSays>,
+    /// Emergencies by the ledger that nobody has signed yet.
+    #[serde(default)]
+    emergencies: Vec<emergencies::EmergencySays>,
     /// Files of the base that the pull request removes.
     #[serde(default)]
     removes: Vec<String>,
@@ -250,6 +255,11 @@ impl Facts {
             lay(&mut tree, &folder.join(name));
             if name == "head" {
                 tree.retain(|path, _| !story.removes.contains(path));
+                for brought in story.emergencies.iter().filter(|e| e.brought) {
+                    let (path, text) =
+                        (brought.told().record_path(), brought.told().record().text());
+                    tree.insert(path.to_string(), text.into_bytes().into());
+                }
             }
             tree
         };
@@ -345,6 +355,7 @@ impl Story {
         Surroundings {
             pending: self.pending.iter().map(pending).collect(),
             elsewhere: self.elsewhere,
+            emergencies: self.emergencies.iter().map(|e| e.told()).collect(),
             ..Surroundings::default()
         }
     }
