@@ -2,6 +2,7 @@
 
 mod admission;
 mod glass;
+mod lifecycle;
 mod office;
 mod report;
 

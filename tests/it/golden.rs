@@ -19,6 +19,7 @@ use hallpass::domain::model::{
     ServiceName, Subject, UserId,
 };
 use hallpass::domain::parse::read_tree;
+use hallpass::domain::people::Members;
 use hallpass::domain::pull::{
     Collaborator, Lookup, Pull, PullState, Pushers, Review, ReviewState, Reviewed, Roster, Team,
 };
@@ -75,6 +76,8 @@ struct Story {
     /// Emergencies by the ledger that nobody has signed yet.
     #[serde(default)]
     emergencies: Vec<emergencies::EmergencySays>,
+    /// The members of the organisation; nobody has to be one where it is left out.
+    members: Option<MembersSay>,
     /// Files of the base that the pull request removes.
     #[serde(default)]
     removes: Vec<String>,
@@ -102,6 +105,13 @@ enum TeamSays {
     Members(Vec<String>),
     Failed { failed: String },
     ReadOnly { can_only_read: Vec<String> },
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum MembersSay {
+    Listed(Vec<String>),
+    Failed { failed: String },
 }
 
 #[derive(Debug, Deserialize)]
@@ -356,6 +366,7 @@ impl Story {
             pending: self.pending.iter().map(pending).collect(),
             elsewhere: self.elsewhere,
             emergencies: self.emergencies.iter().map(|e| e.told()).collect(),
+            members: self.members(),
             ..Surroundings::default()
         }
     }
@@ -395,6 +406,15 @@ impl Story {
             roster.users.insert(login(name), lookup);
         }
         roster
+    }
+
+    fn members(&self) -> Option<Lookup<Arc<Members>>> {
+        Some(match self.members.as_ref()? {
+            MembersSay::Listed(names) => {
+                Lookup::Found(Arc::new(names.iter().map(|n| actor(n)).collect()))
+            }
+            MembersSay::Failed { failed } => Lookup::Failed(failed.clone()),
+        })
     }
 
     fn holdings(&self) -> Vec<Holding> {
