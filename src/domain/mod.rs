@@ -15,6 +15,7 @@ pub mod landing;
 pub mod ledger;
 pub mod model;
 pub mod parse;
+pub mod people;
 pub mod plan;
 pub mod policy;
 pub mod proposal;

@@ -8,7 +8,7 @@ use super::{ReconcileError, Reconciler};
 use crate::domain::catalogue::{Catalogue, ChangedFile, File};
 use crate::domain::decision::{Case, Surroundings};
 use crate::domain::ledger::Holding;
-use crate::domain::model::{BlobId, CommitId, GrantPath, Instant, Owner, RepoPath};
+use crate::domain::model::{BlobId, CommitId, GrantPath, Instant, Owner, RepoPath, Subject};
 use crate::domain::parse;
 use crate::domain::pull::{Pull, Reviewed, Roster};
 use crate::repo::{Remote, RepoError};
@@ -57,7 +57,8 @@ impl Reconciler {
         let changes = self.changes_of(&pull, &base_commit).await?;
         let base = self.catalogue(&base_commit).await?;
         let reviewed = self.reviewed(remote, &pull, &changes).await?;
-        let (holdings, mut ended) = self.context(&changes).await?;
+        let subjects = subjects(&changes);
+        let (holdings, mut ended) = self.context(&subjects, &changes).await?;
         if decides(&changes) {
             ended.extend(self.ended_files().await?);
         }
@@ -65,7 +66,10 @@ impl Reconciler {
             .forge
             .roster(&owners_to_ask(&base, &changes, &ended))
             .await;
-        let around = self.around(&pull, &base_commit, &base, &changes).await?;
+        let around = Surroundings {
+            members: self.members_asked(&base, &subjects).await,
+            ..self.around(&pull, &base_commit, &base, &changes).await?
+        };
         let now = self.now();
         Ok(Facts {
             pull,
@@ -91,9 +95,11 @@ impl Reconciler {
     ) -> Result<Surroundings, ReconcileError> {
         Ok(Surroundings {
             held: self.held(base, changes).await?,
+            emergencies: self.emergencies_around(changes).await?,
             replay: self
                 .replay((base_commit, base), (&pull.head, changes))
                 .await?,
+            ..Surroundings::default()
         })
     }
 
@@ -150,19 +156,10 @@ impl Reconciler {
     /// What the ledger knows about the subjects and the files of a change.
     async fn context(
         &self,
+        subjects: &BTreeSet<Subject>,
         changes: &[ChangedFile],
     ) -> Result<(Vec<Holding>, BTreeMap<GrantPath, BlobId>), ReconcileError> {
-        let files: Vec<File> = changes
-            .iter()
-            .filter_map(|c| c.after.clone())
-            .filter(|f| GrantPath::new(&f.path).is_ok())
-            .collect();
-        let subjects = parse::read_tree(&files)
-            .grants
-            .values()
-            .map(|d| d.grant.subject.clone())
-            .collect();
-        let held = self.store.entries_of(&subjects).await?;
+        let held = self.store.entries_of(subjects).await?;
         let holdings = held
             .iter()
             .filter_map(crate::domain::ledger::Entry::holding)
@@ -180,6 +177,17 @@ impl Reconciler {
         }
         Ok((holdings, ended))
     }
+}
+
+/// Who would receive something by a change.
+fn subjects(changes: &[ChangedFile]) -> BTreeSet<Subject> {
+    let files: Vec<File> = changes
+        .iter()
+        .filter_map(|c| c.after.clone())
+        .filter(|f| GrantPath::new(&f.path).is_ok())
+        .collect();
+    let asked = parse::read_tree(&files).grants;
+    asked.values().map(|d| d.grant.subject.clone()).collect()
 }
 
 /// The owners whose word is needed: nobody's, for files whose access has already ended.

@@ -30,6 +30,8 @@ use crate::domain::evidence::Event;
 use crate::domain::model::{BlobId, CommitId, GrantPath, Instant, RepoPath};
 use crate::domain::replay::Merged;
 
+pub use write::Addition;
+
 /// Reading any git repository without the mirror: what [`Mirror`] does, at once and on this thread. For the command line, which
 /// works on the user's own clone.
 pub mod read {
@@ -324,6 +326,21 @@ impl Mirror {
         };
         let branch = branch.to_owned();
         self.locked(move |repo| write::commit_removal(repo, &branch, &removal))
+            .await
+    }
+
+    /// Commits the file of `addition` on top of its commit, on local branch `branch` (created or moved). Deterministic, as
+    /// [`Mirror::commit_removal`]. Returns the commit, or `None` if exactly this file stands there already.
+    ///
+    /// # Errors
+    /// [`RepoError::NoCommit`] when the commit is not here.
+    pub async fn commit_file(
+        &self,
+        branch: &str,
+        addition: Addition,
+    ) -> Result<Option<CommitId>, RepoError> {
+        let branch = branch.to_owned();
+        self.locked(move |repo| write::commit_file(repo, &branch, &addition))
             .await
     }
 

@@ -7,6 +7,7 @@
 
 mod approval;
 mod attacks;
+mod breakglass;
 mod codeowners;
 mod config;
 mod decision;

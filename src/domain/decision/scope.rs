@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::catalogue::{Catalogue, ChangedFile};
-use super::super::model::{CommitId, GrantPath, Owner, RepoPath};
+use super::super::model::{CommitId, GrantPath, Owner, RecordPath, RepoPath};
 use super::super::pull::{Pull, ReviewState};
 use super::super::rules::is_control_path;
 use super::Case;
@@ -71,6 +71,11 @@ impl Case<'_> {
         for path in Self::paths_to_compare(changes) {
             let named = base.codeowners.owners(&path);
             owners.extend(named.owners().iter().cloned());
+            // What was given in an emergency is reviewed by those who own the grant.
+            if let Ok(record) = RecordPath::new(path.as_str()) {
+                let grant = record.grant().as_repo_path();
+                owners.extend(base.codeowners.owners(&grant).owners().iter().cloned());
+            }
         }
         let asks = |c: &ChangedFile| c.after.is_some() && GrantPath::new(&c.path).is_ok();
         if changes.iter().any(asks) {

@@ -18,6 +18,7 @@ pub(crate) enum Governed {
     Service(ServiceName),
     Resource(ResourceName),
     Policy(RepoPath),
+    PolicyTest(RepoPath),
     Emergency(RecordPath),
     Codeowners(&'static str),
     Attributes,
@@ -78,10 +79,13 @@ fn within_access(path: &str) -> Result<Governed, Fault> {
                 .map_err(|_| not_a_record(path))
         }
         ["policies", file] => {
+            let of_path = RepoPath::new(path).map_err(|_| bad_name(path));
+            if let Some(name) = file.strip_suffix(".test.yaml") {
+                named(path, &[name])?;
+                return of_path.map(Governed::PolicyTest);
+            }
             named(path, &[stem(path, file, ".cedar")?])?;
-            RepoPath::new(path)
-                .map(Governed::Policy)
-                .map_err(|_| bad_name(path))
+            of_path.map(Governed::Policy)
         }
         _ => Err(unknown(path)),
     }

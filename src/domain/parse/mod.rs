@@ -6,6 +6,7 @@
 
 mod document;
 mod governed;
+mod policy_test;
 mod prefilter;
 mod scalar;
 mod typed;
@@ -21,6 +22,7 @@ use super::codeowners::{Codeowners, LOCATIONS};
 use super::emergency::Record;
 use super::finding::{Finding, Place};
 use super::model::{GrantPath, Person, RecordPath, Resource, RoleName, RoleRef, Service};
+use super::policy::cases::PolicyTests;
 use super::policy::{self, PolicyFile};
 use super::schema::Kind;
 use document::Document;
@@ -91,6 +93,7 @@ pub(crate) enum Read {
     Service(Service, Place),
     Resource(Box<ReadResource>),
     Policy(PolicyFile),
+    PolicyTest(PolicyTests),
     Emergency(RecordPath, Record),
     /// A file whose content is read elsewhere (CODEOWNERS) or not at all.
     Other,
@@ -164,6 +167,9 @@ pub(crate) fn insert(tree: &mut Catalogue, read: Read) {
             tree.resources.insert(name, read.resource);
         }
         Read::Policy(file) => tree.policies.insert(file),
+        Read::PolicyTest(tests) => {
+            tree.policy_tests.insert(tests.path.clone(), tests);
+        }
         Read::Emergency(path, record) => {
             tree.emergencies.insert(path, record);
         }
@@ -235,6 +241,10 @@ fn read_governed(governed: Governed, file: &File) -> Result<Read, Vec<Finding>> 
             })))
         }
         Governed::Policy(path) => Ok(Read::Policy(policy::read(&path, file)?)),
+        Governed::PolicyTest(path) => {
+            let document = Document::read(Kind::PolicyTest, file, &mut |_, _| {})?;
+            Ok(Read::PolicyTest(document.policy_tests(path)?))
+        }
         Governed::Emergency(path) => {
             let document = Document::read(Kind::Emergency, file, &mut |_, _| {})?;
             Ok(Read::Emergency(path, document.typed(typed::record)?))

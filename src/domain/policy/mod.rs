@@ -12,6 +12,7 @@
 //! its own pull request and never silently false. Whatever cannot be read or evaluated denies.
 
 mod ask;
+pub mod cases;
 mod facts;
 mod gate;
 mod guardrails;

@@ -92,13 +92,7 @@ impl Judged<'_> {
 
     /// The way out of naming something that has no file, or one with faults of its own.
     fn missing(&self, file: &str, near: Option<&str>) -> String {
-        // Findings are sorted by path.
-        let findings = &self.base.findings;
-        let first = findings.partition_point(|finding| finding.path.as_str() < file);
-        if findings
-            .get(first)
-            .is_some_and(|finding| finding.path == file)
-        {
+        if self.base.is_faulty(file) {
             return format!("{file} exists, but has faults of its own: repair it first.");
         }
         match near {

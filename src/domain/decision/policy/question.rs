@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::super::catalogue::Catalogue;
+use super::super::super::ledger::Holding;
 use super::super::super::model::{
     Actor, Grant, GrantPath, Instant, Owner, Person, RoleRef, Subject, UserId,
 };
@@ -29,7 +30,7 @@ pub(super) fn of(
         author: case.pull.author.as_ref().map(|a| somebody(case, a)),
         ..Circumstances::of(grant, at)
     };
-    if renewal && let Some(first) = first_begin(case, path) {
+    if renewal && let Some(first) = first_begin(case, path, grant) {
         let begin = first.min(circumstances.begin);
         circumstances.total_minutes = begun_minutes(begin, grant.end(at));
     }
@@ -139,7 +140,7 @@ fn live_roles(
     let held = case
         .holdings
         .iter()
-        .filter(|h| h.subject == *subject && h.ends > at && others(h.id.as_str()));
+        .filter(|h| h.subject == *subject && h.ends > at && h.path != *path);
     let mut roles: BTreeSet<RoleRef> = held.map(|h| h.role.clone()).collect();
     let declared = case.base.resources.values().flat_map(|resource| {
         resource.roles.keys().map(|role| RoleRef {
@@ -152,12 +153,11 @@ fn live_roles(
     roles
 }
 
-/// When the access that the file at `path` gives began, by the ledger; `None` where that is not known.
-fn first_begin(case: &Case<'_>, path: &GrantPath) -> Option<Instant> {
-    let here = |id: &str| {
-        id.split_once('@')
-            .is_some_and(|(name, _)| name == path.short())
+/// When the unbroken access that the file at `path` gives began, by the ledger; `None` where that is not known.
+fn first_begin(case: &Case<'_>, path: &GrantPath, grant: &Grant) -> Option<Instant> {
+    let goes_on = |held: &&Holding| {
+        held.path == *path && held.subject == grant.subject && held.role.role == grant.role
     };
-    let held = case.holdings.iter().filter(|h| here(h.id.as_str()));
-    held.map(|h| h.starts).min()
+    let held = case.holdings.iter().filter(goes_on);
+    held.filter_map(|held| held.since).min()
 }
