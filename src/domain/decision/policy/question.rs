@@ -133,10 +133,6 @@ fn live_roles(
     subject: &Subject,
     at: Instant,
 ) -> BTreeSet<RoleRef> {
-    let others = |id: &str| {
-        id.split_once('@')
-            .is_none_or(|(name, _)| name != path.short())
-    };
     let held = case
         .holdings
         .iter()
