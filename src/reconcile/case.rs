@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::{ReconcileError, Reconciler};
 use crate::domain::catalogue::{Catalogue, ChangedFile, File};
-use crate::domain::decision::{Case, Surroundings};
+use crate::domain::decision::{Case, PAST, Surroundings};
+use crate::domain::history::Past;
 use crate::domain::impact::{self, Held};
 use crate::domain::ledger::Holding;
-use crate::domain::model::{BlobId, CommitId, GrantPath, Instant, Owner, RepoPath};
+use crate::domain::model::{BlobId, CommitId, GrantPath, Instant, Owner, RepoPath, Subject};
 use crate::domain::pull::{Pull, Reviewed, Roster};
 use crate::domain::{parse, rules};
 use crate::repo::{Remote, RepoError};
@@ -91,6 +92,7 @@ impl Reconciler {
     ) -> Result<Surroundings, ReconcileError> {
         Ok(Surroundings {
             held: self.held(base, changes).await?,
+            past: self.past(changes).await?,
         })
     }
 
@@ -169,22 +171,18 @@ impl Reconciler {
         Ok(reviewed)
     }
 
+    /// What the subjects of a change had or asked for before.
+    async fn past(&self, changes: &[ChangedFile]) -> Result<Vec<Past>, ReconcileError> {
+        let ended = self.store.ended_of(&subjects(changes), PAST).await?;
+        Ok(ended.iter().filter_map(Past::of).collect())
+    }
+
     /// What the ledger knows about the subjects and the files of a change.
     async fn context(
         &self,
         changes: &[ChangedFile],
     ) -> Result<(Vec<Holding>, BTreeMap<GrantPath, BlobId>), ReconcileError> {
-        let files: Vec<File> = changes
-            .iter()
-            .filter_map(|c| c.after.clone())
-            .filter(|f| GrantPath::new(&f.path).is_ok())
-            .collect();
-        let subjects = parse::read_tree(&files)
-            .grants
-            .values()
-            .map(|d| d.grant.subject.clone())
-            .collect();
-        let held = self.store.entries_of(&subjects).await?;
+        let held = self.store.entries_of(&subjects(changes)).await?;
         let holdings = held
             .iter()
             .filter_map(crate::domain::ledger::Entry::holding)
@@ -202,6 +200,18 @@ impl Reconciler {
         }
         Ok((holdings, ended))
     }
+}
+
+/// For whom a change asks.
+fn subjects(changes: &[ChangedFile]) -> BTreeSet<Subject> {
+    let files: Vec<File> = changes
+        .iter()
+        .filter_map(|c| c.after.clone())
+        .filter(|f| GrantPath::new(&f.path).is_ok())
+        .collect();
+    let asked = parse::read_tree(&files);
+    let grants = asked.grants.values();
+    grants.map(|d| d.grant.subject.clone()).collect()
 }
 
 /// The owners whose word is needed: nobody's, for files whose access has already ended.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use hallpass::domain::catalogue::{Catalogue, ChangedFile, File, REGULAR_FILE};
 use hallpass::domain::decision::{Case, Surroundings, decide};
+use hallpass::domain::history::{Ending, Past};
 use hallpass::domain::ledger::Holding;
 use hallpass::domain::model::{
     Actor, ActorKind, BlobId, CommitId, GrantId, GrantPath, Instant, Login, Owner, PullNumber,
@@ -70,6 +71,9 @@ struct Story {
     reviews: Vec<ReviewSays>,
     #[serde(default)]
     holdings: Vec<HoldingSays>,
+    /// What was over before, by the ledger.
+    #[serde(default)]
+    past: Vec<PastSays>,
     /// Files of the base that the pull request removes.
     #[serde(default)]
     removes: Vec<String>,
@@ -135,6 +139,29 @@ struct HoldingSays {
     role: RoleRef,
     starts: Instant,
     ends: Instant,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PastSays {
+    person: Option<Login>,
+    service: Option<ServiceName>,
+    role: RoleRef,
+    pull: Option<u64>,
+    from: Option<Instant>,
+    at: Instant,
+    how: EndingSays,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum EndingSays {
+    Expired,
+    Returned,
+    Replaced,
+    Revoked,
+    NeverBegan,
+    Unproved,
 }
 
 type Tree = BTreeMap<String, Arc<[u8]>>;
@@ -261,7 +288,10 @@ impl Facts {
             roster: story.roster(),
             holdings: story.holdings(),
             ended: ended.collect(),
-            around: Surroundings::default(),
+            around: Surroundings {
+                past: story.past.iter().map(PastSays::past).collect(),
+                ..Surroundings::default()
+            },
             story,
         }
     }
@@ -359,16 +389,41 @@ impl Story {
                 commit("held")
             ))
             .unwrap(),
-            subject: match (&says.person, &says.service) {
-                (Some(login), None) => Subject::Person(login.clone()),
-                (None, Some(name)) => Subject::Service(name.clone()),
-                _ => panic!("{says:?}: either a person or a service"),
-            },
+            subject: subject(says.person.as_ref(), says.service.as_ref()),
             role: says.role.clone(),
             starts: says.starts,
             ends: says.ends,
         };
         self.holdings.iter().enumerate().map(holding).collect()
+    }
+}
+
+fn subject(person: Option<&Login>, service: Option<&ServiceName>) -> Subject {
+    match (person, service) {
+        (Some(login), None) => Subject::Person(login.clone()),
+        (None, Some(name)) => Subject::Service(name.clone()),
+        _ => panic!("either a person or a service: {person:?}, {service:?}"),
+    }
+}
+
+impl PastSays {
+    fn past(&self) -> Past {
+        Past {
+            id: GrantId::new(format!("{}/past@{}", self.role.resource, self.at)).unwrap(),
+            subject: subject(self.person.as_ref(), self.service.as_ref()),
+            role: self.role.clone(),
+            pull: self.pull.map(PullNumber),
+            held_from: self.from,
+            at: self.at,
+            ending: match self.how {
+                EndingSays::Expired => Ending::Expired,
+                EndingSays::Returned => Ending::Returned,
+                EndingSays::Replaced => Ending::Replaced,
+                EndingSays::Revoked => Ending::Revoked,
+                EndingSays::NeverBegan => Ending::NeverBegan,
+                EndingSays::Unproved => Ending::Unproved,
+            },
+        }
     }
 }
 

@@ -26,7 +26,7 @@ use super::model::{Access, BlobId, CommitId, Grant, GrantPath, Instant, PullNumb
 use super::pull::{Pull, PullState, Reviewed, Roster};
 
 pub use super::approval::Missing;
-pub use surroundings::Surroundings;
+pub use surroundings::{PAST, Surroundings};
 
 /// Everything that a verdict depends on.
 #[derive(Debug)]

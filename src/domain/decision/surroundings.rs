@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::history::Past;
 use super::super::impact::Held;
 use super::super::model::GrantPath;
 
@@ -13,4 +14,10 @@ pub struct Surroundings {
     /// For a change of the files that decide: what the ledger says of the live grants that [`super::super::impact::to_ask`] names.
     /// Absent: the change's effect on that grant is judged by its file alone. Decides nothing.
     pub held: BTreeMap<GrantPath, Held>,
+    /// What the subjects of the requests had or asked for before, newest end first, at most [`PAST`] of each. Absent: nothing, as
+    /// far as the ledger goes back. Decides nothing.
+    pub past: Vec<Past>,
 }
+
+/// How much of a subject's past is looked at.
+pub const PAST: u32 = 100;
