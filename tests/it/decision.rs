@@ -1,7 +1,7 @@
 //! Pull requests, judged: open, and after their merge.
 
 mod admission;
-mod office;
+pub mod office;
 mod report;
 
 use std::collections::BTreeMap;
