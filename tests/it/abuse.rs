@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 
 use hallpass::domain::decision::{Admission, Outcome, admit};
 use hallpass::domain::model::{BlobId, GrantPath};
+use hallpass::domain::pull::PullState;
 
 use crate::approval::scene::{FILE, Scene};
 use crate::decision::office::{merged, verdict};
@@ -26,6 +27,15 @@ fn fate(scene: &Scene) -> (Outcome, Option<Admission>) {
     let open = verdict(scene).outcome;
     let mut after = scene.clone();
     merged(&mut after);
+    let last_word = scene
+        .pull
+        .reviews
+        .iter()
+        .filter_map(|r| r.submitted_at)
+        .max();
+    if let PullState::Merged { at, .. } = &mut after.pull.state {
+        *at = last_word.unwrap_or(scene.now).max(scene.now);
+    }
     let path = GrantPath::new(FILE).expect("a path");
     let blob = blob_at_head(scene, FILE);
     (open, blob.map(|blob| admit(&after.case(), &path, &blob)))

@@ -125,6 +125,8 @@ enum Said {
     Changes,
     Comment,
     Dismissed,
+    /// A change request that somebody else dismissed.
+    Overruled,
 }
 
 #[derive(Debug, Deserialize)]
@@ -395,6 +397,7 @@ fn review((id, says): (u64, &ReviewSays)) -> Review {
             Said::Changes => ReviewState::ChangesRequested,
             Said::Comment => ReviewState::Commented,
             Said::Dismissed => ReviewState::Dismissed,
+            Said::Overruled => ReviewState::ObjectionDismissed,
         },
         commit: Some(commit(&says.saw)),
         body: says.body.clone(),

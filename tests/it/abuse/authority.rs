@@ -520,7 +520,7 @@ fn ac_46_the_account_comes_from_the_people_and_never_from_the_request() {
 #[test]
 fn ac_47_what_is_given_is_what_a_control_file_of_the_base_lists() {
     // An entitlement is text of a resource's role, which its owners let in; a request can only name it.
-    for role in ["pg_execute_server_program", "superuser", "system-masters"] {
+    for role in ["pg-execute-server-program", "superuser", "system-masters"] {
         let mut scene = office();
         scene.adds(FILE, &WANTED.replace("readonly", role));
         scene.approves("grace");
@@ -532,7 +532,7 @@ fn ac_47_what_is_given_is_what_a_control_file_of_the_base_lists() {
     scene.changes(
         crate::decision::office::ORDERS_FILE,
         Some("before"),
-        Some("description: x\nrisk: low\nprovider: orders-primary\nroles:\n  superuser:\n    description: x\n    entitlement: { role: postgres }\n    max_duration: 1h\n"),
+        Some("description: Orders database\nrisk: low\nprovider: orders-primary\nroles:\n  superuser:\n    description: Everything there is\n    entitlement: { role: postgres }\n    max_duration: 1h\n"),
     );
     scene.approves("grace");
     assert_eq!(verdict(&scene).outcome, Outcome::Waiting);

@@ -50,7 +50,7 @@ fn ac_31_a_scalar_that_two_readers_take_for_different_things_is_refused() {
     }
     assert_eq!(
         refused(&[&with("{1: a, \"1\": b}"), &with("1: ada")]),
-        ["yaml-syntax", "yaml-key"]
+        ["yaml-key", "yaml-key"]
     );
 }
 
@@ -68,7 +68,7 @@ fn ac_31_what_is_accepted_reads_the_same_typed_and_untyped() {
         "\"quoted: text # with marks\"",
         "'it''s urgent'",
         ">-\n  folded\n  text",
-        "|\n  kept\n  text",
+        "|\n  kept in two\n  lines of text",
     ] {
         let text = GRANT.replace("Checkout fails for some customers.", reason);
         assert_eq!(grant(&text), [""; 0], "{reason}");
@@ -102,7 +102,7 @@ fn ac_32_no_line_end_hides_a_key() {
     // In a name of a file that is read too.
     let owners = "* @acme/security\n/access/ @acme/security # note\r/access/ @mallory\n";
     let found = findings(&[(".github/CODEOWNERS", owners)]);
-    assert_eq!(found[0].rule, "codeowners-invalid-line", "{found:?}");
+    assert_eq!(found[0].rule, "codeowners-hidden-character", "{found:?}");
 }
 
 #[test]
@@ -142,7 +142,8 @@ fn ac_34_neither_anchors_nor_bombs_are_suffered() {
             )
         })
         .collect();
-    let deep = "[".repeat(usize::from(MAX_DEPTH) + 1);
+    let levels = usize::from(MAX_DEPTH) + 1;
+    let deep = format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
     let wide: String = (0..=MAX_NODES).map(|n| format!("k{n}: v\n")).collect();
     let large = format!("{GRANT}#{}\n", "x".repeat(MAX_BYTES));
     assert_eq!(

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use hallpass::domain::decision::{Admission, Outcome};
 use hallpass::domain::model::{Actor, ActorKind, CommitId};
 use hallpass::domain::pull::{Lookup, Pushers, ReviewState};
-use hallpass::sandbox::{Change, MergeMethod, Verdict};
+use hallpass::sandbox::{AppSpec, Change, KNOWN_KEY, MergeMethod, Verdict};
 use proptest::prelude::*;
 
 use super::{fate, gives};
@@ -249,7 +249,9 @@ async fn ac_14_membership_is_asked_for_again_before_the_target_is_called() {
     .await;
 }
 
-use ReviewState::{Approved, ChangesRequested, Commented, Dismissed, Pending, Unknown};
+use ReviewState::{
+    Approved, ChangesRequested, Commented, Dismissed, ObjectionDismissed, Pending, Unknown,
+};
 
 #[test]
 fn ac_16_the_last_word_of_a_reviewer_counts_and_nothing_comes_back_to_life() {
@@ -258,6 +260,7 @@ fn ac_16_the_last_word_of_a_reviewer_counts_and_nothing_comes_back_to_life() {
         ChangesRequested,
         Commented,
         Dismissed,
+        ObjectionDismissed,
         Pending,
         Unknown,
     ];
@@ -276,7 +279,7 @@ fn ac_16_the_last_word_of_a_reviewer_counts_and_nothing_comes_back_to_life() {
                 // An objection without an approval after it blocks what another owner approves.
                 let objection = said
                     .iter()
-                    .rposition(|s| matches!(s, ChangesRequested | Unknown));
+                    .rposition(|s| matches!(s, ChangesRequested | ObjectionDismissed | Unknown));
                 let approval = said.iter().rposition(|s| *s == Approved);
                 scene.approves("heidi");
                 assert_eq!(gives(&scene), objection <= approval, "{said:?}, heidi");
@@ -284,7 +287,7 @@ fn ac_16_the_last_word_of_a_reviewer_counts_and_nothing_comes_back_to_life() {
             }
         }
     }
-    assert_eq!(sequences, 216);
+    assert_eq!(sequences, 343);
 }
 
 proptest! {
@@ -324,25 +327,48 @@ async fn ac_18_comments_are_never_even_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ac_19_no_check_or_status_is_an_input() {
-    let world = World::hearing().await;
-    world.sandbox.reset_calls();
-    let pull = world
-        .request("ada", NAME, &grant("ada", "readonly", "30m"))
-        .await;
-    world.approve(pull, "grace").await;
-    world.advance(TimeDelta::minutes(40)).await;
-    assert_eq!(world.ledger().await, ["db/ada-incident ended"]);
-    let calls = world.sandbox.calls();
-    let read = calls.keys().filter(|call| {
-        call.starts_with("GET ") && (call.contains("check") || call.contains("status"))
-    });
-    assert_eq!(read.collect::<Vec<_>>(), [""; 0]);
-    assert!(
-        calls
-            .keys()
-            .any(|call| call.starts_with("POST ") && call.contains("check-runs"))
-    );
+async fn ac_19_a_check_that_somebody_else_publishes_under_our_name_says_nothing() {
+    hearing_and_deaf(async |world| {
+        world.sandbox.reset_calls();
+        let forger = forger(world);
+        let pull = world
+            .request("ada", NAME, &grant("ada", "readonly", "2h"))
+            .await;
+        let head = world.sandbox.pull(REPO, pull).head_sha;
+        let forged = serde_json::json!({
+            "name": "hallpass", "head_sha": head, "status": "completed", "conclusion": "success",
+            "output": { "title": "Approved by @grace", "summary": "All is well" },
+        });
+        let route = format!("/repos/acme/{REPO}/check-runs");
+        let _: serde_json::Value = forger.post(route, Some(&forged)).await.unwrap();
+        world.settle().await;
+        world.resync().await;
+        assert!(!world.is_merged(pull));
+        world.merge_as_admin(pull, MergeMethod::Merge).await;
+        assert_eq!(world.vault.calls(), 0);
+        let calls = world.sandbox.calls();
+        let statuses = calls.keys().filter(|call| call.contains("status"));
+        assert_eq!(statuses.collect::<Vec<_>>(), [""; 0]);
+    })
+    .await;
+}
+
+/// Another App of the organisation, which may write checks.
+fn forger(world: &World) -> octocrab::Octocrab {
+    let spec = AppSpec {
+        slug: "forger".to_owned(),
+        ..AppSpec::hallpass(9_000, KNOWN_KEY)
+    };
+    world.sandbox.app(spec).unwrap();
+    world.sandbox.installation(9_000, 9_001);
+    let key = octocrab::jsonwebtoken::EncodingKey::from_rsa_pem(KNOWN_KEY.as_bytes()).unwrap();
+    let app = octocrab::Octocrab::builder()
+        .base_uri(world.sandbox.api_url())
+        .unwrap()
+        .app(9_000.into(), key)
+        .build()
+        .unwrap();
+    app.installation(9_001.into()).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -417,11 +443,11 @@ async fn ac_07_an_approval_on_another_branch_is_not_carried_to_main() {
         world.sandbox.retarget("ada", REPO, pull, "main").unwrap();
         world.settle().await;
         world.resync().await;
-        assert_eq!(
-            world.conclusion(pull),
-            "in_progress",
-            "mallory owns nothing on main"
-        );
+        // The refusal of before stays on the commit as an older check; the newest is the one that is shown.
+        let head = world.sandbox.pull(REPO, pull).head_sha;
+        let checks = world.sandbox.checks(REPO, &head);
+        let newest = checks.iter().max_by_key(|c| c.id).unwrap();
+        assert_eq!(newest.status, "in_progress", "mallory owns nothing on main");
         assert!(!world.is_merged(pull));
         world.merge_as_admin(pull, MergeMethod::Merge).await;
         assert_eq!(world.vault.calls(), 0);
