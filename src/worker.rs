@@ -198,9 +198,12 @@ impl Worker {
         Ok(due)
     }
 
-    /// Asks for a look at the protected branch when files of ended grants wait to be removed from it.
+    /// Asks for a look at the protected branch when files of ended grants wait to be removed from it, or the review of an emergency
+    /// has become overdue.
     async fn ask_for_reverts(&self) -> Result<(), ReconcileError> {
-        if self.reconciler.reverts_are_due().await? {
+        let due =
+            self.reconciler.reverts_are_due().await? || self.reconciler.reviews_are_due().await?;
+        if due {
             self.store.wake(&[Wake::Main], self.clock.now()).await?;
         }
         Ok(())
@@ -288,6 +291,12 @@ impl Worker {
             Wake::Pull(number) => self.reconciler.pull(*number).await,
             Wake::Main => self.main().await.map(drop),
             Wake::All => self.all().await,
+            Wake::Members => {
+                self.reconciler.forget_members().await;
+                // Nothing of an open pull request shows that somebody came or went.
+                self.seen().clear();
+                self.all().await
+            }
         }
     }
 
@@ -296,7 +305,6 @@ impl Worker {
         self.ledger_bell.notify_one();
         // What fails in one of these must not keep the others from their work.
         let passes = [
-            self.reconciler.people().await,
             self.reconciler.emergencies().await,
             self.reconciler.notices().await,
             self.reconciler.reverts().await,

@@ -4,6 +4,7 @@
 
 mod demo;
 mod owners;
+mod policy;
 mod serve;
 mod validate;
 
@@ -29,6 +30,7 @@ struct Arguments {
 enum Command {
     Demo(demo::Demo),
     Owners(owners::Owners),
+    Policy(policy::Policy),
     Serve(serve::Serve),
     Validate(validate::Validate),
 }
@@ -38,6 +40,7 @@ impl Command {
         match self {
             Self::Demo(demo) => demo.run(),
             Self::Owners(owners) => owners.run(),
+            Self::Policy(policy) => policy.run(),
             Self::Serve(serve) => serve.run(),
             Self::Validate(validate) => validate.run(),
         }

@@ -11,10 +11,12 @@ use super::codeowners::Codeowners;
 use super::emergency::Record;
 use super::finding::{Finding, Place};
 use super::model::{
-    Access, Account, BlobId, Grant, GrantPath, Login, Person, RecordPath, Resource, ResourceName,
-    Role, RoleName, RoleRef, Service, ServiceName, Subject, UserId,
+    Access, Account, BlobId, Grant, GrantPath, Login, Person, RecordPath, RepoPath, Resource,
+    ResourceName, Role, RoleName, RoleRef, Service, ServiceName, Subject, UserId,
 };
 use super::parse::{self, GrantPlaces, ReadResource};
+use super::policy::Guardrails;
+use super::policy::cases::PolicyTests;
 
 /// The mode of a regular file in git: the only one that is accepted under `access/`.
 pub const REGULAR_FILE: u32 = 0o100_644;
@@ -65,6 +67,10 @@ pub struct Catalogue {
     pub resources: BTreeMap<ResourceName, Resource>,
     /// By path.
     pub grants: BTreeMap<GrantPath, Declared>,
+    /// The organisation's policies.
+    pub policies: Guardrails,
+    /// The cases beside them.
+    pub policy_tests: BTreeMap<RepoPath, PolicyTests>,
     /// What was given by break-glass and came with its review to the protected branch.
     pub emergencies: BTreeMap<RecordPath, Record>,
     /// The CODEOWNERS file in force.
@@ -137,7 +143,38 @@ fn fingerprint(subject: &Subject, role: &RoleRef) -> u64 {
     hasher.finish()
 }
 
+/// What stands at `access/people/<login>.yaml`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PersonFile<'a> {
+    /// No file.
+    Absent,
+    /// A file that cannot be relied on: whoever it is about is not gone.
+    Faulty,
+    /// The person.
+    Sound(&'a Person),
+}
+
 impl Catalogue {
+    /// What stands at `access/people/<login>.yaml`.
+    pub fn person_file(&self, login: &Login) -> PersonFile<'_> {
+        match self.people.get(login) {
+            Some(person) => PersonFile::Sound(person),
+            None if self.is_faulty(&format!("access/people/{login}.yaml")) => PersonFile::Faulty,
+            None => PersonFile::Absent,
+        }
+    }
+
+    /// Whether a file stands at `path` that has faults of its own.
+    pub(crate) fn is_faulty(&self, path: &str) -> bool {
+        // Findings are sorted by path.
+        let first = self
+            .findings
+            .partition_point(|finding| finding.path.as_str() < path);
+        self.findings
+            .get(first)
+            .is_some_and(|finding| finding.path == path)
+    }
+
     /// The role that a grant at `path` asks for, with its resource.
     pub fn role(&self, resource: &ResourceName, role: &RoleName) -> Option<(&Resource, &Role)> {
         let resource = self.resources.get(resource)?;
@@ -215,6 +252,20 @@ impl Catalogue {
                     && grant.role == role.role
                     && path.resource() == role.resource
             })
+    }
+
+    /// The roles, owners and policies of this tree beside the people and services of another. Without grants.
+    pub(crate) fn with_people_of(&self, other: &Self) -> Self {
+        let mut tree = Self {
+            people: other.people.clone(),
+            services: other.services.clone(),
+            resources: self.resources.clone(),
+            codeowners: self.codeowners.clone(),
+            policies: self.policies.clone(),
+            ..Self::default()
+        };
+        tree.index.keep_tickets(&self.index);
+        tree
     }
 
     /// GitHub's number of the subject, where it has one.

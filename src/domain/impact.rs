@@ -7,24 +7,29 @@
 //! Invariant: the cost follows from the change. A grant whose subject, resource, owners and conflicts stay as they are is looked at
 //! once and left alone.
 
+mod asks;
 mod difference;
 mod effects;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use rayon::prelude::*;
 
-use super::catalogue::{Catalogue, ChangedFile, Declared};
+use super::catalogue::{Catalogue, ChangedFile, Declared, role_at};
 use super::model::{
     BlobId, ConnectionName, GrantPath, Instant, Login, Owner, ResourceName, RoleRef, ServiceName,
     Subject, Term, TermLength, UserId,
 };
 use super::{ledger, rules};
+use asks::Asks;
 use difference::Difference;
 
 pub use words::Part;
+
+/// About how many live grants the policies are asked at most: each takes them some ten thousandths of a second.
+pub const ASKED: usize = 5_000;
 
 /// What is known of the live grants beside their files.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +37,7 @@ pub struct Known<'a> {
     /// Grants that ended or were denied and whose file still stands. Empty where nobody knows: then every file counts as live until
     /// the instant that it names.
     pub ended: &'a BTreeMap<GrantPath, BlobId>,
-    /// What the ledger says of grants whose limits the change lowers; see [`to_ask`]. Absent: only what the file says is judged.
+    /// What the ledger says of the grants that [`to_ask`] names. Absent: only what the file says is judged.
     pub held: &'a BTreeMap<GrantPath, Held>,
     /// The time.
     pub now: Instant,
@@ -124,6 +129,11 @@ pub enum Effect {
         /// What is wrong. May quote what the requester wrote.
         message: String,
     },
+    /// The policies would not permit the same request, whoever made it and whatever teams its subject is in.
+    Forbidden {
+        /// The policies that say so, by name, or why none permits it.
+        by: Vec<String>,
+    },
     /// What is held since `since` would last longer in all than the role allows now.
     LongerInAll {
         /// When it began.
@@ -159,7 +169,9 @@ impl Effect {
         match self {
             Self::SubjectGone(_) | Self::AccountReplaced { .. } => Fate::Ends,
             Self::OwnerGone { .. } => Fate::EndsAfterGrace,
-            Self::Refused { .. } | Self::LongerInAll { .. } => Fate::NotAgain,
+            Self::Refused { .. } | Self::Forbidden { .. } | Self::LongerInAll { .. } => {
+                Fate::NotAgain
+            }
             Self::FewerApprovals { .. }
             | Self::OtherConnection { .. }
             | Self::OtherAccount { .. }
@@ -190,6 +202,7 @@ impl fmt::Display for Effect {
                 "nobody is accountable for service {service} any more: its owner, {owner}, has no file"
             ),
             Self::Refused { rule, message } => write!(f, "{message} ({rule})"),
+            Self::Forbidden { by } => write!(f, "not permitted by policy: {}", by.join(", ")),
             Self::LongerInAll { since, limit } => write!(
                 f,
                 "held since {}, and now at most {limit} in all",
@@ -251,6 +264,10 @@ pub struct Impact {
     pub handovers: Vec<Handover>,
     /// Whether CODEOWNERS can be relied on today and could not after the change: then nothing at all can be granted.
     pub breaks_codeowners: bool,
+    /// Whether the policies can be relied on today and could not after the change: then nothing at all can be granted.
+    pub breaks_policies: bool,
+    /// How many live grants the policies were not asked about, because they are more than [`ASKED`].
+    pub not_asked: usize,
     /// Changed files that cannot be read, by path: what they would do is not known, and left out.
     pub unread: Vec<String>,
 }
@@ -273,6 +290,8 @@ pub fn impact(base: &Catalogue, changes: &[ChangedFile], known: &Known<'_>) -> I
     let difference = Difference::between(base, &result.tree, changes);
     let mut impact = Impact {
         breaks_codeowners: relied_on(base) && !relied_on(&result.tree),
+        breaks_policies: base.policies.broken().is_none()
+            && result.tree.policies.broken().is_some(),
         unread: result.unread,
         ..Impact::default()
     };
@@ -282,17 +301,23 @@ pub fn impact(base: &Catalogue, changes: &[ChangedFile], known: &Known<'_>) -> I
     let concerned: Vec<(&GrantPath, &Declared)> = live(base, known)
         .filter(|(path, declared)| difference.concerns(path, &declared.grant))
         .collect();
+    let asks = Asks::between(base, &result.tree, known);
     let judge = effects::Judge {
         base,
         head: &result.tree,
         known,
+        asks: asks.as_ref(),
         breaks_codeowners: impact.breaks_codeowners,
     };
     impact.touched = concerned
         .par_iter()
         .with_min_len(64)
-        .filter_map(|(path, declared)| judge.touched(path, &declared.grant))
+        .enumerate()
+        .filter_map(|(i, (path, declared))| judge.touched(i, path, &declared.grant))
         .collect();
+    if asks.is_some() {
+        impact.not_asked = concerned.len().saturating_sub(ASKED);
+    }
     impact
         .touched
         .par_sort_by(|a, b| (a.fate, &a.path).cmp(&(b.fate, &b.path)));
@@ -302,19 +327,27 @@ pub fn impact(base: &Catalogue, changes: &[ChangedFile], known: &Known<'_>) -> I
     impact
 }
 
-/// The live grants of which the ledger knows more than the files, and whose limits `changes` lowers: how long they last in all, and
-/// how many approved them. For [`Known::held`].
-pub fn to_ask(base: &Catalogue, changes: &[ChangedFile]) -> Vec<GrantPath> {
+/// The grants of which the ledger knows more than the files and `changes` makes it count: how long they last in all and how many
+/// approved them, where limits are lowered; when they began, where policies are asked. For [`Known::held`].
+pub fn to_ask(base: &Catalogue, changes: &[ChangedFile]) -> BTreeSet<GrantPath> {
     let result = rules::resulting(base, changes);
     let difference = Difference::between(base, &result.tree, changes);
     let lowered = difference.lowered(base, &result.tree);
-    if lowered.is_empty() {
-        return Vec::new();
+    let concerned = |(path, declared): &(&GrantPath, &Declared)| {
+        !lowered.is_empty() && lowered.contains(&role_at(path, &declared.grant))
+    };
+    let mut found: BTreeSet<GrantPath> = base
+        .grants
+        .iter()
+        .filter(concerned)
+        .map(|(path, _)| path.clone())
+        .collect();
+    if !result.tree.policies.is_default() {
+        let asked = base.grants.iter();
+        let asked = asked.filter(|(path, declared)| difference.concerns(path, &declared.grant));
+        found.extend(asked.take(ASKED).map(|(path, _)| path.clone()));
     }
-    let concerned = base.grants.iter().filter(|(path, declared)| {
-        lowered.contains(&crate::domain::catalogue::role_at(path, &declared.grant))
-    });
-    concerned.map(|(path, _)| path.clone()).collect()
+    found
 }
 
 fn live<'a>(

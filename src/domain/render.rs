@@ -5,6 +5,7 @@
 
 mod human;
 mod impact;
+mod replay;
 mod sarif;
 
 use std::collections::BTreeSet;
@@ -17,6 +18,7 @@ use super::impact::Impact;
 
 pub use human::human;
 pub use impact::impact;
+pub use replay::{replay, replay_json};
 pub use sarif::sarif;
 
 /// `{"findings": [...]}`, each with `rule`, `severity`, `path`, `line`, `column`, `message` and `help`. One line.

@@ -21,6 +21,8 @@ pub enum Kind {
     Grant,
     /// `access/people/<login>.yaml`
     Person,
+    /// `access/policies/<name>.test.yaml`
+    PolicyTest,
     /// `access/resources/<name>.yaml`
     Resource,
     /// `access/services/<name>.yaml`
@@ -29,10 +31,11 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Emergency,
         Self::Grant,
         Self::Person,
+        Self::PolicyTest,
         Self::Resource,
         Self::Service,
     ];
@@ -43,6 +46,7 @@ impl Kind {
             Self::Emergency => include_str!("../../schemas/emergency.schema.json"),
             Self::Grant => include_str!("../../schemas/grant.schema.json"),
             Self::Person => include_str!("../../schemas/person.schema.json"),
+            Self::PolicyTest => include_str!("../../schemas/policy-test.schema.json"),
             Self::Resource => include_str!("../../schemas/resource.schema.json"),
             Self::Service => include_str!("../../schemas/service.schema.json"),
         }

@@ -3,16 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::control::decides;
 use super::{ReconcileError, Reconciler};
 use crate::domain::catalogue::{Catalogue, ChangedFile, File};
 use crate::domain::decision::{Case, Surroundings};
-use crate::domain::impact::{self, Held};
 use crate::domain::ledger::Holding;
-use crate::domain::model::{BlobId, CommitId, GrantPath, Instant, Owner, RepoPath};
+use crate::domain::model::{BlobId, CommitId, GrantPath, Instant, Owner, RepoPath, Subject};
+use crate::domain::parse;
 use crate::domain::pull::{Pull, Reviewed, Roster};
-use crate::domain::{parse, rules};
 use crate::repo::{Remote, RepoError};
-use crate::store::Scope;
 
 /// The facts of one pull request, owned. [`Facts::case`] lends them to a decision.
 #[derive(Debug)]
@@ -58,15 +57,19 @@ impl Reconciler {
         let changes = self.changes_of(&pull, &base_commit).await?;
         let base = self.catalogue(&base_commit).await?;
         let reviewed = self.reviewed(remote, &pull, &changes).await?;
-        let (holdings, mut ended) = self.context(&changes).await?;
-        if changes.iter().any(|c| rules::is_control_path(&c.path)) {
+        let subjects = subjects(&changes);
+        let (holdings, mut ended) = self.context(&subjects, &changes).await?;
+        if decides(&changes) {
             ended.extend(self.ended_files().await?);
         }
         let roster = self
             .forge
             .roster(&owners_to_ask(&base, &changes, &ended))
             .await;
-        let around = self.around(&pull, &base, &changes).await?;
+        let around = Surroundings {
+            members: self.members_asked(&base, &subjects).await,
+            ..self.around(&pull, &base_commit, &base, &changes).await?
+        };
         let now = self.now();
         Ok(Facts {
             pull,
@@ -85,38 +88,19 @@ impl Reconciler {
     /// What the service knows beside the trees and the reviews.
     async fn around(
         &self,
-        _pull: &Pull,
-        base: &Catalogue,
+        pull: &Pull,
+        base_commit: &CommitId,
+        base: &Arc<Catalogue>,
         changes: &[ChangedFile],
     ) -> Result<Surroundings, ReconcileError> {
         Ok(Surroundings {
             held: self.held(base, changes).await?,
+            emergencies: self.emergencies_around(changes).await?,
+            replay: self
+                .replay((base_commit, base), (&pull.head, changes))
+                .await?,
+            ..Surroundings::default()
         })
-    }
-
-    /// What the ledger says of the live grants whose limits a change lowers.
-    async fn held(
-        &self,
-        base: &Catalogue,
-        changes: &[ChangedFile],
-    ) -> Result<BTreeMap<GrantPath, Held>, ReconcileError> {
-        if !changes.iter().any(|c| rules::is_control_path(&c.path)) {
-            return Ok(BTreeMap::new());
-        }
-        let paths = impact::to_ask(base, changes).into_iter().collect();
-        let entries = newest(self.store.entries_at(&paths).await?);
-        let live = entries.into_iter().filter(|e| !e.state.is_final());
-        let held = live.filter_map(|e| Some((e.path, Held::of(e.terms.as_ref()?))));
-        Ok(held.collect())
-    }
-
-    /// The files of grants that ended or were denied and still stand.
-    async fn ended_files(&self) -> Result<BTreeMap<GrantPath, BlobId>, ReconcileError> {
-        let untidied = self.store.entries(Scope::Untidied).await?;
-        let paths = untidied.into_iter().map(|e| e.path).collect();
-        let newest = newest(self.store.entries_at(&paths).await?);
-        let ended = newest.into_iter().filter(|e| e.state.is_final());
-        Ok(ended.map(|e| (e.path, e.blob)).collect())
     }
 
     /// What the pull request changes, from trees: merge base to head.
@@ -172,19 +156,10 @@ impl Reconciler {
     /// What the ledger knows about the subjects and the files of a change.
     async fn context(
         &self,
+        subjects: &BTreeSet<Subject>,
         changes: &[ChangedFile],
     ) -> Result<(Vec<Holding>, BTreeMap<GrantPath, BlobId>), ReconcileError> {
-        let files: Vec<File> = changes
-            .iter()
-            .filter_map(|c| c.after.clone())
-            .filter(|f| GrantPath::new(&f.path).is_ok())
-            .collect();
-        let subjects = parse::read_tree(&files)
-            .grants
-            .values()
-            .map(|d| d.grant.subject.clone())
-            .collect();
-        let held = self.store.entries_of(&subjects).await?;
+        let held = self.store.entries_of(subjects).await?;
         let holdings = held
             .iter()
             .filter_map(crate::domain::ledger::Entry::holding)
@@ -202,6 +177,17 @@ impl Reconciler {
         }
         Ok((holdings, ended))
     }
+}
+
+/// Who would receive something by a change.
+fn subjects(changes: &[ChangedFile]) -> BTreeSet<Subject> {
+    let files: Vec<File> = changes
+        .iter()
+        .filter_map(|c| c.after.clone())
+        .filter(|f| GrantPath::new(&f.path).is_ok())
+        .collect();
+    let asked = parse::read_tree(&files).grants;
+    asked.values().map(|d| d.grant.subject.clone()).collect()
 }
 
 /// The owners whose word is needed: nobody's, for files whose access has already ended.

@@ -96,9 +96,9 @@ impl Reconciler {
         } else {
             self.settings.merge
         };
-        let due = verdict.outcome == Outcome::Approved
-            && verdict.only_grants
-            && !verdict.requests.is_empty();
+        // A record is merged as reverts are: it changes nothing but the trail.
+        let grants = verdict.only_grants && !verdict.requests.is_empty();
+        let due = verdict.outcome == Outcome::Approved && (grants || verdict.sign_off.is_some());
         if !due || merging == Merging::Off {
             return Ok(());
         }

@@ -51,6 +51,8 @@ pub enum Wake {
     Main,
     /// Everything: what a resync does.
     All,
+    /// Everything, and first of all who belongs to the organisation: somebody came or went.
+    Members,
 }
 
 /// A wake that was taken from the queue: finished by its token, so that a wake that arrives meanwhile is not lost.
@@ -73,8 +75,12 @@ pub enum Scope<'a> {
     Due(&'a ConnectionName, Instant),
     /// Entries that wait for a proof: arrived (they belong to no connection yet), scheduled, or about to be given.
     Waiting,
+    /// Every entry that is not final.
+    Unfinished,
     /// Final entries whose file may still stand on the protected branch.
     Untidied,
+    /// Entries, final or not, that were given in an emergency and whose review no owner has signed.
+    Unreviewed,
     /// Everything, final or not.
     All,
 }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use hallpass::domain::catalogue::{File, REGULAR_FILE};
 use hallpass::domain::decision::{Admission, admit, decide};
 use hallpass::domain::evidence::{
-    Event, Kind, Removal, blocked, cancelled, granted, merged_without_proof, of_verdict, reverted,
-    revoked,
+    Event, Kind, Removal, adopted, blocked, cancelled, granted, merged_without_proof, of_verdict,
+    orphaned, reverted, revoked,
 };
 use hallpass::domain::ledger::{Cause, Entry, Granted, Revoked, State};
 use hallpass::domain::model::{GrantId, GrantPath, PullNumber};
@@ -179,8 +179,10 @@ fn every_kind(said: &str) -> Vec<Event> {
     events.extend([
         revoked(&entry, at(120), read_back, at(120)),
         revoked(&entry, at(120), Removal::Retained(&[other()]), at(120)),
-        cancelled(&entry, at(2)),
+        cancelled(&entry, &reasons, at(2)),
         reverted(&entry, &commit("tip"), at(130)),
+        orphaned(&entry, at(90), at(60)),
+        adopted(&entry, at(70)),
     ]);
     events
 }
@@ -204,6 +206,8 @@ fn subject_lines_tell_the_story() {
             "Revoked: octocat on orders/readonly (expired)",
             "Cancelled: octocat on orders/readonly was never given (expired)",
             "Reverted: orders/incident is off the protected branch",
+            "Orphaned: nobody is accountable for octocat on orders/readonly",
+            "Adopted: somebody is accountable again for octocat on orders/readonly",
         ]
     );
     let kinds: BTreeSet<Kind> = events.iter().map(|e| e.kind).collect();
@@ -364,7 +368,7 @@ fn every_transition_has_a_key_of_its_own() {
             blocked(entry, "why", at(1)),
             merged_without_proof(entry, &[], None, at(1)),
             revoked(entry, at(1), Removal::Retained(&[]), at(1)),
-            cancelled(entry, at(1)),
+            cancelled(entry, &[], at(1)),
             reverted(entry, &commit("tip"), at(1)),
         ]);
     }

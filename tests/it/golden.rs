@@ -13,8 +13,8 @@ use hallpass::domain::catalogue::{Catalogue, ChangedFile, File, REGULAR_FILE};
 use hallpass::domain::decision::{Case, Surroundings, decide};
 use hallpass::domain::ledger::Holding;
 use hallpass::domain::model::{
-    Actor, ActorKind, BlobId, CommitId, GrantId, GrantPath, Instant, Login, Owner, PullNumber,
-    RoleRef, ServiceName, Subject, UserId,
+    Actor, ActorKind, BlobId, CommitId, GrantPath, Instant, Login, Owner, PullNumber, RoleRef,
+    ServiceName, Subject, UserId,
 };
 use hallpass::domain::parse::read_tree;
 use hallpass::domain::pull::{
@@ -132,6 +132,10 @@ enum Said {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct HoldingSays {
+    /// The file by its short name, such as `orders/octocat-incident`; another than any request's where it is left out.
+    file: Option<String>,
+    /// When the unbroken access began; `starts` where it is left out.
+    since: Option<Instant>,
     person: Option<Login>,
     service: Option<ServiceName>,
     role: RoleRef,
@@ -354,13 +358,15 @@ impl Story {
     }
 
     fn holdings(&self) -> Vec<Holding> {
+        let path = |i: usize, says: &HoldingSays| {
+            let unnamed = || format!("{}/held-{i}", says.role.resource);
+            let name = says.file.clone().unwrap_or_else(unnamed);
+            GrantPath::new(format!("access/grants/{name}.yaml")).unwrap()
+        };
         let holding = |(i, says): (usize, &HoldingSays)| Holding {
-            id: GrantId::new(format!(
-                "{}/held-{i}@{}",
-                says.role.resource,
-                commit("held")
-            ))
-            .unwrap(),
+            id: path(i, says).id(&commit("held")),
+            path: path(i, says),
+            since: Some(says.since.unwrap_or(says.starts)),
             subject: match (&says.person, &says.service) {
                 (Some(login), None) => Subject::Person(login.clone()),
                 (None, Some(name)) => Subject::Service(name.clone()),

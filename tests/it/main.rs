@@ -8,6 +8,7 @@
 mod abuse;
 mod approval;
 mod attacks;
+mod breakglass;
 mod codeowners;
 mod config;
 mod decision;
@@ -17,7 +18,9 @@ mod github;
 mod golden;
 mod impact;
 mod plan;
+mod policy;
 mod postgres;
+mod replay;
 mod repo;
 mod sandbox;
 mod scenario;

@@ -9,16 +9,20 @@
 //! A change request blocks until its author approves or takes it back. That somebody else dismisses it, which everybody with
 //! write access can, changes nothing.
 
+mod automatic;
 mod bench;
 mod emergency;
 mod reviews;
 mod words;
 
+use std::collections::BTreeMap;
+
 use super::decision::Case;
 use super::model::{
-    Actor, BlobId, CommitId, GrantPath, Instant, Login, Owner, PullNumber, RepoPath,
+    Actor, BlobId, CommitId, GrantPath, Instant, Login, Owner, PullNumber, RepoPath, UserId,
 };
 
+pub(super) use automatic::prove_by_policy;
 pub(super) use bench::Bench;
 pub use bench::{Barred, Beneficiary};
 pub use emergency::{prove_emergency, sign};
@@ -112,6 +116,8 @@ pub struct Demand {
     pub rationale: bool,
     /// Who receives the access, and so cannot approve it.
     pub beneficiary: Beneficiary,
+    /// Owners whom a policy refuses as approvers, and why, as the end of a sentence. Empty: no policy does.
+    pub refused: BTreeMap<UserId, String>,
 }
 
 /// What is asked about one path of a pull request.
@@ -232,7 +238,9 @@ pub fn weigh(
         content,
         demand,
     };
-    weigh_before(case, question, &Bench::of(case, path, &demand.beneficiary))
+    let mut bench = Bench::of(case, path, &demand.beneficiary);
+    bench.refuse(&demand.refused);
+    weigh_before(case, question, &bench)
 }
 
 /// [`weigh`], before a bench that may be another path's.

@@ -166,7 +166,7 @@ fn count(
         ));
     }
     let no = |why: String| format!("The approval by @{login} does not count: {why}.");
-    let member = may_approve(case, voice.actor, bench).map_err(no)?;
+    let member = may_approve(case, question, voice.actor, bench).map_err(no)?;
     let commit = saw(case, question, review).map_err(no)?;
     if question.demand.rationale && review.body.trim().chars().count() < RATIONALE_CHARACTERS {
         return Err(no(format!(
@@ -187,6 +187,7 @@ fn count(
 /// Whether somebody is a current and independent owner; if not, why.
 fn may_approve<'b, 'a>(
     case: &Case<'_>,
+    question: &Question<'_>,
     actor: &Actor,
     bench: &'b Bench<'a>,
 ) -> Result<&'b Member<'a>, String> {
@@ -200,6 +201,11 @@ fn may_approve<'b, 'a>(
             true => format!("whether @{login} is an owner of this file is not known"),
             false => format!("@{login} is not an owner of this file now"),
         })?;
+    if let (Some(Barred::Policy), Some(why)) =
+        (member.barred, question.demand.refused.get(&actor.id))
+    {
+        return Err(why.clone());
+    }
     if let Some(barred) = member.barred {
         return Err(format!("@{login} {}", because(barred)));
     }
@@ -242,5 +248,6 @@ pub(super) fn because(barred: Barred) -> &'static str {
         Barred::Author => "opened this pull request",
         Barred::Pusher => "pushed to this pull request",
         Barred::Beneficiary => "receives the access, or is accountable for the service that does",
+        Barred::Policy => "may not approve it, by a policy of the organisation",
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::catalogue::{Catalogue, ChangedFile};
-use super::super::model::{CommitId, GrantPath, Owner, RepoPath};
+use super::super::model::{CommitId, GrantPath, Owner, RecordPath, RepoPath};
 use super::super::pull::{Pull, ReviewState};
 use super::super::rules::is_control_path;
 use super::Case;
@@ -65,12 +65,22 @@ fn is_governed(path: &str) -> bool {
 
 impl Case<'_> {
     /// The owners that a roster must answer for, so that the change can be judged: everybody whom a deciding line of the base
-    /// names for a governed path. Email addresses are left out, as they stand for nobody.
+    /// names for a governed path, and for requests the teams that policies mention. Email addresses are left out, as they stand for nobody.
     pub fn owners_to_ask(base: &Catalogue, changes: &[ChangedFile]) -> BTreeSet<Owner> {
         let mut owners = BTreeSet::new();
         for path in Self::paths_to_compare(changes) {
             let named = base.codeowners.owners(&path);
             owners.extend(named.owners().iter().cloned());
+            // What was given in an emergency is reviewed by those who own the grant.
+            if let Ok(record) = RecordPath::new(path.as_str()) {
+                let grant = record.grant().as_repo_path();
+                owners.extend(base.codeowners.owners(&grant).owners().iter().cloned());
+            }
+        }
+        let asks = |c: &ChangedFile| c.after.is_some() && GrantPath::new(&c.path).is_ok();
+        if changes.iter().any(asks) {
+            // Policies are asked about requests, and must know who is in the teams that they mention.
+            owners.extend(base.policies.teams().iter().cloned());
         }
         owners.retain(|owner| !matches!(owner, Owner::Email(_)));
         owners

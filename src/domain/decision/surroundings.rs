@@ -4,8 +4,14 @@
 
 use std::collections::BTreeMap;
 
+use super::super::emergency::Emergency;
 use super::super::impact::Held;
 use super::super::model::GrantPath;
+use std::sync::Arc;
+
+use super::super::people::Members;
+use super::super::pull::Lookup;
+use super::super::replay::Replay;
 
 /// The facts around a pull request that no clone holds. `Surroundings::default()` knows nothing and demands nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,4 +19,13 @@ pub struct Surroundings {
     /// For a change of the files that decide: what the ledger says of the live grants that [`super::super::impact::to_ask`] names.
     /// Absent: the change's effect on that grant is judged by its file alone. Decides nothing.
     pub held: BTreeMap<GrantPath, Held>,
+    /// The active members of the organisation. `None`: nobody has to be one. `Absent`: there is no organisation, which is the
+    /// same. `Failed`: it is not known whether anybody is one.
+    pub members: Option<Lookup<Arc<Members>>>,
+    /// By the ledger: every emergency that no owner has signed yet, and those whose records the pull request touches. Absent:
+    /// there is none.
+    pub emergencies: Vec<Emergency>,
+    /// For a change of the files that decide: past requests, judged by what it would make of them. `None`: not looked at. Decides
+    /// nothing.
+    pub replay: Option<Replay>,
 }

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::yaml::{Places, Side};
-use super::{Fault, prefilter, yaml};
+use super::{Fault, policy_test, prefilter, yaml};
 use crate::domain::catalogue::File;
 use crate::domain::finding::{Finding, Place};
-use crate::domain::model::{RoleName, RoleRef};
+use crate::domain::model::{RepoPath, RoleName, RoleRef};
+use crate::domain::policy::cases::PolicyTests;
 use crate::domain::schema::{self, Kind, Problem};
 
 /// The one value of a file, which its schema accepts.
@@ -57,6 +58,31 @@ impl<'f> Document<'f> {
                 help,
             )]
         })
+    }
+
+    /// The value as policy tests, each case with its place.
+    pub(super) fn policy_tests(self, path: RepoPath) -> Result<PolicyTests, Vec<Finding>> {
+        let places = Places::of(self.text);
+        let at = |case: usize| places.at(&format!("/cases/{case}"), Side::Value);
+        let cases = self.value.get("cases").and_then(Value::as_array);
+        let unclear = |case: &Value| case.get("person").is_some() == case.get("service").is_some();
+        let unclear: Vec<Finding> = (0..)
+            .zip(cases.into_iter().flatten())
+            .filter(|(_, case)| unclear(case))
+            .map(|(i, _)| {
+                let message = "the case is not about exactly one of `person` and `service`";
+                let help = "Name either the one or the other.";
+                Finding::error("one-subject", self.path, at(i), message, help)
+            })
+            .collect();
+        if !unclear.is_empty() {
+            return Err(unclear);
+        }
+        let mut tests = self.typed(|value| policy_test::tests(path, value))?;
+        for (i, case) in tests.cases.iter_mut().enumerate() {
+            case.place = at(i);
+        }
+        Ok(tests)
     }
 
     /// Where each entry of each `conflicts_with` of a resource stands.

@@ -7,6 +7,7 @@
 //! Invariant: a check says the same however late it is made, until something happens or an instant passes that the request
 //! names itself. It would otherwise be published again at every look.
 
+mod emergency;
 mod impact;
 mod markdown;
 mod request;
@@ -16,6 +17,8 @@ mod title;
 use super::decision::{Case, Outcome, Verdict};
 use super::finding::{Finding, Severity};
 use super::model::{CommitId, Instant};
+
+pub use emergency::review_proposal;
 
 /// How many findings are shown at their lines: a person mends the first, a flood costs calls of the forge.
 const ANNOTATIONS: usize = 200;
@@ -69,7 +72,7 @@ pub struct Annotation {
 pub fn check(case: &Case<'_>, verdict: &Verdict) -> Check {
     Check {
         head: verdict.head.clone(),
-        status: status(&verdict.outcome),
+        status: emergency::review_status(case, verdict).unwrap_or_else(|| status(&verdict.outcome)),
         title: title::title(case, verdict),
         summary: summary::summary(case, verdict),
         annotations: verdict

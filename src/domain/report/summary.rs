@@ -1,9 +1,10 @@
 //! The whole page: the way out first, then what is asked for, then the other files.
 
+use super::super::approval::Basis;
 use super::super::decision::{Case, Change, Control, Outcome, Request, Standing, Verdict};
 use super::super::finding::{Finding, Severity};
 use super::markdown::{code, fence, sentence};
-use super::{count, impact, request};
+use super::{count, emergency, impact, request};
 
 /// How many findings are written out; annotations carry more.
 const FINDINGS: usize = 20;
@@ -26,6 +27,9 @@ pub(super) fn summary(case: &Case<'_>, verdict: &Verdict) -> String {
         page.push_str("### Not known yet\n\nNothing is granted as long as this cannot be looked up. It is tried again by itself.\n\n");
         page.push_str(&fence("text", &what.join("\n")));
         page.push('\n');
+    }
+    if let Some(of) = &verdict.sign_off {
+        page.push_str(&emergency::review_section(case, verdict, of));
     }
     if verdict.requests.len() > 1 {
         page.push_str(&overview(case, &verdict.requests));
@@ -50,6 +54,14 @@ pub(super) fn summary(case: &Case<'_>, verdict: &Verdict) -> String {
     page.push_str(&control(&verdict.control));
     if !verdict.control.is_empty() {
         page.push_str(&impact::section(&verdict.impact));
+        page.push_str(
+            &case
+                .around
+                .replay
+                .as_ref()
+                .map(impact::replayed)
+                .unwrap_or_default(),
+        );
     }
     page.push_str(&findings(verdict, Severity::Warning));
     page
@@ -141,14 +153,21 @@ fn control(files: &[Control]) -> String {
 pub(super) fn approvals(case: &Case<'_>, one: &Request) -> String {
     match &one.approval {
         Standing::NotNeeded(_) => "none needed".to_owned(),
+        Standing::Missing(missing) if missing.needed == 0 => "none needed beforehand".to_owned(),
         Standing::Missing(missing) => format!("{} of {}", missing.have, missing.needed),
+        Standing::Approved(proof) if matches!(proof.basis(), Basis::Policy { .. }) => {
+            "by policy".to_owned()
+        }
         Standing::Approved(proof) => {
             let role = one
                 .grant
                 .as_ref()
                 .and_then(|g| case.base.role(&one.path.resource(), &g.role));
-            let needed = role.map_or(1, |(_, role)| role.approvals.max(1));
-            format!("{} of {needed}", proof.approvals().len())
+            let usual = role.map_or(1, |(_, role)| role.approvals.max(1));
+            match emergency::approvals_needed(case, one) {
+                Some(0) => "none needed beforehand".to_owned(),
+                needed => format!("{} of {}", proof.approvals().len(), needed.unwrap_or(usual)),
+            }
         }
     }
 }

@@ -204,6 +204,8 @@ fn apply(base: &Catalogue, changes: &[ChangedFile], reads: Vec<Read>) -> Catalog
         people: base.people.clone(),
         services: base.services.clone(),
         resources: base.resources.clone(),
+        policies: base.policies.clone(),
+        policy_tests: base.policy_tests.clone(),
         emergencies: base.emergencies.clone(),
         ..Catalogue::default()
     };
@@ -214,6 +216,8 @@ fn apply(base: &Catalogue, changes: &[ChangedFile], reads: Vec<Read>) -> Catalog
             Some(Ok(Governed::Person(login))) => drop(tree.people.remove(&login)),
             Some(Ok(Governed::Service(name))) => drop(tree.services.remove(&name)),
             Some(Ok(Governed::Resource(name))) => drop(tree.resources.remove(&name)),
+            Some(Ok(Governed::PolicyTest(path))) => drop(tree.policy_tests.remove(&path)),
+            Some(Ok(Governed::Policy(path))) => tree.policies.remove(path.as_str()),
             Some(Ok(Governed::Emergency(path))) => drop(tree.emergencies.remove(&path)),
             Some(Ok(Governed::Codeowners(location))) => {
                 replace_owners(&mut tree, location, change.after.as_ref())

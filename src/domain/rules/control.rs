@@ -15,6 +15,7 @@ pub(super) fn check(tree: &Catalogue, found: &mut Vec<Finding>) {
     service_owners(tree, found);
     conflicts(tree, found);
     ownership(tree, found);
+    tree.policies.check(tree, found);
     emergency::check(tree, found);
 }
 

@@ -31,6 +31,7 @@ impl Judged<'_> {
         self.subject(found);
         self.times(found);
         self.ownership(found);
+        self.policies(found);
         let resource = self.path.resource();
         let Some(resource) = self.base.resources.get(&resource) else {
             return found.push(self.unknown_resource(resource.as_str()));
@@ -91,13 +92,7 @@ impl Judged<'_> {
 
     /// The way out of naming something that has no file, or one with faults of its own.
     fn missing(&self, file: &str, near: Option<&str>) -> String {
-        // Findings are sorted by path.
-        let findings = &self.base.findings;
-        let first = findings.partition_point(|finding| finding.path.as_str() < file);
-        if findings
-            .get(first)
-            .is_some_and(|finding| finding.path == file)
-        {
+        if self.base.is_faulty(file) {
             return format!("{file} exists, but has faults of its own: repair it first.");
         }
         match near {
@@ -301,6 +296,15 @@ impl Judged<'_> {
         let help =
             format!("Add a line `/access/grants/{folder}/ @owner` to {file}, below the others.");
         found.push(self.error("owner-missing", Place::START, message, help));
+    }
+
+    /// Policies that cannot be relied on permit nothing.
+    fn policies(&self, found: &mut Vec<Finding>) {
+        if let (Setting::Asked, Some((file, why))) = (self.setting, self.base.policies.broken()) {
+            let message = format!("nothing can be granted: {file} cannot be relied on ({why})");
+            let help = format!("Repair {} in a pull request of its own.", shown(&file));
+            found.push(self.error("policy-broken", Place::START, message, help));
+        }
     }
 
     /// What shows only beside `others`: grants that give `role` to the same subject.

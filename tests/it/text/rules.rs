@@ -296,7 +296,7 @@ fn names_and_places_of_files_are_checked() {
         ("access/resources/a.b.yaml", "bad-path"),
         ("access/README.md", "unknown-file"),
         ("access", "unknown-file"),
-        ("access/policies/x.cedar", "policy-not-enforced"),
+        ("access/policies/X.cedar", "bad-path"),
         (long.as_str(), "path-too-long"),
     ];
     for (path, rule) in cases {

@@ -1,0 +1,28 @@
+//! `hallpass policy`: what the organisation's policies would do.
+
+mod replay;
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+/// Try the organisation's policies before they count
+#[derive(Debug, Args)]
+pub struct Policy {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Replay(replay::Replay),
+}
+
+impl Policy {
+    /// Runs the named part.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Replay(replay) => replay.run(),
+        }
+    }
+}
