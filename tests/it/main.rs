@@ -5,6 +5,7 @@
     reason = "a test that cannot go on should stop there"
 )]
 
+mod abuse;
 mod approval;
 mod attacks;
 mod breakglass;
@@ -20,6 +21,7 @@ mod people;
 mod plan;
 mod policy;
 mod postgres;
+mod replay;
 mod repo;
 mod sandbox;
 mod scenario;
