@@ -108,7 +108,8 @@ impl Reconciler {
         }
     }
 
-    /// How the pull request stands that asks for the signature. The listing may be late; what it does not confirm is read afresh.
+    /// How the pull request stands that asks for the signature. The listing may be late; what it does not confirm is read afresh,
+    /// and so is one whose record stands on the protected branch already.
     async fn standing(
         &self,
         entry: &Entry,
@@ -122,7 +123,8 @@ impl Reconciler {
         let confirms = |p: &PullListed| {
             p.number == asked.pull && p.head == asked.head && p.base_branch == *branch
         };
-        if open.iter().any(confirms) {
+        let overtaken = self.is_overtaken(entry).await?;
+        if !overtaken && open.iter().any(confirms) {
             return Ok(Standing::Asked);
         }
         let pull = match self.forge.pull(asked.pull).await {
@@ -132,10 +134,25 @@ impl Reconciler {
         };
         let here = pull.base_branch == *branch;
         Ok(match pull.state {
-            PullState::Open if here && pull.head == asked.head => Standing::Asked,
+            PullState::Open if here && pull.head == asked.head && !overtaken => Standing::Asked,
             PullState::Merged { .. } if here => Standing::Merged(Box::new(pull)),
             PullState::Open | PullState::Closed | PullState::Merged { .. } => Standing::NotAsked,
         })
+    }
+
+    /// Whether the record stands on the protected branch, though nobody is known to have signed it: it came with the pull request
+    /// that asks for the signature, or by somebody's hand.
+    async fn is_overtaken(&self, entry: &Entry) -> Result<bool, ReconcileError> {
+        let Some(tip) = self.mirror.tip(&self.settings.protected_branch).await? else {
+            return Ok(false);
+        };
+        let base = self.catalogue(&tip).await?;
+        let path = RecordPath::of(&entry.path, &entry.arrival.commit);
+        let attempt = entry.review.as_ref().map_or(0, |r| r.attempt);
+        Ok(base
+            .emergencies
+            .get(&path)
+            .is_some_and(|record| record.attempt >= attempt))
     }
 
     /// Whether an owner had signed what the pull request merged.
