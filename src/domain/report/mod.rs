@@ -7,6 +7,7 @@
 //! Invariant: a check says the same however late it is made, until something happens or an instant passes that the request
 //! names itself. It would otherwise be published again at every look.
 
+mod context;
 mod emergency;
 mod impact;
 mod markdown;
@@ -17,6 +18,7 @@ mod title;
 use super::decision::{Case, Outcome, Verdict};
 use super::finding::{Finding, Severity};
 use super::model::{CommitId, Instant};
+use super::rules;
 
 pub use emergency::review_proposal;
 
@@ -64,7 +66,7 @@ pub struct Annotation {
     pub warning: bool,
     /// The rule's name.
     pub title: String,
-    /// What is wrong and the way out.
+    /// What is wrong, the way out, and where the rule is explained.
     pub message: String,
 }
 
@@ -100,7 +102,12 @@ fn annotation(finding: &Finding) -> Annotation {
         column: finding.column,
         warning: finding.severity == Severity::Warning,
         title: finding.rule.to_owned(),
-        message: format!("{}\n{}", finding.message, finding.help),
+        message: format!(
+            "{}\n{}\n{}",
+            finding.message,
+            finding.help,
+            rules::url(finding.rule)
+        ),
     }
 }
 

@@ -3,8 +3,9 @@
 use super::super::approval::Basis;
 use super::super::decision::{Case, Change, Control, Outcome, Request, Standing, Verdict};
 use super::super::finding::{Finding, Severity};
+use super::super::rules;
 use super::markdown::{code, fence, sentence};
-use super::{count, emergency, impact, request};
+use super::{context, count, emergency, impact, request};
 
 /// How many findings are written out; annotations carry more.
 const FINDINGS: usize = 20;
@@ -21,6 +22,9 @@ pub(super) fn summary(case: &Case<'_>, verdict: &Verdict) -> String {
     if verdict.outcome == Outcome::NotConcerned {
         page.push_str("This pull request changes nothing that decides about access.\n");
         return page;
+    }
+    if verdict.outcome == Outcome::Waiting {
+        page.push_str(&context::who_completes(verdict));
     }
     page.push_str(&findings(verdict, Severity::Error));
     if let Outcome::Uncertain(what) = &verdict.outcome {
@@ -54,6 +58,14 @@ pub(super) fn summary(case: &Case<'_>, verdict: &Verdict) -> String {
     page.push_str(&control(&verdict.control));
     if !verdict.control.is_empty() {
         page.push_str(&impact::section(&verdict.impact));
+        page.push_str(
+            &case
+                .around
+                .replay
+                .as_ref()
+                .map(impact::replayed)
+                .unwrap_or_default(),
+        );
     }
     page.push_str(&findings(verdict, Severity::Warning));
     page
@@ -82,7 +94,7 @@ fn findings(verdict: &Verdict, severity: Severity) -> String {
             help,
             ..
         } = finding;
-        out.push_str(&format!("**{rule}**\n"));
+        out.push_str(&format!("**[{rule}]({})**\n", rules::url(rule)));
         out.push_str(&fence(
             "text",
             &format!("{message}\nin {path}, line {line}, column {column}\n\n{help}"),
