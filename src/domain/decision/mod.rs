@@ -161,7 +161,7 @@ pub struct SignOff {
     /// What was given.
     pub emergency: Emergency,
     /// The approval that signs it; or what is missing.
-    pub signed: Result<Approval, Missing>,
+    pub signed: Result<Approval, Box<Missing>>,
 }
 
 /// What a merged pull request gives at one path: the only way to an [`Approved`] grant.
@@ -224,7 +224,10 @@ impl Verdict {
             Standing::Approved(_) | Standing::NotNeeded(_) => None,
         });
         let control = self.control.iter().filter_map(|c| c.missing.as_ref());
-        let sign_off = self.sign_off.iter().filter_map(|s| s.signed.as_ref().err());
+        let sign_off = self
+            .sign_off
+            .iter()
+            .filter_map(|s| s.signed.as_ref().err().map(|m| &**m));
         grants.chain(control).chain(sign_off)
     }
 }
