@@ -18,7 +18,9 @@ use crate::domain::decision::{self, Admission, Outcome, Verdict};
 use crate::domain::emergency::{Asked, Emergency};
 use crate::domain::evidence;
 use crate::domain::ledger::Entry;
-use crate::domain::model::{Actor, GrantId, GrantPath, Instant, PullNumber, RecordPath, Subject};
+use crate::domain::model::{
+    Actor, CommitId, GrantId, GrantPath, Instant, PullNumber, RecordPath, Subject,
+};
 use crate::domain::pull::{Pull, PullListed, PullState};
 use crate::domain::report;
 use crate::forge::{ForgeError, Proposal};
@@ -232,11 +234,7 @@ impl Reconciler {
             at: emergency.granted,
         };
         let own = emergency.branch();
-        let head = self.mirror.commit_file(&own, addition).await?;
-        let head = head.ok_or_else(|| {
-            ReconcileError::Unsettled(format!("the record of {} stands already", entry.id))
-        })?;
-        self.mirror.push(&self.remote().await?, &own, true).await?;
+        let head = self.put(&own, addition).await?;
         let proposal = Proposal {
             branch: own,
             base: branch,
@@ -250,6 +248,18 @@ impl Reconciler {
         info!(grant.id = %entry.id, pull = pull.0, "asked in #{pull} for the review of `{}`", entry.id);
         self.write(entry, &[]).await?;
         Ok(self.store.wake(&[Wake::Pull(pull)], self.now()).await?)
+    }
+
+    /// Puts a file on a branch of our own, in place of whatever is there.
+    async fn put(&self, branch: &str, addition: Addition) -> Result<CommitId, ReconcileError> {
+        let path = addition.path.clone();
+        let head = self.mirror.commit_file(branch, addition).await?;
+        let head =
+            head.ok_or_else(|| ReconcileError::Unsettled(format!("{path} stands there already")))?;
+        self.mirror
+            .push(&self.remote().await?, branch, true)
+            .await?;
+        Ok(head)
     }
 
     /// What a change must know of emergencies: those that wait for a signature, if it asks for anything; and those whose records

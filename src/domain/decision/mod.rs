@@ -24,7 +24,9 @@ use super::emergency::Emergency;
 use super::finding::{Finding, Severity};
 use super::impact::{Impact, Known, impact};
 use super::ledger::Holding;
-use super::model::{Access, BlobId, CommitId, Grant, GrantPath, Instant, PullNumber, TermLength};
+use super::model::{
+    Access, BlobId, CommitId, Grant, GrantPath, Instant, PullNumber, RecordPath, TermLength,
+};
 use super::parse::{self, GrantPlaces, Read};
 use super::people::Receiver;
 use super::pull::{Pull, PullState, Reviewed, Roster};
@@ -207,6 +209,14 @@ impl Approved {
     /// How soon after it was given an owner must have reviewed it; `None` where owners or a policy approved it beforehand.
     pub fn review_within(&self) -> Option<TermLength> {
         self.review_within
+    }
+}
+
+impl SignOff {
+    /// The path of the record, and what is missing there.
+    fn record(&self) -> (RecordPath, Option<&Missing>) {
+        let missing = self.signed.as_ref().err().map(|m| &**m);
+        (self.emergency.record_path(), missing)
     }
 }
 
