@@ -6,12 +6,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use chrono::{DateTime, TimeDelta};
-use hallpass::domain::approval::Basis;
+use hallpass::domain::approval::{Approval, Basis};
+use hallpass::domain::emergency::Review;
 use hallpass::domain::evidence::{Event, Kind};
 use hallpass::domain::ledger::{Arrival, Entry, State, Terms};
 use hallpass::domain::model::{
-    Access, Account, BlobId, CommitId, ConnectionName, GrantPath, Instant, Login, PullNumber,
-    ResourceName, RoleName, RoleRef, Subject,
+    Access, Account, Actor, ActorKind, BlobId, CommitId, ConnectionName, GrantPath, Instant, Login,
+    Owner, PullNumber, ResourceName, RoleName, RoleRef, Subject, UserId,
 };
 use hallpass::store::{Scope, Store, StoreError, Wake};
 use sqlx::Connection;
@@ -45,6 +46,23 @@ fn arrived(name: &str) -> Entry {
             order: 1,
         },
     )
+}
+
+/// grace's approval of a record.
+fn signature() -> Approval {
+    Approval {
+        review: 7,
+        reviewer: Actor {
+            id: UserId(2),
+            login: Login::new("grace").unwrap(),
+            kind: ActorKind::User,
+        },
+        commit: commit('d'),
+        blob: BlobId::new("e".repeat(40)).unwrap(),
+        at: Some(at(3)),
+        through: Owner::User(Login::new("grace").unwrap()),
+        line: 3,
+    }
 }
 
 /// The same, given by connection `db` to `account`, with something to do at minute `due`.
@@ -154,6 +172,23 @@ on_both! {
         assert_eq!(names(&after), ["ada"]);
         assert_eq!((after[0].state, after[0].attempts, after[0].version), (State::Active, 1, 2));
         assert_eq!(store.unpublished(9).await.unwrap(), []);
+    }
+
+    async fn a_second_unreviewed_emergency_of_one_person_is_a_conflict(store: Store) {
+        let glass = |name: &str, who: &str| Entry { review: Some(Review::due()), ..active(name, who, 5) };
+        store.commit(&[glass("first", "ada")], &[]).await.unwrap();
+        let error = store.commit(&[glass("second", "ada")], &[event("e1")]).await.unwrap_err();
+        assert!(matches!(error, StoreError::Conflict(id) if id == "orders/second@aaaaaaaaaaaa"));
+        assert_eq!(store.unpublished(9).await.unwrap(), []);
+        store.commit(&[glass("other", "bob")], &[]).await.unwrap();
+
+        let unreviewed = store.entries(Scope::Unreviewed).await.unwrap();
+        assert_eq!(names(&unreviewed), ["first", "other"]);
+        let signed = Review { signed: Some(signature()), ..Review::due() };
+        let first = Entry { review: Some(signed), state: State::Ended, ..unreviewed[0].clone() };
+        store.commit(&[first], &[]).await.unwrap();
+        store.commit(&[glass("second", "ada")], &[]).await.unwrap();
+        assert_eq!(names(&store.entries(Scope::Unreviewed).await.unwrap()), ["other", "second"]);
     }
 
     async fn a_new_entry_whose_id_is_taken_is_a_conflict(store: Store) {

@@ -134,6 +134,8 @@ pub struct Demand {
 /// What is asked about one path of a pull request.
 struct Question<'a> {
     path: &'a RepoPath,
+    /// The path whose owners are asked: another one only where an emergency is signed.
+    owned: &'a RepoPath,
     /// What stands there at head; `None` where the pull request removes it.
     content: Option<&'a BlobId>,
     demand: &'a Demand,
@@ -248,6 +250,7 @@ pub fn weigh(
 ) -> Result<Vec<Counted>, Box<Missing>> {
     let question = &Question {
         path,
+        owned: path,
         content,
         demand,
     };

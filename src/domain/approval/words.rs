@@ -76,7 +76,7 @@ fn file(case: &Case<'_>) -> &'static str {
 
 fn unowned(case: &Case<'_>, question: &Question<'_>) -> DeadEnd {
     let branch = case.protected_branch;
-    let path = question.path.as_str();
+    let path = question.owned.as_str();
     let (message, help) = match case.base.codeowners.path {
         None => (
             format!("there is no CODEOWNERS file on `{branch}`, so nobody can approve `{path}`"),

@@ -10,7 +10,7 @@ use super::super::model::{Grant, GrantPath, RepoPath, Subject, UserId};
 use super::super::pull::Pushers;
 use super::super::rules;
 use super::scope::Scope;
-use super::{Case, Change, Control, Outcome, Request, Standing, Verdict};
+use super::{Case, Change, Control, Outcome, Request, SignOff, Standing, Verdict};
 use super::{conflicts, doubt, eligible, emergency, membership, policy, renewal};
 
 const NEEDS_NOBODY_TIDY: &str =
@@ -226,13 +226,12 @@ fn own_findings(case: &Case<'_>, verdict: &mut Verdict) {
         .collect();
     let control = verdict.control.iter();
     paths.extend(control.filter_map(|c| Some((c.path.as_str(), c.missing.as_ref()?))));
-    let record = verdict.sign_off.as_ref().map(|s| s.emergency.record_path());
-    if let (Some(path), Some(Err(missing))) = (
-        &record,
-        verdict.sign_off.as_ref().map(|s| s.signed.as_ref()),
-    ) {
-        paths.push((path.as_str(), missing));
-    }
+    let record = verdict.sign_off.as_ref().map(SignOff::record);
+    paths.extend(
+        record
+            .iter()
+            .filter_map(|(path, m)| Some((path.as_str(), (*m)?))),
+    );
     for (path, missing) in paths {
         let Some(end) = &missing.dead_end else {
             continue;
@@ -249,7 +248,7 @@ fn own_findings(case: &Case<'_>, verdict: &mut Verdict) {
         .find(|r| r.change != Change::Tidy)
         .map(|r| r.path.as_str())
         .or_else(|| verdict.control.first().map(|c| c.path.as_str()))
-        .or(record.as_ref().map(|path| path.as_str()));
+        .or(record.as_ref().map(|(path, _)| path.as_str()));
     if let (None, Some(path)) = (&case.pull.author, needs_author) {
         found.push(author_unknown(path));
     }

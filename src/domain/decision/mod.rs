@@ -24,7 +24,9 @@ use super::emergency::Emergency;
 use super::finding::{Finding, Severity};
 use super::impact::{Impact, Known, impact};
 use super::ledger::Holding;
-use super::model::{Access, BlobId, CommitId, Grant, GrantPath, Instant, PullNumber, TermLength};
+use super::model::{
+    Access, BlobId, CommitId, Grant, GrantPath, Instant, PullNumber, RecordPath, TermLength,
+};
 use super::parse::{self, GrantPlaces, Read};
 use super::people::Receiver;
 use super::pull::{Pull, PullState, Reviewed, Roster};
@@ -161,7 +163,7 @@ pub struct SignOff {
     /// What was given.
     pub emergency: Emergency,
     /// The approval that signs it; or what is missing.
-    pub signed: Result<Approval, Missing>,
+    pub signed: Result<Approval, Box<Missing>>,
 }
 
 /// What a merged pull request gives at one path: the only way to an [`Approved`] grant.
@@ -210,6 +212,14 @@ impl Approved {
     }
 }
 
+impl SignOff {
+    /// The path of the record, and what is missing there.
+    fn record(&self) -> (RecordPath, Option<&Missing>) {
+        let missing = self.signed.as_ref().err().map(|m| &**m);
+        (self.emergency.record_path(), missing)
+    }
+}
+
 impl Verdict {
     /// What is wrong and denies: the findings that are more than warnings.
     pub fn errors(&self) -> impl Iterator<Item = &Finding> {
@@ -224,7 +234,10 @@ impl Verdict {
             Standing::Approved(_) | Standing::NotNeeded(_) => None,
         });
         let control = self.control.iter().filter_map(|c| c.missing.as_ref());
-        let sign_off = self.sign_off.iter().filter_map(|s| s.signed.as_ref().err());
+        let sign_off = self
+            .sign_off
+            .iter()
+            .filter_map(|s| s.signed.as_ref().err().map(|m| &**m));
         grants.chain(control).chain(sign_off)
     }
 }
