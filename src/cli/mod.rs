@@ -5,6 +5,7 @@
 mod demo;
 mod explain;
 mod owners;
+mod policy;
 mod serve;
 mod validate;
 
@@ -31,6 +32,7 @@ enum Command {
     Demo(demo::Demo),
     Explain(explain::Explain),
     Owners(owners::Owners),
+    Policy(policy::Policy),
     Serve(serve::Serve),
     Validate(validate::Validate),
 }
@@ -41,6 +43,7 @@ impl Command {
             Self::Demo(demo) => demo.run(),
             Self::Explain(explain) => explain.run(),
             Self::Owners(owners) => owners.run(),
+            Self::Policy(policy) => policy.run(),
             Self::Serve(serve) => serve.run(),
             Self::Validate(validate) => validate.run(),
         }

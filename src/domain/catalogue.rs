@@ -250,6 +250,20 @@ impl Catalogue {
             })
     }
 
+    /// The roles, owners and policies of this tree beside the people and services of another. Without grants.
+    pub(crate) fn with_people_of(&self, other: &Self) -> Self {
+        let mut tree = Self {
+            people: other.people.clone(),
+            services: other.services.clone(),
+            resources: self.resources.clone(),
+            codeowners: self.codeowners.clone(),
+            policies: self.policies.clone(),
+            ..Self::default()
+        };
+        tree.index.keep_tickets(&self.index);
+        tree
+    }
+
     /// The first fault of the file at `path`, if it has any of its own.
     pub(crate) fn first_fault(&self, path: &str) -> Option<&Finding> {
         // Findings are sorted by path.

@@ -5,6 +5,7 @@
 
 mod human;
 mod impact;
+mod replay;
 mod sarif;
 
 use std::collections::BTreeSet;
@@ -18,6 +19,7 @@ use super::rules;
 
 pub use human::human;
 pub use impact::impact;
+pub use replay::{replay, replay_json};
 pub use sarif::sarif;
 
 /// `{"findings": [...]}`, each with `rule`, `severity`, `path`, `line`, `column`, `message`, `help` and `url`. One

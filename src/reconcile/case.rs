@@ -3,16 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::control::decides;
 use super::{ReconcileError, Reconciler};
 use crate::domain::catalogue::{Catalogue, ChangedFile};
-use crate::domain::decision::{Case, MayAsk, Surroundings};
-use crate::domain::impact::{self, Held};
+use crate::domain::decision::{Case, MayAsk, PAST, Surroundings};
+use crate::domain::history::Past;
 use crate::domain::ledger::Holding;
 use crate::domain::model::{BlobId, CommitId, GrantPath, Instant, Owner, RepoPath, Subject};
 use crate::domain::pull::{Pull, PullState, Reviewed, Roster};
-use crate::domain::rules;
 use crate::repo::{Remote, RepoError};
-use crate::store::Scope;
 
 /// The facts of one pull request, owned. [`Facts::case`] lends them to a decision.
 #[derive(Debug)]
@@ -60,7 +59,7 @@ impl Reconciler {
         let reviewed = self.reviewed(remote, &pull, &changes).await?;
         let subjects = Case::asks(&changes).into_iter().map(|(s, _)| s).collect();
         let (holdings, mut ended) = self.context(&subjects, &base, &changes).await?;
-        if changes.iter().any(|c| rules::is_control_path(&c.path)) {
+        if decides(&changes) {
             ended.extend(self.ended_files().await?);
         }
         let around = Surroundings {
@@ -90,42 +89,21 @@ impl Reconciler {
     async fn around(
         &self,
         pull: &Pull,
-        (base_commit, base): (&CommitId, &Catalogue),
+        (base_commit, base): (&CommitId, &Arc<Catalogue>),
         changes: &[ChangedFile],
     ) -> Result<Surroundings, ReconcileError> {
         Ok(Surroundings {
             held: self.held(base, changes).await?,
             emergencies: self.emergencies_around(changes).await?,
+            replay: self
+                .replay((base_commit, base), (&pull.head, changes))
+                .await?,
             pending: self.pending(pull, base, changes).await?,
             elsewhere: self.elsewhere(pull, changes).await?,
             may_ask_now: self.may_ask_now(pull, base_commit, changes).await?,
+            past: self.past(changes).await?,
             ..Surroundings::default()
         })
-    }
-
-    /// What the ledger says of the live grants whose limits a change lowers.
-    async fn held(
-        &self,
-        base: &Catalogue,
-        changes: &[ChangedFile],
-    ) -> Result<BTreeMap<GrantPath, Held>, ReconcileError> {
-        if !changes.iter().any(|c| rules::is_control_path(&c.path)) {
-            return Ok(BTreeMap::new());
-        }
-        let paths = impact::to_ask(base, changes).into_iter().collect();
-        let entries = newest(self.store.entries_at(&paths).await?);
-        let live = entries.into_iter().filter(|e| !e.state.is_final());
-        let held = live.filter_map(|e| Some((e.path, Held::of(e.terms.as_ref()?))));
-        Ok(held.collect())
-    }
-
-    /// The files of grants that ended or were denied and still stand.
-    async fn ended_files(&self) -> Result<BTreeMap<GrantPath, BlobId>, ReconcileError> {
-        let untidied = self.store.entries(Scope::Untidied).await?;
-        let paths = untidied.into_iter().map(|e| e.path).collect();
-        let newest = newest(self.store.entries_at(&paths).await?);
-        let ended = newest.into_iter().filter(|e| e.state.is_final());
-        Ok(ended.map(|e| (e.path, e.blob)).collect())
     }
 
     /// When the pull request was last seen to aim at another branch, which is noted at every such sight.
@@ -218,6 +196,13 @@ impl Reconciler {
             }
         }
         Ok(reviewed)
+    }
+
+    /// What the subjects of a change had or asked for before.
+    async fn past(&self, changes: &[ChangedFile]) -> Result<Vec<Past>, ReconcileError> {
+        let subjects = Case::asks(changes).into_iter().map(|(s, _)| s).collect();
+        let ended = self.store.ended_of(&subjects, PAST).await?;
+        Ok(ended.iter().filter_map(Past::of).collect())
     }
 
     /// What the ledger knows about the subjects and the files of a change.

@@ -10,6 +10,7 @@
 mod act;
 mod asks;
 mod case;
+mod control;
 mod emergencies;
 mod evidence;
 mod grants;
@@ -29,6 +30,7 @@ use crate::domain::catalogue::Catalogue;
 use crate::domain::model::{CommitId, ConnectionName, Instant};
 use crate::domain::parse;
 use crate::domain::people::Outsiders;
+use crate::domain::replay::Replay;
 use crate::forge::{Forge, ForgeError};
 use crate::providers::Registry;
 use crate::repo::{Mirror, Remote, RepoError};
@@ -128,6 +130,8 @@ pub struct Reconciler {
     catalogues: Mutex<HashMap<CommitId, Arc<Catalogue>>>,
     /// The organisation's members as last read. Held while they are read, so that they are read once.
     members: tokio::sync::Mutex<Option<people::Reading>>,
+    /// Past requests judged anew, by base and head.
+    replays: Mutex<HashMap<(CommitId, CommitId), Replay>>,
 }
 
 impl std::fmt::Debug for Reconciler {
@@ -168,6 +172,7 @@ impl Reconciler {
             stray_lane,
             catalogues,
             members: tokio::sync::Mutex::default(),
+            replays: Mutex::default(),
         }
     }
 

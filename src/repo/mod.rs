@@ -12,6 +12,7 @@
 mod evidence;
 mod history;
 mod packs;
+mod past;
 mod remote;
 mod transport;
 mod tree;
@@ -19,13 +20,15 @@ mod write;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use git2::Repository;
 use secrecy::SecretString;
 
-use crate::domain::catalogue::{ChangedFile, File};
+use crate::domain::catalogue::{Catalogue, ChangedFile, File};
 use crate::domain::evidence::Event;
 use crate::domain::model::{BlobId, CommitId, GrantPath, Instant, RepoPath};
+use crate::domain::replay::Merged;
 
 pub use write::Addition;
 
@@ -33,6 +36,7 @@ pub use write::Addition;
 /// works on the user's own clone.
 pub mod read {
     pub use super::history::{merge_base, open, resolve};
+    pub use super::past::{control_files, merged};
     pub use super::tree::{changes, files};
 }
 
@@ -255,6 +259,20 @@ impl Mirror {
             .await
     }
 
+    /// The grant file that stands at `path` in a commit's tree, with its bytes; `None` where no regular file does.
+    ///
+    /// # Errors
+    /// [`RepoError::NoCommit`] when the commit is not here.
+    pub async fn grant_file(
+        &self,
+        commit: &CommitId,
+        path: &GrantPath,
+    ) -> Result<Option<File>, RepoError> {
+        let (commit, path) = (commit.clone(), path.clone());
+        self.reading(move |repo| tree::grant_file(repo, &commit, &path))
+            .await
+    }
+
     /// The grant files at the tip of a commit: path and blob, regular files with a well-formed path only.
     ///
     /// # Errors
@@ -282,6 +300,22 @@ impl Mirror {
     ) -> Result<Vec<Landed>, RepoError> {
         let (since, tip) = (since.cloned(), tip.clone());
         self.reading(move |repo| history::landed(repo, since.as_ref(), &tip))
+            .await
+    }
+
+    /// The last `wanted` requests that landed on the first parents of `tip`, the newest first; see [`read::merged`]. `declared` is
+    /// what `tip` declares.
+    ///
+    /// # Errors
+    /// [`RepoError::NoCommit`] when the commit is not here.
+    pub async fn merged(
+        &self,
+        tip: &CommitId,
+        wanted: usize,
+        declared: &Arc<Catalogue>,
+    ) -> Result<Vec<Merged>, RepoError> {
+        let (tip, declared) = (tip.clone(), Arc::clone(declared));
+        self.reading(move |repo| past::merged(repo, &tip, wanted, &declared.grants))
             .await
     }
 

@@ -3,6 +3,8 @@
 //! A case is a folder: `base/` and `head/` hold what differs from `_base` (an organisation that all cases share), `pull.yaml`
 //! tells what the forge says, `expected.md` is the check. Other folders of a case are trees that a review looked at.
 
+mod emergencies;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,12 +13,14 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use hallpass::domain::catalogue::{Catalogue, ChangedFile, File, REGULAR_FILE};
 use hallpass::domain::decision::{Case, Pending, Surroundings, decide};
+use hallpass::domain::history::{Ending, Past};
 use hallpass::domain::ledger::Holding;
 use hallpass::domain::model::{
-    Actor, ActorKind, BlobId, CommitId, GrantPath, Instant, Login, Owner, PullNumber, RoleRef,
-    ServiceName, Subject, UserId,
+    Actor, ActorKind, BlobId, CommitId, GrantId, GrantPath, Instant, Login, Owner, PullNumber,
+    RoleRef, ServiceName, Subject, UserId,
 };
 use hallpass::domain::parse::read_tree;
+use hallpass::domain::people::Members;
 use hallpass::domain::pull::{
     Collaborator, Lookup, Pull, PullState, Pushers, Review, ReviewState, Reviewed, Roster, Team,
 };
@@ -70,6 +74,14 @@ struct Story {
     reviews: Vec<ReviewSays>,
     #[serde(default)]
     holdings: Vec<HoldingSays>,
+    /// Emergencies by the ledger that nobody has signed yet.
+    #[serde(default)]
+    emergencies: Vec<emergencies::EmergencySays>,
+    /// The members of the organisation; nobody has to be one where it is left out.
+    members: Option<MembersSay>,
+    /// What was over before, by the ledger.
+    #[serde(default)]
+    past: Vec<PastSays>,
     /// Files of the base that the pull request removes.
     #[serde(default)]
     removes: Vec<String>,
@@ -97,6 +109,13 @@ enum TeamSays {
     Members(Vec<String>),
     Failed { failed: String },
     ReadOnly { can_only_read: Vec<String> },
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum MembersSay {
+    Listed(Vec<String>),
+    Failed { failed: String },
 }
 
 #[derive(Debug, Deserialize)]
@@ -154,6 +173,29 @@ struct PendingSays {
     pull: u64,
     person: Login,
     role: RoleRef,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PastSays {
+    person: Option<Login>,
+    service: Option<ServiceName>,
+    role: RoleRef,
+    pull: Option<u64>,
+    from: Option<Instant>,
+    at: Instant,
+    how: EndingSays,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum EndingSays {
+    Expired,
+    Returned,
+    Replaced,
+    Revoked,
+    NeverBegan,
+    Unproved,
 }
 
 type Tree = BTreeMap<String, Arc<[u8]>>;
@@ -250,6 +292,11 @@ impl Facts {
             lay(&mut tree, &folder.join(name));
             if name == "head" {
                 tree.retain(|path, _| !story.removes.contains(path));
+                for brought in story.emergencies.iter().filter(|e| e.brought) {
+                    let (path, text) =
+                        (brought.told().record_path(), brought.told().record().text());
+                    tree.insert(path.to_string(), text.into_bytes().into());
+                }
             }
             tree
         };
@@ -345,6 +392,9 @@ impl Story {
         Surroundings {
             pending: self.pending.iter().map(pending).collect(),
             elsewhere: self.elsewhere,
+            emergencies: self.emergencies.iter().map(|e| e.told()).collect(),
+            members: self.members(),
+            past: self.past.iter().map(PastSays::past).collect(),
             ..Surroundings::default()
         }
     }
@@ -386,6 +436,15 @@ impl Story {
         roster
     }
 
+    fn members(&self) -> Option<Lookup<Arc<Members>>> {
+        Some(match self.members.as_ref()? {
+            MembersSay::Listed(names) => {
+                Lookup::Found(Arc::new(names.iter().map(|n| actor(n)).collect()))
+            }
+            MembersSay::Failed { failed } => Lookup::Failed(failed.clone()),
+        })
+    }
+
     fn holdings(&self) -> Vec<Holding> {
         let path = |i: usize, says: &HoldingSays| {
             let unnamed = || format!("{}/held-{i}", says.role.resource);
@@ -396,16 +455,41 @@ impl Story {
             id: path(i, says).id(&commit("held")),
             path: path(i, says),
             since: Some(says.since.unwrap_or(says.starts)),
-            subject: match (&says.person, &says.service) {
-                (Some(login), None) => Subject::Person(login.clone()),
-                (None, Some(name)) => Subject::Service(name.clone()),
-                _ => panic!("{says:?}: either a person or a service"),
-            },
+            subject: subject(says.person.as_ref(), says.service.as_ref()),
             role: says.role.clone(),
             starts: says.starts,
             ends: says.ends,
         };
         self.holdings.iter().enumerate().map(holding).collect()
+    }
+}
+
+fn subject(person: Option<&Login>, service: Option<&ServiceName>) -> Subject {
+    match (person, service) {
+        (Some(login), None) => Subject::Person(login.clone()),
+        (None, Some(name)) => Subject::Service(name.clone()),
+        _ => panic!("either a person or a service: {person:?}, {service:?}"),
+    }
+}
+
+impl PastSays {
+    fn past(&self) -> Past {
+        Past {
+            id: GrantId::new(format!("{}/past@{}", self.role.resource, self.at)).unwrap(),
+            subject: subject(self.person.as_ref(), self.service.as_ref()),
+            role: self.role.clone(),
+            pull: self.pull.map(PullNumber),
+            held_from: self.from,
+            at: self.at,
+            ending: match self.how {
+                EndingSays::Expired => Ending::Expired,
+                EndingSays::Returned => Ending::Returned,
+                EndingSays::Replaced => Ending::Replaced,
+                EndingSays::Revoked => Ending::Revoked,
+                EndingSays::NeverBegan => Ending::NeverBegan,
+                EndingSays::Unproved => Ending::Unproved,
+            },
+        }
     }
 }
 

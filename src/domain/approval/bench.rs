@@ -147,6 +147,12 @@ impl<'a> Bench<'a> {
         self.members.values()
     }
 
+    /// Everybody on the bench who need not stand aside and is none of `taken`.
+    pub(super) fn free(&self, taken: &[UserId]) -> impl Iterator<Item = &Member<'a>> {
+        self.members()
+            .filter(move |m| m.barred.is_none() && !taken.contains(&m.actor.id))
+    }
+
     /// Whether the person with this number is on the bench, standing aside or not.
     pub(in super::super) fn seats(&self, id: UserId) -> bool {
         self.members.contains_key(&id)

@@ -23,9 +23,7 @@ pub(super) fn blocks(blocks: &[Block]) -> Vec<String> {
 
 /// Who can give the approvals that are missing.
 pub(super) fn still_needed(count: u32, bench: &Bench<'_>, taken: &[UserId]) -> String {
-    let free = bench
-        .members()
-        .filter(|m| m.barred.is_none() && !taken.contains(&m.actor.id));
+    let free = bench.free(taken);
     let names: Vec<String> = free.map(|m| format!("@{}", m.actor.login)).collect();
     let more = if taken.is_empty() { "" } else { " more" };
     let many = if count == 1 {
@@ -163,7 +161,7 @@ fn reasons(bench: &Bench<'_>) -> String {
 }
 
 /// `a`, `a or b`, `a, b or c`, `a, b, c, d, e, f or 4 others`.
-pub(super) fn list(mut names: Vec<String>, word: &str) -> String {
+pub(in super::super) fn list(mut names: Vec<String>, word: &str) -> String {
     if names.len() > NAMES + 1 {
         let others = names.len() - NAMES;
         names.truncate(NAMES);

@@ -6,10 +6,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::emergency::Emergency;
+use super::super::history::Past;
 use super::super::impact::Held;
 use super::super::model::{GrantPath, Instant, PullNumber, RoleRef, Subject};
 use super::super::people::Members;
 use super::super::pull::Lookup;
+use super::super::replay::Replay;
 use super::MayAsk;
 
 /// The facts around a pull request that no clone holds. `Surroundings::default()` knows nothing and demands nothing.
@@ -24,6 +26,9 @@ pub struct Surroundings {
     /// By the ledger: every emergency that no owner has signed yet, and those whose records the pull request touches. Absent:
     /// there is none.
     pub emergencies: Vec<Emergency>,
+    /// For a change of the files that decide: past requests, judged by what it would make of them. `None`: not looked at. Decides
+    /// nothing.
+    pub replay: Option<Replay>,
     /// What other open pull requests ask for the same subjects. Empty: nothing, as far as they were looked at.
     pub pending: Vec<Pending>,
     /// When the pull request was last seen to aim at another branch: approvals that were given until then were not given for the
@@ -32,6 +37,9 @@ pub struct Surroundings {
     /// Who may ask, by what the protected branch declares *now*: it must hold beside what the base declares, so that a grant that
     /// begins later is asked about again when it begins. Absent: as the base says.
     pub may_ask_now: BTreeMap<GrantPath, MayAsk>,
+    /// What the subjects of the requests had or asked for before, newest end first, at most [`PAST`] of each. Absent: nothing, as
+    /// far as the ledger goes back. Decides nothing.
+    pub past: Vec<Past>,
 }
 
 /// What another open pull request asks for.
@@ -44,3 +52,6 @@ pub struct Pending {
     /// What.
     pub role: RoleRef,
 }
+
+/// How much of a subject's past is looked at.
+pub const PAST: u32 = 100;
