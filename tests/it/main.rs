@@ -13,6 +13,7 @@ mod codeowners;
 mod config;
 mod decision;
 mod demo;
+mod duties;
 mod evidence;
 mod github;
 mod golden;

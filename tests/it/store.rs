@@ -149,7 +149,45 @@ macro_rules! on_both {
     };
 }
 
+fn asks(of: &[(&str, &str)]) -> BTreeSet<(Subject, RoleRef)> {
+    let ask = |(login, role): &(&str, &str)| {
+        (
+            Subject::Person(Login::new(*login).unwrap()),
+            RoleRef::try_from((*role).to_owned()).unwrap(),
+        )
+    };
+    of.iter().map(ask).collect()
+}
+
 on_both! {
+    async fn what_open_pull_requests_ask_is_replaced_told_by_subject_and_forgotten(store: Store) {
+        let ask = asks(&[("ada", "books/submitter"), ("bob", "books/approver")]);
+        let nothing = BTreeSet::new();
+        let head = commit('a');
+        assert_eq!(store.remember_asks(PullNumber(7), &head, &ask).await.unwrap(), nothing);
+        assert_eq!(store.remember_asks(PullNumber(7), &head, &ask).await.unwrap(), ask);
+        let other = asks(&[("ada", "books/approver")]);
+        assert_eq!(store.remember_asks(PullNumber(8), &head, &other).await.unwrap(), nothing);
+
+        let ada = BTreeSet::from([Subject::Person(Login::new("ada").unwrap())]);
+        let told = |pending: Vec<hallpass::domain::decision::Pending>| -> Vec<String> {
+            pending.iter().map(|p| format!("#{} {} {}", p.pull, p.subject, p.role)).collect()
+        };
+        assert_eq!(
+            told(store.asks_of(&ada).await.unwrap()),
+            ["#7 ada books/submitter", "#8 ada books/approver"]
+        );
+        // A service of the same name is somebody else.
+        let service = hallpass::domain::model::ServiceName::new("ada").unwrap();
+        assert_eq!(store.asks_of(&BTreeSet::from([Subject::Service(service)])).await.unwrap(), []);
+        assert_eq!(store.asking().await.unwrap(), BTreeSet::from([PullNumber(7), PullNumber(8)]));
+
+        assert_eq!(store.remember_asks(PullNumber(7), &head, &nothing).await.unwrap(), ask);
+        assert_eq!(store.forget_asks(PullNumber(8)).await.unwrap(), other);
+        assert_eq!(store.forget_asks(PullNumber(8)).await.unwrap(), nothing);
+        assert_eq!(store.asking().await.unwrap(), BTreeSet::new());
+    }
+
     async fn an_entry_is_read_back_as_it_was_written(store: Store) {
         let entry = active("ada", "ada", 5);
         store.commit(&[entry.clone(), arrived("bob")], &[event("e1")]).await.unwrap();
