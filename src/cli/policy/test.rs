@@ -116,6 +116,8 @@ fn human(results: &[CaseResult], findings: &[Finding], files: &[File]) -> String
             out,
             "No cases: there is no access/policies/<name>.test.yaml."
         ),
+        (1, 0) => writeln!(out, "1 case, as expected."),
+        (1, _) => writeln!(out, "1 case, which failed."),
         (all, 0) => writeln!(out, "{all} cases, all as expected."),
         (all, failed) => writeln!(out, "{all} cases, {failed} failed."),
     };
