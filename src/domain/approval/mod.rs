@@ -8,6 +8,11 @@
 //!
 //! A change request blocks until its author approves or takes it back. That somebody else dismisses it, which everybody with
 //! write access can, changes nothing.
+//!
+//! Accepted limit: an approval that was given while the pull request aimed at another branch does not count once it aims at the
+//! protected one, as far as it was *seen* to aim elsewhere (`Surroundings.elsewhere`). GitHub's reviews do not say for which
+//! branch they were given. Whoever retargets before anybody looked keeps the approvals; those still need owners by the protected
+//! branch's CODEOWNERS and exactly the content that is there now.
 
 mod automatic;
 mod bench;
@@ -19,7 +24,8 @@ use std::collections::BTreeMap;
 
 use super::decision::Case;
 use super::model::{
-    Actor, BlobId, CommitId, GrantPath, Instant, Login, Owner, PullNumber, RepoPath, UserId,
+    Actor, BlobId, CommitId, GrantPath, Instant, Login, Owner, PullNumber, RepoPath, TermLength,
+    UserId,
 };
 
 pub(super) use automatic::prove_by_policy;
@@ -114,6 +120,8 @@ pub struct Demand {
     pub needed: u32,
     /// Whether an approving review must say why.
     pub rationale: bool,
+    /// How old an approval may be when it counts; `None`: any age.
+    pub max_age: Option<TermLength>,
     /// Who receives the access, and so cannot approve it.
     pub beneficiary: Beneficiary,
     /// Owners whom a policy refuses as approvers, and why, as the end of a sentence. Empty: no policy does.
