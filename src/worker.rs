@@ -198,9 +198,10 @@ impl Worker {
         Ok(due)
     }
 
-    /// Asks for a look at the protected branch when files of ended grants wait to be removed from it.
+    /// Asks for a look at the protected branch when files of ended grants wait to be removed from it, or somebody is to be told of
+    /// an end.
     async fn ask_for_reverts(&self) -> Result<(), ReconcileError> {
-        if self.reconciler.reverts_are_due().await? {
+        if self.reconciler.reverts_are_due().await? || self.reconciler.notices_are_due().await? {
             self.store.wake(&[Wake::Main], self.clock.now()).await?;
         }
         Ok(())

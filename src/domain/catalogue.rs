@@ -11,8 +11,8 @@ use super::codeowners::Codeowners;
 use super::emergency::Record;
 use super::finding::{Finding, Place};
 use super::model::{
-    Access, Account, BlobId, Grant, GrantPath, Login, Person, RecordPath, Resource, ResourceName, Role,
-    RoleName, RoleRef, Service, ServiceName, Subject, UserId,
+    Access, Account, BlobId, Grant, GrantPath, Login, Person, RecordPath, Resource, ResourceName,
+    Role, RoleName, RoleRef, Service, ServiceName, Subject, UserId,
 };
 use super::parse::{self, GrantPlaces, ReadResource};
 

@@ -209,7 +209,11 @@ impl GrantPath {
 impl RecordPath {
     /// The record of the grant that `commit` brought to `grant`.
     pub fn of(grant: &GrantPath, commit: &CommitId) -> Self {
-        Self(format!("access/emergencies/{}-{}.yaml", grant.short(), commit.short()))
+        Self(format!(
+            "access/emergencies/{}-{}.yaml",
+            grant.short(),
+            commit.short()
+        ))
     }
 
     /// The path of the grant that it is about.

@@ -15,6 +15,7 @@ mod evidence;
 mod github;
 mod golden;
 mod impact;
+mod notices;
 mod plan;
 mod postgres;
 mod repo;

@@ -18,12 +18,12 @@ fn minutes(n: i64) -> TimeDelta {
 }
 
 /// Runs a scenario with and without webhooks; both worlds must be equal at the end, and nobody broke GitHub's contract.
-async fn hearing_and_deaf(scenario: impl AsyncFn(&mut World)) {
+pub async fn hearing_and_deaf(scenario: impl AsyncFn(&mut World)) {
     hearing_and_deaf_with("", scenario).await;
 }
 
 /// [`hearing_and_deaf`], with lines for the `[github]` table of the configuration.
-async fn hearing_and_deaf_with(github: &str, scenario: impl AsyncFn(&mut World)) {
+pub async fn hearing_and_deaf_with(github: &str, scenario: impl AsyncFn(&mut World)) {
     let mut ends = Vec::new();
     for ears in [Ears::Hearing, Ears::Deaf] {
         let mut world = World::new(ears, github).await;

@@ -276,10 +276,7 @@ fn weigh_before(
         reasons,
         unknown,
         owners: bench.owners().to_vec(),
-        candidates: bench
-            .free(&taken)
-            .map(|m| m.actor.login.clone())
-            .collect(),
+        candidates: bench.free(&taken).map(|m| m.actor.login.clone()).collect(),
         blocked_by: heard.blocks.into_iter().map(|b| b.login).collect(),
         dead_end,
     }))

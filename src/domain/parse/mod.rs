@@ -18,8 +18,8 @@ use regex::Regex;
 
 use super::catalogue::{Catalogue, Declared, File, REGULAR_FILE};
 use super::codeowners::{Codeowners, LOCATIONS};
-use super::finding::{Finding, Place};
 use super::emergency::Record;
+use super::finding::{Finding, Place};
 use super::model::{GrantPath, Person, RecordPath, Resource, RoleName, RoleRef, Service};
 use super::schema::Kind;
 use document::Document;

@@ -10,9 +10,9 @@ use serde_json::Value;
 
 use crate::domain::emergency::Record;
 use crate::domain::model::{
-    CommitId, ConnectionName, Eligibility, EmergencyOffer, Field, Grant, GrantId, Instant, Login, Owner,
-    Person, PullNumber, Resource, ResourceName, Risk, Role, RoleName, RoleRef, Service, ServiceName, Subject, Term,
-    TermLength, UserId,
+    CommitId, ConnectionName, Eligibility, EmergencyOffer, Field, Grant, GrantId, Instant, Login,
+    Owner, Person, PullNumber, Resource, ResourceName, Risk, Role, RoleName, RoleRef, Service,
+    ServiceName, Subject, Term, TermLength, UserId,
 };
 
 /// Reads an instant in its one accepted form, `2026-11-30T18:00:00Z`; `None` for any other text.

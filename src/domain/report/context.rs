@@ -23,10 +23,7 @@ pub(super) fn who_completes(verdict: &Verdict) -> String {
     let Some(groups) = fewest(verdict.missing()) else {
         return String::new();
     };
-    format!(
-        "**Can be completed by** {}\n\n",
-        sentence(&people(&groups))
-    )
+    format!("**Can be completed by** {}\n\n", sentence(&people(&groups)))
 }
 
 /// `@grace alone`, `@grace and @linus`, `@grace and two of @linus, @mei or @judy`.
@@ -198,7 +195,11 @@ fn held_before(role: &RoleRef, past: &[&Past]) -> String {
     let mut out =
         format!("<details><summary>Other access that ended: the latest {shown}{all}</summary>\n\n");
     for one in other.iter().take(LATEST) {
-        out.push_str(&format!("- {}: {}\n", code(&one.role.to_string()), line(one)));
+        out.push_str(&format!(
+            "- {}: {}\n",
+            code(&one.role.to_string()),
+            line(one)
+        ));
     }
     out.push_str("\n</details>\n\n");
     out

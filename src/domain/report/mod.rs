@@ -10,6 +10,7 @@
 mod context;
 mod impact;
 mod markdown;
+mod notice;
 mod request;
 mod summary;
 mod title;
@@ -17,6 +18,8 @@ mod title;
 use super::decision::{Case, Outcome, Verdict};
 use super::finding::{Finding, Severity};
 use super::model::{CommitId, Instant};
+
+pub use notice::{EndingGrant, Pages, ends_soon};
 
 /// How many findings are shown at their lines: a person mends the first, a flood costs calls of the forge.
 const ANNOTATIONS: usize = 200;

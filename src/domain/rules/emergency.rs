@@ -203,7 +203,9 @@ fn offered(
             tree.people.keys().map(|known| known.as_str()),
         );
         let help = match near {
-            Some(near) => format!("Did you mean `{near}`? Otherwise add access/people/{login}.yaml first, or take them off the list."),
+            Some(near) => format!(
+                "Did you mean `{near}`? Otherwise add access/people/{login}.yaml first, or take them off the list."
+            ),
             None => format!("Add access/people/{login}.yaml first, or take them off the list."),
         };
         let message = format!("nobody is known as `{login}`");
