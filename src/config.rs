@@ -84,6 +84,8 @@ pub struct Github {
     pub merge_method: MergeMethod,
     /// Whether it merges the pull requests that tidy up.
     pub merge_reverts: bool,
+    /// Whether people who are not members of the organisation may hold access.
+    pub outsiders: bool,
 }
 
 /// Who merges what is approved.
@@ -138,6 +140,8 @@ pub struct Timing {
     pub revert_window: Duration,
     /// The longest pause between two attempts.
     pub retry_cap: Duration,
+    /// How long a service account goes on without an accountable owner.
+    pub orphan_grace: Duration,
 }
 
 /// What people are told.

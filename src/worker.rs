@@ -198,10 +198,13 @@ impl Worker {
         Ok(due)
     }
 
-    /// Asks for a look at the protected branch when files of ended grants wait to be removed from it, or somebody is to be told of
-    /// an end.
+    /// Asks for a look at the protected branch when files of ended grants wait to be removed from it, the review of an emergency
+    /// has become overdue, or somebody is to be told of an end.
     async fn ask_for_reverts(&self) -> Result<(), ReconcileError> {
-        if self.reconciler.reverts_are_due().await? || self.reconciler.notices_are_due().await? {
+        let due = self.reconciler.reverts_are_due().await?
+            || self.reconciler.reviews_are_due().await?
+            || self.reconciler.notices_are_due().await?;
+        if due {
             self.store.wake(&[Wake::Main], self.clock.now()).await?;
         }
         Ok(())
@@ -289,6 +292,12 @@ impl Worker {
             Wake::Pull(number) => self.reconciler.pull(*number).await,
             Wake::Main => self.main().await.map(drop),
             Wake::All => self.all().await,
+            Wake::Members => {
+                self.reconciler.forget_members().await;
+                // Nothing of an open pull request shows that somebody came or went.
+                self.seen().clear();
+                self.all().await
+            }
         }
     }
 
@@ -297,7 +306,6 @@ impl Worker {
         self.ledger_bell.notify_one();
         // What fails in one of these must not keep the others from their work.
         let passes = [
-            self.reconciler.people().await,
             self.reconciler.emergencies().await,
             self.reconciler.notices().await,
             self.reconciler.reverts().await,
@@ -319,6 +327,8 @@ impl Worker {
         let tip = main.as_ref().ok().cloned().flatten();
         let now = self.clock.now();
         let open = self.reconciler.forge().open_pulls().await?;
+        let numbers = open.iter().map(|listed| listed.number).collect();
+        self.reconciler.keep_asks(&numbers).await?;
         self.seen()
             .retain(|number, _| open.iter().any(|p| p.number == *number));
         for listed in open {

@@ -12,6 +12,7 @@ use tracing::info;
 
 use crate::clock::Clock;
 use crate::config::{Config, Merge, MergeMethod, Provider as ProviderConfig};
+use crate::domain::people::Outsiders;
 use crate::domain::report::Pages;
 use crate::forge::github::{self, GitHub, GitHubSettings};
 use crate::http::{self, Shared, Source};
@@ -29,7 +30,7 @@ const REVERT_BRANCH: &str = "hallpass/ended-access";
 /// How long the forge may take to connect a merge commit with its pull request.
 const PROOF_GRACE: TimeDelta = TimeDelta::minutes(2);
 
-/// How often every open pull request is looked at, changed or not.
+/// How often every open pull request is looked at, changed or not, and the organisation's members are listed.
 const FULL_LOOK: TimeDelta = TimeDelta::minutes(10);
 
 /// The running service: the worker, and the endpoint that wakes it.
@@ -180,6 +181,13 @@ fn settings(config: &Config) -> Settings {
             ),
             branch: config.github.protected_branch.clone(),
         },
+        outsiders: if config.github.outsiders {
+            Outsiders::Allowed
+        } else {
+            Outsiders::Refused
+        },
+        members_for: FULL_LOOK,
+        orphan_grace: delta(config.timing.orphan_grace),
     }
 }
 

@@ -3,7 +3,9 @@
 //! Every command ends with 0 (done, nothing wrong), 1 (findings) or 2 (could not run).
 
 mod demo;
+mod explain;
 mod owners;
+mod policy;
 mod serve;
 mod validate;
 
@@ -28,7 +30,9 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::Demo),
+    Explain(explain::Explain),
     Owners(owners::Owners),
+    Policy(policy::Policy),
     Serve(serve::Serve),
     Validate(validate::Validate),
 }
@@ -37,7 +41,9 @@ impl Command {
     fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Demo(demo) => demo.run(),
+            Self::Explain(explain) => explain.run(),
             Self::Owners(owners) => owners.run(),
+            Self::Policy(policy) => policy.run(),
             Self::Serve(serve) => serve.run(),
             Self::Validate(validate) => validate.run(),
         }

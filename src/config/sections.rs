@@ -107,6 +107,7 @@ fn github(context: &Context<'_>, mut table: Table<'_>) -> Option<Github> {
         .parsed("merge_method", merge_method)
         .unwrap_or(MergeMethod::Merge);
     let merge_reverts = table.switch("merge_reverts");
+    let outsiders = table.switch("outsiders");
     table.finish();
     Some(Github {
         api: api?,
@@ -120,6 +121,7 @@ fn github(context: &Context<'_>, mut table: Table<'_>) -> Option<Github> {
         merge,
         merge_method,
         merge_reverts,
+        outsiders,
     })
 }
 
@@ -227,6 +229,7 @@ fn timing(mut table: Table<'_>) -> Timing {
         resync: table.duration("resync", Duration::from_secs(60)),
         revert_window: table.duration("revert_window", Duration::from_secs(60)),
         retry_cap: table.duration("retry_cap", Duration::from_secs(300)),
+        orphan_grace: table.days("orphan_grace", Duration::from_secs(7 * 86_400)),
     };
     table.finish();
     timing

@@ -9,6 +9,7 @@ use secrecy::SecretString;
 use toml::de::{DeTable, DeValue};
 
 use super::Problem;
+use crate::domain::model::TermLength;
 
 /// What every table needs: the text for line numbers, the environment, and a place for problems.
 pub(super) struct Context<'a> {
@@ -188,6 +189,11 @@ impl<'a> Table<'a> {
         self.parsed(key, duration).unwrap_or(default)
     }
 
+    /// A time of grace: hours or days.
+    pub(super) fn days(&mut self, key: &'static str, default: Duration) -> Duration {
+        self.parsed(key, grace).unwrap_or(default)
+    }
+
     /// A path, relative to the file.
     pub(super) fn path(&mut self, key: &'static str) -> Option<At<PathBuf>> {
         let At { line, value } = self.text(key)?;
@@ -301,6 +307,15 @@ pub(super) fn suggestion(key: &str, known: &[&str]) -> String {
         Some((likeness, name)) if likeness > 0.8 => format!("Did you mean `{name}`?"),
         _ => format!("Known here: {}.", known.join(", ")),
     }
+}
+
+/// `12h`, `7d`, `1d12h`: as terms are written in grants.
+fn grace(text: &str) -> Result<Duration, &'static str> {
+    const FORM: &str = "Write a time such as \"12h\" or \"7d\", at most 90d";
+    let length = TermLength::parse(text).map_err(|_| FORM)?;
+    let length = length.delta().to_std().map_err(|_| FORM)?;
+    let most = Duration::from_secs(90 * 86_400);
+    Some(length).filter(|length| *length <= most).ok_or(FORM)
 }
 
 /// `500ms`, `60s`, `5m`, `1h`.

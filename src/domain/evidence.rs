@@ -8,15 +8,19 @@
 //! Invariant: untrusted free text (reasons, review bodies, titles) is not in here; what a target system answered is, on one
 //! line, without control characters and without characters that cannot be seen.
 
+mod review;
+
 use std::fmt::Write as _;
 
-use super::approval::Approval;
+use super::approval::{Approval, Basis, Proof};
 use super::decision::{Change, Request, Standing, Verdict};
 use super::ledger::{Entry, Granted, Revoked, Terms};
 use super::model::{Actor, BlobId, CommitId, GrantId, GrantPath, Instant, PullNumber, Term};
 use super::parse::is_hidden;
 use super::pull::Pull;
 use super::rules::MOST_GRANTS;
+
+pub use review::{review_overdue, review_unsigned, reviewed};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,7 +29,7 @@ pub enum Kind {
     Requested,
     /// A pull request was refused as it stands; its rules are named.
     Denied,
-    /// A review counts for a file.
+    /// A review counts for a file, or a policy approves it by itself.
     Approved,
     /// Access was given and read back.
     Granted,
@@ -41,11 +45,21 @@ pub enum Kind {
     Reverted,
     /// A file reached the protected branch without the approval that it needs.
     MergedWithoutProof,
+    /// Nobody is accountable any more for a service that holds access.
+    Orphaned,
+    /// Somebody is accountable again for a service that holds access.
+    Adopted,
+    /// An owner signed the review of an emergency.
+    Reviewed,
+    /// The record of an emergency was merged without an owner's signature.
+    ReviewUnsigned,
+    /// Nobody signed the review of an emergency in time.
+    ReviewOverdue,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 15] = [
         Self::Requested,
         Self::Denied,
         Self::Approved,
@@ -56,6 +70,11 @@ impl Kind {
         Self::Cancelled,
         Self::Reverted,
         Self::MergedWithoutProof,
+        Self::Orphaned,
+        Self::Adopted,
+        Self::Reviewed,
+        Self::ReviewUnsigned,
+        Self::ReviewOverdue,
     ];
 
     /// The kind that `word` names.
@@ -76,6 +95,11 @@ impl Kind {
             Self::Cancelled => "cancelled",
             Self::Reverted => "reverted",
             Self::MergedWithoutProof => "merged-without-proof",
+            Self::Orphaned => "orphaned",
+            Self::Adopted => "adopted",
+            Self::Reviewed => "reviewed",
+            Self::ReviewUnsigned => "review-unsigned",
+            Self::ReviewOverdue => "review-overdue",
         }
     }
 }
@@ -169,7 +193,10 @@ impl Draft {
             .line("Entitlement", terms.access.entitlement_text())
             .line("Starts", instant(terms.starts))
             .line("Expires", instant(terms.ends))
+            .maybe("Since", terms.since.map(instant))
             .maybe("Ticket", terms.ticket.as_deref().filter(|t| is_plain(t)))
+            .maybe("Basis", basis_word(&terms.basis))
+            .maybe("Review-by", terms.review_by.map(instant))
             .line("Policy-base", terms.base.as_str())
     }
 
@@ -180,6 +207,11 @@ impl Draft {
         self
     }
 
+    /// The policy that approved by itself, where one did.
+    fn basis(self, basis: &Basis) -> Self {
+        self.maybe("Approved-by-policy", approved_by_policy(basis))
+    }
+
     fn finish(self) -> Event {
         Event {
             key: self.key,
@@ -187,6 +219,14 @@ impl Draft {
             at: self.at,
             message: format!("{}\n\n{}", self.subject, self.trailers),
         }
+    }
+}
+
+/// What made the approvals enough, where that is not that there were as many as the role demands.
+fn basis_word(basis: &Basis) -> Option<&'static str> {
+    match basis {
+        Basis::Owners | Basis::Policy { .. } => None,
+        Basis::Emergency => Some("emergency"),
     }
 }
 
@@ -226,6 +266,14 @@ pub fn approved_by(approval: &Approval) -> String {
     )
 }
 
+/// The `Approved-by-policy:` value: which policy, in which version of which file. `None` where people approved.
+pub fn approved_by_policy(basis: &Basis) -> Option<String> {
+    match basis {
+        Basis::Policy { id, file, blob } => Some(format!("{id} {file} {blob}")),
+        Basis::Owners | Basis::Emergency => None,
+    }
+}
+
 /// What looking at an open or merged pull request leaves behind: `requested`, `approved`, `denied`.
 pub fn of_verdict(pull: &Pull, base: &CommitId, verdict: &Verdict, at: Instant) -> Vec<Event> {
     let mut events = Vec::new();
@@ -237,6 +285,7 @@ pub fn of_verdict(pull: &Pull, base: &CommitId, verdict: &Verdict, at: Instant) 
     for request in told {
         events.extend(requested(pull, base, request, at));
         if let Standing::Approved(proof) = &request.approval {
+            events.extend(approved_automatically(pull, request, proof, at));
             events.extend(
                 proof
                     .approvals()
@@ -307,6 +356,32 @@ fn approved(pull: &Pull, request: &Request, approval: &Approval, at: Instant) ->
     .file(&request.path, &approval.blob)
     .pull(Some(pull.number))
     .finish()
+}
+
+/// A policy approves by itself: which, and in which version.
+fn approved_automatically(
+    pull: &Pull,
+    request: &Request,
+    proof: &Proof,
+    at: Instant,
+) -> Option<Event> {
+    let Basis::Policy { id, blob, .. } = proof.basis() else {
+        return None;
+    };
+    let name = request.path.request(pull.number);
+    let subject = format!("Approved: policy {id} approves {name}");
+    let key = format!("approved:{name}:{}:policy:{id}:{blob}", proof.blob());
+    let draft = Draft::new(Kind::Approved, key, at, &subject)
+        .line("Request", &name)
+        .line("Actor", "hallpass")
+        .basis(proof.basis())
+        .line("Policy-base", proof.base().as_str());
+    Some(
+        draft
+            .file(&request.path, proof.blob())
+            .pull(Some(pull.number))
+            .finish(),
+    )
 }
 
 fn denied(pull: &Pull, base: &CommitId, verdict: &Verdict, at: Instant) -> Event {
@@ -400,7 +475,12 @@ pub fn granted(
     called_at: Instant,
     at: Instant,
 ) -> Event {
-    let (kind, verb) = if replaces.is_some() {
+    // Tried again, it finds nothing to replace any more: then only its terms know that it goes on with something.
+    let renews = replaces.is_some() || entry.terms.as_ref().is_some_and(|t| t.since.is_some());
+    let emergency = |t: &Terms| t.basis == Basis::Emergency;
+    let (kind, verb) = if entry.terms.as_ref().is_some_and(emergency) {
+        (Kind::Granted, "Break-glass")
+    } else if renews {
         (Kind::Renewed, "Renewed")
     } else {
         (Kind::Granted, "Granted")
@@ -415,6 +495,7 @@ pub fn granted(
         .as_ref()
         .map(|t| t.approvals.as_slice())
         .unwrap_or_default();
+    let basis = entry.terms.as_ref().map(|t| &t.basis);
     // One key for both: a grant is given once, whether it replaces another or not.
     about(
         kind,
@@ -424,6 +505,7 @@ pub fn granted(
         &format!("{verb}: {}{until}", who_what(entry)),
     )
     .approvals(approvals)
+    .basis(basis.unwrap_or(&Basis::Owners))
     .maybe("Replaces", replaces.map(GrantId::as_str))
     .line("Called-at", precise(called_at))
     .line("Read-back", &answer.read_back)
@@ -447,21 +529,44 @@ pub fn blocked(entry: &Entry, why: &str, at: Instant) -> Event {
     .finish()
 }
 
-/// A grant ended before anything was given.
-pub fn cancelled(entry: &Entry, at: Instant) -> Event {
+/// A grant ended before anything was given. `missing` says what its approval lacks, where that is the cause.
+pub fn cancelled(entry: &Entry, missing: &[String], at: Instant) -> Event {
     let cause = entry
         .cause
         .as_ref()
         .map_or("unknown", super::ledger::Cause::as_str);
-    about(
+    let mut draft = about(
         Kind::Cancelled,
         "cancelled",
         entry,
         at,
         &format!("Cancelled: {} was never given ({cause})", who_what(entry)),
     )
-    .line("Cause", cause)
-    .finish()
+    .line("Cause", cause);
+    for reason in missing.iter().take(20) {
+        draft = draft.line("Missing", reason);
+    }
+    draft.finish()
+}
+
+/// Nobody is accountable any more for the service that holds it: it ends at `ends` unless somebody is by then.
+pub fn orphaned(entry: &Entry, ends: Instant, at: Instant) -> Event {
+    let sentence = format!("Orphaned: nobody is accountable for {}", who_what(entry));
+    // It may happen to the same grant again.
+    let word = format!("orphaned:{}", instant(at));
+    about(Kind::Orphaned, &word, entry, at, &sentence)
+        .line("Tolerated-until", instant(ends))
+        .finish()
+}
+
+/// Somebody is accountable again for the service that holds it.
+pub fn adopted(entry: &Entry, at: Instant) -> Event {
+    let sentence = format!(
+        "Adopted: somebody is accountable again for {}",
+        who_what(entry)
+    );
+    let word = format!("adopted:{}", instant(at));
+    about(Kind::Adopted, &word, entry, at, &sentence).finish()
 }
 
 /// How a grant's access went away.

@@ -4,7 +4,7 @@
 //! ```text
 //! arrived --no proof--> denied
 //!    |---proved, starts later--> scheduled --+
-//!    |                              |        |  file gone or term over: ended, no provider call
+//!    |                              |        |  file gone, term over, approval lost, person gone: ended, no provider call
 //!    +-------proved---> granting <--+        |
 //!                          |  (intent is durable: "perhaps held")
 //!                          v
@@ -21,6 +21,7 @@ use super::model::{
     Access, BlobId, CommitId, ConnectionName, GrantId, GrantPath, Instant, PullNumber, RoleRef,
     Subject,
 };
+use super::people::Receiver;
 
 /// One grant's entry.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,6 +60,9 @@ pub struct Entry {
     /// given and for what needs no review.
     #[serde(default)]
     pub review: Option<Review>,
+    /// Since when nobody is accountable for the service that holds it; `None` while somebody is, and for people.
+    #[serde(default)]
+    pub orphaned_since: Option<Instant>,
     /// How often the entry was written. Compared on writing: a stale writer loses.
     pub version: u64,
 }
@@ -208,6 +212,8 @@ impl Cause {
 pub struct Holding {
     /// Which grant.
     pub id: GrantId,
+    /// Its file.
+    pub path: GrantPath,
     /// Who.
     pub subject: Subject,
     /// What.
@@ -216,6 +222,8 @@ pub struct Holding {
     pub starts: Instant,
     /// Until when.
     pub ends: Instant,
+    /// When the unbroken access began that this grant gives or goes on with; `None` where nothing was given yet.
+    pub since: Option<Instant>,
 }
 
 impl Entry {
@@ -237,6 +245,7 @@ impl Entry {
             tidied: false,
             superseded: false,
             review: None,
+            orphaned_since: None,
             version: 0,
         }
     }
@@ -271,6 +280,14 @@ impl Entry {
         self.terms.as_ref().map(|t| &t.access.connection)
     }
 
+    /// Who it was given to; `None` before its admission.
+    pub fn receiver(&self) -> Option<Receiver> {
+        self.terms.as_ref().map(|terms| Receiver {
+            subject: terms.subject.clone(),
+            github_id: terms.access.account.github_id,
+        })
+    }
+
     /// Whom and what it is about: by its terms, or by what its file asked for.
     pub fn subject_and_role(&self) -> Option<(&Subject, &RoleRef)> {
         let granted = self.terms.as_ref().map(|t| (&t.subject, &t.role));
@@ -283,10 +300,12 @@ impl Entry {
         let terms = self.terms.as_ref().filter(|_| live)?;
         Some(Holding {
             id: self.id.clone(),
+            path: self.path.clone(),
             subject: terms.subject.clone(),
             role: terms.role.clone(),
             starts: terms.starts,
             ends: terms.ends,
+            since: self.state.may_be_held().then(|| terms.since()),
         })
     }
 }

@@ -6,15 +6,19 @@
 //! - An end that is due by time is planned from the ledger and the clock alone.
 //! - An entitlement is removed only when no live grant gives it any more.
 //! - A removal that is only *inferred* from a missing file passes a brake; one that is due by time never does.
+//! - What is held goes on while it is open whether a newer content of its file is approved, until its own end at the latest.
 
 use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::TimeDelta;
 
 use super::decision::{Admission, Approved};
 use super::ledger::{Cause, Entry, State};
 use super::model::{BlobId, GrantId, GrantPath, Instant};
+use super::people::{Presence, Presences};
 
 /// The most inferred removals in one pass that need no second thought, whatever the size of the ledger.
-const BRAKE_FLOOR: usize = 5;
+const BRAKE_FLOOR: usize = super::people::BRAKE_FLOOR;
 
 /// What a plan is made from.
 #[derive(Debug, Clone, Copy)]
@@ -23,10 +27,54 @@ pub struct View<'a> {
     pub main: Option<&'a BTreeMap<GrantPath, BlobId>>,
     /// What the forge says now about grants that are to be given. Absent: could not be established.
     pub admissions: &'a BTreeMap<GrantId, Admission>,
+    /// Paths at which something newer arrived of which it is not known yet whether it is approved: see [`unsettled`].
+    pub unsettled: &'a BTreeSet<GrantPath>,
+    /// Who is not simply there any more. Believed only together with `main`.
+    pub presences: &'a Presences,
     /// The ledger's entries of one connection that are not final, and arrivals that belong to it.
     pub entries: &'a [Entry],
+    /// How long a service goes on without an accountable owner.
+    pub orphan_grace: TimeDelta,
     /// The time.
     pub now: Instant,
+}
+
+/// The paths at which the content that stands on the protected branch has arrived, and it is open whether it is given: neither
+/// approved nor denied yet, or approved for somebody of whom it is doubtful whether they are there.
+///
+/// Of all connections: which one an arrival belongs to is known only when it is approved.
+pub fn unsettled(
+    main: &BTreeMap<GrantPath, BlobId>,
+    entries: &[Entry],
+    admissions: &BTreeMap<GrantId, Admission>,
+    presences: &Presences,
+) -> BTreeSet<GrantPath> {
+    let current = current_by_path(entries);
+    let open = |entry: &&Entry| {
+        let undecided = match admissions.get(&entry.id) {
+            None | Some(Admission::Unknown(_)) => true,
+            Some(Admission::Unapproved(_)) => false,
+            Some(Admission::Approved(approved)) => {
+                presences.get(&approved.receiver()) == Some(&Presence::Doubtful)
+            }
+        };
+        undecided
+            && entry.state == State::Arrived
+            && !entry.superseded
+            && current.get(&entry.path) == Some(&&entry.id)
+            && main.get(&entry.path) == Some(&entry.blob)
+    };
+    let open = entries.iter().filter(open);
+    open.map(|entry| entry.path.clone()).collect()
+}
+
+/// The live grant that a renewal takes over from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renewed {
+    /// Which.
+    pub id: GrantId,
+    /// When the unbroken access began that goes on.
+    pub since: Instant,
 }
 
 /// One thing to do.
@@ -53,7 +101,7 @@ pub enum Action {
         /// With this proof.
         approved: Box<Approved>,
         /// The live grant at the same path that it takes over from.
-        replaces: Option<GrantId>,
+        replaces: Option<Renewed>,
     },
     /// Take it away.
     Revoke {
@@ -71,6 +119,16 @@ pub enum Action {
         /// Why.
         cause: Cause,
     },
+    /// Record that nobody answers for the service that holds it any more.
+    Orphan {
+        /// Which.
+        id: GrantId,
+    },
+    /// Record that somebody answers for the service again.
+    Adopt {
+        /// Which.
+        id: GrantId,
+    },
 }
 
 impl Action {
@@ -81,7 +139,9 @@ impl Action {
             | Self::Schedule { id, .. }
             | Self::Grant { id, .. }
             | Self::Revoke { id, .. }
-            | Self::Cancel { id, .. } => id,
+            | Self::Cancel { id, .. }
+            | Self::Orphan { id }
+            | Self::Adopt { id } => id,
         }
     }
 }
@@ -120,6 +180,12 @@ pub fn plan(view: &View<'_>) -> Plan {
                 id: entry.id.clone(),
                 cause,
             }),
+            Step::Orphan => rest.push(Action::Orphan {
+                id: entry.id.clone(),
+            }),
+            Step::Adopt => rest.push(Action::Adopt {
+                id: entry.id.clone(),
+            }),
             Step::Schedule(approved) => rest.push(Action::Schedule {
                 id: entry.id.clone(),
                 approved: Box::new(approved.clone()),
@@ -151,6 +217,8 @@ enum Step<'a> {
     Grant(&'a Approved),
     Revoke(Cause),
     Cancel(Cause),
+    Orphan,
+    Adopt,
 }
 
 /// The one match over the whole situation of one grant.
@@ -159,33 +227,50 @@ fn step<'a>(
     entry: &Entry,
     current: &BTreeMap<&GrantPath, &GrantId>,
 ) -> Option<Step<'a>> {
-    let gone = gone(view, entry, current);
-    let over = entry
-        .terms
-        .as_ref()
-        .is_some_and(|t| t.ends <= view.now)
-        .then_some(Cause::Expired);
-    let due = entry.wake_at.is_none_or(|at| at <= view.now);
     let admission = view.main.and_then(|_| view.admissions.get(&entry.id));
-    match entry.state {
-        State::Denied | State::Ended => None,
-        State::Revoking => {
+    let presence = presence(view, entry, admission);
+    let due = entry.wake_at.is_none_or(|at| at <= view.now);
+    let stale = gone(view, entry, current);
+    // A renewal must leave no gap, however long the forge takes to say that it is one.
+    let goes_on = matches!(entry.state, State::Granting | State::Active)
+        && stale == Some(Cause::Replaced)
+        && view.unsettled.contains(&entry.path);
+    let end = || {
+        over(view, entry)
+            .or_else(|| left(view, entry, presence, due))
+            .or_else(|| stale.clone().filter(|_| !goes_on))
+    };
+    match (entry.state, admission) {
+        (State::Denied | State::Ended, _) => None,
+        (State::Revoking, _) => {
             due.then(|| Step::Revoke(entry.cause.clone().unwrap_or(Cause::Withdrawn)))
         }
-        State::Active => over.or(gone).map(Step::Revoke),
+        (State::Active, _) => end()
+            .map(Step::Revoke)
+            .or_else(|| answerable(view, entry, presence)),
         // Perhaps held: an end takes it away, a lost approval too; otherwise the call is repeated when its time has come.
-        State::Granting => match (over.or(gone), admission) {
-            (Some(cause), _) => Some(Step::Revoke(cause)),
-            (None, Some(Admission::Approved(approved))) => due.then_some(Step::Grant(approved)),
-            (None, Some(Admission::Unapproved(_))) => Some(Step::Revoke(Cause::ApprovalLost)),
-            (None, Some(Admission::Unknown(_)) | None) => None,
+        (State::Granting, Some(Admission::Unapproved(_))) => {
+            Some(Step::Revoke(end().unwrap_or(Cause::ApprovalLost)))
+        }
+        (State::Granting, Some(Admission::Approved(approved))) => match end() {
+            Some(cause) => Some(Step::Revoke(cause)),
+            None => (due && presence.is_none() && stale.is_none()).then_some(Step::Grant(approved)),
         },
-        State::Arrived | State::Scheduled => match (over.or(gone), admission) {
-            (Some(cause), _) => Some(Step::Cancel(cause)),
-            (None, Some(Admission::Approved(approved))) => begin(view, entry, approved, due),
-            (None, Some(Admission::Unapproved(reasons))) => Some(Step::Deny(reasons)),
-            (None, Some(Admission::Unknown(_)) | None) => None,
+        (State::Granting, _) => end().map(Step::Revoke),
+        (State::Arrived, Some(Admission::Unapproved(reasons))) => Some(match end() {
+            Some(cause) => Step::Cancel(cause),
+            None => Step::Deny(reasons),
+        }),
+        // It was proved once, so it is no merge without proof.
+        (State::Scheduled, Some(Admission::Unapproved(_))) => {
+            Some(Step::Cancel(end().unwrap_or(Cause::ApprovalLost)))
+        }
+        (State::Arrived | State::Scheduled, Some(Admission::Approved(approved))) => match end() {
+            Some(cause) => Some(Step::Cancel(cause)),
+            None if presence.is_some() => None,
+            None => begin(view, entry, approved, due),
         },
+        (State::Arrived | State::Scheduled, _) => end().map(Step::Cancel),
     }
 }
 
@@ -203,6 +288,49 @@ fn begin<'a>(
         return (entry.state == State::Arrived).then_some(Step::Schedule(approved));
     }
     due.then_some(Step::Grant(approved))
+}
+
+fn over(view: &View<'_>, entry: &Entry) -> Option<Cause> {
+    let ends = entry.terms.as_ref()?.ends;
+    (ends <= view.now).then_some(Cause::Expired)
+}
+
+/// What is known of who receives it; `None` when they are simply there, or when nothing can be believed.
+fn presence(view: &View<'_>, entry: &Entry, admission: Option<&Admission>) -> Option<Presence> {
+    view.main?;
+    let receiver = entry.receiver().or_else(|| match admission {
+        Some(Admission::Approved(approved)) => Some(approved.receiver()),
+        _ => None,
+    })?;
+    view.presences.get(&receiver).copied()
+}
+
+/// Why nobody may hold it any more. What an orphaned service holds already has a grace time; it gets nothing more.
+fn left(view: &View<'_>, entry: &Entry, presence: Option<Presence>, due: bool) -> Option<Cause> {
+    match presence? {
+        Presence::Gone => Some(Cause::SubjectGone),
+        Presence::Doubtful => None,
+        Presence::Orphaned => {
+            let ends = match entry.state {
+                State::Active => entry
+                    .orphaned_since
+                    .is_some_and(|since| since + view.orphan_grace <= view.now),
+                State::Scheduled => due,
+                _ => true,
+            };
+            ends.then_some(Cause::OwnerGone)
+        }
+    }
+}
+
+/// Keeps the time since when nobody answers for what a service holds.
+fn answerable<'a>(view: &View<'_>, entry: &Entry, presence: Option<Presence>) -> Option<Step<'a>> {
+    view.main?;
+    match (presence, entry.orphaned_since) {
+        (Some(Presence::Orphaned), None) => Some(Step::Orphan),
+        (None, Some(_)) => Some(Step::Adopt),
+        _ => None,
+    }
 }
 
 /// Why an entry's file no longer speaks for it; `None` when it does, or when that cannot be known.
@@ -262,7 +390,7 @@ fn keepers(view: &View<'_>, steps: &[(&Entry, Step<'_>)]) -> BTreeMap<String, Ve
     let mut keeps: BTreeMap<String, Vec<GrantId>> = BTreeMap::new();
     let leaving: BTreeSet<&GrantId> = steps
         .iter()
-        .filter(|(_, s)| !matches!(s, Step::Grant(_)))
+        .filter(|(_, s)| matches!(s, Step::Revoke(_)))
         .map(|(entry, _)| &entry.id)
         .collect();
     let staying = view
@@ -287,14 +415,22 @@ fn keepers(view: &View<'_>, steps: &[(&Entry, Step<'_>)]) -> BTreeMap<String, Ve
 }
 
 /// The live grant at the same path for the same subject and role, if this one takes over from it.
-fn replaced_by(view: &View<'_>, entry: &Entry, approved: &Approved) -> Option<GrantId> {
+fn replaced_by(view: &View<'_>, entry: &Entry, approved: &Approved) -> Option<Renewed> {
     let same = |other: &&Entry| {
         other.id != entry.id
             && other.path == entry.path
             && other.state.may_be_held()
-            && other.terms.as_ref().is_some_and(|t| {
-                t.subject == approved.grant().subject && t.role.role == approved.grant().role
-            })
+            && other.receiver() == Some(approved.receiver())
+            && other
+                .terms
+                .as_ref()
+                .is_some_and(|t| t.role.role == approved.grant().role)
     };
-    view.entries.iter().find(same).map(|other| other.id.clone())
+    let held = || view.entries.iter().filter(same);
+    let newest = held().max_by_key(|other| other.arrival.order)?;
+    let since = held().filter_map(|other| Some(other.terms.as_ref()?.since()));
+    Some(Renewed {
+        id: newest.id.clone(),
+        since: since.min()?,
+    })
 }

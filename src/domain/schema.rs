@@ -21,6 +21,8 @@ pub enum Kind {
     Grant,
     /// `access/people/<login>.yaml`
     Person,
+    /// `access/policies/<name>.test.yaml`
+    PolicyTest,
     /// `access/resources/<name>.yaml`
     Resource,
     /// `access/services/<name>.yaml`
@@ -29,13 +31,26 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Emergency,
         Self::Grant,
         Self::Person,
+        Self::PolicyTest,
         Self::Resource,
         Self::Service,
     ];
+
+    /// The name of the schema: `schemas/<name>.schema.json`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Emergency => "emergency",
+            Self::Grant => "grant",
+            Self::Person => "person",
+            Self::PolicyTest => "policy-test",
+            Self::Resource => "resource",
+            Self::Service => "service",
+        }
+    }
 
     /// The schema's text, as published.
     pub fn source(self) -> &'static str {
@@ -43,6 +58,7 @@ impl Kind {
             Self::Emergency => include_str!("../../schemas/emergency.schema.json"),
             Self::Grant => include_str!("../../schemas/grant.schema.json"),
             Self::Person => include_str!("../../schemas/person.schema.json"),
+            Self::PolicyTest => include_str!("../../schemas/policy-test.schema.json"),
             Self::Resource => include_str!("../../schemas/resource.schema.json"),
             Self::Service => include_str!("../../schemas/service.schema.json"),
         }

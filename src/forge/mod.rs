@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use secrecy::SecretString;
 
-use crate::domain::model::{CommitId, Instant, Owner, PullNumber};
+use crate::domain::model::{Actor, CommitId, Instant, Owner, PullNumber};
 use crate::domain::pull::{Pull, PullListed, Roster};
 use crate::domain::report::Check;
 
@@ -93,6 +93,9 @@ pub trait Forge: Send + Sync {
 
     /// Who stands behind `owners` now. Failed questions are answers ([`crate::domain::pull::Lookup::Failed`]), not errors.
     async fn roster(&self, owners: &BTreeSet<Owner>) -> Roster;
+
+    /// The active members of the organisation that owns the repository; `None` when a person owns it.
+    async fn members(&self) -> Result<Option<Vec<Actor>>, ForgeError>;
 
     /// Creates the check `hallpass` on the check's commit, or brings the existing one up to date. `known` saves asking which.
     async fn publish_check(

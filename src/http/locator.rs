@@ -65,8 +65,10 @@ impl Locator {
             return Verdict::Ignore("another installation");
         }
         match name {
-            // Events of the organisation carry no repository. They change who may approve.
-            "membership" | "team" | "organization" | "member" => Verdict::Look(vec![Wake::All]),
+            // Events of the organisation carry no repository. They change who may approve, and who may hold access. Whoever leaves
+            // the organisation leaves its teams too; what happens in a team alone is no reason to list everybody again.
+            "organization" => Verdict::Look(vec![Wake::Members]),
+            "membership" | "team" | "member" => Verdict::Look(vec![Wake::All]),
             _ if self.repository.is_none() => Verdict::Ignore("no repository"),
             "push" => self.push(source),
             // A closed pull request is not judged any more; a merged one is news for the protected branch.

@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::stream::{self, StreamExt};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::grants::Weighed;
 use super::{ReconcileError, Reconciler, chain};
-use crate::domain::decision::Approved;
+use crate::domain::decision::{Admission, Approved};
+use crate::domain::emergency::{Emergency, Review};
 use crate::domain::evidence::{self, Removal};
 use crate::domain::ledger::{Cause, Entry, Holder, Revoked, State, Terms, Wanted};
 use crate::domain::model::{Access, ConnectionName, GrantId, Instant, RoleRef};
 use crate::domain::parse;
-use crate::domain::plan::{Action, Plan};
+use crate::domain::plan::{Action, Plan, Renewed};
 use crate::providers::ProviderError;
 use crate::store::Scope;
 
@@ -67,7 +68,9 @@ impl Reconciler {
             match action {
                 Action::Deny { reasons, .. } => self.deny(entry, &reasons, weighed).await?,
                 Action::Schedule { approved, .. } => self.schedule(entry, &approved).await?,
-                Action::Cancel { cause, .. } => self.cancel(entry, cause).await?,
+                Action::Cancel { cause, .. } => self.cancel(entry, cause, weighed).await?,
+                Action::Orphan { .. } => self.orphan(entry).await?,
+                Action::Adopt { .. } => self.adopt(entry).await?,
                 Action::Grant {
                     approved, replaces, ..
                 } => {
@@ -132,12 +135,23 @@ impl Reconciler {
         Ok(self.store.commit(&[entry], &[]).await?)
     }
 
-    async fn cancel(&self, mut entry: Entry, cause: Cause) -> Result<(), ReconcileError> {
+    async fn cancel(
+        &self,
+        mut entry: Entry,
+        cause: Cause,
+        weighed: &BTreeMap<GrantId, Weighed>,
+    ) -> Result<(), ReconcileError> {
         let now = self.now();
-        entry.cause = Some(cause);
+        let missing = match weighed.get(&entry.id).map(|w| &w.admission) {
+            Some(Admission::Unapproved(missing)) if cause == Cause::ApprovalLost => {
+                missing.as_slice()
+            }
+            _ => &[],
+        };
+        entry.cause = Some(cause.clone());
         entry.settle(State::Ended, now);
-        info!(grant.id = %entry.id, "`{}` ended before anything was given", entry.id);
-        let event = evidence::cancelled(&entry, now);
+        info!(grant.id = %entry.id, cause = cause.as_str(), reasons = %missing.join("; "), "`{}` ended before anything was given: {}", entry.id, cause.as_str());
+        let event = evidence::cancelled(&entry, missing, now);
         Ok(self.store.commit(&[entry], &[event]).await?)
     }
 
@@ -146,10 +160,13 @@ impl Reconciler {
         &self,
         mut entry: Entry,
         approved: &Approved,
-        replaces: Option<&GrantId>,
+        replaces: Option<&Renewed>,
     ) -> Result<bool, ReconcileError> {
         if entry.state != State::Granting {
-            entry.terms = Some(terms(&entry, approved));
+            entry.terms = Some(Terms {
+                since: replaces.map(|old| old.since),
+                ..terms(&entry, approved)
+            });
             entry.state = State::Scheduled;
             match self.held_from_elsewhere(&entry, approved.access()).await? {
                 Ok(false) => {}
@@ -159,6 +176,10 @@ impl Reconciler {
         }
         entry.state = State::Granting;
         entry.wake_at = Some(self.now());
+        // From here on it is perhaps held, so that it is reviewed whatever becomes of it.
+        if entry.terms.as_ref().is_some_and(|t| t.review_by.is_some()) && entry.review.is_none() {
+            entry.review = Some(Review::due());
+        }
         let mut entry = self.write(entry, &[]).await?;
         let called_at = self.now();
         match self.call_grant(approved).await {
@@ -167,9 +188,18 @@ impl Reconciler {
                 entry.attempts = 0;
                 entry.last_error = None;
                 entry.wake_at = entry.terms.as_ref().map(|t| t.ends);
-                let event = evidence::granted(&entry, &answer, replaces, called_at, self.now());
+                let event = evidence::granted(
+                    &entry,
+                    &answer,
+                    replaces.map(|old| &old.id),
+                    called_at,
+                    self.now(),
+                );
                 let entry = self.write(entry, &[event]).await?;
                 info!(grant.id = %entry.id, read_back = %answer.read_back, "granted `{}`", entry.id);
+                if let Some(emergency) = Emergency::of(&entry) {
+                    warn!(grant.id = %entry.id, review_by = %emergency.review_by, "break-glass: {} was given, to be reviewed until {}", emergency.who_what(), evidence::instant(emergency.review_by));
+                }
             }
             Err(failure) => self.failed(entry, "grant", &failure).await?,
         }
@@ -334,7 +364,7 @@ impl Reconciler {
     }
 
     /// Writes an entry, and returns it as it now stands.
-    async fn write(
+    pub(super) async fn write(
         &self,
         mut entry: Entry,
         events: &[evidence::Event],
@@ -343,6 +373,9 @@ impl Reconciler {
             .commit(std::slice::from_ref(&entry), events)
             .await?;
         entry.version += 1;
+        if let Some(terms) = entry.terms.as_ref().filter(|_| entry.state.is_final()) {
+            self.wake_askers(&terms.subject).await;
+        }
         Ok(entry)
     }
 }
@@ -380,7 +413,9 @@ fn terms(entry: &Entry, approved: &Approved) -> Terms {
         basis: approved.proof().basis().clone(),
         approvals: approved.proof().approvals().to_vec(),
         since: None,
-        review_by: None,
+        review_by: approved
+            .review_within()
+            .map(|within| grant.begin(merged) + within.delta()),
     }
 }
 

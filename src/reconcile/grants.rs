@@ -1,12 +1,12 @@
 //! The protected branch against the ledger: what landed is weighed, what is proved is given, what is over is taken.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use futures_util::future::join_all;
 use tracing::{error, info, warn};
 
 use super::case::Facts;
+use super::emergencies::hold_rivals;
 use super::{ReconcileError, Reconciler};
 use crate::domain::decision::{self, Admission};
 use crate::domain::landing;
@@ -14,13 +14,9 @@ use crate::domain::ledger::{Arrival, Entry, State};
 use crate::domain::model::{
     Actor, BlobId, CommitId, ConnectionName, GrantId, GrantPath, Instant, PullNumber,
 };
-use crate::domain::plan::{self, Action, Plan, View};
 use crate::domain::pull::{Pull, PullState};
 use crate::repo::{Remote, RepoError};
 use crate::store::Scope;
-
-/// How long one connection's pass may keep the look at the protected branch waiting: longer than a single call may take.
-const PASS: Duration = Duration::from_secs(90);
 
 /// What a pass over the protected branch found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -76,11 +72,10 @@ impl Reconciler {
         };
         let now = self.now();
         let entries = self.store.entries(Scope::Due(connection, now)).await?;
-        self.plan_and_act(entries, None, &BTreeMap::new(), now)
-            .await
+        self.plan_and_act(entries, None, now).await
     }
 
-    fn lane(&self, connection: &ConnectionName) -> &tokio::sync::Mutex<()> {
+    pub(super) fn lane(&self, connection: &ConnectionName) -> &tokio::sync::Mutex<()> {
         self.lanes.get(connection).unwrap_or(&self.stray_lane)
     }
 
@@ -124,8 +119,10 @@ impl Reconciler {
         self.record_arrivals(&tip).await?;
         let main = self.mirror.grants(&tip).await?;
         let weighed = self.weigh_all(&remote, &main).await?;
-        self.settle_all(&main, &weighed).await?;
-        let unsettled = weighed
+        let look = self.look(&tip, main, weighed).await?;
+        self.settle_all(&look).await?;
+        let unsettled = look
+            .weighed
             .values()
             .filter(|w| matches!(w.admission, Admission::Unknown(_)))
             .count();
@@ -218,6 +215,7 @@ impl Reconciler {
         for (commit, entries) in by_commit {
             weighed.extend(self.weigh(remote, &commit, &entries).await);
         }
+        hold_rivals(&mut weighed);
         Ok(weighed)
     }
 
@@ -312,18 +310,46 @@ impl Reconciler {
                 at: *at,
                 by: by.clone(),
             };
-            self.mirror
-                .fetch(remote, &[&self.settings.protected_branch], &[number.0])
-                .await?;
-            let Some(base) = self.base_of_merge(&pull, merged, commit).await? else {
+            let merged = merged.clone();
+            let facts = self.facts_where(remote, pull, &merged, commit).await?;
+            let Some(facts) = facts else {
                 continue;
             };
-            let mut facts = self.facts(remote, pull, base).await?;
-            // Terms are judged at the instant of the merge, not whenever we happen to look.
-            facts.now = merge.at;
             return Ok(Some((facts, merge)));
         }
         Ok(None)
+    }
+
+    /// The facts of a merged pull request that arrived whole as `merged`, judged at its merge by the branch as it was just before.
+    pub(super) async fn facts_of_merged(
+        &self,
+        remote: &Remote,
+        pull: Pull,
+        merged: &CommitId,
+    ) -> Result<Option<Facts>, ReconcileError> {
+        self.facts_where(remote, pull, merged, merged).await
+    }
+
+    /// [`Reconciler::facts_of_merged`], where `commit` is part of the arrival.
+    async fn facts_where(
+        &self,
+        remote: &Remote,
+        pull: Pull,
+        merged: &CommitId,
+        commit: &CommitId,
+    ) -> Result<Option<Facts>, ReconcileError> {
+        self.mirror
+            .fetch(remote, &[&self.settings.protected_branch], &[pull.number.0])
+            .await?;
+        let Some(base) = self.base_of_merge(&pull, merged, commit).await? else {
+            return Ok(None);
+        };
+        let mut facts = self.facts(remote, pull, base).await?;
+        // Terms are judged at the instant of the merge, not whenever we happen to look.
+        if let PullState::Merged { at, .. } = facts.pull.state {
+            facts.now = at;
+        }
+        Ok(Some(facts))
     }
 
     /// The first-parent ancestor of the merge on which the pull request's change arrived *whole*, if `commit` is part of that
@@ -356,148 +382,10 @@ impl Reconciler {
         }
         Ok(None)
     }
-
-    /// Plans and acts on every connection that has something to do, each in its own lane.
-    async fn settle_all(
-        &self,
-        main: &BTreeMap<GrantPath, BlobId>,
-        weighed: &BTreeMap<GrantId, Weighed>,
-    ) -> Result<(), ReconcileError> {
-        let mut connections = self.store.live_connections().await?;
-        connections.extend(weighed.values().filter_map(|w| match &w.admission {
-            Admission::Approved(approved) => Some(approved.access().connection.clone()),
-            _ => None,
-        }));
-        let passes = connections
-            .iter()
-            .map(|connection| self.settle_in_time(connection, main, weighed));
-        let mut results = join_all(passes).await;
-        results.push(self.settle_unconnected(main, weighed).await);
-        results.into_iter().collect()
-    }
-
-    /// [`Reconciler::settle`], left where it is when a slow target would hold up the others: as after a crash, the next pass goes
-    /// on from the ledger.
-    async fn settle_in_time(
-        &self,
-        connection: &ConnectionName,
-        main: &BTreeMap<GrantPath, BlobId>,
-        weighed: &BTreeMap<GrantId, Weighed>,
-    ) -> Result<(), ReconcileError> {
-        let pass = self.settle(connection, main, weighed);
-        match tokio::time::timeout(PASS, pass).await {
-            Ok(result) => result,
-            Err(_) => Err(ReconcileError::Unsettled(format!(
-                "{connection} is slow: what was not done within {} s waits for the next pass",
-                PASS.as_secs()
-            ))),
-        }
-    }
-
-    /// One connection's pass: plan, then act. Within its lane, so that order is kept for each entitlement.
-    async fn settle(
-        &self,
-        connection: &ConnectionName,
-        main: &BTreeMap<GrantPath, BlobId>,
-        weighed: &BTreeMap<GrantId, Weighed>,
-    ) -> Result<(), ReconcileError> {
-        let _turn = self.lane(connection).lock().await;
-        let now = self.now();
-        let mut entries = self.store.entries(Scope::Live(connection)).await?;
-        let arrived = self
-            .store
-            .entries(Scope::Waiting)
-            .await?
-            .into_iter()
-            .filter(|e| e.state == State::Arrived);
-        entries.extend(arrived.filter(|e| goes_to(weighed.get(&e.id), connection)));
-        self.plan_and_act(entries, Some(main), weighed, now).await
-    }
-
-    /// Arrivals that no connection will be asked for: denials, and files that went before they were weighed.
-    async fn settle_unconnected(
-        &self,
-        main: &BTreeMap<GrantPath, BlobId>,
-        weighed: &BTreeMap<GrantId, Weighed>,
-    ) -> Result<(), ReconcileError> {
-        let arrived = self
-            .store
-            .entries(Scope::Waiting)
-            .await?
-            .into_iter()
-            .filter(|e| e.state == State::Arrived);
-        let approved = |e: &Entry| {
-            matches!(
-                weighed.get(&e.id).map(|w| &w.admission),
-                Some(Admission::Approved(_))
-            )
-        };
-        let entries = arrived.filter(|e| !approved(e)).collect();
-        self.plan_and_act(entries, Some(main), weighed, self.now())
-            .await
-    }
-
-    async fn plan_and_act(
-        &self,
-        mut entries: Vec<Entry>,
-        main: Option<&BTreeMap<GrantPath, BlobId>>,
-        weighed: &BTreeMap<GrantId, Weighed>,
-        now: Instant,
-    ) -> Result<(), ReconcileError> {
-        for entry in &mut entries {
-            // The forge's word on when and by which pull request it merged, where it gave one.
-            if let (State::Arrived, Some(merge)) = (
-                entry.state,
-                weighed.get(&entry.id).and_then(|w| w.merge.as_ref()),
-            ) {
-                entry.arrival.pull = Some(merge.pull);
-                entry.arrival.at = merge.at;
-            }
-        }
-        let admissions = weighed
-            .iter()
-            .map(|(id, w)| (id.clone(), w.admission.clone()))
-            .collect();
-        let plan = plan::plan(&View {
-            main,
-            admissions: &admissions,
-            entries: &entries,
-            now,
-        });
-        if !plan.held_back.is_empty() {
-            error!(
-                count = plan.held_back.len(),
-                "{} live grants lost their files at once: held back until a person has looked; what is due by time still ends",
-                plan.held_back.len()
-            );
-        }
-        // Only a pass that could ask for proofs may put off what waits for one.
-        let waiting = if main.is_some() {
-            waiting(&plan, &entries, now)
-        } else {
-            Vec::new()
-        };
-        self.act(plan, entries, weighed).await?;
-        self.put_off(waiting, now).await
-    }
-}
-
-/// Entries whose time has come but whose proof could not be had.
-fn waiting(plan: &Plan, entries: &[Entry], now: Instant) -> Vec<Entry> {
-    let planned: BTreeSet<&GrantId> = plan.actions.iter().map(Action::id).collect();
-    entries
-        .iter()
-        .filter(|e| waits_for_proof(e, now) && !planned.contains(&e.id))
-        .cloned()
-        .collect()
 }
 
 /// Whether the entry's time has come and a proof is all that it waits for.
-fn waits_for_proof(entry: &Entry, now: Instant) -> bool {
+pub(super) fn waits_for_proof(entry: &Entry, now: Instant) -> bool {
     matches!(entry.state, State::Scheduled | State::Granting)
         && entry.wake_at.is_some_and(|at| at <= now)
-}
-
-fn goes_to(weighed: Option<&Weighed>, connection: &ConnectionName) -> bool {
-    matches!(weighed.map(|w| &w.admission), Some(Admission::Approved(approved)) if approved.access().connection == *connection)
 }

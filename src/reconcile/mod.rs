@@ -8,7 +8,9 @@
 //! Invariant: every change at a target system stands between two ledger writes, *begin* and *settle*.
 
 mod act;
+mod asks;
 mod case;
+mod control;
 mod emergencies;
 mod evidence;
 mod grants;
@@ -16,6 +18,7 @@ mod notices;
 mod people;
 mod pulls;
 mod reverts;
+mod settle;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -27,6 +30,8 @@ use crate::domain::catalogue::Catalogue;
 use crate::domain::model::{CommitId, ConnectionName, Instant};
 use crate::domain::notice::EndsSoon;
 use crate::domain::parse;
+use crate::domain::people::Outsiders;
+use crate::domain::replay::Replay;
 use crate::domain::report::Pages;
 use crate::forge::{Forge, ForgeError};
 use crate::providers::Registry;
@@ -107,6 +112,12 @@ pub struct Settings {
     pub ends_soon: Option<EndsSoon>,
     /// Where files are edited in a browser.
     pub pages: Pages,
+    /// Whether people who are not members of the organisation may hold access.
+    pub outsiders: Outsiders,
+    /// How long a list of the organisation's members is good for, unless somebody says that it changed.
+    pub members_for: TimeDelta,
+    /// How long a service goes on without an accountable owner.
+    pub orphan_grace: TimeDelta,
 }
 
 /// The loop with everything that it works on.
@@ -123,6 +134,10 @@ pub struct Reconciler {
     stray_lane: tokio::sync::Mutex<()>,
     /// What recent commits declare. A commit never changes, so neither does its entry.
     catalogues: Mutex<HashMap<CommitId, Arc<Catalogue>>>,
+    /// The organisation's members as last read. Held while they are read, so that they are read once.
+    members: tokio::sync::Mutex<Option<people::Reading>>,
+    /// Past requests judged anew, by base and head.
+    replays: Mutex<HashMap<(CommitId, CommitId), Replay>>,
 }
 
 impl std::fmt::Debug for Reconciler {
@@ -162,6 +177,8 @@ impl Reconciler {
             lanes,
             stray_lane,
             catalogues,
+            members: tokio::sync::Mutex::default(),
+            replays: Mutex::default(),
         }
     }
 

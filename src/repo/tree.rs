@@ -387,7 +387,53 @@ impl<'r> Reader<'r> {
         })
     }
 
-    fn file(&mut self, path: String, mode: u32, id: Oid, read: bool) -> Result<File, git2::Error> {
+    /// What stands directly in `folder`: path, mode and id of each.
+    pub(super) fn parts(
+        &mut self,
+        root: Oid,
+        folder: &str,
+    ) -> Result<Vec<(String, u32, Oid)>, git2::Error> {
+        let Some((TREE, id)) = self.at(root, folder)? else {
+            return Ok(Vec::new());
+        };
+        let odb = Arc::clone(&self.odb);
+        let object = odb.read(id)?;
+        self.seen = 0;
+        let entries = self.entries(Some(&object), 1);
+        let named = entries.iter().map(|e| {
+            let path = format!("{folder}/{}", String::from_utf8_lossy(e.name));
+            (path, e.mode, e.id)
+        });
+        Ok(named.collect())
+    }
+
+    /// The file at `path`, or every file below it.
+    pub(super) fn below(
+        &mut self,
+        path: String,
+        mode: u32,
+        id: Oid,
+    ) -> Result<Vec<File>, git2::Error> {
+        if mode != TREE {
+            return Ok(vec![self.file(path, mode, id, true)?]);
+        }
+        let mut found = Vec::new();
+        self.compare(None, Some(id), &format!("{path}/"), &mut |path, _, new| {
+            found.extend(new.map(|e| (path.to_owned(), e.mode, e.id)));
+        })?;
+        let files = found.into_iter();
+        files
+            .map(|(path, mode, id)| self.file(path, mode, id, true))
+            .collect()
+    }
+
+    pub(super) fn file(
+        &mut self,
+        path: String,
+        mode: u32,
+        id: Oid,
+        read: bool,
+    ) -> Result<File, git2::Error> {
         // The last lines of CODEOWNERS decide: cut off, an earlier line would.
         let enough = match codeowners::LOCATIONS.contains(&path.as_str()) {
             true => codeowners::MAX_BYTES,

@@ -27,6 +27,11 @@ impl Sandbox {
         locked(&self.shared.faults).planned.push(planned);
     }
 
+    /// Forgets every failure that is still to come.
+    pub fn heal(&self) {
+        locked(&self.shared.faults).planned.clear();
+    }
+
     /// Answers every call with a rate limit, until told otherwise.
     pub fn rate_limit(&self, limit: Option<RateLimit>) {
         locked(&self.shared.faults).rate_limit = limit;

@@ -12,7 +12,7 @@ use crate::domain::ledger::Entry;
 use crate::domain::model::{CommitId, ConnectionName, GrantPath, Instant, Subject};
 
 /// How many values one statement names at most. SQLite allows 32,766.
-const CHUNK: usize = 500;
+pub(super) const CHUNK: usize = 500;
 
 const CURSOR: &str = "cursor";
 
@@ -49,10 +49,12 @@ pub(super) async fn write(
             .bind(entry.subject_and_role().map(|(who, _)| subject_key(who)))
             .bind(i64::from(entry.tidied))
             .bind(json)
+            .bind(unreviewed(entry))
             .bind(entry.settled_at.map(text))
             .bind(pull)
             .execute(&mut **tx)
-            .await?;
+            .await
+            .map_err(|error| refused(entry, error))?;
         if done.rows_affected() != 1 {
             return Err(StoreError::Conflict(entry.id.to_string()));
         }
@@ -61,14 +63,30 @@ pub(super) async fn write(
 }
 
 const INSERT: &str = "INSERT INTO ledger (id, version, path, state, live, connection, access_key, wake_at, ends_at, subject, \
-     tidied, entry, settled_at, pull) VALUES ($1, $2 + 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (id) DO NOTHING";
+     tidied, entry, unreviewed, settled_at, pull) VALUES ($1, $2 + 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (id) DO NOTHING";
 
 const UPDATE: &str = "UPDATE ledger SET version = version + 1, path = $3, state = $4, live = $5, connection = $6, \
-     access_key = $7, wake_at = $8, ends_at = $9, subject = $10, tidied = $11, entry = $12, settled_at = $13, pull = $14 \
-     WHERE id = $1 AND version = $2";
+     access_key = $7, wake_at = $8, ends_at = $9, subject = $10, tidied = $11, entry = $12, unreviewed = $13, \
+     settled_at = $14, pull = $15 WHERE id = $1 AND version = $2";
+
+/// Whose emergency it is, while no owner has signed the review.
+fn unreviewed(entry: &Entry) -> Option<String> {
+    let terms = entry.terms.as_ref().filter(|_| entry.is_unreviewed())?;
+    Some(subject_key(&terms.subject))
+}
+
+/// A second emergency of the same person was begun by somebody else first: what was decided is to be decided again.
+fn refused(entry: &Entry, error: sqlx::Error) -> StoreError {
+    match &error {
+        sqlx::Error::Database(database) if database.is_unique_violation() => {
+            StoreError::Conflict(entry.id.to_string())
+        }
+        _ => error.into(),
+    }
+}
 
 /// A subject as text in which a person and a service of the same name differ.
-fn subject_key(subject: &Subject) -> String {
+pub(super) fn subject_key(subject: &Subject) -> String {
     match subject {
         Subject::Person(login) => format!("person/{login}"),
         Subject::Service(name) => format!("service/{name}"),
@@ -127,7 +145,9 @@ pub(super) async fn entries(readers: &AnyPool, scope: Scope<'_>) -> Result<Vec<E
             let filter = "live = 1 AND state IN ('arrived', 'scheduled', 'granting')";
             select(readers, filter, vec![]).await
         }
+        Scope::Unfinished => select(readers, "live = 1", vec![]).await,
         Scope::Untidied => select(readers, "live = 0 AND tidied = 0", vec![]).await,
+        Scope::Unreviewed => select(readers, "unreviewed IS NOT NULL", vec![]).await,
         Scope::All => select(readers, "1 = 1", vec![]).await,
     }
 }

@@ -6,6 +6,7 @@
 //! connection, so that a transaction never waits for a lock which it holds itself; reads have a few of their own (SQLite in
 //! WAL mode lets them read beside the writer). A SQLite file belongs to one process: a lock file beside it says whose.
 
+mod asks;
 mod fault;
 mod ledger;
 mod notices;
@@ -19,10 +20,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sqlx::AnyPool;
 
+use crate::domain::decision::Pending;
 use crate::domain::evidence::Event;
 use crate::domain::ledger::Entry;
 use crate::domain::model::{
-    CommitId, ConnectionName, GrantId, GrantPath, Instant, PullNumber, Subject,
+    CommitId, ConnectionName, GrantId, GrantPath, Instant, PullNumber, RoleRef, Subject,
 };
 
 /// What went wrong with the database, named by what the caller should do.
@@ -57,6 +59,8 @@ pub enum Wake {
     Main,
     /// Everything: what a resync does.
     All,
+    /// Everything, and first of all who belongs to the organisation: somebody came or went.
+    Members,
 }
 
 /// A wake that was taken from the queue: finished by its token, so that a wake that arrives meanwhile is not lost.
@@ -79,8 +83,12 @@ pub enum Scope<'a> {
     Due(&'a ConnectionName, Instant),
     /// Entries that wait for a proof: arrived (they belong to no connection yet), scheduled, or about to be given.
     Waiting,
+    /// Every entry that is not final.
+    Unfinished,
     /// Final entries whose file may still stand on the protected branch.
     Untidied,
+    /// Entries, final or not, that were given in an emergency and whose review no owner has signed.
+    Unreviewed,
     /// Everything, final or not.
     All,
 }
@@ -394,6 +402,46 @@ impl Store {
     /// When it was not written.
     pub async fn set_notices(&self, notices: &[(GrantId, Notice)]) -> Result<(), StoreError> {
         notices::set(&self.inner.writer, notices).await
+    }
+
+    /// Remembers what an open pull request asks for at `head`, in place of what it asked for. Returns what that was.
+    ///
+    /// # Errors
+    /// When it was not written.
+    pub async fn remember_asks(
+        &self,
+        pull: PullNumber,
+        head: &CommitId,
+        asks: &BTreeSet<(Subject, RoleRef)>,
+    ) -> Result<BTreeSet<(Subject, RoleRef)>, StoreError> {
+        asks::replace(&self.inner.writer, pull, head, asks).await
+    }
+
+    /// Forgets what a pull request asked for, because it is not open any more. Returns what that was.
+    ///
+    /// # Errors
+    /// When it was not written.
+    pub async fn forget_asks(
+        &self,
+        pull: PullNumber,
+    ) -> Result<BTreeSet<(Subject, RoleRef)>, StoreError> {
+        asks::forget(&self.inner.writer, pull).await
+    }
+
+    /// What open pull requests ask for these subjects, as they were last judged.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] tells of a row that cannot be understood.
+    pub async fn asks_of(&self, subjects: &BTreeSet<Subject>) -> Result<Vec<Pending>, StoreError> {
+        asks::of(&self.inner.readers, subjects).await
+    }
+
+    /// The pull requests that are remembered to ask for something.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn asking(&self) -> Result<BTreeSet<PullNumber>, StoreError> {
+        asks::pulls(&self.inner.readers).await
     }
 
     /// The check that was last published for a pull request: its number at the forge, its commit, a digest of its content.

@@ -187,6 +187,7 @@ fn name(wake: &Wake) -> String {
         Wake::Pull(number) => format!("pull/{number}"),
         Wake::Main => "main".to_owned(),
         Wake::All => "all".to_owned(),
+        Wake::Members => "members".to_owned(),
     }
 }
 
@@ -194,6 +195,7 @@ fn parse(name: &str) -> Option<Wake> {
     match name {
         "main" => Some(Wake::Main),
         "all" => Some(Wake::All),
+        "members" => Some(Wake::Members),
         pull => pull
             .strip_prefix("pull/")?
             .parse()

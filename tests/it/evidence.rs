@@ -5,18 +5,20 @@ use std::io::Write as _;
 use std::process::Stdio;
 use std::sync::Arc;
 
+use hallpass::domain::approval::Approval;
 use hallpass::domain::catalogue::{File, REGULAR_FILE};
 use hallpass::domain::decision::{Admission, admit, decide};
+use hallpass::domain::emergency::Review;
 use hallpass::domain::evidence::{
-    Event, Kind, Removal, blocked, cancelled, granted, merged_without_proof, of_verdict, reverted,
-    revoked,
+    Event, Kind, Removal, adopted, blocked, cancelled, granted, merged_without_proof, of_verdict,
+    orphaned, reverted, review_overdue, review_unsigned, reviewed, revoked,
 };
 use hallpass::domain::ledger::{Cause, Entry, Granted, Revoked, State};
 use hallpass::domain::model::{GrantId, GrantPath, PullNumber};
 use hallpass::domain::parse::read_tree;
 use hallpass::domain::pull::PullState;
 
-use crate::approval::scene::{FILE, Scene, actor, at, blob, commit, orders};
+use crate::approval::scene::{FILE, Scene, actor, at, blob, commit, orders, team};
 use crate::plan::books::{ASK, Ask, Books};
 
 /// What strangers would like to see in the history.
@@ -175,12 +177,35 @@ fn every_kind(said: &str) -> Vec<Event> {
         blocked(&entry, said, at(2)),
         merged_without_proof(&entry, &reasons, Some(&actor("mallory")), at(2)),
     ]);
+    let signature = Approval {
+        review: 1026,
+        reviewer: actor("grace"),
+        commit: commit("head"),
+        blob: blob("record"),
+        at: Some(at(59)),
+        through: team("dba"),
+        line: 3,
+    };
+    entry.review = Some(Review::due());
+    events.extend([
+        reviewed(&entry, PullNumber(14), &signature, at(60)),
+        review_unsigned(
+            &entry,
+            PullNumber(14),
+            &reasons,
+            Some(&actor("mallory")),
+            at(60),
+        ),
+        review_overdue(&entry, at(1500)),
+    ]);
     entry.cause = Some(Cause::Expired);
     events.extend([
         revoked(&entry, at(120), read_back, at(120)),
         revoked(&entry, at(120), Removal::Retained(&[other()]), at(120)),
-        cancelled(&entry, at(2)),
+        cancelled(&entry, &reasons, at(2)),
         reverted(&entry, &commit("tip"), at(130)),
+        orphaned(&entry, at(90), at(60)),
+        adopted(&entry, at(70)),
     ]);
     events
 }
@@ -200,10 +225,15 @@ fn subject_lines_tell_the_story() {
             "Renewed: octocat on orders/readonly until 2026-11-24T14:00:00Z",
             "Blocked: octocat on orders/readonly is already held from elsewhere",
             "Merged without proof: orders/incident is not granted",
+            "Reviewed: grace signs for octocat on orders/readonly",
+            "Merged unsigned: the review of octocat on orders/readonly is still due",
+            "Overdue: nobody has reviewed octocat on orders/readonly",
             "Revoked: octocat on orders/readonly (expired)",
             "Revoked: octocat on orders/readonly (expired)",
             "Cancelled: octocat on orders/readonly was never given (expired)",
             "Reverted: orders/incident is off the protected branch",
+            "Orphaned: nobody is accountable for octocat on orders/readonly",
+            "Adopted: somebody is accountable again for octocat on orders/readonly",
         ]
     );
     let kinds: BTreeSet<Kind> = events.iter().map(|e| e.kind).collect();
@@ -364,7 +394,7 @@ fn every_transition_has_a_key_of_its_own() {
             blocked(entry, "why", at(1)),
             merged_without_proof(entry, &[], None, at(1)),
             revoked(entry, at(1), Removal::Retained(&[]), at(1)),
-            cancelled(entry, at(1)),
+            cancelled(entry, &[], at(1)),
             reverted(entry, &commit("tip"), at(1)),
         ]);
     }

@@ -3,7 +3,7 @@
 mod command;
 mod scenario;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hallpass::domain::catalogue::{Catalogue, ChangedFile};
 use hallpass::domain::impact::{Effect, Fate, Held, Impact, Known, impact, to_ask};
@@ -121,6 +121,27 @@ fn a_service_whose_owner_leaves_keeps_its_access_for_a_time_of_grace() {
 }
 
 #[test]
+fn a_service_that_goes_keeps_its_access_for_the_same_time_and_another_machine_user_for_none() {
+    let robot = "access/services/robot.yaml";
+    assert_eq!(
+        says(&[change(robot, "")]),
+        ["orders/robot ends-after-grace: access/services/robot.yaml is removed"]
+    );
+    let numbered =
+        |id: u32| of_world(robot).replace("owner: bob", &format!("owner: bob\ngithub_id: {id}"));
+    let base = read_tree(&world_with(&[MOVES, (robot, &numbered(77))]));
+    let replaced = Ledger::default().impact_at(&base, &[change(robot, &numbered(78))], now());
+    assert_eq!(
+        told(&replaced),
+        [
+            "orders/robot ends-at-merge: service robot becomes another account: github_id 78 instead of 77"
+        ]
+    );
+    let dropped = Ledger::default().impact_at(&base, &[change(robot, of_world(robot))], now());
+    assert_eq!(dropped.of(Fate::Ends).count(), 0);
+}
+
+#[test]
 fn a_login_that_becomes_another_account_ends_what_the_first_one_held() {
     let impact = Ledger::default().impact(&[edit(
         "access/people/ada.yaml",
@@ -158,7 +179,7 @@ fn only_terms_that_were_allowed_and_are_not_any_more_are_told() {
     assert_eq!(
         says(&[edit(orders, "max_duration: 8h", "max_duration: 4h")]),
         [
-            "orders/robot not-again: 6h is asked for; orders/readonly lasts at most 4h (term-too-long)"
+            "orders/robot not-again: 6h is asked for; orders/readonly lasts at most 4h, its `max_duration` (term-too-long)"
         ]
     );
     // Too long already, for a reason of the past.
@@ -182,7 +203,10 @@ fn how_long_a_grant_with_a_fixed_end_lasts_is_told_only_if_the_ledger_knows_its_
         "max_duration: 2d",
     )];
     assert!(says(&lower).is_empty());
-    assert_eq!(to_ask(&catalogue(&LIVE), &lower), [path(CLOSES.0)]);
+    assert_eq!(
+        to_ask(&catalogue(&LIVE), &lower),
+        BTreeSet::from([path(CLOSES.0)])
+    );
     let mut ledger = Ledger::default();
     ledger.held.insert(
         path(CLOSES.0),
@@ -196,7 +220,7 @@ fn how_long_a_grant_with_a_fixed_end_lasts_is_told_only_if_the_ledger_knows_its_
     assert_eq!(
         told(&ledger.impact(&lower)),
         [
-            "ledger/ada not-again: it would last until 2026-12-10T18:00:00Z; ledger/approver lasts at most 2d (term-too-long)"
+            "ledger/ada not-again: it would last until 2026-12-10T18:00:00Z; ledger/approver lasts at most 2d, its `max_duration` (term-too-long)"
         ]
     );
 }
@@ -396,4 +420,108 @@ fn every_part_begins_with_how_many_it_is_about() {
             "1 live grant stays until its end, but could not be asked for again"
         ]
     );
+}
+
+/// The world with policies beside the baseline, and the change that brings others.
+fn policies(before: &str, after: &str) -> (Catalogue, [ChangedFile; 1]) {
+    let with = |more: &str| format!("{}{more}", crate::policy::BASELINE);
+    let path = crate::policy::FILE;
+    let old = with(before);
+    let base = catalogue(&[&LIVE[..], &[(path, old.as_str())]].concat());
+    let change = ChangedFile {
+        path: path.to_owned(),
+        before: None,
+        after: Some(file(path, with(after))),
+    };
+    (base, [change])
+}
+
+fn says_of_policies(before: &str, after: &str) -> Vec<String> {
+    let (base, changes) = policies(before, after);
+    told(&Ledger::default().impact_at(&base, &changes, now()))
+}
+
+#[test]
+fn a_policy_that_would_not_permit_a_live_grant_again_is_named() {
+    let short = crate::policy::forbid("short-terms", "context.minutes > 180");
+    assert_eq!(
+        says_of_policies("", &short),
+        ["orders/robot not-again: not permitted by policy: short-terms"]
+    );
+    assert!(says_of_policies(&short, &short).is_empty());
+    // Another that forbids the same is no news.
+    let other = crate::policy::forbid("shorter-terms", "context.minutes > 121");
+    assert!(says_of_policies(&short, &other).is_empty());
+}
+
+#[test]
+fn what_some_team_or_asker_could_still_ask_for_is_not_called_forbidden() {
+    let team = "!(principal in Team::\"acme/backend\")";
+    // A service account is in no team.
+    assert_eq!(
+        says_of_policies("", &crate::policy::forbid("team", team)),
+        ["orders/robot not-again: not permitted by policy: team"]
+    );
+    let own = crate::policy::forbid("own", "context.self_requested");
+    assert!(says_of_policies("", &own).is_empty());
+    let both = format!(
+        "{own}{}",
+        crate::policy::forbid("others", "!context.self_requested")
+    );
+    assert_eq!(says_of_policies("", &both).len(), 3);
+}
+
+#[test]
+fn policies_about_the_hour_judge_a_grant_by_when_it_began() {
+    let night = crate::policy::forbid("night", "context.hour < 6");
+    let (base, changes) = policies("", &night);
+    assert!(to_ask(&base, &changes).contains(&path(READS.0)));
+    let began = |at: &str| {
+        let mut ledger = Ledger::default();
+        let starts: Instant = at.parse().unwrap();
+        let held = Held {
+            since: starts,
+            starts,
+            ends: starts + chrono::TimeDelta::hours(2),
+            approvals: 1,
+        };
+        ledger.held.insert(path(READS.0), held);
+        told(&ledger.impact_at(&base, &changes, now()))
+    };
+    assert_eq!(
+        began("2026-11-23T03:10:00Z"),
+        ["orders/ada not-again: not permitted by policy: night"]
+    );
+    assert!(began("2026-11-23T10:00:00Z").is_empty());
+}
+
+#[test]
+fn a_risk_that_a_policy_asks_about_counts_when_the_resource_changes() {
+    let high = crate::policy::forbid(
+        "long-at-risk",
+        "resource.risk_level > 3 && context.minutes > 180",
+    );
+    let text = format!("{}{high}", crate::policy::BASELINE);
+    let orders = "access/resources/orders.yaml";
+    let moderate = of_world(orders).replace("risk: critical", "risk: moderate");
+    let files = [
+        &LIVE[..],
+        &[(crate::policy::FILE, text.as_str()), (orders, &moderate)],
+    ]
+    .concat();
+    let base = catalogue(&files);
+    let critical = change(orders, of_world(orders));
+    assert_eq!(
+        told(&Ledger::default().impact_at(&base, &[critical], now())),
+        ["orders/robot not-again: not permitted by policy: long-at-risk"]
+    );
+}
+
+#[test]
+fn policies_that_break_are_told_once() {
+    let twice = crate::policy::BASELINE;
+    let (base, changes) = policies("", twice);
+    let impact = Ledger::default().impact_at(&base, &changes, now());
+    assert!(impact.breaks_policies, "{impact:#?}");
+    assert!(impact.touched.is_empty(), "{impact:#?}");
 }

@@ -7,6 +7,7 @@
 
 mod approval;
 mod attacks;
+mod breakglass;
 mod codeowners;
 mod config;
 mod decision;
@@ -16,8 +17,11 @@ mod github;
 mod golden;
 mod impact;
 mod notices;
+mod people;
 mod plan;
+mod policy;
 mod postgres;
+mod replay;
 mod repo;
 mod sandbox;
 mod scenario;

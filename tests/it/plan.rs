@@ -2,12 +2,14 @@
 
 pub mod books;
 mod laws;
+mod leavers;
+mod renewal;
 
 use books::{ASK, Ask, Books, Luck, PAUSE};
 use hallpass::domain::decision::Admission;
 use hallpass::domain::ledger::{Cause, State};
 use hallpass::domain::model::GrantId;
-use hallpass::domain::plan::{Action, Plan};
+use hallpass::domain::plan::{Action, Plan, Renewed};
 
 use crate::approval::scene::{at, blob};
 
@@ -157,7 +159,7 @@ fn what_is_not_known_yet_waits() {
 }
 
 #[test]
-fn a_proof_that_is_lost_before_the_start_denies() {
+fn a_proof_that_is_lost_before_the_start_cancels() {
     let mut books = Books::default();
     let later = Ask {
         starts: Some(60),
@@ -165,8 +167,8 @@ fn a_proof_that_is_lost_before_the_start_denies() {
     };
     let id = books.stands(&later, 0, State::Scheduled);
     books.admissions.insert(id.clone(), unproved());
-    books.settle(60);
-    assert_eq!(books.state(&id), State::Denied);
+    assert_eq!(books.settle(60).actions, [cancel(&id, Cause::ApprovalLost)]);
+    assert_eq!(books.state(&id), State::Ended);
     assert!(books.calls.is_empty());
 }
 
@@ -350,7 +352,10 @@ fn grants_come_before_removals_so_that_a_renewal_leaves_no_gap() {
     let renewal = Action::Grant {
         id: new.clone(),
         approved: Box::new(longer.approved()),
-        replaces: Some(old.clone()),
+        replaces: Some(Renewed {
+            id: old.clone(),
+            since: at(0),
+        }),
     };
     let plan = books.settle(61);
     assert_eq!(

@@ -308,7 +308,7 @@ async fn each_event_points_at_what_has_to_be_looked_at() {
         (
             "organization",
             organisation.clone(),
-            BTreeSet::from([Wake::All]),
+            BTreeSet::from([Wake::Members]),
         ),
         ("member", pull(0), BTreeSet::from([Wake::All])),
         ("ping", organisation, none()),

@@ -36,6 +36,8 @@ pub enum Barred {
     Pusher,
     /// Receives the access, or is accountable for the service that does.
     Beneficiary,
+    /// A policy of the organisation refuses them.
+    Policy,
 }
 
 /// Everybody who gains by a grant: they cannot approve it, under any of their accounts.
@@ -104,6 +106,15 @@ impl<'a> Bench<'a> {
             member.barred = barred(case.pull, beneficiary, member.actor);
         }
         bench
+    }
+
+    /// Bars whom a policy refuses.
+    pub(super) fn refuse(&mut self, refused: &BTreeMap<UserId, String>) {
+        for (id, member) in &mut self.members {
+            if refused.contains_key(id) {
+                member.barred.get_or_insert(Barred::Policy);
+            }
+        }
     }
 
     /// The owners of the deciding line.

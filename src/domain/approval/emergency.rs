@@ -78,7 +78,7 @@ fn by_another(case: &Case<'_>, person: Option<UserId>) -> Option<DeadEnd> {
         "somebody else opened this pull request".to_owned()
     } else {
         match &pull.pushers {
-            Pushers::Known(ids) if ids.iter().all(|id| Some(*id) == person) => return None,
+            Pushers::Known(ids) if person.is_some_and(|id| *ids == [id].into()) => return None,
             Pushers::Known(_) => "somebody else pushed to this pull request".to_owned(),
             Pushers::Unknown(_) => return None,
         }

@@ -6,23 +6,31 @@
 //! Invariant: doubt never helps. Taking away a fact (a failed lookup, an unknown state, a commit that cannot be read, unknown
 //! pushers) can turn yes into no or into "not known", never no into yes.
 //!
+//! Accepted limit: an approval that was given while the pull request aimed at another branch does not count once it aims at the
+//! protected one, as far as it was *seen* to aim elsewhere (`Surroundings.elsewhere`). GitHub's reviews do not say for which
+//! branch they were given. Whoever retargets before anybody looked keeps the approvals; those still need owners by the protected
+//! branch's CODEOWNERS and exactly the content that is there now.
+//!
 //! Accepted limit: GitHub turns a change request that somebody dismisses into a review that says no more than "dismissed",
 //! so a dismissed change request blocks only as long as GitHub still shows it as one. A change request of the same person
 //! that still stands keeps blocking until that person approves, whatever was dismissed after it.
 
+mod automatic;
 mod bench;
 mod emergency;
 mod fewest;
 mod reviews;
 mod words;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::decision::Case;
 use super::model::{
-    Actor, BlobId, CommitId, GrantPath, Instant, Login, Owner, PullNumber, RepoPath,
+    Actor, BlobId, CommitId, GrantPath, Instant, Login, Owner, PullNumber, RepoPath, TermLength,
+    UserId,
 };
 
+pub(super) use automatic::prove_by_policy;
 pub(super) use bench::Bench;
 pub use bench::{Barred, Beneficiary};
 pub use emergency::{prove_emergency, sign};
@@ -116,8 +124,12 @@ pub struct Demand {
     pub needed: u32,
     /// Whether an approving review must say why.
     pub rationale: bool,
+    /// How old an approval may be when it counts; `None`: any age.
+    pub max_age: Option<TermLength>,
     /// Who receives the access, and so cannot approve it.
     pub beneficiary: Beneficiary,
+    /// Owners whom a policy refuses as approvers, and why, as the end of a sentence. Empty: no policy does.
+    pub refused: BTreeMap<UserId, String>,
 }
 
 /// What is asked about one path of a pull request.
@@ -240,7 +252,9 @@ pub fn weigh(
         content,
         demand,
     };
-    weigh_before(case, question, &Bench::of(case, path, &demand.beneficiary))
+    let mut bench = Bench::of(case, path, &demand.beneficiary);
+    bench.refuse(&demand.refused);
+    weigh_before(case, question, &bench)
 }
 
 /// [`weigh`], before a bench that may be another path's.

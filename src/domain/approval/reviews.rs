@@ -162,8 +162,9 @@ fn count(
         ));
     }
     let no = |why: String| format!("The approval by @{login} does not count: {why}.");
-    let member = may_approve(case, voice.actor, bench).map_err(no)?;
+    let member = may_approve(case, question, voice.actor, bench).map_err(no)?;
     let commit = saw(case, question, review).map_err(no)?;
+    timely(case, question, review).map_err(no)?;
     if question.demand.rationale && review.body.trim().chars().count() < RATIONALE_CHARACTERS {
         return Err(no(format!(
             "this role asks every approver to say why, in at least {RATIONALE_CHARACTERS} characters, so please review again with a text"
@@ -183,6 +184,7 @@ fn count(
 /// Whether somebody is a current and independent owner; if not, why.
 fn may_approve<'b, 'a>(
     case: &Case<'_>,
+    question: &Question<'_>,
     actor: &Actor,
     bench: &'b Bench<'a>,
 ) -> Result<&'b Member<'a>, String> {
@@ -196,6 +198,11 @@ fn may_approve<'b, 'a>(
             true => format!("whether @{login} is an owner of this file is not known"),
             false => format!("@{login} is not an owner of this file now"),
         })?;
+    if let (Some(Barred::Policy), Some(why)) =
+        (member.barred, question.demand.refused.get(&actor.id))
+    {
+        return Err(why.clone());
+    }
     if let Some(barred) = member.barred {
         return Err(format!("@{login} {}", because(barred)));
     }
@@ -232,11 +239,38 @@ fn saw<'r>(
     }
 }
 
+/// Whether the review was given for this branch and recently enough; if not, why.
+fn timely(case: &Case<'_>, question: &Question<'_>, review: &Review) -> Result<(), String> {
+    let given = review.submitted_at;
+    if let Some(sight) = case.around.elsewhere
+        && given.is_none_or(|given| given <= sight)
+    {
+        return Err(
+            "it was given when the pull request aimed at another branch, so please review again"
+                .to_owned(),
+        );
+    }
+    let Some(limit) = question.demand.max_age else {
+        return Ok(());
+    };
+    let Some(given) = given else {
+        return Err("GitHub does not tell when it was given, so please review again".to_owned());
+    };
+    if case.judged_at() - given > limit.delta() {
+        return Err(format!(
+            "it was given at {}, and for this role an approval counts for {limit}, so please review again",
+            given.format("%Y-%m-%d %H:%M:%S UTC")
+        ));
+    }
+    Ok(())
+}
+
 /// Why somebody must stand aside, after their name.
 pub(super) fn because(barred: Barred) -> &'static str {
     match barred {
         Barred::Author => "opened this pull request",
         Barred::Pusher => "pushed to this pull request",
         Barred::Beneficiary => "receives the access, or is accountable for the service that does",
+        Barred::Policy => "may not approve it, by a policy of the organisation",
     }
 }

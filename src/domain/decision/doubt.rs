@@ -4,12 +4,12 @@
 //! [`super::Admission::Unknown`], unless something else denies already. A rule that asks the forge or the organisation has its
 //! own `unknowns(case, requests)` and a line in [`unknowns`].
 
-use super::{Case, Request, eligible};
+use super::{Case, Request, eligible, membership, policy};
 
 /// A sentence for each thing that could not be looked up and that `requests` depend on.
 pub(super) fn unknowns(case: &Case<'_>, requests: &[Request]) -> Vec<String> {
     let mut unknown = Vec::new();
-    for of_rule in [eligible::unknowns] {
+    for of_rule in [membership::unknowns, eligible::unknowns, policy::unknowns] {
         unknown.extend(of_rule(case, requests));
     }
     unknown.sort();

@@ -10,6 +10,7 @@ mod doubt;
 mod eligible;
 mod emergency;
 mod judge;
+mod membership;
 mod policy;
 mod renewal;
 mod scope;
@@ -17,16 +18,21 @@ mod surroundings;
 
 use std::collections::BTreeMap;
 
-use super::approval::Proof;
+use super::approval::{Approval, Basis, Proof};
 use super::catalogue::{Catalogue, ChangedFile};
+use super::emergency::Emergency;
 use super::finding::{Finding, Severity};
 use super::impact::{Impact, Known, impact};
 use super::ledger::Holding;
-use super::model::{Access, BlobId, CommitId, Grant, GrantPath, Instant, PullNumber};
+use super::model::{Access, BlobId, CommitId, Grant, GrantPath, Instant, PullNumber, TermLength};
+use super::parse::{self, GrantPlaces, Read};
+use super::people::Receiver;
 use super::pull::{Pull, PullState, Reviewed, Roster};
 
 pub use super::approval::Missing;
-pub use surroundings::{PAST, Surroundings};
+pub use eligible::MayAsk;
+use scope::asked;
+pub use surroundings::{PAST, Pending, Surroundings};
 
 /// Everything that a verdict depends on.
 #[derive(Debug)]
@@ -47,7 +53,9 @@ pub struct Case<'a> {
     pub roster: &'a Roster,
     /// What the subjects hold now, by the ledger.
     pub holdings: &'a [Holding],
-    /// Grants that ended or were denied and whose file still stands on the protected branch: removing exactly these needs nobody.
+    /// Grants that ended or were denied and whose file still stands on the protected branch: removing exactly these needs nobody,
+    /// and they stand in nobody's way. Of the files that the pull request removes, and of those that give its subjects the roles
+    /// that it asks for or roles that exclude them.
     pub ended: &'a BTreeMap<GrantPath, BlobId>,
     /// Everything else that the service knows and a clone does not.
     pub around: &'a Surroundings,
@@ -87,6 +95,8 @@ pub struct Verdict {
     pub requests: Vec<Request>,
     /// One for each other governed file that it changes, by path.
     pub control: Vec<Control>,
+    /// The review of an emergency, where that is all that it is.
+    pub sign_off: Option<SignOff>,
     /// What a change of the files that decide would do to live grants. Decides nothing.
     pub impact: Impact,
     /// Sentences about the pull request as a whole: why it is not granted although nothing is wrong with its files.
@@ -145,6 +155,15 @@ pub struct Control {
     pub missing: Option<Missing>,
 }
 
+/// The review of one emergency, which an owner of the grant's file signs by approving its record.
+#[derive(Debug, Clone)]
+pub struct SignOff {
+    /// What was given.
+    pub emergency: Emergency,
+    /// The approval that signs it; or what is missing.
+    pub signed: Result<Approval, Missing>,
+}
+
 /// What a merged pull request gives at one path: the only way to an [`Approved`] grant.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Admission {
@@ -162,6 +181,7 @@ pub struct Approved {
     proof: Proof,
     grant: Grant,
     access: Access,
+    review_within: Option<TermLength>,
 }
 
 impl Approved {
@@ -176,6 +196,17 @@ impl Approved {
     /// What the target system is asked to give.
     pub fn access(&self) -> &Access {
         &self.access
+    }
+    /// Who is to receive it.
+    pub fn receiver(&self) -> Receiver {
+        Receiver {
+            subject: self.grant.subject.clone(),
+            github_id: self.access.account.github_id,
+        }
+    }
+    /// How soon after it was given an owner must have reviewed it; `None` where owners or a policy approved it beforehand.
+    pub fn review_within(&self) -> Option<TermLength> {
+        self.review_within
     }
 }
 
@@ -193,7 +224,18 @@ impl Verdict {
             Standing::Approved(_) | Standing::NotNeeded(_) => None,
         });
         let control = self.control.iter().filter_map(|c| c.missing.as_ref());
-        grants.chain(control)
+        let sign_off = self.sign_off.iter().filter_map(|s| s.signed.as_ref().err());
+        grants.chain(control).chain(sign_off)
+    }
+}
+
+/// Where the fields of the grant that the pull request puts at `path` stand.
+fn places(case: &Case<'_>, path: &GrantPath) -> GrantPlaces {
+    let change = case.changes.iter().find(|c| c.path == path.as_str());
+    let file = change.and_then(|c| c.after.as_ref());
+    match file.and_then(parse::read_file) {
+        Some(Ok(Read::Grant(_, _, places))) => places,
+        _ => GrantPlaces::default(),
     }
 }
 
@@ -247,7 +289,7 @@ pub fn admit_all(
     };
     let one = |(path, main_blob): (&GrantPath, &BlobId)| {
         let admission = match &verdict {
-            Ok(verdict) => admission(verdict, path, main_blob),
+            Ok(verdict) => admission(case, verdict, path, main_blob),
             Err(admission) => admission.clone(),
         };
         (path.clone(), admission)
@@ -281,7 +323,12 @@ fn denied(verdict: Verdict) -> Result<Verdict, Admission> {
     }
 }
 
-fn admission(verdict: &Verdict, path: &GrantPath, main_blob: &BlobId) -> Admission {
+fn admission(
+    case: &Case<'_>,
+    verdict: &Verdict,
+    path: &GrantPath,
+    main_blob: &BlobId,
+) -> Admission {
     let no = |why: String| Admission::Unapproved(vec![why]);
     let number = verdict.pull;
     let Some(request) = verdict.requests.iter().find(|r| r.path == *path) else {
@@ -317,5 +364,20 @@ fn admission(verdict: &Verdict, path: &GrantPath, main_blob: &BlobId) -> Admissi
         proof: proof.clone(),
         grant: grant.clone(),
         access: access.clone(),
+        review_within: review_within(case, path, grant, proof),
     }))
+}
+
+/// Break-glass is always reviewed: the role that offers it says how soon.
+fn review_within(
+    case: &Case<'_>,
+    path: &GrantPath,
+    grant: &Grant,
+    proof: &Proof,
+) -> Option<TermLength> {
+    if *proof.basis() != Basis::Emergency {
+        return None;
+    }
+    let (_, role) = case.base.role(&path.resource(), &grant.role)?;
+    role.emergency.as_ref().map(|offer| offer.review_within)
 }

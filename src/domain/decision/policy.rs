@@ -1,9 +1,232 @@
-//! The organisation's guardrails, asked about each request.
+//! The organisation's guardrails, asked about each request: what they forbid, whom they refuse as an approver, and what they
+//! approve by themselves.
+//!
+//! Removals are never asked about: ending access is always permitted.
 
-use super::super::finding::Finding;
-use super::{Case, Request};
+mod question;
 
-/// What is wrong with `requests`.
-pub(super) fn findings(_case: &Case<'_>, _requests: &[Request]) -> Vec<Finding> {
-    Vec::new()
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::approval;
+use super::super::finding::{Finding, Place};
+use super::super::model::{Actor, Grant, GrantPath, Owner, UserId};
+use super::super::policy::{Action, Answer, PolicyRef, Principal, Question};
+use super::super::pull::Lookup;
+use super::{Case, Change, Request, Standing, Verdict};
+
+/// What the policies forbid, or do not permit.
+pub(super) fn findings(case: &Case<'_>, requests: &[Request]) -> Vec<Finding> {
+    let policies = &case.base.policies;
+    // Broken policies have their finding at each file already; teams that are not known yet are no answer.
+    if policies.is_default() || policies.broken().is_some() || !doubts(case).is_empty() {
+        return Vec::new();
+    }
+    let mut found = absent_teams(case, requests);
+    for (request, question) in asked(case, requests) {
+        found.extend(told(request, &question, policies.ask(&question)));
+    }
+    found
+}
+
+/// What must be known before the policies can be asked: who is in the teams that they mention.
+pub(super) fn unknowns(case: &Case<'_>, requests: &[Request]) -> Vec<String> {
+    if requests.iter().any(asks) {
+        doubts(case)
+    } else {
+        Vec::new()
+    }
+}
+
+fn asks(request: &Request) -> bool {
+    matches!(request.change, Change::Add | Change::Amend(_))
+}
+
+/// The questions that the requests are.
+fn asked<'r>(
+    case: &'r Case<'_>,
+    requests: &'r [Request],
+) -> impl Iterator<Item = (&'r Request, Question)> {
+    let requests = requests.iter().filter(|r| asks(r));
+    requests.filter_map(|request| {
+        let grant = request.grant.as_ref()?;
+        let question = question::of(case, &request.path, grant, &request.change)?;
+        Some((request, question))
+    })
+}
+
+fn told(request: &Request, question: &Question, answer: Answer) -> Vec<Finding> {
+    let error = |rule, message: String, help: String| {
+        Finding::error(rule, request.path.as_str(), Place::START, message, help)
+    };
+    match answer {
+        Answer::Permitted(_) => Vec::new(),
+        Answer::Forbidden(policies) => policies
+            .into_iter()
+            .map(|p| error("policy-forbids", message(&p), where_it_stands(&p)))
+            .collect(),
+        Answer::NotPermitted => vec![error(
+            "policy-permits-not",
+            format!(
+                "no policy permits `{}` of {} for {}",
+                question.action.as_str(),
+                question.wanted.role_ref(),
+                subject(&question.principal),
+            ),
+            "Ask for another role or term, or let security add a `permit` in access/policies/ in a pull request of its own."
+                .to_owned(),
+        )],
+        Answer::Unusable(why) => vec![error(
+            "policy-error",
+            why,
+            "What cannot be judged is not granted: let security correct the policy in a pull request of its own."
+                .to_owned(),
+        )],
+    }
+}
+
+fn subject(principal: &Principal) -> String {
+    match principal {
+        Principal::Person(person) => person.login.to_string(),
+        Principal::Service(service) => format!("service {}", service.name),
+    }
+}
+
+fn message(policy: &PolicyRef) -> String {
+    let unsaid = || format!("the policy {:?} forbids it", policy.id);
+    policy.message.clone().unwrap_or_else(unsaid)
+}
+
+fn where_it_stands(policy: &PolicyRef) -> String {
+    format!(
+        "The policy `{}` says so, on line {} of {}. Change the request so that it no longer applies, or ask the owners of that file.",
+        policy.id, policy.line, policy.file
+    )
+}
+
+/// A sentence for each team that policies mention and that could not be looked up.
+fn doubts(case: &Case<'_>) -> Vec<String> {
+    let teams = case.base.policies.teams().iter();
+    let doubt = |team: &Owner| match case.roster.teams.get(team) {
+        Some(Lookup::Found(_) | Lookup::Absent) => None,
+        Some(Lookup::Failed(why)) => Some(format!(
+            "Who is in {team}, which a policy mentions, could not be looked up: {why}"
+        )),
+        None => Some(format!(
+            "Who is in {team}, which a policy mentions, was not looked up."
+        )),
+    };
+    teams.filter_map(doubt).collect()
+}
+
+/// A team that does not exist has no members, so that a policy about it says something else than what it was written for.
+fn absent_teams(case: &Case<'_>, requests: &[Request]) -> Vec<Finding> {
+    let absent = |team: &&Owner| case.roster.teams.get(*team) == Some(&Lookup::Absent);
+    let teams: Vec<&Owner> = case.base.policies.teams().iter().filter(absent).collect();
+    let finding = |request: &Request, team: &Owner| {
+        Finding::error(
+            "policy-unknown-team",
+            request.path.as_str(),
+            Place::START,
+            format!("a policy mentions {team}, which does not exist or is not visible here"),
+            "Let security correct the policy, or let Hallpass see the team.",
+        )
+    };
+    let requests = requests.iter().filter(|r| asks(r));
+    requests
+        .flat_map(|r| teams.iter().map(move |team| finding(r, team)))
+        .collect()
+}
+
+/// Owners whom a policy refuses as approvers of `grant` at `path`, and why, after "The approval does not count:".
+pub(super) fn refused(
+    case: &Case<'_>,
+    path: &GrantPath,
+    grant: &Grant,
+    change: &Change,
+) -> BTreeMap<UserId, String> {
+    let policies = &case.base.policies;
+    if !policies.asks_reviewers() {
+        return BTreeMap::new();
+    }
+    let Some(question) = question::of(case, path, grant, change) else {
+        return BTreeMap::new();
+    };
+    let refused = |actor: &Actor| {
+        let question = question::of_review(case, &question, actor);
+        let why = match policies.ask(&question) {
+            Answer::Permitted(_) => return None,
+            Answer::Forbidden(by) => because(&by),
+            Answer::NotPermitted => format!("no policy permits @{} to approve this", actor.login),
+            Answer::Unusable(why) => why,
+        };
+        Some((actor.id, why))
+    };
+    owners(case, path).into_iter().filter_map(refused).collect()
+}
+
+fn because(policies: &[PolicyRef]) -> String {
+    let one = |p: &PolicyRef| {
+        let says = p.message.as_deref().map(|m| m.trim_end_matches('.'));
+        format!(
+            "{} (policy {})",
+            says.unwrap_or("a policy forbids it"),
+            p.id
+        )
+    };
+    policies.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+/// Everybody behind the owners of `path`.
+fn owners<'a>(case: &Case<'a>, path: &GrantPath) -> Vec<&'a Actor> {
+    let ownership = case.base.codeowners.owners(&path.as_repo_path());
+    let mut people: Vec<&Actor> = Vec::new();
+    for owner in ownership.owners() {
+        match owner {
+            Owner::User(login) => match case.roster.users.get(login) {
+                Some(Lookup::Found(person)) => people.push(&person.actor),
+                _ => {}
+            },
+            Owner::Team { .. } => match case.roster.teams.get(owner) {
+                Some(Lookup::Found(team)) => people.extend(&team.members),
+                _ => {}
+            },
+            Owner::Email(_) => {}
+        }
+    }
+    let mut seen = BTreeSet::new();
+    people.retain(|actor| seen.insert(actor.id));
+    people
+}
+
+/// Lets policies approve what nobody has approved yet, where nothing at all speaks against it.
+pub(super) fn approve_automatically(case: &Case<'_>, verdict: &mut Verdict) {
+    if !doubts(case).is_empty() {
+        return;
+    }
+    let findings = &verdict.findings;
+    for request in &mut verdict.requests {
+        if findings.iter().any(|f| f.path == request.path.as_str()) {
+            continue;
+        }
+        let (Standing::Missing(_), Some(grant)) = (&request.approval, &request.grant) else {
+            continue;
+        };
+        let asked = question::of(case, &request.path, grant, &request.change);
+        let Some(question) = asked.filter(|_| asks(request)) else {
+            continue;
+        };
+        let answer = case.base.policies.ask(&question.about(Action::AutoApprove));
+        let Answer::Permitted(policies) = answer else {
+            continue;
+        };
+        let renews = request.change != Change::Add;
+        let speaks = |p: &&PolicyRef| !renews || case.base.policies.speaks_of_renewal(&p.id);
+        let proof = policies
+            .iter()
+            .find(speaks)
+            .and_then(|policy| approval::prove_by_policy(case, request, policy));
+        if let Some(proof) = proof {
+            request.approval = Standing::Approved(proof);
+        }
+    }
 }

@@ -1,9 +1,55 @@
-//! Renewals: what a changed grant file may change, and for how long in total.
+//! Renewals: for how long in total access may be kept by changing the terms of a live grant.
 
 use super::super::finding::Finding;
-use super::{Case, Request};
+use super::super::ledger::Holding;
+use super::super::model::{Grant, Instant, Role, RoleRef};
+use super::{Case, Change, Request, places};
 
-/// What is wrong with `requests`.
-pub(super) fn findings(_case: &Case<'_>, _requests: &[Request]) -> Vec<Finding> {
-    Vec::new()
+/// Renewals that would keep access for longer than the role allows in total.
+pub(super) fn findings(case: &Case<'_>, requests: &[Request]) -> Vec<Finding> {
+    let finding = |request: &Request| {
+        let grant = request.grant.as_ref()?;
+        if !matches!(request.change, Change::Amend(_)) {
+            return None;
+        }
+        let (_, role) = case.base.role(&request.path.resource(), &grant.role)?;
+        let since = held_since(case, request, grant)?;
+        let latest = since.checked_add_signed(role.max_total.delta())?;
+        let ends = grant.end(case.judged_at());
+        (ends > latest).then(|| too_long(case, request, role, (since, latest)))
+    };
+    requests.iter().filter_map(finding).collect()
+}
+
+/// When the unbroken access began that `request` would go on with.
+fn held_since(case: &Case<'_>, request: &Request, grant: &Grant) -> Option<Instant> {
+    let role = RoleRef {
+        resource: request.path.resource(),
+        role: grant.role.clone(),
+    };
+    let goes_on = |held: &&Holding| {
+        held.path == request.path && held.subject == grant.subject && held.role == role
+    };
+    let held = case.holdings.iter().filter(goes_on);
+    held.filter_map(|held| held.since).min()
+}
+
+fn too_long(
+    case: &Case<'_>,
+    request: &Request,
+    role: &Role,
+    (since, latest): (Instant, Instant),
+) -> Finding {
+    let at = |instant: Instant| instant.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+    let (since, latest) = (at(since), at(latest));
+    Finding::error(
+        "total-too-long",
+        request.path.as_str(),
+        places(case, &request.path).term,
+        format!(
+            "this access has been held since {since}; with renewals the role allows {} in total, so until {latest}",
+            role.max_total
+        ),
+        format!("Let it end by {latest}, and ask anew when it is over."),
+    )
 }

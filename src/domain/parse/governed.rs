@@ -3,7 +3,9 @@
 use super::Fault;
 use crate::domain::codeowners::LOCATIONS;
 use crate::domain::finding::Place;
-use crate::domain::model::{GrantPath, Login, RecordPath, ResourceName, ServiceName, is_name};
+use crate::domain::model::{
+    GrantPath, Login, RecordPath, RepoPath, ResourceName, ServiceName, is_name,
+};
 
 /// The longest path that is accepted under `access/`, in bytes.
 pub const MAX_PATH: usize = 200;
@@ -15,7 +17,8 @@ pub(crate) enum Governed {
     Person(Login),
     Service(ServiceName),
     Resource(ResourceName),
-    Policy,
+    Policy(RepoPath),
+    PolicyTest(RepoPath),
     Emergency(RecordPath),
     Codeowners(&'static str),
     Attributes,
@@ -76,8 +79,13 @@ fn within_access(path: &str) -> Result<Governed, Fault> {
                 .map_err(|_| not_a_record(path))
         }
         ["policies", file] => {
+            let of_path = RepoPath::new(path).map_err(|_| bad_name(path));
+            if let Some(name) = file.strip_suffix(".test.yaml") {
+                named(path, &[name])?;
+                return of_path.map(Governed::PolicyTest);
+            }
             named(path, &[stem(path, file, ".cedar")?])?;
-            Ok(Governed::Policy)
+            of_path.map(Governed::Policy)
         }
         _ => Err(unknown(path)),
     }
@@ -127,8 +135,8 @@ fn unknown(path: &str) -> Fault {
     fault(
         "unknown-file",
         format!("{path:?} is none of the files that an access repository has"),
-        "Under access/ belong grants/<resource>/<name>.yaml, people/<login>.yaml, services/<name>.yaml and \
-         resources/<name>.yaml. Move or remove the file.",
+        "Under access/ belong grants/<resource>/<name>.yaml, people/<login>.yaml, services/<name>.yaml, \
+         resources/<name>.yaml, policies/<name>.cedar and policies/<name>.test.yaml. Move or remove the file.",
     )
 }
 

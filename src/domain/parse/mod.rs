@@ -6,6 +6,7 @@
 
 mod document;
 mod governed;
+mod policy_test;
 mod prefilter;
 mod scalar;
 mod typed;
@@ -20,14 +21,16 @@ use super::catalogue::{Catalogue, Declared, File, REGULAR_FILE};
 use super::codeowners::{Codeowners, LOCATIONS};
 use super::emergency::Record;
 use super::finding::{Finding, Place};
-use super::model::{GrantPath, Person, RecordPath, Resource, RoleName, RoleRef, Service};
+use super::model::{GrantPath, Person, RecordPath, Resource, RoleName, Service};
+use super::policy::cases::PolicyTests;
+use super::policy::{self, PolicyFile};
 use super::schema::Kind;
 use document::Document;
 
 pub use governed::MAX_PATH;
 pub(crate) use governed::{Governed, classify};
 pub use prefilter::MAX_BYTES;
-pub(crate) use prefilter::is_hidden;
+pub(crate) use prefilter::{is_hidden, place};
 pub use typed::instant;
 pub(crate) use typed::ticket_pattern;
 pub use yaml::{MAX_DEPTH, MAX_NODES};
@@ -56,6 +59,7 @@ pub(crate) struct GrantPlaces {
     pub starts: Place,
     pub ticket: Place,
     pub emergency: Place,
+    pub reason: Place,
 }
 
 impl GrantPlaces {
@@ -67,6 +71,7 @@ impl GrantPlaces {
             "starts" => self.starts = place,
             "ticket" => self.ticket = place,
             "emergency" => self.emergency = place,
+            "reason" => self.reason = place,
             _ => {}
         }
     }
@@ -77,9 +82,7 @@ impl GrantPlaces {
 pub(crate) struct ReadResource {
     pub resource: Resource,
     pub tickets: BTreeMap<RoleName, Regex>,
-    pub conflicts: BTreeMap<(RoleName, RoleRef), Place>,
-    /// Where what each role says about emergencies stands, by the path below it: `approvals`, `people/octocat`.
-    pub emergencies: BTreeMap<(RoleName, String), Place>,
+    pub places: BTreeMap<(RoleName, String), Place>,
 }
 
 /// One governed file, read.
@@ -89,6 +92,8 @@ pub(crate) enum Read {
     Person(Person, Place),
     Service(Service, Place),
     Resource(Box<ReadResource>),
+    Policy(PolicyFile),
+    PolicyTest(PolicyTests),
     Emergency(RecordPath, Record),
     /// A file whose content is read elsewhere (CODEOWNERS) or not at all.
     Other,
@@ -107,7 +112,10 @@ pub fn read_tree(files: &[File]) -> Catalogue {
         match read {
             Ok(Read::Grant(path, declared, places)) => grants.push((path, declared, places)),
             Ok(other) => insert(&mut tree, other),
-            Err(findings) => tree.findings.extend(findings),
+            Err(findings) => {
+                note_broken(&mut tree, &findings);
+                tree.findings.extend(findings);
+            }
         }
     }
     grants.par_sort_by(|a, b| a.0.cmp(&b.0));
@@ -132,6 +140,17 @@ pub(crate) fn owners_in_force(files: &BTreeMap<&'static str, File>) -> Codeowner
     Codeowners::in_force(&files.values().cloned().collect::<Vec<_>>())
 }
 
+/// Policies that stand in a tree and cannot be read deny every request, whatever is wrong with them: a link, a name, a letter.
+pub(crate) fn note_broken(tree: &mut Catalogue, findings: &[Finding]) {
+    for path in findings.iter().map(|f| &f.path).filter(|p| is_policy(p)) {
+        tree.policies.insert_broken(path);
+    }
+}
+
+fn is_policy(path: &str) -> bool {
+    path.starts_with("access/policies/") && path.to_ascii_lowercase().ends_with(".cedar")
+}
+
 pub(crate) fn insert(tree: &mut Catalogue, read: Read) {
     match read {
         Read::Person(person, place) => {
@@ -146,6 +165,10 @@ pub(crate) fn insert(tree: &mut Catalogue, read: Read) {
             let name = read.resource.name.clone();
             tree.index.add(&read);
             tree.resources.insert(name, read.resource);
+        }
+        Read::Policy(file) => tree.policies.insert(file),
+        Read::PolicyTest(tests) => {
+            tree.policy_tests.insert(tests.path.clone(), tests);
         }
         Read::Emergency(path, record) => {
             tree.emergencies.insert(path, record);
@@ -207,29 +230,30 @@ fn read_governed(governed: Governed, file: &File) -> Result<Read, Vec<Finding>> 
         }
         Governed::Resource(name) => {
             let document = Document::read(Kind::Resource, file, &mut |_, _| {})?;
-            let conflicts = document.conflict_places();
-            let emergencies = document.emergency_places();
+            let places = document.role_places();
             let (resource, tickets) = document.typed(|value| typed::resource(name, value))?;
             Ok(Read::Resource(Box::new(ReadResource {
                 resource,
                 tickets,
-                conflicts,
-                emergencies,
+                places,
             })))
+        }
+        Governed::Policy(path) => Ok(Read::Policy(policy::read(&path, file)?)),
+        Governed::PolicyTest(path) => {
+            let document = Document::read(Kind::PolicyTest, file, &mut |_, _| {})?;
+            Ok(Read::PolicyTest(document.policy_tests(path)?))
         }
         Governed::Emergency(path) => {
             let document = Document::read(Kind::Emergency, file, &mut |_, _| {})?;
             Ok(Read::Emergency(path, document.typed(typed::record)?))
         }
-        Governed::Policy => Err(vec![Finding::error(
-            "policy-not-enforced",
-            &file.path,
-            Place::START,
-            "this version of Hallpass does not enforce policies, so it does not accept any",
-            "Remove the file. Limits of a role go into access/resources/<name>.yaml.",
-        )]),
         Governed::Codeowners(_) | Governed::Attributes => Ok(Read::Other),
     }
+}
+
+/// The text of a policy file, in which a reviewer sees every character.
+pub(crate) fn policy_text(file: &File) -> Result<&str, Finding> {
+    prefilter::text(&file.bytes).map_err(|fault| fault.in_file(&file.path))
 }
 
 /// Files that a disk without regard to case would take for the same one.

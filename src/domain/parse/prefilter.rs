@@ -111,7 +111,7 @@ fn not_normalized(text: &str) -> Fault {
 }
 
 /// The place of byte offset `at`, which must be on a character boundary.
-pub(super) fn place(text: &str, at: usize) -> Place {
+pub(crate) fn place(text: &str, at: usize) -> Place {
     let before = &text[..at];
     let line_start = before.rfind('\n').map_or(0, |i| i + 1);
     Place {

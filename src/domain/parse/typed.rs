@@ -244,19 +244,25 @@ fn typed_role(file: RoleFile) -> Result<Role, String> {
 }
 
 fn eligibility(file: EligibilityFile) -> Result<Eligibility, String> {
-    let team = |text: &String| {
-        let slug = text.strip_prefix('@').and_then(|t| t.split_once('/'));
-        let (organisation, slug) = slug.ok_or_else(|| format!("{text:?} is not a team"))?;
-        Ok(Owner::Team {
-            organisation: Login::new(organisation).map_err(|e| e.to_string())?,
-            slug: slug.to_ascii_lowercase(),
-        })
-    };
     Ok(Eligibility {
         people: file.people,
         services: file.services,
-        teams: file.teams.iter().map(team).collect::<Result<_, String>>()?,
+        teams: file
+            .teams
+            .iter()
+            .map(|text| team(text))
+            .collect::<Result<_, String>>()?,
         attributes: file.attributes,
+    })
+}
+
+/// A team, written `@organisation/team`.
+pub(super) fn team(text: &str) -> Result<Owner, String> {
+    let slug = text.strip_prefix('@').and_then(|t| t.split_once('/'));
+    let (organisation, slug) = slug.ok_or_else(|| format!("{text:?} is not a team"))?;
+    Ok(Owner::Team {
+        organisation: Login::new(organisation).map_err(|e| e.to_string())?,
+        slug: slug.to_ascii_lowercase(),
     })
 }
 
@@ -300,6 +306,6 @@ pub(super) fn record(value: Value) -> Result<Record, String> {
     })
 }
 
-fn read<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, String> {
+pub(super) fn read<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, String> {
     serde_json::from_value(value).map_err(|error| error.to_string())
 }

@@ -1,11 +1,12 @@
 //! One request: who gets what, why, for how long, at what risk, against what holds today.
 
+use super::super::approval::Basis;
 use super::super::decision::{Case, Change, Missing, Outcome, Request, Standing, Verdict};
 use super::super::ledger::Holding;
 use super::super::model::{Grant, GrantPath, Instant, RoleRef, Subject, Term};
 use super::super::pull::PullState;
 use super::markdown::{cell, code, difference, fence, prose, sentence};
-use super::{context, summary, utc};
+use super::{context, emergency, summary, utc};
 
 /// One row of the overview.
 pub(super) fn row(case: &Case<'_>, one: &Request) -> String {
@@ -36,6 +37,7 @@ pub(super) fn section(case: &Case<'_>, verdict: &Verdict, one: &Request) -> Stri
                 + "What this file asks for cannot be told, nor approved, before it is repaired.\n\n";
         }
         (Change::Add | Change::Amend(_), Some(grant)) => {
+            out.push_str(&emergency::request_section(case, one));
             out.push_str(&facts(case, one, grant));
             out.push_str(&words(grant));
             out.push_str(&against_today(case, one, grant));
@@ -279,7 +281,18 @@ fn standing(verdict: &Verdict, approval: &Standing) -> String {
     match approval {
         Standing::NotNeeded(why) => format!("**Approval:** {why}\n\n"),
         Standing::Approved(proof) => {
+            if proof.approvals().is_empty() {
+                return "**Approval:** nobody's is needed beforehand.\n\n".to_owned();
+            }
             let mut out = String::from("**Approved by**\n");
+            if let Basis::Policy { id, file, blob } = proof.basis() {
+                out.push_str(&format!(
+                    "- the policy {}, by itself ({}, version {})\n",
+                    code(id),
+                    code(file.as_str()),
+                    code(&blob.as_str()[..12])
+                ));
+            }
             for one in proof.approvals() {
                 let (who, line) = (&one.reviewer.login, one.line);
                 let through = sentence(&one.through.to_string());
@@ -296,7 +309,7 @@ fn standing(verdict: &Verdict, approval: &Standing) -> String {
     }
 }
 
-fn missing_words(verdict: &Verdict, missing: &Missing) -> String {
+pub(super) fn missing_words(verdict: &Verdict, missing: &Missing) -> String {
     if missing.reasons.is_empty() {
         return String::new();
     }

@@ -1,9 +1,11 @@
 //! The whole page: the way out first, then what is asked for, then the other files.
 
+use super::super::approval::Basis;
 use super::super::decision::{Case, Change, Control, Outcome, Request, Standing, Verdict};
 use super::super::finding::{Finding, Severity};
+use super::super::rules;
 use super::markdown::{code, fence, sentence};
-use super::{context, count, impact, request};
+use super::{context, count, emergency, impact, request};
 
 /// How many findings are written out; annotations carry more.
 const FINDINGS: usize = 20;
@@ -30,6 +32,9 @@ pub(super) fn summary(case: &Case<'_>, verdict: &Verdict) -> String {
         page.push_str(&fence("text", &what.join("\n")));
         page.push('\n');
     }
+    if let Some(of) = &verdict.sign_off {
+        page.push_str(&emergency::review_section(case, verdict, of));
+    }
     if verdict.requests.len() > 1 {
         page.push_str(&overview(case, &verdict.requests));
     }
@@ -53,6 +58,14 @@ pub(super) fn summary(case: &Case<'_>, verdict: &Verdict) -> String {
     page.push_str(&control(&verdict.control));
     if !verdict.control.is_empty() {
         page.push_str(&impact::section(&verdict.impact));
+        page.push_str(
+            &case
+                .around
+                .replay
+                .as_ref()
+                .map(impact::replayed)
+                .unwrap_or_default(),
+        );
     }
     page.push_str(&findings(verdict, Severity::Warning));
     page
@@ -81,7 +94,7 @@ fn findings(verdict: &Verdict, severity: Severity) -> String {
             help,
             ..
         } = finding;
-        out.push_str(&format!("**{rule}**\n"));
+        out.push_str(&format!("**[{rule}]({})**\n", rules::url(rule)));
         out.push_str(&fence(
             "text",
             &format!("{message}\nin {path}, line {line}, column {column}\n\n{help}"),
@@ -144,14 +157,21 @@ fn control(files: &[Control]) -> String {
 pub(super) fn approvals(case: &Case<'_>, one: &Request) -> String {
     match &one.approval {
         Standing::NotNeeded(_) => "none needed".to_owned(),
+        Standing::Missing(missing) if missing.needed == 0 => "none needed beforehand".to_owned(),
         Standing::Missing(missing) => format!("{} of {}", missing.have, missing.needed),
+        Standing::Approved(proof) if matches!(proof.basis(), Basis::Policy { .. }) => {
+            "by policy".to_owned()
+        }
         Standing::Approved(proof) => {
             let role = one
                 .grant
                 .as_ref()
                 .and_then(|g| case.base.role(&one.path.resource(), &g.role));
-            let needed = role.map_or(1, |(_, role)| role.approvals.max(1));
-            format!("{} of {needed}", proof.approvals().len())
+            let usual = role.map_or(1, |(_, role)| role.approvals.max(1));
+            match emergency::approvals_needed(case, one) {
+                Some(0) => "none needed beforehand".to_owned(),
+                needed => format!("{} of {}", proof.approvals().len(), needed.unwrap_or(usual)),
+            }
         }
     }
 }

@@ -2,12 +2,17 @@
 
 use std::collections::BTreeSet;
 
+use super::super::approval::{Basis, Proof};
 use super::super::decision::{Case, Change, Missing, Outcome, Request, Standing, Verdict};
 use super::super::model::{Login, Owner};
 use super::super::pull::PullState;
-use super::count;
+use super::{count, emergency};
 
 pub(super) fn title(case: &Case<'_>, verdict: &Verdict) -> String {
+    let review = verdict.sign_off.as_ref();
+    if let Some(title) = review.and_then(|of| emergency::review_title(case, verdict, of)) {
+        return title;
+    }
     match &verdict.outcome {
         Outcome::NotConcerned => "Nothing for Hallpass in here".to_owned(),
         Outcome::Denied => denied(verdict),
@@ -75,27 +80,43 @@ fn approved(verdict: &Verdict) -> String {
         let files = count(verdict.requests.len(), "grant", "grants");
         return format!("Nothing more to approve: ends {files}");
     }
-    let who: BTreeSet<&Login> = verdict
-        .requests
-        .iter()
-        .filter_map(|r| match &r.approval {
-            Standing::Approved(proof) => Some(proof.approvals()),
-            Standing::NotNeeded(_) | Standing::Missing(_) => None,
-        })
-        .flatten()
+    let proofs = || verdict.requests.iter().filter_map(proof);
+    let who: BTreeSet<&Login> = proofs()
+        .flat_map(|proof| proof.approvals())
         .map(|a| &a.reviewer.login)
         .collect();
-    if who.is_empty() {
-        return "Approved".to_owned();
+    let policies: BTreeSet<&str> = proofs().filter_map(policy).collect();
+    let by = who.iter().map(|login| format!("@{login}"));
+    let by: Vec<String> = by
+        .chain(policies.iter().map(|id| format!("policy {id}")))
+        .collect();
+    match (emergency::is_break_glass(verdict), by.is_empty()) {
+        (true, true) => {
+            "Break-glass: nobody's approval is needed beforehand, an owner's review follows"
+                .to_owned()
+        }
+        (true, false) => format!("Break-glass: approved by {}", names(by.into_iter())),
+        (false, true) => "Approved".to_owned(),
+        (false, false) => format!("Approved by {}", names(by.into_iter())),
     }
-    format!(
-        "Approved by {}",
-        names(who.iter().map(|login| format!("@{login}")))
-    )
+}
+
+fn proof(request: &Request) -> Option<&Proof> {
+    match &request.approval {
+        Standing::Approved(proof) => Some(proof),
+        Standing::NotNeeded(_) | Standing::Missing(_) => None,
+    }
+}
+
+fn policy(proof: &Proof) -> Option<&str> {
+    match proof.basis() {
+        Basis::Policy { id, .. } => Some(id),
+        Basis::Owners | Basis::Emergency => None,
+    }
 }
 
 /// At most three names.
-fn names(all: impl Iterator<Item = String>) -> String {
+pub(super) fn names(all: impl Iterator<Item = String>) -> String {
     let all: Vec<String> = all.collect();
     match all.as_slice() {
         [] => "its owners".to_owned(),

@@ -19,7 +19,7 @@ use url::Url;
 
 use super::{CheckId, Forge, ForgeError, GitAccess, MergeOutcome, Proposal};
 use crate::clock::Clock;
-use crate::domain::model::{CommitId, Login, Owner, PullNumber, RepoName};
+use crate::domain::model::{Actor, CommitId, Login, Owner, PullNumber, RepoName};
 use crate::domain::pull::{Pull, PullListed, Roster};
 use crate::domain::report::Check;
 use crate::github_app::{self, App, AppSettings, Failure, Installation, Permission, Place, path};
@@ -189,6 +189,10 @@ impl Forge for GitHub {
 
     async fn roster(&self, owners: &BTreeSet<Owner>) -> Roster {
         self.read_roster(owners).await
+    }
+
+    async fn members(&self) -> Result<Option<Vec<Actor>>, ForgeError> {
+        Ok(self.read_organisation().await?)
     }
 
     async fn publish_check(

@@ -9,7 +9,7 @@ use futures_util::{StreamExt, stream};
 
 use super::GitHub;
 use super::wire::{Account, CollaboratorPermission, TeamRepository};
-use crate::domain::model::{Actor, Login, Owner};
+use crate::domain::model::{Actor, ActorKind, Login, Owner};
 use crate::domain::pull::{Collaborator, Lookup, Roster, Team};
 use crate::github_app::{Failure, path, query};
 
@@ -107,6 +107,39 @@ impl GitHub {
             .map(Account::actor)
             .collect::<Result<_, _>>()
             .map_err(|e| Failure::unreadable(&what, e))
+    }
+
+    /// Everybody who is an active member of the organisation, whether they show it in public or not: what `members: read` lets an
+    /// installation see.
+    pub(super) async fn read_organisation(&self) -> Result<Option<Vec<Actor>>, Failure> {
+        let owner = self.repository.owner.as_str();
+        let what = format!("members of {owner}");
+        let route = query(&path(&["orgs", owner, "members"]), &[("per_page", "100")]);
+        let found: Vec<Account> = match self.api.list(&what, &route).await {
+            Ok(found) => found,
+            Err(Failure::NotFound { .. }) => return self.owned_by_a_person().await,
+            Err(failure) => return Err(failure),
+        };
+        found
+            .into_iter()
+            .map(Account::actor)
+            .collect::<Result<_, _>>()
+            .map(Some)
+            .map_err(|e| Failure::unreadable(&what, e))
+    }
+
+    /// That an account has no members is believed only where GitHub says that it is a person's.
+    async fn owned_by_a_person(&self) -> Result<Option<Vec<Actor>>, Failure> {
+        let owner = self.repository.owner.as_str();
+        let what = format!("account {owner}");
+        let account: Account = self.api.get(&what, &path(&["users", owner])).await?;
+        let account = account.actor().map_err(|e| Failure::unreadable(&what, e))?;
+        match account.kind {
+            ActorKind::User => Ok(None),
+            ActorKind::Bot | ActorKind::Other => Err(Failure::NotFound {
+                what: format!("members of {owner}"),
+            }),
+        }
     }
 
     async fn read_collaborator(&self, login: &Login) -> Result<Collaborator, Failure> {

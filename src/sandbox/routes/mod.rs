@@ -67,6 +67,7 @@ pub const OPERATIONS: &[Operation] = &[
 
     op("GET", "/users/{username}", Nothing, organisation::user),
     op("GET", "/user/{account_id}", Nothing, organisation::user_by_id),
+    op("GET", "/orgs/{org}/members", Read(MEMBERS), organisation::members),
     op("GET", "/orgs/{org}/members/{username}", Read(MEMBERS), organisation::member),
     op("GET", "/orgs/{org}/memberships/{username}", Read(MEMBERS), organisation::membership),
     op("GET", "/orgs/{org}/teams", Read(MEMBERS), teams::list),

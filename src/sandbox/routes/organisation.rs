@@ -31,6 +31,20 @@ pub fn here(world: &World, call: &Call) -> Result<(), Refusal> {
     here.then_some(()).ok_or_else(Refusal::not_found)
 }
 
+/// `GET /orgs/{org}/members`: active members, whether they show it in public or not.
+pub fn members(world: &mut World, call: &Call) -> Answered {
+    here(world, call)?;
+    let wanted = |leads: bool| match call.query("role") {
+        Some("admin") => leads,
+        Some("member") => !leads,
+        _ => true,
+    };
+    let found = world.members.iter().filter(|(user, belonging)| {
+        belonging.active && wanted(belonging.leads) && !world.accounts[user].deleted
+    });
+    Ok(call.page(found.map(|(user, _)| people::user(world, *user)).collect()))
+}
+
 /// `GET /orgs/{org}/members/{username}`: 204 for an active member.
 pub fn member(world: &mut World, call: &Call) -> Answered {
     here(world, call)?;

@@ -97,6 +97,8 @@ pub fn holds(scene: &mut Scene, who: &str, resource: &str, role: &str, minutes: 
         role: RoleRef::try_from(format!("{resource}/{role}")).expect("a role"),
         starts: at(-60),
         ends: at(minutes),
+        since: Some(at(-60)),
+        path,
     });
 }
 

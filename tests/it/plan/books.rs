@@ -10,13 +10,17 @@ use hallpass::domain::decision::{Admission, Approved, admit};
 use hallpass::domain::ledger::{Arrival, Entry, State, Terms};
 use hallpass::domain::model::{BlobId, GrantId, GrantPath, Instant, PullNumber, RoleRef};
 use hallpass::domain::parse::read_tree;
-use hallpass::domain::plan::{Action, Plan, View, plan};
+use hallpass::domain::people::{Presence, Presences, Receiver};
+use hallpass::domain::plan::{Action, Plan, View, plan, unsettled};
 use hallpass::domain::pull::PullState;
 
 use crate::approval::scene::{Scene, at, blob, commit};
 
 /// Minutes until a failed call is tried again.
 pub const PAUSE: i64 = 5;
+
+/// Minutes that a service goes on without an owner.
+pub const GRACE: i64 = 30;
 
 /// What one grant file asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -138,6 +142,8 @@ pub struct Books {
     pub entries: Vec<Entry>,
     pub main: BTreeMap<GrantPath, BlobId>,
     pub admissions: BTreeMap<GrantId, Admission>,
+    /// Who is not simply there.
+    pub presences: Presences,
     /// What is held there, by [`hallpass::domain::model::Access::key`].
     pub held: BTreeSet<String>,
     /// How the next calls end; then they work.
@@ -201,6 +207,15 @@ impl Books {
         self.entry(id).state
     }
 
+    /// From now on this is known of whoever an ask is for.
+    pub fn presence(&mut self, ask: &Ask, presence: Option<Presence>) {
+        let receiver: Receiver = ask.approved().receiver();
+        match presence {
+            Some(presence) => self.presences.insert(receiver, presence),
+            None => self.presences.remove(&receiver),
+        };
+    }
+
     /// Its file goes from the protected branch.
     pub fn withdraw(&mut self, id: &GrantId) {
         let path = self.entry(id).path.clone();
@@ -217,10 +232,20 @@ impl Books {
     }
 
     fn plan_with(&self, main: Option<&BTreeMap<GrantPath, BlobId>>, minute: i64) -> Plan {
+        let main_or_none = main.cloned().unwrap_or_default();
+        let open = unsettled(
+            &main_or_none,
+            &self.entries,
+            &self.admissions,
+            &self.presences,
+        );
         plan(&View {
             main,
             admissions: &self.admissions,
+            unsettled: &open,
+            presences: &self.presences,
             entries: &self.entries,
+            orphan_grace: TimeDelta::minutes(GRACE),
             now: at(minute),
         })
     }
@@ -268,7 +293,14 @@ impl Books {
                 entry.cause = Some(cause.clone());
                 entry.settle(State::Ended, now);
             }
-            Action::Grant { approved, .. } => return self.grant(id, approved, now),
+            Action::Grant {
+                approved, replaces, ..
+            } => {
+                let since = replaces.as_ref().map(|old| old.since);
+                return self.grant(id, approved, since, now);
+            }
+            Action::Orphan { .. } => self.entry_mut(id).orphaned_since = Some(now),
+            Action::Adopt { .. } => self.entry_mut(id).orphaned_since = None,
             Action::Revoke {
                 cause, retained_by, ..
             } => {
@@ -283,8 +315,17 @@ impl Books {
         Ok(())
     }
 
-    fn grant(&mut self, id: &GrantId, approved: &Approved, now: Instant) -> Result<(), Died> {
-        let terms = terms(self.entry(id), approved);
+    fn grant(
+        &mut self,
+        id: &GrantId,
+        approved: &Approved,
+        since: Option<Instant>,
+        now: Instant,
+    ) -> Result<(), Died> {
+        let terms = Terms {
+            since,
+            ..terms(self.entry(id), approved)
+        };
         let (key, ends) = (terms.access.key(), terms.ends);
         let entry = self.entry_mut(id);
         if entry.state != State::Granting {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use hallpass::domain::decision::Admission;
 use hallpass::domain::ledger::{Cause, Entry, State};
 use hallpass::domain::model::GrantId;
+use hallpass::domain::people::Presence;
 use hallpass::domain::plan::{Action, Plan};
 use proptest::prelude::*;
 
@@ -49,8 +50,21 @@ struct Situation {
     files: Vec<File>,
     /// Whether what is perhaps held is held.
     perhaps: bool,
+    /// What is known of octocat, judy and mallory.
+    presences: Vec<Option<Presence>>,
     main_is_known: bool,
     now: i64,
+}
+
+const PEOPLE: [&str; 3] = ["octocat", "judy", "mallory"];
+
+fn presences() -> impl Strategy<Value = Option<Presence>> {
+    prop_oneof![
+        6 => Just(None),
+        1 => Just(Some(Presence::Gone)),
+        1 => Just(Some(Presence::Orphaned)),
+        1 => Just(Some(Presence::Doubtful)),
+    ]
 }
 
 fn words() -> impl Strategy<Value = Word> {
@@ -114,10 +128,11 @@ prop_compose! {
         lines in prop::collection::vec(lines(), 0..20),
         files in prop::collection::vec(files(), NAMES.len()),
         perhaps in any::<bool>(),
+        presences in prop::collection::vec(presences(), PEOPLE.len()),
         main_is_known in prop::bool::weighted(0.8),
         now in 0..900_i64,
     ) -> Situation {
-        Situation { lines, files, perhaps, main_is_known, now }
+        Situation { lines, files, perhaps, presences, main_is_known, now }
     }
 }
 
@@ -133,6 +148,9 @@ impl Situation {
         }
         for (name, file) in NAMES.into_iter().zip(&self.files) {
             lay(&mut books, name, *file);
+        }
+        for (who, presence) in PEOPLE.into_iter().zip(&self.presences) {
+            books.presence(&Ask { who, ..super::ASK }, *presence);
         }
         if !self.perhaps {
             let active = active_keys(&books);
@@ -295,6 +313,38 @@ proptest! {
             let Action::Revoke { retained_by, .. } = action else { continue };
             for keeper in retained_by {
                 prop_assert!(matches!(books.state(keeper), State::Granting | State::Active));
+            }
+        }
+    }
+
+    #[test]
+    fn while_a_renewal_is_open_nothing_is_taken_before_its_end(situation in situations()) {
+        let mut books = situation.books();
+        books.presences.clear();
+        // Whatever stands at each path has just arrived, and the forge says nothing about it.
+        let held: Vec<_> = books.entries.iter().filter(|e| matches!(e.state, State::Granting | State::Active)).cloned().collect();
+        for entry in &held {
+            let ask = Ask { name: NAMES.into_iter().find(|n| entry.path.as_str().ends_with(&format!("/{n}.yaml"))).expect("a name"), ..super::ASK };
+            let newer = books.arrives(&ask, situation.now);
+            books.admissions.insert(newer, unknown());
+        }
+        let plan = books.plan(situation.now);
+        for entry in &held {
+            let taken = plan.actions.iter().any(|a| a.id() == &entry.id && matches!(a, Action::Revoke { .. }));
+            let over = entry.terms.as_ref().is_some_and(|t| t.ends <= at(situation.now));
+            let lost = entry.state == State::Granting && matches!(books.admissions.get(&entry.id), Some(Admission::Unapproved(_)));
+            prop_assert_eq!(taken, over || lost, "{:?}", entry);
+        }
+        books.perform(&plan, situation.now);
+        prop_assert_eq!(books.plan(situation.now).actions, []);
+    }
+
+    #[test]
+    fn nobody_who_is_not_simply_there_is_given_anything(situation in situations()) {
+        let books = situation.books();
+        for action in situation.plan(&books).actions {
+            if let Action::Grant { approved, .. } | Action::Schedule { approved, .. } = &action {
+                prop_assert!(!books.presences.contains_key(&approved.receiver()), "{action:?}");
             }
         }
     }

@@ -1,0 +1,151 @@
+//! A request as the question that it is to the policies.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::super::catalogue::Catalogue;
+use super::super::super::ledger::Holding;
+use super::super::super::model::{
+    Actor, Grant, GrantPath, Instant, Owner, Person, RoleRef, Subject, UserId,
+};
+use super::super::super::policy::{
+    Action, Circumstances, Machine, Principal, Question, Somebody, Wanted, begun_minutes, continues,
+};
+use super::super::super::pull::{Lookup, Pushers};
+use super::super::{Case, Change};
+
+/// What `grant` at `path` asks of the policies; `None` where role or subject is not declared, which is a finding of its own.
+pub(super) fn of(
+    case: &Case<'_>,
+    path: &GrantPath,
+    grant: &Grant,
+    change: &Change,
+) -> Option<Question> {
+    let resource = case.base.resources.get(&path.resource())?;
+    let renewal = matches!(change, Change::Amend(Some(held)) if continues(held, grant));
+    let at = case.judged_at();
+    let mut circumstances = Circumstances {
+        renewal,
+        self_requested: self_requested(case, &grant.subject),
+        live_roles: live_roles(case, path, &grant.subject, at),
+        author: case.pull.author.as_ref().map(|a| somebody(case, a)),
+        ..Circumstances::of(grant, at)
+    };
+    if renewal && let Some(first) = first_begin(case, path, grant) {
+        let begin = first.min(circumstances.begin);
+        circumstances.total_minutes = begun_minutes(begin, grant.end(at));
+    }
+    Some(Question {
+        action: match (grant.emergency, renewal) {
+            (true, _) => Action::Emergency,
+            (false, true) => Action::Renew,
+            (false, false) => Action::Request,
+        },
+        principal: principal(case, &grant.subject)?,
+        wanted: Wanted::of(resource, &grant.role)?,
+        circumstances,
+    })
+}
+
+/// Whether `actor` may approve what `request` asks.
+pub(super) fn of_review(case: &Case<'_>, request: &Question, actor: &Actor) -> Question {
+    let mut question = request.about(Action::Approve);
+    question.circumstances.subject = Some(question.principal);
+    question.principal = Principal::Person(somebody(case, actor));
+    question
+}
+
+fn principal(case: &Case<'_>, subject: &Subject) -> Option<Principal> {
+    Some(match subject {
+        Subject::Person(login) => Principal::Person(declared(case, case.base.people.get(login)?)),
+        Subject::Service(name) => Principal::Service(Machine {
+            name: name.clone(),
+            owner: declared(
+                case,
+                case.base.people.get(&case.base.services.get(name)?.owner)?,
+            ),
+        }),
+    })
+}
+
+fn declared(case: &Case<'_>, person: &Person) -> Somebody {
+    Somebody {
+        id: person.login.to_string(),
+        login: person.login.clone(),
+        github_id: person.github_id,
+        attributes: person.attributes.clone(),
+        teams: teams(case, person.github_id),
+    }
+}
+
+/// The account, as the person who is declared with its number; a login alone makes nobody that person.
+fn somebody(case: &Case<'_>, actor: &Actor) -> Somebody {
+    if let Some(person) = by_number(case.base, actor.id) {
+        return declared(case, person);
+    }
+    let taken = case.base.people.contains_key(&actor.login);
+    Somebody {
+        id: if taken {
+            format!("#{}", actor.id)
+        } else {
+            actor.login.to_string()
+        },
+        login: actor.login.clone(),
+        github_id: actor.id,
+        attributes: BTreeMap::new(),
+        teams: teams(case, actor.id),
+    }
+}
+
+fn by_number(base: &Catalogue, id: UserId) -> Option<&Person> {
+    base.people.values().find(|p| p.github_id == id)
+}
+
+/// The teams that policies mention and that hold the account.
+fn teams(case: &Case<'_>, id: UserId) -> BTreeSet<Owner> {
+    let holds = |team: &&Owner| match case.roster.teams.get(*team) {
+        Some(Lookup::Found(team)) => team.members.iter().any(|m| m.id == id),
+        _ => false,
+    };
+    let teams = case.base.policies.teams().iter();
+    teams.filter(holds).cloned().collect()
+}
+
+/// Whether nobody but those who gain by it had a hand in the pull request.
+fn self_requested(case: &Case<'_>, subject: &Subject) -> bool {
+    let own = case.base.beneficiaries(subject);
+    let author = case.pull.author.as_ref();
+    author.is_some_and(|a| own.contains(&a.id))
+        && matches!(&case.pull.pushers, Pushers::Known(ids) if ids.iter().all(|id| own.contains(id)))
+}
+
+/// What the subject has without the file at `path`: by other files of the base that have not ended, and by the ledger.
+fn live_roles(
+    case: &Case<'_>,
+    path: &GrantPath,
+    subject: &Subject,
+    at: Instant,
+) -> BTreeSet<RoleRef> {
+    let held = case
+        .holdings
+        .iter()
+        .filter(|h| h.subject == *subject && h.ends > at && h.path != *path);
+    let mut roles: BTreeSet<RoleRef> = held.map(|h| h.role.clone()).collect();
+    let declared = case.base.resources.values().flat_map(|resource| {
+        resource.roles.keys().map(|role| RoleRef {
+            resource: resource.name.clone(),
+            role: role.clone(),
+        })
+    });
+    let lives = |(file, grant): (&GrantPath, &Grant)| file != path && grant.end(at) > at;
+    roles.extend(declared.filter(|role| case.base.giving(subject, role).any(lives)));
+    roles
+}
+
+/// When the unbroken access that the file at `path` gives began, by the ledger; `None` where that is not known.
+fn first_begin(case: &Case<'_>, path: &GrantPath, grant: &Grant) -> Option<Instant> {
+    let goes_on = |held: &&Holding| {
+        held.path == *path && held.subject == grant.subject && held.role.role == grant.role
+    };
+    let held = case.holdings.iter().filter(goes_on);
+    held.filter_map(|held| held.since).min()
+}
