@@ -142,6 +142,8 @@ pub struct Comment {
     pub id: u64,
     pub number: u64,
     pub user: u64,
+    /// The App that wrote it, where one did.
+    pub app: Option<u64>,
     pub body: String,
     pub created_at: Instant,
     pub updated_at: Instant,

@@ -18,6 +18,7 @@ mod evidence;
 mod github;
 mod golden;
 mod impact;
+mod notices;
 mod people;
 mod plan;
 mod policy;

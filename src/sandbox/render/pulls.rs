@@ -232,6 +232,7 @@ pub fn comment(world: &World, repo: usize, comment: &Comment) -> Value {
         "author_association": association(world, comment.user),
         "created_at": time(comment.created_at),
         "updated_at": time(comment.updated_at),
+        "performed_via_github_app": comment.app.map(|id| super::people::app(world, id)),
     })
 }
 

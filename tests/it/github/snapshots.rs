@@ -296,6 +296,51 @@ async fn one_failed_lookup_is_neither_yes_nor_no_and_spoils_no_other() {
     );
 }
 
+/// A comment as GitHub lists it.
+fn said_by(id: u64, user: Value, app: Option<u64>, body: &str) -> Value {
+    let app = app.map(|id| json!({ "id": id, "slug": "hallpass" }));
+    json!({ "id": id, "user": user, "body": body, "performed_via_github_app": app })
+}
+
+#[tokio::test]
+async fn only_what_the_app_itself_wrote_is_edited() {
+    let bot = || json!({ "id": 9, "login": "hallpass[bot]", "type": "Bot" });
+    let comments = json!([
+        // A person who acted through our App, another App, nobody any more, and ourselves about something else.
+        said_by(1, user(1, "octocat"), Some(7), "<!-- some:mark -->"),
+        said_by(2, bot(), Some(8), "<!-- some:mark -->"),
+        said_by(3, Value::Null, None, "<!-- some:mark -->"),
+        said_by(4, bot(), Some(7), "See <!-- some:mark -->"),
+        said_by(6, bot(), Some(7), "<!-- some:mark -->\nLater."),
+        said_by(5, bot(), Some(7), "<!-- some:mark -->\nOurs."),
+    ]);
+    let server = Scripted::new(move |asked| {
+        let (method, path) = asked.call.split_once(' ').unwrap();
+        match (method, path.split('?').next().unwrap()) {
+            ("GET", "/repos/acme/access/issues/12/comments") => Some(said(200, &comments)),
+            ("PATCH", "/repos/acme/access/issues/comments/5") => Some(said(
+                200,
+                &said_by(
+                    5,
+                    json!({ "id": 9, "login": "hallpass[bot]", "type": "Bot" }),
+                    Some(7),
+                    "",
+                ),
+            )),
+            _ => None,
+        }
+    })
+    .await;
+    let github = server.github();
+    github
+        .comment(PullNumber(12), "some:mark", "New.")
+        .await
+        .unwrap();
+    assert_eq!(server.calls().len(), 2, "{:?}", server.calls());
+    let sent = server.asked().pop().unwrap().body;
+    assert_eq!(sent, json!({ "body": "<!-- some:mark -->\nNew." }));
+}
+
 /// What GitHub says about the account that owns the repository when it lists no members.
 async fn members_of(kind: &'static str) -> Result<Option<usize>, String> {
     let server = Scripted::new(move |asked| match asked.call.as_str() {
