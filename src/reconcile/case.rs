@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::control::decides;
 use super::{ReconcileError, Reconciler};
 use crate::domain::catalogue::{Catalogue, ChangedFile, File};
 use crate::domain::decision::{Case, Surroundings};
+use crate::domain::impact;
 use crate::domain::ledger::Holding;
 use crate::domain::model::{BlobId, CommitId, GrantPath, Instant, Owner, RepoPath, Subject};
 use crate::domain::parse;
@@ -59,7 +59,7 @@ impl Reconciler {
         let reviewed = self.reviewed(remote, &pull, &changes).await?;
         let subjects = subjects(&changes);
         let (holdings, mut ended) = self.context(&subjects, &changes).await?;
-        if decides(&changes) {
+        if impact::decides(&changes) {
             ended.extend(self.ended_files().await?);
         }
         let roster = self

@@ -108,6 +108,31 @@ fn what_a_person_holds_ends_with_their_file_and_nothing_else_does() {
 }
 
 #[test]
+fn so_many_leavers_at_once_that_nobody_believes_it_are_said_to_be_held_back() {
+    let gone = |people: u32, leave: u32| {
+        let mut files = world_with(&[]);
+        for n in 0..people {
+            let who = format!("github_id: {}\nidentities:\n  pg: p{n}\n", n + 100);
+            files.push(file(&format!("access/people/p{n}.yaml"), who));
+            let grant = READS.1.replace("ada", &format!("p{n}"));
+            files.push(file(&format!("access/grants/orders/p{n}.yaml"), grant));
+        }
+        let leavers = (0..leave).map(|n| change(&format!("access/people/p{n}.yaml"), ""));
+        let leavers: Vec<ChangedFile> = leavers.collect();
+        Ledger::default().impact_at(&read_tree(&files), &leavers, now())
+    };
+    assert_eq!(gone(8, 5).held_back, 0);
+    let many = gone(8, 6);
+    assert_eq!(many.held_back, 6);
+    assert!(
+        many.parts()[0]
+            .heading
+            .starts_with("6 people would be gone at once")
+    );
+    assert_eq!(gone(24, 6).held_back, 0, "a quarter of them is believed");
+}
+
+#[test]
 fn a_service_whose_owner_leaves_keeps_its_access_for_a_time_of_grace() {
     assert_eq!(
         says(&[change("access/people/bob.yaml", "")]),
