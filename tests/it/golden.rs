@@ -3,6 +3,8 @@
 //! A case is a folder: `base/` and `head/` hold what differs from `_base` (an organisation that all cases share), `pull.yaml`
 //! tells what the forge says, `expected.md` is the check. Other folders of a case are trees that a review looked at.
 
+mod emergencies;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,13 +12,14 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use hallpass::domain::catalogue::{Catalogue, ChangedFile, File, REGULAR_FILE};
-use hallpass::domain::decision::{Case, Surroundings, decide};
+use hallpass::domain::decision::{Case, Pending, Surroundings, decide};
 use hallpass::domain::ledger::Holding;
 use hallpass::domain::model::{
     Actor, ActorKind, BlobId, CommitId, GrantPath, Instant, Login, Owner, PullNumber, RoleRef,
     ServiceName, Subject, UserId,
 };
 use hallpass::domain::parse::read_tree;
+use hallpass::domain::people::Members;
 use hallpass::domain::pull::{
     Collaborator, Lookup, Pull, PullState, Pushers, Review, ReviewState, Reviewed, Roster, Team,
 };
@@ -70,12 +73,22 @@ struct Story {
     reviews: Vec<ReviewSays>,
     #[serde(default)]
     holdings: Vec<HoldingSays>,
+    /// Emergencies by the ledger that nobody has signed yet.
+    #[serde(default)]
+    emergencies: Vec<emergencies::EmergencySays>,
+    /// The members of the organisation; nobody has to be one where it is left out.
+    members: Option<MembersSay>,
     /// Files of the base that the pull request removes.
     #[serde(default)]
     removes: Vec<String>,
     /// Grant files of the base whose access has ended.
     #[serde(default)]
     ended: Vec<GrantPath>,
+    /// What other open pull requests ask for.
+    #[serde(default)]
+    pending: Vec<PendingSays>,
+    /// When the pull request was last seen to aim at another branch.
+    elsewhere: Option<Instant>,
 }
 
 fn octocat() -> Option<String> {
@@ -92,6 +105,13 @@ enum TeamSays {
     Members(Vec<String>),
     Failed { failed: String },
     ReadOnly { can_only_read: Vec<String> },
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum MembersSay {
+    Listed(Vec<String>),
+    Failed { failed: String },
 }
 
 #[derive(Debug, Deserialize)]
@@ -112,6 +132,8 @@ struct ReviewSays {
     saw: String,
     #[serde(default)]
     body: String,
+    /// When it was given; just before the time of the story, if it does not say.
+    at: Option<Instant>,
 }
 
 fn head() -> String {
@@ -139,6 +161,14 @@ struct HoldingSays {
     role: RoleRef,
     starts: Instant,
     ends: Instant,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PendingSays {
+    pull: u64,
+    person: Login,
+    role: RoleRef,
 }
 
 type Tree = BTreeMap<String, Arc<[u8]>>;
@@ -235,6 +265,11 @@ impl Facts {
             lay(&mut tree, &folder.join(name));
             if name == "head" {
                 tree.retain(|path, _| !story.removes.contains(path));
+                for brought in story.emergencies.iter().filter(|e| e.brought) {
+                    let (path, text) =
+                        (brought.told().record_path(), brought.told().record().text());
+                    tree.insert(path.to_string(), text.into_bytes().into());
+                }
             }
             tree
         };
@@ -265,7 +300,7 @@ impl Facts {
             roster: story.roster(),
             holdings: story.holdings(),
             ended: ended.collect(),
-            around: Surroundings::default(),
+            around: story.around(),
             story,
         }
     }
@@ -314,7 +349,25 @@ impl Story {
             from_fork: self.fork,
             commits: 1,
             pushers,
-            reviews: (101..).zip(&self.reviews).map(review).collect(),
+            reviews: (101..)
+                .zip(&self.reviews)
+                .map(|(id, says)| review(id, says, self.now - TimeDelta::minutes(1)))
+                .collect(),
+        }
+    }
+
+    fn around(&self) -> Surroundings {
+        let pending = |says: &PendingSays| Pending {
+            pull: PullNumber(says.pull),
+            subject: Subject::Person(says.person.clone()),
+            role: says.role.clone(),
+        };
+        Surroundings {
+            pending: self.pending.iter().map(pending).collect(),
+            elsewhere: self.elsewhere,
+            emergencies: self.emergencies.iter().map(|e| e.told()).collect(),
+            members: self.members(),
+            ..Surroundings::default()
         }
     }
 
@@ -355,6 +408,15 @@ impl Story {
         roster
     }
 
+    fn members(&self) -> Option<Lookup<Arc<Members>>> {
+        Some(match self.members.as_ref()? {
+            MembersSay::Listed(names) => {
+                Lookup::Found(Arc::new(names.iter().map(|n| actor(n)).collect()))
+            }
+            MembersSay::Failed { failed } => Lookup::Failed(failed.clone()),
+        })
+    }
+
     fn holdings(&self) -> Vec<Holding> {
         let path = |i: usize, says: &HoldingSays| {
             let unnamed = || format!("{}/held-{i}", says.role.resource);
@@ -392,7 +454,7 @@ fn staffed(members: &[&str], can_write: bool) -> Lookup<Team> {
     })
 }
 
-fn review((id, says): (u64, &ReviewSays)) -> Review {
+fn review(id: u64, says: &ReviewSays, usual: Instant) -> Review {
     Review {
         id,
         reviewer: Some(actor(&says.by)),
@@ -404,7 +466,7 @@ fn review((id, says): (u64, &ReviewSays)) -> Review {
         },
         commit: Some(commit(&says.saw)),
         body: says.body.clone(),
-        submitted_at: None,
+        submitted_at: Some(says.at.unwrap_or(usual)),
     }
 }
 

@@ -204,7 +204,7 @@ fn only_terms_that_were_allowed_and_are_not_any_more_are_told() {
     assert_eq!(
         says(&[edit(orders, "max_duration: 8h", "max_duration: 4h")]),
         [
-            "orders/robot not-again: 6h is asked for; orders/readonly lasts at most 4h (term-too-long)"
+            "orders/robot not-again: 6h is asked for; orders/readonly lasts at most 4h, its `max_duration` (term-too-long)"
         ]
     );
     // Too long already, for a reason of the past.
@@ -245,7 +245,7 @@ fn how_long_a_grant_with_a_fixed_end_lasts_is_told_only_if_the_ledger_knows_its_
     assert_eq!(
         told(&ledger.impact(&lower)),
         [
-            "ledger/ada not-again: it would last until 2026-12-10T18:00:00Z; ledger/approver lasts at most 2d (term-too-long)"
+            "ledger/ada not-again: it would last until 2026-12-10T18:00:00Z; ledger/approver lasts at most 2d, its `max_duration` (term-too-long)"
         ]
     );
 }
@@ -549,4 +549,55 @@ fn policies_that_break_are_told_once() {
     let impact = Ledger::default().impact_at(&base, &changes, now());
     assert!(impact.breaks_policies, "{impact:#?}");
     assert!(impact.touched.is_empty(), "{impact:#?}");
+}
+
+/// A policy file and the one case beside it, as changes of the world.
+fn with_case(policy: &str, case: &str) -> (Catalogue, ChangedFile) {
+    let tests = "access/policies/guardrails.test.yaml";
+    let strict = format!(
+        "{}{}",
+        crate::policy::BASELINE,
+        crate::policy::forbid("short-terms", "context.minutes > 180")
+    );
+    let base = catalogue(&[(crate::policy::FILE, strict.as_str()), (tests, case)]);
+    assert!(
+        base.findings.is_empty() && !base.policy_tests.is_empty(),
+        "{:?}",
+        base.findings
+    );
+    let change = ChangedFile {
+        path: crate::policy::FILE.to_owned(),
+        before: None,
+        after: Some(file(
+            crate::policy::FILE,
+            format!("{}{policy}", crate::policy::BASELINE),
+        )),
+    };
+    (base, change)
+}
+
+#[test]
+fn a_change_that_makes_a_case_fail_is_refused_where_the_case_stands() {
+    let case = "cases:\n  - name: Not overnight\n    action: request\n    person: ada\n    role: orders/readonly\n    context: { minutes: 600 }\n    expect: deny\n";
+    let refused = |policy: &str| {
+        let (base, change) = with_case(policy, case);
+        let found = hallpass::domain::rules::check_change(&base, &[change], now());
+        crate::text::places(&found)
+    };
+    assert_eq!(
+        refused(""),
+        ["access/policies/guardrails.test.yaml:2:1 policy-test-failed"]
+    );
+    assert!(refused(&crate::policy::forbid("shorter", "context.minutes > 60")).is_empty());
+}
+
+#[test]
+fn a_case_that_fails_already_does_not_hold_up_other_changes() {
+    let wrong = "cases:\n  - name: Overnight\n    action: request\n    person: ada\n    role: orders/readonly\n    context: { minutes: 600 }\n    expect: allow\n";
+    let (base, _) = with_case("", wrong);
+    let whole = hallpass::domain::rules::check_tree(&base, now());
+    assert!(whole.iter().any(|f| f.rule == "policy-test-failed"));
+    let other = edit("access/people/ada.yaml", "github_id: 1", "github_id: 9");
+    let found = hallpass::domain::rules::check_change(&base, &[other], now());
+    assert!(found.is_empty(), "{found:?}");
 }
