@@ -10,6 +10,7 @@ pub mod decision;
 pub mod emergency;
 pub mod evidence;
 pub mod finding;
+pub mod history;
 pub mod impact;
 pub mod landing;
 pub mod ledger;

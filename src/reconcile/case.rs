@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::{ReconcileError, Reconciler};
 use crate::domain::catalogue::{Catalogue, ChangedFile};
-use crate::domain::decision::{Case, MayAsk, Surroundings};
+use crate::domain::decision::{Case, MayAsk, PAST, Surroundings};
+use crate::domain::history::Past;
 use crate::domain::impact;
 use crate::domain::ledger::Holding;
 use crate::domain::model::{BlobId, CommitId, GrantPath, Instant, Owner, RepoPath, Subject};
@@ -100,6 +101,7 @@ impl Reconciler {
             pending: self.pending(pull, base, changes).await?,
             elsewhere: self.elsewhere(pull, changes).await?,
             may_ask_now: self.may_ask_now(pull, base_commit, changes).await?,
+            past: self.past(changes).await?,
             ..Surroundings::default()
         })
     }
@@ -194,6 +196,13 @@ impl Reconciler {
             }
         }
         Ok(reviewed)
+    }
+
+    /// What the subjects of a change had or asked for before.
+    async fn past(&self, changes: &[ChangedFile]) -> Result<Vec<Past>, ReconcileError> {
+        let subjects = Case::asks(changes).into_iter().map(|(s, _)| s).collect();
+        let ended = self.store.ended_of(&subjects, PAST).await?;
+        Ok(ended.iter().filter_map(Past::of).collect())
     }
 
     /// What the ledger knows about the subjects and the files of a change.

@@ -259,6 +259,20 @@ impl Mirror {
             .await
     }
 
+    /// The grant file that stands at `path` in a commit's tree, with its bytes; `None` where no regular file does.
+    ///
+    /// # Errors
+    /// [`RepoError::NoCommit`] when the commit is not here.
+    pub async fn grant_file(
+        &self,
+        commit: &CommitId,
+        path: &GrantPath,
+    ) -> Result<Option<File>, RepoError> {
+        let (commit, path) = (commit.clone(), path.clone());
+        self.reading(move |repo| tree::grant_file(repo, &commit, &path))
+            .await
+    }
+
     /// The grant files at the tip of a commit: path and blob, regular files with a well-formed path only.
     ///
     /// # Errors

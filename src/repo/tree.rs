@@ -124,6 +124,24 @@ pub(super) fn blobs_at(
     Ok(found)
 }
 
+/// The grant file at `path`; see [`super::Mirror::grant_file`].
+pub(super) fn grant_file(
+    repo: &Repository,
+    id: &CommitId,
+    path: &GrantPath,
+) -> Result<Option<File>, RepoError> {
+    let root = commit(repo, id)?.tree_id();
+    let read = || {
+        let mut reader = Reader::new(repo)?;
+        let there = reader.at(root, path.as_str())?;
+        let there = there.filter(|(mode, _)| *mode == REGULAR_FILE);
+        there
+            .map(|(mode, id)| reader.file(path.to_string(), mode, id, true))
+            .transpose()
+    };
+    read().map_err(broken(path.as_str()))
+}
+
 /// The grant files of a commit; see [`super::Mirror::grants`].
 pub(super) fn grants(
     repo: &Repository,

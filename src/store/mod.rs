@@ -236,6 +236,18 @@ impl Store {
         ledger::entries_of(&self.inner.readers, subjects).await
     }
 
+    /// The entries of these subjects that became final last, at most `most` of each.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] names a row that cannot be understood.
+    pub async fn ended_of(
+        &self,
+        subjects: &BTreeSet<Subject>,
+        most: u32,
+    ) -> Result<Vec<Entry>, StoreError> {
+        ledger::ended_of(&self.inner.readers, subjects, most).await
+    }
+
     /// Connections that have entries due at `now`.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
     reason = "a test that cannot go on should stop there"
 )]
 
+mod abuse;
 mod approval;
 mod attacks;
 mod breakglass;

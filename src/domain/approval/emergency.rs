@@ -3,6 +3,8 @@
 //! Invariant: without a single approval nobody breaks the glass for another. The author and everybody who pushed are the person
 //! who receives the access, and GitHub says so.
 
+use std::collections::BTreeSet;
+
 use super::super::decision::Case;
 use super::super::emergency::Emergency;
 use super::super::model::{BlobId, GrantPath, Subject, UserId};
@@ -61,6 +63,7 @@ fn alone(
         reasons,
         unknown: heard.unknown,
         owners: bench.owners().to_vec(),
+        candidates: BTreeSet::new(),
         blocked_by: heard.blocks.into_iter().map(|b| b.login).collect(),
         dead_end,
     }))

@@ -11,17 +11,17 @@
 //! branch they were given. Whoever retargets before anybody looked keeps the approvals; those still need owners by the protected
 //! branch's CODEOWNERS and exactly the content that is there now.
 //!
-//! Accepted limit: GitHub turns a change request that somebody dismisses into a review that says no more than "dismissed",
-//! so a dismissed change request blocks only as long as GitHub still shows it as one. A change request of the same person
-//! that still stands keeps blocking until that person approves, whatever was dismissed after it.
+//! A change request blocks until its author approves or takes it back. That somebody else dismisses it, which everybody with
+//! write access can, changes nothing.
 
 mod automatic;
 mod bench;
 mod emergency;
+mod fewest;
 mod reviews;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::decision::Case;
 use super::model::{
@@ -33,6 +33,8 @@ pub(super) use automatic::prove_by_policy;
 pub(super) use bench::Bench;
 pub use bench::{Barred, Beneficiary};
 pub use emergency::{prove_emergency, sign};
+pub use fewest::{Group, fewest};
+pub(super) use words::list;
 
 /// The shortest text of an approving review, in characters, that counts as saying why.
 pub const RATIONALE_CHARACTERS: usize = 10;
@@ -150,6 +152,8 @@ pub struct Missing {
     pub unknown: Vec<String>,
     /// The owners of the deciding line.
     pub owners: Vec<Owner>,
+    /// The people whose approval would count and is not there yet, as far as could be looked up.
+    pub candidates: BTreeSet<Login>,
     /// The owners who asked for changes and have not approved since.
     pub blocked_by: Vec<Login>,
     /// Why nobody could ever approve it as things stand: a finding.
@@ -273,8 +277,8 @@ fn weigh_before(
         None
     };
     let mut reasons = words::blocks(&heard.blocks);
+    let taken: Vec<_> = heard.counted.iter().map(|c| c.reviewer.id).collect();
     if have < needed && dead_end.is_none() {
-        let taken: Vec<_> = heard.counted.iter().map(|c| c.reviewer.id).collect();
         reasons.push(words::still_needed(needed - have, bench, &taken));
     }
     reasons.extend(heard.discounted);
@@ -285,6 +289,7 @@ fn weigh_before(
         reasons,
         unknown,
         owners: bench.owners().to_vec(),
+        candidates: bench.free(&taken).map(|m| m.actor.login.clone()).collect(),
         blocked_by: heard.blocks.into_iter().map(|b| b.login).collect(),
         dead_end,
     }))

@@ -32,7 +32,7 @@ use super::pull::{Pull, PullState, Reviewed, Roster};
 pub use super::approval::Missing;
 pub use eligible::MayAsk;
 use scope::asked;
-pub use surroundings::{Pending, Surroundings};
+pub use surroundings::{PAST, Pending, Surroundings};
 
 /// Everything that a verdict depends on.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use super::super::decision::{Case, Change, Control, Outcome, Request, Standing, 
 use super::super::finding::{Finding, Severity};
 use super::super::rules;
 use super::markdown::{code, fence, sentence};
-use super::{count, emergency, impact, request};
+use super::{context, count, emergency, impact, request};
 
 /// How many findings are written out; annotations carry more.
 const FINDINGS: usize = 20;
@@ -22,6 +22,9 @@ pub(super) fn summary(case: &Case<'_>, verdict: &Verdict) -> String {
     if verdict.outcome == Outcome::NotConcerned {
         page.push_str("This pull request changes nothing that decides about access.\n");
         return page;
+    }
+    if verdict.outcome == Outcome::Waiting {
+        page.push_str(&context::who_completes(verdict));
     }
     page.push_str(&findings(verdict, Severity::Error));
     if let Outcome::Uncertain(what) = &verdict.outcome {

@@ -195,7 +195,9 @@ fn control_findings(base: &Catalogue, changes: &[ChangedFile], reads: Vec<Read>)
 fn gone_permits(changes: &[ChangedFile], found: &[Finding]) -> Vec<Finding> {
     let nothing = found.iter().find(|f| f.rule == "policy-permits-nothing");
     let policy = |path: &str| matches!(classify(path), Some(Ok(Governed::Policy(_))));
-    let gone = changes.iter().filter(|c| c.after.is_none() && policy(&c.path));
+    let gone = changes
+        .iter()
+        .filter(|c| c.after.is_none() && policy(&c.path));
     let told = |change: &ChangedFile| {
         let path = change.path.clone();
         nothing.map(|f| Finding { path, ..f.clone() })
