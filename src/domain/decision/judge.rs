@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use super::super::approval::{Bench, Beneficiary, Demand, Missing, prove, prove_emergency, weigh};
 use super::super::catalogue::{Catalogue, ChangedFile, File, REGULAR_FILE};
 use super::super::finding::{Finding, Severity};
-use super::super::impact::Impact;
 use super::super::model::{Grant, GrantPath, RepoPath, Subject, UserId};
 use super::super::pull::Pushers;
 use super::super::rules;
@@ -32,7 +31,7 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
         requests: Vec::new(),
         control: Vec::new(),
         sign_off: None,
-        impact: Impact::default(),
+        impact: None,
         notes: Vec::new(),
         only_grants: scope.only_grants(),
     };

@@ -22,7 +22,7 @@ use super::approval::{Approval, Basis, Proof};
 use super::catalogue::{Catalogue, ChangedFile};
 use super::emergency::Emergency;
 use super::finding::{Finding, Severity};
-use super::impact::{Impact, Known, impact};
+use super::impact::{self, Impact, Known};
 use super::ledger::Holding;
 use super::model::{
     Access, BlobId, CommitId, Grant, GrantPath, Instant, PullNumber, RecordPath, TermLength,
@@ -99,8 +99,8 @@ pub struct Verdict {
     pub control: Vec<Control>,
     /// The review of an emergency, where that is all that it is.
     pub sign_off: Option<SignOff>,
-    /// What a change of the files that decide would do to live grants. Decides nothing.
-    pub impact: Impact,
+    /// What a change of the files that decide would do to live grants; `None` for any other change. Decides nothing.
+    pub impact: Option<Impact>,
     /// Sentences about the pull request as a whole: why it is not granted although nothing is wrong with its files.
     pub notes: Vec<String>,
     /// Whether it changes nothing but grant files, so that Hallpass may merge it when it is approved.
@@ -255,13 +255,13 @@ fn places(case: &Case<'_>, path: &GrantPath) -> GrantPlaces {
 /// Judges one pull request.
 pub fn decide(case: &Case<'_>) -> Verdict {
     let mut verdict = judge::judge(case);
-    if !verdict.control.is_empty() {
+    if !verdict.control.is_empty() && impact::decides(case.changes) {
         let known = Known {
             ended: case.ended,
             held: &case.around.held,
             now: case.now,
         };
-        verdict.impact = impact(case.base, case.changes, &known);
+        verdict.impact = Some(impact::impact(case.base, case.changes, &known));
     }
     let note = match &case.pull.state {
         PullState::Closed => {

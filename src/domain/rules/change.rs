@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::grant::Judged;
-use super::{Setting, control, emergency, is_control_path, is_grant_path, sorted};
+use super::{Setting, cases, control, emergency, is_control_path, is_grant_path, sorted};
 use crate::domain::catalogue::{Catalogue, ChangedFile, File, role_at};
 use crate::domain::codeowners::LOCATIONS;
 use crate::domain::finding::{Finding, Place};
@@ -187,6 +187,7 @@ fn control_findings(base: &Catalogue, changes: &[ChangedFile], reads: Vec<Read>)
     let changed: BTreeSet<&str> = changes.iter().map(|change| change.path.as_str()).collect();
     found.extend(gone_permits(changes, &found));
     found.retain(|finding| changed.contains(finding.path.as_str()));
+    found.extend(cases::newly_failed(base, &after, changes));
     found
 }
 
