@@ -198,9 +198,13 @@ impl Worker {
         Ok(due)
     }
 
-    /// Asks for a look at the protected branch when files of ended grants wait to be removed from it.
+    /// Asks for a look at the protected branch when files of ended grants wait to be removed from it, the review of an emergency
+    /// has become overdue, or somebody is to be told of an end.
     async fn ask_for_reverts(&self) -> Result<(), ReconcileError> {
-        if self.reconciler.reverts_are_due().await? {
+        let due = self.reconciler.reverts_are_due().await?
+            || self.reconciler.reviews_are_due().await?
+            || self.reconciler.notices_are_due().await?;
+        if due {
             self.store.wake(&[Wake::Main], self.clock.now()).await?;
         }
         Ok(())
@@ -323,6 +327,8 @@ impl Worker {
         let tip = main.as_ref().ok().cloned().flatten();
         let now = self.clock.now();
         let open = self.reconciler.forge().open_pulls().await?;
+        let numbers = open.iter().map(|listed| listed.number).collect();
+        self.reconciler.keep_asks(&numbers).await?;
         self.seen()
             .retain(|number, _| open.iter().any(|p| p.number == *number));
         for listed in open {

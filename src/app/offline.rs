@@ -10,10 +10,11 @@ use git2::{ErrorCode, ObjectType, Oid, Repository};
 use rayon::prelude::*;
 
 use crate::clock::{Clock, SystemClock};
-use crate::domain::catalogue::{ChangedFile, File, REGULAR_FILE};
+use crate::domain::catalogue::{Catalogue, ChangedFile, File, REGULAR_FILE};
 use crate::domain::codeowners::LOCATIONS;
 use crate::domain::model::{BlobId, Instant};
-use crate::domain::parse::MAX_BYTES;
+use crate::domain::parse::{self, MAX_BYTES};
+use crate::domain::replay::Merged;
 use crate::repo::{RepoError, read};
 
 const SYMBOLIC_LINK: u32 = 0o120_000;
@@ -68,6 +69,39 @@ pub struct Comparison {
     pub changes: Vec<ChangedFile>,
 }
 
+/// Two revisions, and what was requested before the second of them.
+#[derive(Debug)]
+pub struct History {
+    /// What the first declares beside grants.
+    pub base: Catalogue,
+    /// What the second declares.
+    pub head: Catalogue,
+    /// The requests that landed before the second, the newest first.
+    pub past: Vec<Merged>,
+}
+
+/// The last `wanted` requests of the branch that `head` is, or left, with what `base` and `head` declare.
+///
+/// # Errors
+/// When there is no repository, or either revision names no commit.
+pub fn history(dir: &Path, base: &str, head: &str, wanted: usize) -> Result<History, OfflineError> {
+    let repo = open(dir)?;
+    let (old, new) = (read::resolve(&repo, base)?, read::resolve(&repo, head)?);
+    let base = parse::read_tree(&read::control_files(&repo, &old)?);
+    let head = parse::read_tree(&read::files(&repo, &new)?);
+    let past = read::merged(&repo, &new, wanted, &head.grants)?;
+    Ok(History { base, head, past })
+}
+
+fn open(dir: &Path) -> Result<Repository, OfflineError> {
+    read::open(dir).map_err(|error| match error {
+        RepoError::Broken { source, .. } if source.code() == ErrorCode::NotFound => {
+            OfflineError::NoRepository(dir.to_owned())
+        }
+        other => other.into(),
+    })
+}
+
 /// The time by the machine's clock.
 pub fn now() -> Instant {
     SystemClock.now()
@@ -78,12 +112,7 @@ pub fn now() -> Instant {
 /// # Errors
 /// When there is no repository, either revision names no commit, or they have no history in common.
 pub fn comparison(dir: &Path, base: &str, head: &str) -> Result<Comparison, OfflineError> {
-    let repo = read::open(dir).map_err(|error| match error {
-        RepoError::Broken { source, .. } if source.code() == ErrorCode::NotFound => {
-            OfflineError::NoRepository(dir.to_owned())
-        }
-        other => other.into(),
-    })?;
+    let repo = open(dir)?;
     let (judge, judged) = (read::resolve(&repo, base)?, read::resolve(&repo, head)?);
     let fork =
         read::merge_base(&repo, &judge, &judged)?.ok_or_else(|| OfflineError::Unrelated {

@@ -1,5 +1,6 @@
 //! `hallpass policy`: what the organisation's policies would do.
 
+mod replay;
 mod test;
 
 use std::process::ExitCode;
@@ -15,6 +16,7 @@ pub struct Policy {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Replay(replay::Replay),
     Test(test::Test),
 }
 
@@ -22,6 +24,7 @@ impl Policy {
     /// Runs the named part.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
+            Command::Replay(replay) => replay.run(),
             Command::Test(test) => test.run(),
         }
     }

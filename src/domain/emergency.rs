@@ -55,7 +55,7 @@ impl Review {
 }
 
 /// One emergency with its review: the ledger's facts, as decisions and pages need them.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Emergency {
     /// Which grant.
     pub grant: GrantId,

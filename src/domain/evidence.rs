@@ -8,6 +8,9 @@
 //! Invariant: untrusted free text (reasons, review bodies, titles) is not in here; what a target system answered is, on one
 //! line, without control characters and without characters that cannot be seen.
 
+mod review;
+mod service;
+
 use std::fmt::Write as _;
 
 use super::approval::{Approval, Basis, Proof};
@@ -17,6 +20,9 @@ use super::model::{Actor, BlobId, CommitId, GrantId, GrantPath, Instant, PullNum
 use super::parse::is_hidden;
 use super::pull::Pull;
 use super::rules::MOST_GRANTS;
+
+pub use review::{review_overdue, review_unsigned, reviewed};
+pub use service::{adopted, orphaned};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,11 +51,17 @@ pub enum Kind {
     Orphaned,
     /// Somebody is accountable again for a service that holds access.
     Adopted,
+    /// An owner signed the review of an emergency.
+    Reviewed,
+    /// The record of an emergency was merged without an owner's signature.
+    ReviewUnsigned,
+    /// Nobody signed the review of an emergency in time.
+    ReviewOverdue,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::Requested,
         Self::Denied,
         Self::Approved,
@@ -62,6 +74,9 @@ impl Kind {
         Self::MergedWithoutProof,
         Self::Orphaned,
         Self::Adopted,
+        Self::Reviewed,
+        Self::ReviewUnsigned,
+        Self::ReviewOverdue,
     ];
 
     /// The kind that `word` names.
@@ -84,6 +99,9 @@ impl Kind {
             Self::MergedWithoutProof => "merged-without-proof",
             Self::Orphaned => "orphaned",
             Self::Adopted => "adopted",
+            Self::Reviewed => "reviewed",
+            Self::ReviewUnsigned => "review-unsigned",
+            Self::ReviewOverdue => "review-overdue",
         }
     }
 }
@@ -179,6 +197,8 @@ impl Draft {
             .line("Expires", instant(terms.ends))
             .maybe("Since", terms.since.map(instant))
             .maybe("Ticket", terms.ticket.as_deref().filter(|t| is_plain(t)))
+            .maybe("Basis", basis_word(&terms.basis))
+            .maybe("Review-by", terms.review_by.map(instant))
             .line("Policy-base", terms.base.as_str())
     }
 
@@ -201,6 +221,14 @@ impl Draft {
             at: self.at,
             message: format!("{}\n\n{}", self.subject, self.trailers),
         }
+    }
+}
+
+/// What made the approvals enough, where that is not that there were as many as the role demands.
+fn basis_word(basis: &Basis) -> Option<&'static str> {
+    match basis {
+        Basis::Owners | Basis::Policy { .. } => None,
+        Basis::Emergency => Some("emergency"),
     }
 }
 
@@ -451,7 +479,10 @@ pub fn granted(
 ) -> Event {
     // Tried again, it finds nothing to replace any more: then only its terms know that it goes on with something.
     let renews = replaces.is_some() || entry.terms.as_ref().is_some_and(|t| t.since.is_some());
-    let (kind, verb) = if renews {
+    let emergency = |t: &Terms| t.basis == Basis::Emergency;
+    let (kind, verb) = if entry.terms.as_ref().is_some_and(emergency) {
+        (Kind::Granted, "Break-glass")
+    } else if renews {
         (Kind::Renewed, "Renewed")
     } else {
         (Kind::Granted, "Granted")
@@ -518,26 +549,6 @@ pub fn cancelled(entry: &Entry, missing: &[String], at: Instant) -> Event {
         draft = draft.line("Missing", reason);
     }
     draft.finish()
-}
-
-/// Nobody is accountable any more for the service that holds it: it ends at `ends` unless somebody is by then.
-pub fn orphaned(entry: &Entry, ends: Instant, at: Instant) -> Event {
-    let sentence = format!("Orphaned: nobody is accountable for {}", who_what(entry));
-    // It may happen to the same grant again.
-    let word = format!("orphaned:{}", instant(at));
-    about(Kind::Orphaned, &word, entry, at, &sentence)
-        .line("Tolerated-until", instant(ends))
-        .finish()
-}
-
-/// Somebody is accountable again for the service that holds it.
-pub fn adopted(entry: &Entry, at: Instant) -> Event {
-    let sentence = format!(
-        "Adopted: somebody is accountable again for {}",
-        who_what(entry)
-    );
-    let word = format!("adopted:{}", instant(at));
-    about(Kind::Adopted, &word, entry, at, &sentence).finish()
 }
 
 /// How a grant's access went away.

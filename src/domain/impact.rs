@@ -7,24 +7,29 @@
 //! Invariant: the cost follows from the change. A grant whose subject, resource, owners and conflicts stay as they are is looked at
 //! once and left alone.
 
+mod asks;
+mod brake;
 mod difference;
+mod effect;
 mod effects;
 mod words;
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
-use super::catalogue::{Catalogue, ChangedFile, Declared};
-use super::model::{
-    BlobId, ConnectionName, GrantPath, Instant, Login, Owner, ResourceName, RoleRef, ServiceName,
-    Subject, Term, TermLength, UserId,
-};
+use super::catalogue::{Catalogue, ChangedFile, Declared, role_at};
+use super::model::{BlobId, GrantPath, Instant, Owner, ResourceName, RoleRef, Subject, Term};
+use super::parse::{Governed, classify};
 use super::{ledger, rules};
+use asks::Asks;
 use difference::Difference;
 
+pub use effect::{Effect, Fate};
 pub use words::Part;
+
+/// About how many live grants the policies are asked at most: each takes them some ten thousandths of a second.
+pub const ASKED: usize = 2_000;
 
 /// What is known of the live grants beside their files.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +37,7 @@ pub struct Known<'a> {
     /// Grants that ended or were denied and whose file still stands. Empty where nobody knows: then every file counts as live until
     /// the instant that it names.
     pub ended: &'a BTreeMap<GrantPath, BlobId>,
-    /// What the ledger says of grants whose limits the change lowers; see [`to_ask`]. Absent: only what the file says is judged.
+    /// What the ledger says of the grants that [`to_ask`] names. Absent: only what the file says is judged.
     pub held: &'a BTreeMap<GrantPath, Held>,
     /// The time.
     pub now: Instant,
@@ -59,157 +64,6 @@ impl Held {
             starts: terms.starts,
             ends: terms.ends,
             approvals: u32::try_from(terms.approvals.len()).unwrap_or(u32::MAX),
-        }
-    }
-}
-
-/// What becomes of a live grant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fate {
-    /// Its access ends as soon as the change is merged.
-    Ends,
-    /// Its access ends after a time of grace, unless somebody becomes accountable for it.
-    EndsAfterGrace,
-    /// It stays until its end, but could not be asked for again.
-    NotAgain,
-    /// It stays until its end; asked for again, it would be another access, or take more approvals.
-    Otherwise,
-}
-
-impl Fate {
-    /// Every fate, the gravest first.
-    pub const ALL: [Self; 4] = [
-        Self::Ends,
-        Self::EndsAfterGrace,
-        Self::NotAgain,
-        Self::Otherwise,
-    ];
-
-    /// The word for programs.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ends => "ends-at-merge",
-            Self::EndsAfterGrace => "ends-after-grace",
-            Self::NotAgain => "not-again",
-            Self::Otherwise => "otherwise",
-        }
-    }
-}
-
-/// One thing that a change does to a live grant.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Effect {
-    /// The file of its subject goes.
-    SubjectGone(Subject),
-    /// The login belongs to somebody else from now on.
-    AccountReplaced {
-        /// Whose login.
-        login: Login,
-        /// The number in the file today.
-        before: UserId,
-        /// The number in the changed file.
-        after: UserId,
-    },
-    /// The service account loses the person who is accountable for it.
-    OwnerGone {
-        /// The service account.
-        service: ServiceName,
-        /// Who is named as its owner and is nobody.
-        owner: Login,
-    },
-    /// A rule would refuse the same request.
-    Refused {
-        /// The rule's name.
-        rule: &'static str,
-        /// What is wrong. May quote what the requester wrote.
-        message: String,
-    },
-    /// What is held since `since` would last longer in all than the role allows now.
-    LongerInAll {
-        /// When it began.
-        since: Instant,
-        /// The role's new limit.
-        limit: TermLength,
-    },
-    /// It was given with fewer approvals than the role needs now.
-    FewerApprovals {
-        /// How many it has.
-        had: u32,
-        /// How many it would need.
-        needed: u32,
-    },
-    /// Another connection would give it.
-    OtherConnection {
-        /// Which gives it.
-        before: ConnectionName,
-        /// Which would give it.
-        after: ConnectionName,
-    },
-    /// Another account of the subject would receive it.
-    OtherAccount {
-        /// Where.
-        connection: ConnectionName,
-    },
-    /// The role would give something else.
-    OtherEntitlement(RoleRef),
-}
-
-impl Effect {
-    fn fate(&self) -> Fate {
-        match self {
-            Self::SubjectGone(_) | Self::AccountReplaced { .. } => Fate::Ends,
-            Self::OwnerGone { .. } => Fate::EndsAfterGrace,
-            Self::Refused { .. } | Self::LongerInAll { .. } => Fate::NotAgain,
-            Self::FewerApprovals { .. }
-            | Self::OtherConnection { .. }
-            | Self::OtherAccount { .. }
-            | Self::OtherEntitlement(_) => Fate::Otherwise,
-        }
-    }
-}
-
-impl fmt::Display for Effect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::SubjectGone(Subject::Person(login)) => {
-                write!(f, "access/people/{login}.yaml is removed")
-            }
-            Self::SubjectGone(Subject::Service(name)) => {
-                write!(f, "access/services/{name}.yaml is removed")
-            }
-            Self::AccountReplaced {
-                login,
-                before,
-                after,
-            } => write!(
-                f,
-                "{login} becomes another account: github_id {after} instead of {before}"
-            ),
-            Self::OwnerGone { service, owner } => write!(
-                f,
-                "nobody is accountable for service {service} any more: its owner, {owner}, has no file"
-            ),
-            Self::Refused { rule, message } => write!(f, "{message} ({rule})"),
-            Self::LongerInAll { since, limit } => write!(
-                f,
-                "held since {}, and now at most {limit} in all",
-                since.format("%Y-%m-%d %H:%M UTC")
-            ),
-            Self::FewerApprovals { had, needed } => {
-                write!(f, "given on {had} of the {needed} approvals it would need")
-            }
-            Self::OtherConnection { before, after } => {
-                write!(f, "held in {before}; would be given in {after}")
-            }
-            Self::OtherAccount { connection } => {
-                write!(
-                    f,
-                    "held by another account in {connection} than the file would name"
-                )
-            }
-            Self::OtherEntitlement(role) => {
-                write!(f, "{role} would give something else than what is held")
-            }
         }
     }
 }
@@ -251,6 +105,13 @@ pub struct Impact {
     pub handovers: Vec<Handover>,
     /// Whether CODEOWNERS can be relied on today and could not after the change: then nothing at all can be granted.
     pub breaks_codeowners: bool,
+    /// Whether the policies can be relied on today and could not after the change: then nothing at all can be granted.
+    pub breaks_policies: bool,
+    /// How many people would be gone, if they are so many at once that Hallpass holds their ends back until a person has looked; 0
+    /// otherwise.
+    pub held_back: usize,
+    /// How many live grants the policies were not asked about, because they are more than [`ASKED`].
+    pub not_asked: usize,
     /// Changed files that cannot be read, by path: what they would do is not known, and left out.
     pub unread: Vec<String>,
 }
@@ -267,12 +128,29 @@ impl Impact {
     }
 }
 
+/// Whether a change touches files that decide about live grants and requests: people, services, resources, policies, CODEOWNERS. A
+/// signature of an emergency's review, or a case beside a policy, decides about none.
+pub fn decides(changes: &[ChangedFile]) -> bool {
+    changes.iter().any(|change| {
+        matches!(
+            classify(&change.path),
+            Some(Ok(Governed::Person(_)
+                | Governed::Service(_)
+                | Governed::Resource(_)
+                | Governed::Policy(_)
+                | Governed::Codeowners(_)))
+        )
+    })
+}
+
 /// What `changes` would do to the live grants of `base`.
 pub fn impact(base: &Catalogue, changes: &[ChangedFile], known: &Known<'_>) -> Impact {
     let result = rules::resulting(base, changes);
     let difference = Difference::between(base, &result.tree, changes);
     let mut impact = Impact {
         breaks_codeowners: relied_on(base) && !relied_on(&result.tree),
+        breaks_policies: base.policies.broken().is_none()
+            && result.tree.policies.broken().is_some(),
         unread: result.unread,
         ..Impact::default()
     };
@@ -282,17 +160,24 @@ pub fn impact(base: &Catalogue, changes: &[ChangedFile], known: &Known<'_>) -> I
     let concerned: Vec<(&GrantPath, &Declared)> = live(base, known)
         .filter(|(path, declared)| difference.concerns(path, &declared.grant))
         .collect();
+    let asks = Asks::between(base, &result.tree, known);
     let judge = effects::Judge {
         base,
         head: &result.tree,
         known,
+        asks: asks.as_ref(),
         breaks_codeowners: impact.breaks_codeowners,
     };
     impact.touched = concerned
         .par_iter()
         .with_min_len(64)
-        .filter_map(|(path, declared)| judge.touched(path, &declared.grant))
+        .enumerate()
+        .filter_map(|(i, (path, declared))| judge.touched(i, path, &declared.grant))
         .collect();
+    impact.held_back = brake::held_back(base, &impact.touched, known);
+    if asks.is_some() {
+        impact.not_asked = concerned.len().saturating_sub(ASKED);
+    }
     impact
         .touched
         .par_sort_by(|a, b| (a.fate, &a.path).cmp(&(b.fate, &b.path)));
@@ -302,19 +187,27 @@ pub fn impact(base: &Catalogue, changes: &[ChangedFile], known: &Known<'_>) -> I
     impact
 }
 
-/// The live grants of which the ledger knows more than the files, and whose limits `changes` lowers: how long they last in all, and
-/// how many approved them. For [`Known::held`].
-pub fn to_ask(base: &Catalogue, changes: &[ChangedFile]) -> Vec<GrantPath> {
+/// The grants of which the ledger knows more than the files and `changes` makes it count: how long they last in all and how many
+/// approved them, where limits are lowered; when they began, where policies are asked. For [`Known::held`].
+pub fn to_ask(base: &Catalogue, changes: &[ChangedFile]) -> BTreeSet<GrantPath> {
     let result = rules::resulting(base, changes);
     let difference = Difference::between(base, &result.tree, changes);
     let lowered = difference.lowered(base, &result.tree);
-    if lowered.is_empty() {
-        return Vec::new();
+    let concerned = |(path, declared): &(&GrantPath, &Declared)| {
+        !lowered.is_empty() && lowered.contains(&role_at(path, &declared.grant))
+    };
+    let mut found: BTreeSet<GrantPath> = base
+        .grants
+        .iter()
+        .filter(concerned)
+        .map(|(path, _)| path.clone())
+        .collect();
+    if !result.tree.policies.is_default() {
+        let asked = base.grants.iter();
+        let asked = asked.filter(|(path, declared)| difference.concerns(path, &declared.grant));
+        found.extend(asked.take(ASKED).map(|(path, _)| path.clone()));
     }
-    let concerned = base.grants.iter().filter(|(path, declared)| {
-        lowered.contains(&crate::domain::catalogue::role_at(path, &declared.grant))
-    });
-    concerned.map(|(path, _)| path.clone()).collect()
+    found
 }
 
 fn live<'a>(

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::decision::{Change, Standing, Verdict};
+use super::decision::{Change, SignOff, Standing, Verdict};
 use super::evidence::{approved_by, approved_by_policy, instant};
 use super::ledger::{Cause, Entry, State};
 use super::pull::Pull;
@@ -12,6 +12,9 @@ use super::pull::Pull;
 /// Title and message of the merge commit of an approved pull request, with trailers: `git log access/grants/` alone tells who
 /// approved.
 pub fn merge_message(pull: &Pull, verdict: &Verdict) -> (String, String) {
+    if let Some(of) = &verdict.sign_off {
+        return sign_off_message(pull, of);
+    }
     let title = match verdict.requests.as_slice() {
         [one] if one.change == Change::Tidy => format!(
             "Remove ended access: {} (#{})",
@@ -19,6 +22,13 @@ pub fn merge_message(pull: &Pull, verdict: &Verdict) -> (String, String) {
             pull.number
         ),
         [one] => match &one.grant {
+            Some(grant) if grant.emergency => format!(
+                "Break-glass: {}/{} to {} (#{})",
+                one.path.resource(),
+                grant.role,
+                grant.subject,
+                pull.number
+            ),
             Some(grant) => format!(
                 "Grant {}/{} to {} (#{})",
                 one.path.resource(),
@@ -55,6 +65,21 @@ pub fn merge_message(pull: &Pull, verdict: &Verdict) -> (String, String) {
                 let _ = writeln!(trailers, "Approved-by: {}", approved_by(approval));
             }
         }
+    }
+    (title, trailers)
+}
+
+/// Title and message of the merge by which the record of an emergency joins the trail.
+fn sign_off_message(pull: &Pull, of: &SignOff) -> (String, String) {
+    let title = format!(
+        "Review break-glass: {} (#{})",
+        of.emergency.who_what(),
+        pull.number
+    );
+    let mut trailers = format!("Grant: {}\n", of.emergency.grant);
+    if let Ok(approval) = &of.signed {
+        // Writing to a String cannot fail.
+        let _ = writeln!(trailers, "Signed-by: {}", approved_by(approval));
     }
     (title, trailers)
 }

@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::stream::{self, StreamExt};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::grants::Weighed;
 use super::{ReconcileError, Reconciler, chain};
 use crate::domain::decision::{Admission, Approved};
+use crate::domain::emergency::{Emergency, Review};
 use crate::domain::evidence::{self, Removal};
-use crate::domain::ledger::{Cause, Entry, Holder, Revoked, State, Terms};
+use crate::domain::ledger::{Cause, Entry, Holder, Revoked, State, Terms, Wanted};
 use crate::domain::model::{Access, ConnectionName, GrantId, Instant, RoleRef};
+use crate::domain::parse;
 use crate::domain::plan::{Action, Plan, Renewed};
 use crate::providers::ProviderError;
 use crate::store::Scope;
@@ -101,10 +103,27 @@ impl Reconciler {
             .and_then(|w| w.merge.as_ref())
             .and_then(|m| m.by.as_ref());
         let event = evidence::merged_without_proof(&entry, reasons, merged_by, now);
+        entry.asked = self.asked(&entry).await?;
         entry.settle(State::Denied, now);
         self.store.commit(&[entry.clone()], &[event]).await?;
         error!(grant.id = %entry.id, reasons = %reasons.join("; "), "`{}` was merged without proof and is not granted", entry.id);
         Ok(())
+    }
+
+    /// What the file of an entry without terms asked for; `None` where that cannot be read.
+    async fn asked(&self, entry: &Entry) -> Result<Option<Wanted>, ReconcileError> {
+        let found = self
+            .mirror
+            .grant_file(&entry.arrival.commit, &entry.path)
+            .await?;
+        let asked = parse::read_tree(found.as_slice());
+        Ok(asked.grants.get(&entry.path).map(|declared| Wanted {
+            subject: declared.grant.subject.clone(),
+            role: RoleRef {
+                resource: entry.path.resource(),
+                role: declared.grant.role.clone(),
+            },
+        }))
     }
 
     async fn schedule(&self, mut entry: Entry, approved: &Approved) -> Result<(), ReconcileError> {
@@ -157,6 +176,10 @@ impl Reconciler {
         }
         entry.state = State::Granting;
         entry.wake_at = Some(self.now());
+        // From here on it is perhaps held, so that it is reviewed whatever becomes of it.
+        if entry.terms.as_ref().is_some_and(|t| t.review_by.is_some()) && entry.review.is_none() {
+            entry.review = Some(Review::due());
+        }
         let mut entry = self.write(entry, &[]).await?;
         let called_at = self.now();
         match self.call_grant(approved).await {
@@ -174,6 +197,9 @@ impl Reconciler {
                 );
                 let entry = self.write(entry, &[event]).await?;
                 info!(grant.id = %entry.id, read_back = %answer.read_back, "granted `{}`", entry.id);
+                if let Some(emergency) = Emergency::of(&entry) {
+                    warn!(grant.id = %entry.id, review_by = %emergency.review_by, "break-glass: {} was given, to be reviewed until {}", emergency.who_what(), evidence::instant(emergency.review_by));
+                }
             }
             Err(failure) => self.failed(entry, "grant", &failure).await?,
         }
@@ -347,6 +373,9 @@ impl Reconciler {
             .commit(std::slice::from_ref(&entry), events)
             .await?;
         entry.version += 1;
+        if let Some(terms) = entry.terms.as_ref().filter(|_| entry.state.is_final()) {
+            self.wake_askers(&terms.subject).await;
+        }
         Ok(entry)
     }
 }
@@ -384,7 +413,9 @@ fn terms(entry: &Entry, approved: &Approved) -> Terms {
         basis: approved.proof().basis().clone(),
         approvals: approved.proof().approvals().to_vec(),
         since: None,
-        review_by: None,
+        review_by: approved
+            .review_within()
+            .map(|within| grant.begin(merged) + within.delta()),
     }
 }
 

@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use tracing::{error, info, warn};
 
 use super::case::Facts;
+use super::emergencies::hold_rivals;
 use super::{ReconcileError, Reconciler};
 use crate::domain::decision::{self, Admission};
 use crate::domain::landing;
@@ -214,6 +215,7 @@ impl Reconciler {
         for (commit, entries) in by_commit {
             weighed.extend(self.weigh(remote, &commit, &entries).await);
         }
+        hold_rivals(&mut weighed);
         Ok(weighed)
     }
 
@@ -308,18 +310,46 @@ impl Reconciler {
                 at: *at,
                 by: by.clone(),
             };
-            self.mirror
-                .fetch(remote, &[&self.settings.protected_branch], &[number.0])
-                .await?;
-            let Some(base) = self.base_of_merge(&pull, merged, commit).await? else {
+            let merged = merged.clone();
+            let facts = self.facts_where(remote, pull, &merged, commit).await?;
+            let Some(facts) = facts else {
                 continue;
             };
-            let mut facts = self.facts(remote, pull, base).await?;
-            // Terms are judged at the instant of the merge, not whenever we happen to look.
-            facts.now = merge.at;
             return Ok(Some((facts, merge)));
         }
         Ok(None)
+    }
+
+    /// The facts of a merged pull request that arrived whole as `merged`, judged at its merge by the branch as it was just before.
+    pub(super) async fn facts_of_merged(
+        &self,
+        remote: &Remote,
+        pull: Pull,
+        merged: &CommitId,
+    ) -> Result<Option<Facts>, ReconcileError> {
+        self.facts_where(remote, pull, merged, merged).await
+    }
+
+    /// [`Reconciler::facts_of_merged`], where `commit` is part of the arrival.
+    async fn facts_where(
+        &self,
+        remote: &Remote,
+        pull: Pull,
+        merged: &CommitId,
+        commit: &CommitId,
+    ) -> Result<Option<Facts>, ReconcileError> {
+        self.mirror
+            .fetch(remote, &[&self.settings.protected_branch], &[pull.number.0])
+            .await?;
+        let Some(base) = self.base_of_merge(&pull, merged, commit).await? else {
+            return Ok(None);
+        };
+        let mut facts = self.facts(remote, pull, base).await?;
+        // Terms are judged at the instant of the merge, not whenever we happen to look.
+        if let PullState::Merged { at, .. } = facts.pull.state {
+            facts.now = at;
+        }
+        Ok(Some(facts))
     }
 
     /// The first-parent ancestor of the merge on which the pull request's change arrived *whole*, if `commit` is part of that

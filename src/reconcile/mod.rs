@@ -8,7 +8,9 @@
 //! Invariant: every change at a target system stands between two ledger writes, *begin* and *settle*.
 
 mod act;
+mod asks;
 mod case;
+mod control;
 mod emergencies;
 mod evidence;
 mod grants;
@@ -26,8 +28,11 @@ use chrono::TimeDelta;
 use crate::clock::Clock;
 use crate::domain::catalogue::Catalogue;
 use crate::domain::model::{CommitId, ConnectionName, Instant};
+use crate::domain::notice::EndsSoon;
 use crate::domain::parse;
 use crate::domain::people::Outsiders;
+use crate::domain::replay::Replay;
+use crate::domain::report::Pages;
 use crate::forge::{Forge, ForgeError};
 use crate::providers::Registry;
 use crate::repo::{Mirror, Remote, RepoError};
@@ -103,6 +108,10 @@ pub struct Settings {
     pub retry_cap: TimeDelta,
     /// How long after a merge the forge may take to connect it with its pull request before it counts as a direct push.
     pub proof_grace: TimeDelta,
+    /// How long before its end the holder of a grant is told; `None`: never.
+    pub ends_soon: Option<EndsSoon>,
+    /// Where files are edited in a browser.
+    pub pages: Pages,
     /// Whether people who are not members of the organisation may hold access.
     pub outsiders: Outsiders,
     /// How long a list of the organisation's members is good for, unless somebody says that it changed.
@@ -127,6 +136,8 @@ pub struct Reconciler {
     catalogues: Mutex<HashMap<CommitId, Arc<Catalogue>>>,
     /// The organisation's members as last read. Held while they are read, so that they are read once.
     members: tokio::sync::Mutex<Option<people::Reading>>,
+    /// Past requests judged anew, by base and head.
+    replays: Mutex<HashMap<(CommitId, CommitId), Replay>>,
 }
 
 impl std::fmt::Debug for Reconciler {
@@ -167,6 +178,7 @@ impl Reconciler {
             stray_lane,
             catalogues,
             members: tokio::sync::Mutex::default(),
+            replays: Mutex::default(),
         }
     }
 

@@ -45,13 +45,20 @@ impl Reconciler {
     async fn observe_pull(&self, number: PullNumber) -> Result<Option<Facts>, ReconcileError> {
         let pull = match self.forge.pull(number).await {
             Ok(pull) => pull,
-            Err(ForgeError::NotFound { .. }) => return Ok(None),
+            Err(ForgeError::NotFound { .. }) => {
+                self.forget_asks(number).await?;
+                return Ok(None);
+            }
             Err(error) => return Err(error.into()),
         };
         match pull.state {
             PullState::Open => {}
-            PullState::Closed => return Ok(None),
+            PullState::Closed => {
+                self.forget_asks(number).await?;
+                return Ok(None);
+            }
             PullState::Merged { .. } => {
+                self.forget_asks(number).await?;
                 self.store.wake(&[Wake::Main], self.now()).await?;
                 return Ok(None);
             }
@@ -96,9 +103,9 @@ impl Reconciler {
         } else {
             self.settings.merge
         };
-        let due = verdict.outcome == Outcome::Approved
-            && verdict.only_grants
-            && !verdict.requests.is_empty();
+        // A record is merged as reverts are: it changes nothing but the trail.
+        let grants = verdict.only_grants && !verdict.requests.is_empty();
+        let due = verdict.outcome == Outcome::Approved && (grants || verdict.sign_off.is_some());
         if !due || merging == Merging::Off {
             return Ok(());
         }

@@ -168,7 +168,7 @@ fn leads_back(repo: &Repository, tip: &CommitId, old: Oid) -> Result<bool, RepoE
     Ok(true)
 }
 
-fn committed(commit: &git2::Commit<'_>) -> Instant {
+pub(super) fn committed(commit: &git2::Commit<'_>) -> Instant {
     // A commit can claim any number of seconds; the epoch stands for those that are no date.
     Instant::from_timestamp(commit.committer().when().seconds(), 0).unwrap_or_default()
 }

@@ -12,6 +12,7 @@
 mod evidence;
 mod history;
 mod packs;
+mod past;
 mod remote;
 mod transport;
 mod tree;
@@ -19,18 +20,23 @@ mod write;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use git2::Repository;
 use secrecy::SecretString;
 
-use crate::domain::catalogue::{ChangedFile, File};
+use crate::domain::catalogue::{Catalogue, ChangedFile, File};
 use crate::domain::evidence::Event;
 use crate::domain::model::{BlobId, CommitId, GrantPath, Instant, RepoPath};
+use crate::domain::replay::Merged;
+
+pub use write::Addition;
 
 /// Reading any git repository without the mirror: what [`Mirror`] does, at once and on this thread. For the command line, which
 /// works on the user's own clone.
 pub mod read {
     pub use super::history::{merge_base, open, resolve};
+    pub use super::past::{control_files, merged};
     pub use super::tree::{changes, files};
 }
 
@@ -224,6 +230,17 @@ impl Mirror {
         self.reading(move |repo| tree::files(repo, &commit)).await
     }
 
+    /// The files of people and services in a commit's tree, as in [`Mirror::files`], and nothing else: few, however many grants
+    /// there are. `None` where a folder of theirs is a link, a file, or malformed, so that nobody can tell who is missing.
+    ///
+    /// # Errors
+    /// [`RepoError::NoCommit`] when the commit is not here.
+    pub async fn subjects(&self, commit: &CommitId) -> Result<Option<Vec<File>>, RepoError> {
+        let commit = commit.clone();
+        self.reading(move |repo| tree::subjects(repo, &commit))
+            .await
+    }
+
     /// How the trees of two commits differ, from trees and never from a listing; equal subtrees are skipped. No rename
     /// detection: a rename is a deletion and an addition. Bytes are read for governed paths only, as in [`Mirror::files`].
     ///
@@ -250,6 +267,20 @@ impl Mirror {
     ) -> Result<BTreeMap<RepoPath, Option<BlobId>>, RepoError> {
         let (commit, paths) = (commit.clone(), paths.to_vec());
         self.reading(move |repo| tree::blobs_at(repo, &commit, &paths))
+            .await
+    }
+
+    /// The grant file that stands at `path` in a commit's tree, with its bytes; `None` where no regular file does.
+    ///
+    /// # Errors
+    /// [`RepoError::NoCommit`] when the commit is not here.
+    pub async fn grant_file(
+        &self,
+        commit: &CommitId,
+        path: &GrantPath,
+    ) -> Result<Option<File>, RepoError> {
+        let (commit, path) = (commit.clone(), path.clone());
+        self.reading(move |repo| tree::grant_file(repo, &commit, &path))
             .await
     }
 
@@ -283,6 +314,22 @@ impl Mirror {
             .await
     }
 
+    /// The last `wanted` requests that landed on the first parents of `tip`, the newest first; see [`read::merged`]. `declared` is
+    /// what `tip` declares.
+    ///
+    /// # Errors
+    /// [`RepoError::NoCommit`] when the commit is not here.
+    pub async fn merged(
+        &self,
+        tip: &CommitId,
+        wanted: usize,
+        declared: &Arc<Catalogue>,
+    ) -> Result<Vec<Merged>, RepoError> {
+        let (tip, declared) = (tip.clone(), Arc::clone(declared));
+        self.reading(move |repo| past::merged(repo, &tip, wanted, &declared.grants))
+            .await
+    }
+
     /// Commits the removal of `paths` on top of `onto`, on local branch `branch` (created or moved). Deterministic: the same
     /// input gives the same commit. Returns the commit, or `None` if none of the paths exists in `onto`.
     ///
@@ -304,6 +351,21 @@ impl Mirror {
         };
         let branch = branch.to_owned();
         self.locked(move |repo| write::commit_removal(repo, &branch, &removal))
+            .await
+    }
+
+    /// Commits the file of `addition` on top of its commit, on local branch `branch` (created or moved). Deterministic, as
+    /// [`Mirror::commit_removal`]. Returns the commit, or `None` if exactly this file stands there already.
+    ///
+    /// # Errors
+    /// [`RepoError::NoCommit`] when the commit is not here.
+    pub async fn commit_file(
+        &self,
+        branch: &str,
+        addition: Addition,
+    ) -> Result<Option<CommitId>, RepoError> {
+        let branch = branch.to_owned();
+        self.locked(move |repo| write::commit_file(repo, &branch, &addition))
             .await
     }
 

@@ -59,6 +59,26 @@ pub fn files(repo: &Repository, id: &CommitId) -> Result<Vec<File>, RepoError> {
         .collect()
 }
 
+/// The folders that declare who can receive something.
+const SUBJECTS: [&str; 2] = ["access/people", "access/services"];
+
+/// The files of people and services; see [`super::Mirror::subjects`].
+pub(super) fn subjects(repo: &Repository, id: &CommitId) -> Result<Option<Vec<File>>, RepoError> {
+    let root = commit(repo, id)?.tree_id();
+    let what = format!("read the people of {id}");
+    let mut reader = Reader::new(repo).map_err(broken(&what))?;
+    let mut files = Vec::new();
+    for folder in SUBJECTS {
+        let Some(found) = reader.folder(root, folder).map_err(broken(&what))? else {
+            return Ok(None);
+        };
+        for (path, mode, id) in found {
+            files.push(reader.file(path, mode, id, true).map_err(broken(&what))?);
+        }
+    }
+    Ok(Some(files))
+}
+
 /// How the trees of two commits differ; see [`super::Mirror::changes`].
 ///
 /// # Errors
@@ -122,6 +142,24 @@ pub(super) fn blobs_at(
         found.insert(path.clone(), blob);
     }
     Ok(found)
+}
+
+/// The grant file at `path`; see [`super::Mirror::grant_file`].
+pub(super) fn grant_file(
+    repo: &Repository,
+    id: &CommitId,
+    path: &GrantPath,
+) -> Result<Option<File>, RepoError> {
+    let root = commit(repo, id)?.tree_id();
+    let read = || {
+        let mut reader = Reader::new(repo)?;
+        let there = reader.at(root, path.as_str())?;
+        let there = there.filter(|(mode, _)| *mode == REGULAR_FILE);
+        there
+            .map(|(mode, id)| reader.file(path.to_string(), mode, id, true))
+            .transpose()
+    };
+    read().map_err(broken(path.as_str()))
 }
 
 /// The grant files of a commit; see [`super::Mirror::grants`].
@@ -344,6 +382,46 @@ impl<'r> Reader<'r> {
         Ok(Some(here))
     }
 
+    /// What stands in `path` and below: nothing where there is no such folder. `None` where something on the way, or in it, is no
+    /// folder or has no single meaning: then nobody can tell what is missing.
+    fn folder(
+        &mut self,
+        root: Oid,
+        path: &str,
+    ) -> Result<Option<Vec<(String, u32, Oid)>>, git2::Error> {
+        let mut here = root;
+        for segment in path.split('/') {
+            let odb = Arc::clone(&self.odb);
+            let object = odb.read(here)?;
+            let Some(entries) = parse(&object) else {
+                return Ok(None);
+            };
+            let named: Vec<_> = entries
+                .into_iter()
+                .filter(|e| e.name == segment.as_bytes())
+                .collect();
+            match named.as_slice() {
+                [] => return Ok(Some(Vec::new())),
+                [entry] if entry.is_tree() => here = entry.id,
+                _ => return Ok(None),
+            }
+        }
+        self.seen = 0;
+        let (mut found, mut sound) = (Vec::new(), true);
+        self.compare(
+            None,
+            Some(here),
+            &format!("{path}/"),
+            &mut |path, _, entry| {
+                if let Some(entry) = entry {
+                    sound &= entry.mode != MALFORMED.mode;
+                    found.push((path.to_owned(), entry.mode, entry.id));
+                }
+            },
+        )?;
+        Ok(sound.then_some(found))
+    }
+
     /// The tree of `access/grants`, if there is one.
     pub(super) fn grants_folder(&mut self, root: Oid) -> Result<Option<Oid>, git2::Error> {
         Ok(self
@@ -369,7 +447,53 @@ impl<'r> Reader<'r> {
         })
     }
 
-    fn file(&mut self, path: String, mode: u32, id: Oid, read: bool) -> Result<File, git2::Error> {
+    /// What stands directly in `folder`: path, mode and id of each.
+    pub(super) fn parts(
+        &mut self,
+        root: Oid,
+        folder: &str,
+    ) -> Result<Vec<(String, u32, Oid)>, git2::Error> {
+        let Some((TREE, id)) = self.at(root, folder)? else {
+            return Ok(Vec::new());
+        };
+        let odb = Arc::clone(&self.odb);
+        let object = odb.read(id)?;
+        self.seen = 0;
+        let entries = self.entries(Some(&object), 1);
+        let named = entries.iter().map(|e| {
+            let path = format!("{folder}/{}", String::from_utf8_lossy(e.name));
+            (path, e.mode, e.id)
+        });
+        Ok(named.collect())
+    }
+
+    /// The file at `path`, or every file below it.
+    pub(super) fn below(
+        &mut self,
+        path: String,
+        mode: u32,
+        id: Oid,
+    ) -> Result<Vec<File>, git2::Error> {
+        if mode != TREE {
+            return Ok(vec![self.file(path, mode, id, true)?]);
+        }
+        let mut found = Vec::new();
+        self.compare(None, Some(id), &format!("{path}/"), &mut |path, _, new| {
+            found.extend(new.map(|e| (path.to_owned(), e.mode, e.id)));
+        })?;
+        let files = found.into_iter();
+        files
+            .map(|(path, mode, id)| self.file(path, mode, id, true))
+            .collect()
+    }
+
+    pub(super) fn file(
+        &mut self,
+        path: String,
+        mode: u32,
+        id: Oid,
+        read: bool,
+    ) -> Result<File, git2::Error> {
         // The last lines of CODEOWNERS decide: cut off, an earlier line would.
         let enough = match codeowners::LOCATIONS.contains(&path.as_str()) {
             true => codeowners::MAX_BYTES,

@@ -8,7 +8,7 @@ use git2::{ErrorCode, ObjectType, Odb, Oid, Repository};
 
 use super::history::{commit, commit_id};
 use super::{RepoError, broken, broken_file};
-use crate::domain::model::{CommitId, GrantPath, Instant};
+use crate::domain::model::{CommitId, GrantPath, Instant, RepoPath};
 
 /// Who writes our commits. The forge shows the account that pushed; this is for people who read the history.
 const IDENTITY: &str = "Hallpass <hallpass@users.noreply.github.com>";
@@ -89,6 +89,65 @@ pub(super) fn commit_removal(
         Ok(Some(commit_id(id)))
     });
     written.map_err(broken("commit a removal"))
+}
+
+/// A file to write, as one commit.
+#[derive(Debug, Clone)]
+pub struct Addition {
+    /// The commit to build on.
+    pub onto: CommitId,
+    /// Where it is to stand. What stands there goes.
+    pub path: RepoPath,
+    /// Its content.
+    pub bytes: Vec<u8>,
+    /// The message of the commit.
+    pub message: String,
+    /// The date of the commit.
+    pub at: Instant,
+}
+
+/// See [`super::Mirror::commit_file`].
+pub(super) fn commit_file(
+    repo: &Repository,
+    branch: &str,
+    addition: &Addition,
+) -> Result<Option<CommitId>, RepoError> {
+    let onto = commit(repo, &addition.onto)?;
+    let root = onto.tree_id();
+    let segments: Vec<&str> = addition.path.as_str().split('/').collect();
+    let written = repo.blob(&addition.bytes).and_then(|blob| {
+        let tree = with(repo, Some(root), &segments, blob)?;
+        if tree == root {
+            return Ok(None);
+        }
+        let (at, message) = (addition.at, &addition.message);
+        let id = write_commit(&repo.odb()?, tree, Some(onto.id()), at, message)?;
+        repo.reference(&local(branch), id, true, "addition")?;
+        Ok(Some(commit_id(id)))
+    });
+    written.map_err(broken("commit a file"))
+}
+
+/// The tree with `blob` as a regular file at the path of `segments`. What stood there, or in the way, goes.
+fn with(
+    repo: &Repository,
+    tree: Option<Oid>,
+    segments: &[&str],
+    blob: Oid,
+) -> Result<Oid, git2::Error> {
+    let tree = tree.map(|id| repo.find_tree(id)).transpose()?;
+    let mut builder = repo.treebuilder(tree.as_ref())?;
+    match segments {
+        [] => {}
+        [name] => drop(builder.insert(name, blob, 0o100_644)?),
+        [folder, below @ ..] => {
+            let there = tree.as_ref().and_then(|tree| tree.get_name(folder));
+            let there = there.filter(|entry| entry.kind() == Some(ObjectType::Tree));
+            let within = with(repo, there.map(|entry| entry.id()), below, blob)?;
+            builder.insert(folder, within, 0o040_000)?;
+        }
+    }
+    builder.write()
 }
 
 /// Paths as a tree: what to remove, by the first segment.

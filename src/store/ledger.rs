@@ -12,7 +12,7 @@ use crate::domain::ledger::Entry;
 use crate::domain::model::{CommitId, ConnectionName, GrantPath, Instant, Subject};
 
 /// How many values one statement names at most. SQLite allows 32,766.
-const CHUNK: usize = 500;
+pub(super) const CHUNK: usize = 500;
 
 const CURSOR: &str = "cursor";
 
@@ -34,6 +34,8 @@ pub(super) async fn write(
             ))
         })?;
         let terms = entry.terms.as_ref();
+        let pull = entry.arrival.pull;
+        let pull = pull.map(|p| number("pull request", p.0)).transpose()?;
         let done = sqlx::query(sql)
             .bind(entry.id.as_str())
             .bind(number("version", entry.version)?)
@@ -44,11 +46,15 @@ pub(super) async fn write(
             .bind(terms.map(|t| t.access.key()))
             .bind(entry.wake_at.map(text))
             .bind(terms.map(|t| text(t.ends)))
-            .bind(terms.map(|t| subject_key(&t.subject)))
+            .bind(entry.subject_and_role().map(|(who, _)| subject_key(who)))
             .bind(i64::from(entry.tidied))
             .bind(json)
+            .bind(unreviewed(entry))
+            .bind(entry.settled_at.map(text))
+            .bind(pull)
             .execute(&mut **tx)
-            .await?;
+            .await
+            .map_err(|error| refused(entry, error))?;
         if done.rows_affected() != 1 {
             return Err(StoreError::Conflict(entry.id.to_string()));
         }
@@ -57,13 +63,30 @@ pub(super) async fn write(
 }
 
 const INSERT: &str = "INSERT INTO ledger (id, version, path, state, live, connection, access_key, wake_at, ends_at, subject, \
-     tidied, entry) VALUES ($1, $2 + 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (id) DO NOTHING";
+     tidied, entry, unreviewed, settled_at, pull) VALUES ($1, $2 + 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (id) DO NOTHING";
 
 const UPDATE: &str = "UPDATE ledger SET version = version + 1, path = $3, state = $4, live = $5, connection = $6, \
-     access_key = $7, wake_at = $8, ends_at = $9, subject = $10, tidied = $11, entry = $12 WHERE id = $1 AND version = $2";
+     access_key = $7, wake_at = $8, ends_at = $9, subject = $10, tidied = $11, entry = $12, unreviewed = $13, \
+     settled_at = $14, pull = $15 WHERE id = $1 AND version = $2";
+
+/// Whose emergency it is, while no owner has signed the review.
+fn unreviewed(entry: &Entry) -> Option<String> {
+    let terms = entry.terms.as_ref().filter(|_| entry.is_unreviewed())?;
+    Some(subject_key(&terms.subject))
+}
+
+/// A second emergency of the same person was begun by somebody else first: what was decided is to be decided again.
+fn refused(entry: &Entry, error: sqlx::Error) -> StoreError {
+    match &error {
+        sqlx::Error::Database(database) if database.is_unique_violation() => {
+            StoreError::Conflict(entry.id.to_string())
+        }
+        _ => error.into(),
+    }
+}
 
 /// A subject as text in which a person and a service of the same name differ.
-fn subject_key(subject: &Subject) -> String {
+pub(super) fn subject_key(subject: &Subject) -> String {
     match subject {
         Subject::Person(login) => format!("person/{login}"),
         Subject::Service(name) => format!("service/{name}"),
@@ -124,6 +147,7 @@ pub(super) async fn entries(readers: &AnyPool, scope: Scope<'_>) -> Result<Vec<E
         }
         Scope::Unfinished => select(readers, "live = 1", vec![]).await,
         Scope::Untidied => select(readers, "live = 0 AND tidied = 0", vec![]).await,
+        Scope::Unreviewed => select(readers, "unreviewed IS NOT NULL", vec![]).await,
         Scope::All => select(readers, "1 = 1", vec![]).await,
     }
 }
@@ -144,6 +168,20 @@ pub(super) async fn entries_of(
     select_any(readers, "live = 1 AND subject", subjects).await
 }
 
+/// The entries of these subjects that ended last, at most `most` of each.
+pub(super) async fn ended_of(
+    readers: &AnyPool,
+    subjects: &BTreeSet<Subject>,
+    most: u32,
+) -> Result<Vec<Entry>, StoreError> {
+    let mut found = Vec::new();
+    for subject in subjects {
+        let filter = format!("live = 0 AND subject = $1 ORDER BY settled_at DESC LIMIT {most}");
+        found.extend(select(readers, &filter, vec![subject_key(subject)]).await?);
+    }
+    Ok(found)
+}
+
 /// Entries whose `column` is one of `values`.
 async fn select_any(
     readers: &AnyPool,
@@ -161,7 +199,7 @@ async fn select_any(
 }
 
 /// Reads entries by a filter that is text of this module, with `$n` for values.
-async fn select(
+pub(super) async fn select(
     readers: &AnyPool,
     filter: &str,
     values: Vec<String>,

@@ -6,8 +6,10 @@
 //! connection, so that a transaction never waits for a lock which it holds itself; reads have a few of their own (SQLite in
 //! WAL mode lets them read beside the writer). A SQLite file belongs to one process: a lock file beside it says whose.
 
+mod asks;
 mod fault;
 mod ledger;
+mod notices;
 mod open;
 mod outbox;
 mod wakes;
@@ -18,9 +20,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sqlx::AnyPool;
 
+use crate::domain::decision::Pending;
 use crate::domain::evidence::Event;
 use crate::domain::ledger::Entry;
-use crate::domain::model::{CommitId, ConnectionName, GrantPath, Instant, PullNumber, Subject};
+use crate::domain::model::{
+    CommitId, ConnectionName, GrantId, GrantPath, Instant, PullNumber, RoleRef, Subject,
+};
 
 /// What went wrong with the database, named by what the caller should do.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +46,9 @@ pub enum StoreError {
         source: Option<sqlx::Error>,
     },
 }
+
+/// What becomes of a notice that access ends soon.
+pub use notices::Notice;
 
 /// What has to be looked at. Wakes with the same name coalesce: a storm of webhooks for one pull request is one look.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,6 +87,8 @@ pub enum Scope<'a> {
     Unfinished,
     /// Final entries whose file may still stand on the protected branch.
     Untidied,
+    /// Entries, final or not, that were given in an emergency and whose review no owner has signed.
+    Unreviewed,
     /// Everything, final or not.
     All,
 }
@@ -230,6 +240,18 @@ impl Store {
         ledger::entries_of(&self.inner.readers, subjects).await
     }
 
+    /// The entries of these subjects that became final last, at most `most` of each.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] names a row that cannot be understood.
+    pub async fn ended_of(
+        &self,
+        subjects: &BTreeSet<Subject>,
+        most: u32,
+    ) -> Result<Vec<Entry>, StoreError> {
+        ledger::ended_of(&self.inner.readers, subjects, most).await
+    }
+
     /// Connections that have entries due at `now`.
     ///
     /// # Errors
@@ -340,6 +362,86 @@ impl Store {
     /// When it was not written.
     pub async fn published(&self, sequences: &[u64]) -> Result<(), StoreError> {
         outbox::published(&self.inner.writer, sequences).await
+    }
+
+    /// Active grants of which it is not settled yet whether and when their holders are told of the end; at most `most`, by id.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] names a row that cannot be understood.
+    pub async fn unplanned_notices(&self, most: u32) -> Result<Vec<Entry>, StoreError> {
+        notices::unplanned(&self.inner.readers, most).await
+    }
+
+    /// Active grants whose holders are to be told of the end at `now`: the `most` that waited longest, by id.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] names a row that cannot be understood.
+    pub async fn due_notices(&self, now: Instant, most: u32) -> Result<Vec<Entry>, StoreError> {
+        notices::due(&self.inner.readers, now, most).await
+    }
+
+    /// Whether there are any.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn notices_are_due(&self, now: Instant) -> Result<bool, StoreError> {
+        notices::are_due(&self.inner.readers, now).await
+    }
+
+    /// Live entries that one pull request brought, by id.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] names a row that cannot be understood.
+    pub async fn live_of_pull(&self, pull: PullNumber) -> Result<Vec<Entry>, StoreError> {
+        notices::live_of(&self.inner.readers, pull).await
+    }
+
+    /// Settles what becomes of these notices.
+    ///
+    /// # Errors
+    /// When it was not written.
+    pub async fn set_notices(&self, notices: &[(GrantId, Notice)]) -> Result<(), StoreError> {
+        notices::set(&self.inner.writer, notices).await
+    }
+
+    /// Remembers what an open pull request asks for at `head`, in place of what it asked for. Returns what that was.
+    ///
+    /// # Errors
+    /// When it was not written.
+    pub async fn remember_asks(
+        &self,
+        pull: PullNumber,
+        head: &CommitId,
+        asks: &BTreeSet<(Subject, RoleRef)>,
+    ) -> Result<BTreeSet<(Subject, RoleRef)>, StoreError> {
+        asks::replace(&self.inner.writer, pull, head, asks).await
+    }
+
+    /// Forgets what a pull request asked for, because it is not open any more. Returns what that was.
+    ///
+    /// # Errors
+    /// When it was not written.
+    pub async fn forget_asks(
+        &self,
+        pull: PullNumber,
+    ) -> Result<BTreeSet<(Subject, RoleRef)>, StoreError> {
+        asks::forget(&self.inner.writer, pull).await
+    }
+
+    /// What open pull requests ask for these subjects, as they were last judged.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] tells of a row that cannot be understood.
+    pub async fn asks_of(&self, subjects: &BTreeSet<Subject>) -> Result<Vec<Pending>, StoreError> {
+        asks::of(&self.inner.readers, subjects).await
+    }
+
+    /// The pull requests that are remembered to ask for something.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn asking(&self) -> Result<BTreeSet<PullNumber>, StoreError> {
+        asks::pulls(&self.inner.readers).await
     }
 
     /// The check that was last published for a pull request: its number at the forge, its commit, a digest of its content.

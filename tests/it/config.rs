@@ -65,8 +65,15 @@ fn the_example_is_valid_and_says_the_defaults() {
     );
     assert_eq!(example.github.merge_method, defaults.github.merge_method);
     assert_eq!(example.github.merge_reverts, defaults.github.merge_reverts);
+    assert_eq!(example.github.outsiders, defaults.github.outsiders);
+    assert!(!defaults.github.outsiders);
+    assert_eq!(
+        defaults.timing.orphan_grace,
+        Duration::from_secs(7 * 86_400)
+    );
     assert_eq!(example.evidence.branch, defaults.evidence.branch);
     assert_eq!(example.timing, defaults.timing);
+    assert_eq!(example.notices, defaults.notices);
     assert_eq!(example.providers.len(), 2);
     let orders = &example.providers[&ConnectionName::new("orders-primary").unwrap()];
     assert!(matches!(
@@ -83,7 +90,7 @@ fn what_is_written_is_what_is_used() {
     let config = load(
         "[server]\nlisten = '0.0.0.0:9'\n[github]\nrepository = 'Acme/Access'\napp_id = 5\ninstallation_id = 6\n\
          api = 'http://127.0.0.1:3000/api/v3'\nmerge = 'auto'\nmerge_method = 'squash'\nmerge_reverts = true\n\
-         protected_branch = 'trunk'\n[timing]\nresync = '500ms'\nretry_cap = '1h'\n[evidence]\nbranch = 'proof'\n\
+         outsiders = true\nprotected_branch = 'trunk'\n[timing]\nresync = '500ms'\nretry_cap = '1h'\norphan_grace = '1d12h'\n[evidence]\nbranch = 'proof'\n\
          [store]\nurl = 'postgres://hallpass@db/x'\n",
     )
     .unwrap();
@@ -97,6 +104,11 @@ fn what_is_written_is_what_is_used() {
     assert_eq!(config.github.merge, Merge::Auto);
     assert_eq!(config.github.merge_method, MergeMethod::Squash);
     assert!(config.github.merge_reverts);
+    assert!(config.github.outsiders);
+    assert_eq!(
+        config.timing.orphan_grace,
+        Duration::from_secs(36 * 60 * 60)
+    );
     assert_eq!(config.github.protected_branch, "trunk");
     assert_eq!(config.timing.resync, Duration::from_millis(500));
     assert_eq!(config.timing.retry_cap, Duration::from_secs(3600));
@@ -249,6 +261,9 @@ fn single_mistakes_are_refused() {
         ("[store]\nurl = 'mysql://x'", "sqlite://"),
         ("[evidence]\nbranch = '../x'", "branch"),
         ("[timing]\nresync = '25h'", "at most a day"),
+        ("[timing]\norphan_grace = '91d'", "at most 90d"),
+        ("[timing]\norphan_grace = '0d'", "such as \"12h\" or \"7d\""),
+        ("outsiders = 1", "Write true or false"),
         ("[timing]\nresync = '99999999999999999999s'", "duration"),
         (
             "[providers.Bad_Name]\nkind = 'github-team'\norganisation = 'acme'",
@@ -311,4 +326,23 @@ fn a_missing_file_is_named() {
             .starts_with("/nowhere/hallpass.toml: cannot be read"),
         "{error}"
     );
+}
+
+#[test]
+fn holders_are_told_before_the_end_unless_the_operator_says_off() {
+    let share = |text: &str| {
+        let config = load(&format!("{MINIMAL}[notices]\nends_soon = '{text}'")).unwrap();
+        config.notices.ends_soon.map(|share| share.to_string())
+    };
+    let default = load(MINIMAL).unwrap().notices.ends_soon.unwrap();
+    assert_eq!(default.to_string(), "25%");
+    assert_eq!(share("10%").as_deref(), Some("10%"));
+    assert_eq!(share("off"), None);
+    for wrong in ["0%", "91%", "-5%", "25", "2.5%", "%", "never"] {
+        let told = complaint(&format!("[notices]\nends_soon = '{wrong}'"));
+        assert!(
+            told.contains("`ends_soon` of [notices] cannot be used") && told.contains("\"off\""),
+            "{told}"
+        );
+    }
 }

@@ -3,6 +3,8 @@
 //! A case is a folder: `base/` and `head/` hold what differs from `_base` (an organisation that all cases share), `pull.yaml`
 //! tells what the forge says, `expected.md` is the check. Other folders of a case are trees that a review looked at.
 
+mod emergencies;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,13 +12,15 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use hallpass::domain::catalogue::{Catalogue, ChangedFile, File, REGULAR_FILE};
-use hallpass::domain::decision::{Case, Surroundings, decide};
+use hallpass::domain::decision::{Case, Pending, Surroundings, decide};
+use hallpass::domain::history::{Ending, Past};
 use hallpass::domain::ledger::Holding;
 use hallpass::domain::model::{
-    Actor, ActorKind, BlobId, CommitId, GrantPath, Instant, Login, Owner, PullNumber, RoleRef,
-    ServiceName, Subject, UserId,
+    Actor, ActorKind, BlobId, CommitId, GrantId, GrantPath, Instant, Login, Owner, PullNumber,
+    RoleRef, ServiceName, Subject, UserId,
 };
 use hallpass::domain::parse::read_tree;
+use hallpass::domain::people::Members;
 use hallpass::domain::pull::{
     Collaborator, Lookup, Pull, PullState, Pushers, Review, ReviewState, Reviewed, Roster, Team,
 };
@@ -70,12 +74,25 @@ struct Story {
     reviews: Vec<ReviewSays>,
     #[serde(default)]
     holdings: Vec<HoldingSays>,
+    /// Emergencies by the ledger that nobody has signed yet.
+    #[serde(default)]
+    emergencies: Vec<emergencies::EmergencySays>,
+    /// The members of the organisation; nobody has to be one where it is left out.
+    members: Option<MembersSay>,
+    /// What was over before, by the ledger.
+    #[serde(default)]
+    past: Vec<PastSays>,
     /// Files of the base that the pull request removes.
     #[serde(default)]
     removes: Vec<String>,
     /// Grant files of the base whose access has ended.
     #[serde(default)]
     ended: Vec<GrantPath>,
+    /// What other open pull requests ask for.
+    #[serde(default)]
+    pending: Vec<PendingSays>,
+    /// When the pull request was last seen to aim at another branch.
+    elsewhere: Option<Instant>,
 }
 
 fn octocat() -> Option<String> {
@@ -92,6 +109,13 @@ enum TeamSays {
     Members(Vec<String>),
     Failed { failed: String },
     ReadOnly { can_only_read: Vec<String> },
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum MembersSay {
+    Listed(Vec<String>),
+    Failed { failed: String },
 }
 
 #[derive(Debug, Deserialize)]
@@ -112,6 +136,8 @@ struct ReviewSays {
     saw: String,
     #[serde(default)]
     body: String,
+    /// When it was given; just before the time of the story, if it does not say.
+    at: Option<Instant>,
 }
 
 fn head() -> String {
@@ -125,6 +151,8 @@ enum Said {
     Changes,
     Comment,
     Dismissed,
+    /// A change request that somebody else dismissed.
+    Overruled,
 }
 
 #[derive(Debug, Deserialize)]
@@ -139,6 +167,37 @@ struct HoldingSays {
     role: RoleRef,
     starts: Instant,
     ends: Instant,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PendingSays {
+    pull: u64,
+    person: Login,
+    role: RoleRef,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PastSays {
+    person: Option<Login>,
+    service: Option<ServiceName>,
+    role: RoleRef,
+    pull: Option<u64>,
+    from: Option<Instant>,
+    at: Instant,
+    how: EndingSays,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum EndingSays {
+    Expired,
+    Returned,
+    Replaced,
+    Revoked,
+    NeverBegan,
+    Unproved,
 }
 
 type Tree = BTreeMap<String, Arc<[u8]>>;
@@ -235,6 +294,11 @@ impl Facts {
             lay(&mut tree, &folder.join(name));
             if name == "head" {
                 tree.retain(|path, _| !story.removes.contains(path));
+                for brought in story.emergencies.iter().filter(|e| e.brought) {
+                    let (path, text) =
+                        (brought.told().record_path(), brought.told().record().text());
+                    tree.insert(path.to_string(), text.into_bytes().into());
+                }
             }
             tree
         };
@@ -265,7 +329,7 @@ impl Facts {
             roster: story.roster(),
             holdings: story.holdings(),
             ended: ended.collect(),
-            around: Surroundings::default(),
+            around: story.around(),
             story,
         }
     }
@@ -314,7 +378,26 @@ impl Story {
             from_fork: self.fork,
             commits: 1,
             pushers,
-            reviews: (101..).zip(&self.reviews).map(review).collect(),
+            reviews: (101..)
+                .zip(&self.reviews)
+                .map(|(id, says)| review(id, says, self.now - TimeDelta::minutes(1)))
+                .collect(),
+        }
+    }
+
+    fn around(&self) -> Surroundings {
+        let pending = |says: &PendingSays| Pending {
+            pull: PullNumber(says.pull),
+            subject: Subject::Person(says.person.clone()),
+            role: says.role.clone(),
+        };
+        Surroundings {
+            pending: self.pending.iter().map(pending).collect(),
+            elsewhere: self.elsewhere,
+            emergencies: self.emergencies.iter().map(|e| e.told()).collect(),
+            members: self.members(),
+            past: self.past.iter().map(PastSays::past).collect(),
+            ..Surroundings::default()
         }
     }
 
@@ -355,6 +438,15 @@ impl Story {
         roster
     }
 
+    fn members(&self) -> Option<Lookup<Arc<Members>>> {
+        Some(match self.members.as_ref()? {
+            MembersSay::Listed(names) => {
+                Lookup::Found(Arc::new(names.iter().map(|n| actor(n)).collect()))
+            }
+            MembersSay::Failed { failed } => Lookup::Failed(failed.clone()),
+        })
+    }
+
     fn holdings(&self) -> Vec<Holding> {
         let path = |i: usize, says: &HoldingSays| {
             let unnamed = || format!("{}/held-{i}", says.role.resource);
@@ -365,16 +457,41 @@ impl Story {
             id: path(i, says).id(&commit("held")),
             path: path(i, says),
             since: Some(says.since.unwrap_or(says.starts)),
-            subject: match (&says.person, &says.service) {
-                (Some(login), None) => Subject::Person(login.clone()),
-                (None, Some(name)) => Subject::Service(name.clone()),
-                _ => panic!("{says:?}: either a person or a service"),
-            },
+            subject: subject(says.person.as_ref(), says.service.as_ref()),
             role: says.role.clone(),
             starts: says.starts,
             ends: says.ends,
         };
         self.holdings.iter().enumerate().map(holding).collect()
+    }
+}
+
+fn subject(person: Option<&Login>, service: Option<&ServiceName>) -> Subject {
+    match (person, service) {
+        (Some(login), None) => Subject::Person(login.clone()),
+        (None, Some(name)) => Subject::Service(name.clone()),
+        _ => panic!("either a person or a service: {person:?}, {service:?}"),
+    }
+}
+
+impl PastSays {
+    fn past(&self) -> Past {
+        Past {
+            id: GrantId::new(format!("{}/past@{}", self.role.resource, self.at)).unwrap(),
+            subject: subject(self.person.as_ref(), self.service.as_ref()),
+            role: self.role.clone(),
+            pull: self.pull.map(PullNumber),
+            held_from: self.from,
+            at: self.at,
+            ending: match self.how {
+                EndingSays::Expired => Ending::Expired,
+                EndingSays::Returned => Ending::Returned,
+                EndingSays::Replaced => Ending::Replaced,
+                EndingSays::Revoked => Ending::Revoked,
+                EndingSays::NeverBegan => Ending::NeverBegan,
+                EndingSays::Unproved => Ending::Unproved,
+            },
+        }
     }
 }
 
@@ -392,7 +509,7 @@ fn staffed(members: &[&str], can_write: bool) -> Lookup<Team> {
     })
 }
 
-fn review((id, says): (u64, &ReviewSays)) -> Review {
+fn review(id: u64, says: &ReviewSays, usual: Instant) -> Review {
     Review {
         id,
         reviewer: Some(actor(&says.by)),
@@ -401,10 +518,11 @@ fn review((id, says): (u64, &ReviewSays)) -> Review {
             Said::Changes => ReviewState::ChangesRequested,
             Said::Comment => ReviewState::Commented,
             Said::Dismissed => ReviewState::Dismissed,
+            Said::Overruled => ReviewState::ObjectionDismissed,
         },
         commit: Some(commit(&says.saw)),
         body: says.body.clone(),
-        submitted_at: None,
+        submitted_at: Some(says.at.unwrap_or(usual)),
     }
 }
 

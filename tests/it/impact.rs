@@ -3,7 +3,7 @@
 mod command;
 mod scenario;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hallpass::domain::catalogue::{Catalogue, ChangedFile};
 use hallpass::domain::impact::{Effect, Fate, Held, Impact, Known, impact, to_ask};
@@ -108,6 +108,31 @@ fn what_a_person_holds_ends_with_their_file_and_nothing_else_does() {
 }
 
 #[test]
+fn so_many_leavers_at_once_that_nobody_believes_it_are_said_to_be_held_back() {
+    let gone = |people: u32, leave: u32| {
+        let mut files = world_with(&[]);
+        for n in 0..people {
+            let who = format!("github_id: {}\nidentities:\n  pg: p{n}\n", n + 100);
+            files.push(file(&format!("access/people/p{n}.yaml"), who));
+            let grant = READS.1.replace("ada", &format!("p{n}"));
+            files.push(file(&format!("access/grants/orders/p{n}.yaml"), grant));
+        }
+        let leavers = (0..leave).map(|n| change(&format!("access/people/p{n}.yaml"), ""));
+        let leavers: Vec<ChangedFile> = leavers.collect();
+        Ledger::default().impact_at(&read_tree(&files), &leavers, now())
+    };
+    assert_eq!(gone(8, 5).held_back, 0);
+    let many = gone(8, 6);
+    assert_eq!(many.held_back, 6);
+    assert!(
+        many.parts()[0]
+            .heading
+            .starts_with("6 people would be gone at once")
+    );
+    assert_eq!(gone(24, 6).held_back, 0, "a quarter of them is believed");
+}
+
+#[test]
 fn a_service_whose_owner_leaves_keeps_its_access_for_a_time_of_grace() {
     assert_eq!(
         says(&[change("access/people/bob.yaml", "")]),
@@ -118,6 +143,27 @@ fn a_service_whose_owner_leaves_keeps_its_access_for_a_time_of_grace() {
     // Somebody else becomes accountable in the same change.
     let robot = edit("access/services/robot.yaml", "owner: bob", "owner: ada");
     assert!(says(&[change("access/people/bob.yaml", ""), robot]).is_empty());
+}
+
+#[test]
+fn a_service_that_goes_keeps_its_access_for_the_same_time_and_another_machine_user_for_none() {
+    let robot = "access/services/robot.yaml";
+    assert_eq!(
+        says(&[change(robot, "")]),
+        ["orders/robot ends-after-grace: access/services/robot.yaml is removed"]
+    );
+    let numbered =
+        |id: u32| of_world(robot).replace("owner: bob", &format!("owner: bob\ngithub_id: {id}"));
+    let base = read_tree(&world_with(&[MOVES, (robot, &numbered(77))]));
+    let replaced = Ledger::default().impact_at(&base, &[change(robot, &numbered(78))], now());
+    assert_eq!(
+        told(&replaced),
+        [
+            "orders/robot ends-at-merge: service robot becomes another account: github_id 78 instead of 77"
+        ]
+    );
+    let dropped = Ledger::default().impact_at(&base, &[change(robot, of_world(robot))], now());
+    assert_eq!(dropped.of(Fate::Ends).count(), 0);
 }
 
 #[test]
@@ -158,7 +204,7 @@ fn only_terms_that_were_allowed_and_are_not_any_more_are_told() {
     assert_eq!(
         says(&[edit(orders, "max_duration: 8h", "max_duration: 4h")]),
         [
-            "orders/robot not-again: 6h is asked for; orders/readonly lasts at most 4h (term-too-long)"
+            "orders/robot not-again: 6h is asked for; orders/readonly lasts at most 4h, its `max_duration` (term-too-long)"
         ]
     );
     // Too long already, for a reason of the past.
@@ -182,7 +228,10 @@ fn how_long_a_grant_with_a_fixed_end_lasts_is_told_only_if_the_ledger_knows_its_
         "max_duration: 2d",
     )];
     assert!(says(&lower).is_empty());
-    assert_eq!(to_ask(&catalogue(&LIVE), &lower), [path(CLOSES.0)]);
+    assert_eq!(
+        to_ask(&catalogue(&LIVE), &lower),
+        BTreeSet::from([path(CLOSES.0)])
+    );
     let mut ledger = Ledger::default();
     ledger.held.insert(
         path(CLOSES.0),
@@ -196,7 +245,7 @@ fn how_long_a_grant_with_a_fixed_end_lasts_is_told_only_if_the_ledger_knows_its_
     assert_eq!(
         told(&ledger.impact(&lower)),
         [
-            "ledger/ada not-again: it would last until 2026-12-10T18:00:00Z; ledger/approver lasts at most 2d (term-too-long)"
+            "ledger/ada not-again: it would last until 2026-12-10T18:00:00Z; ledger/approver lasts at most 2d, its `max_duration` (term-too-long)"
         ]
     );
 }
@@ -396,4 +445,159 @@ fn every_part_begins_with_how_many_it_is_about() {
             "1 live grant stays until its end, but could not be asked for again"
         ]
     );
+}
+
+/// The world with policies beside the baseline, and the change that brings others.
+fn policies(before: &str, after: &str) -> (Catalogue, [ChangedFile; 1]) {
+    let with = |more: &str| format!("{}{more}", crate::policy::BASELINE);
+    let path = crate::policy::FILE;
+    let old = with(before);
+    let base = catalogue(&[&LIVE[..], &[(path, old.as_str())]].concat());
+    let change = ChangedFile {
+        path: path.to_owned(),
+        before: None,
+        after: Some(file(path, with(after))),
+    };
+    (base, [change])
+}
+
+fn says_of_policies(before: &str, after: &str) -> Vec<String> {
+    let (base, changes) = policies(before, after);
+    told(&Ledger::default().impact_at(&base, &changes, now()))
+}
+
+#[test]
+fn a_policy_that_would_not_permit_a_live_grant_again_is_named() {
+    let short = crate::policy::forbid("short-terms", "context.minutes > 180");
+    assert_eq!(
+        says_of_policies("", &short),
+        ["orders/robot not-again: not permitted by policy: short-terms"]
+    );
+    assert!(says_of_policies(&short, &short).is_empty());
+    // Another that forbids the same is no news.
+    let other = crate::policy::forbid("shorter-terms", "context.minutes > 121");
+    assert!(says_of_policies(&short, &other).is_empty());
+}
+
+#[test]
+fn what_some_team_or_asker_could_still_ask_for_is_not_called_forbidden() {
+    let team = "!(principal in Team::\"acme/backend\")";
+    // A service account is in no team.
+    assert_eq!(
+        says_of_policies("", &crate::policy::forbid("team", team)),
+        ["orders/robot not-again: not permitted by policy: team"]
+    );
+    let own = crate::policy::forbid("own", "context.self_requested");
+    assert!(says_of_policies("", &own).is_empty());
+    let both = format!(
+        "{own}{}",
+        crate::policy::forbid("others", "!context.self_requested")
+    );
+    assert_eq!(says_of_policies("", &both).len(), 3);
+}
+
+#[test]
+fn policies_about_the_hour_judge_a_grant_by_when_it_began() {
+    let night = crate::policy::forbid("night", "context.hour < 6");
+    let (base, changes) = policies("", &night);
+    assert!(to_ask(&base, &changes).contains(&path(READS.0)));
+    let began = |at: &str| {
+        let mut ledger = Ledger::default();
+        let starts: Instant = at.parse().unwrap();
+        let held = Held {
+            since: starts,
+            starts,
+            ends: starts + chrono::TimeDelta::hours(2),
+            approvals: 1,
+        };
+        ledger.held.insert(path(READS.0), held);
+        told(&ledger.impact_at(&base, &changes, now()))
+    };
+    assert_eq!(
+        began("2026-11-23T03:10:00Z"),
+        ["orders/ada not-again: not permitted by policy: night"]
+    );
+    assert!(began("2026-11-23T10:00:00Z").is_empty());
+}
+
+#[test]
+fn a_risk_that_a_policy_asks_about_counts_when_the_resource_changes() {
+    let high = crate::policy::forbid(
+        "long-at-risk",
+        "resource.risk_level > 3 && context.minutes > 180",
+    );
+    let text = format!("{}{high}", crate::policy::BASELINE);
+    let orders = "access/resources/orders.yaml";
+    let moderate = of_world(orders).replace("risk: critical", "risk: moderate");
+    let files = [
+        &LIVE[..],
+        &[(crate::policy::FILE, text.as_str()), (orders, &moderate)],
+    ]
+    .concat();
+    let base = catalogue(&files);
+    let critical = change(orders, of_world(orders));
+    assert_eq!(
+        told(&Ledger::default().impact_at(&base, &[critical], now())),
+        ["orders/robot not-again: not permitted by policy: long-at-risk"]
+    );
+}
+
+#[test]
+fn policies_that_break_are_told_once() {
+    let twice = crate::policy::BASELINE;
+    let (base, changes) = policies("", twice);
+    let impact = Ledger::default().impact_at(&base, &changes, now());
+    assert!(impact.breaks_policies, "{impact:#?}");
+    assert!(impact.touched.is_empty(), "{impact:#?}");
+}
+
+/// A policy file and the one case beside it, as changes of the world.
+fn with_case(policy: &str, case: &str) -> (Catalogue, ChangedFile) {
+    let tests = "access/policies/guardrails.test.yaml";
+    let strict = format!(
+        "{}{}",
+        crate::policy::BASELINE,
+        crate::policy::forbid("short-terms", "context.minutes > 180")
+    );
+    let base = catalogue(&[(crate::policy::FILE, strict.as_str()), (tests, case)]);
+    assert!(
+        base.findings.is_empty() && !base.policy_tests.is_empty(),
+        "{:?}",
+        base.findings
+    );
+    let change = ChangedFile {
+        path: crate::policy::FILE.to_owned(),
+        before: None,
+        after: Some(file(
+            crate::policy::FILE,
+            format!("{}{policy}", crate::policy::BASELINE),
+        )),
+    };
+    (base, change)
+}
+
+#[test]
+fn a_change_that_makes_a_case_fail_is_refused_where_the_case_stands() {
+    let case = "cases:\n  - name: Not overnight\n    action: request\n    person: ada\n    role: orders/readonly\n    context: { minutes: 600 }\n    expect: deny\n";
+    let refused = |policy: &str| {
+        let (base, change) = with_case(policy, case);
+        let found = hallpass::domain::rules::check_change(&base, &[change], now());
+        crate::text::places(&found)
+    };
+    assert_eq!(
+        refused(""),
+        ["access/policies/guardrails.test.yaml:2:1 policy-test-failed"]
+    );
+    assert!(refused(&crate::policy::forbid("shorter", "context.minutes > 60")).is_empty());
+}
+
+#[test]
+fn a_case_that_fails_already_does_not_hold_up_other_changes() {
+    let wrong = "cases:\n  - name: Overnight\n    action: request\n    person: ada\n    role: orders/readonly\n    context: { minutes: 600 }\n    expect: allow\n";
+    let (base, _) = with_case("", wrong);
+    let whole = hallpass::domain::rules::check_tree(&base, now());
+    assert!(whole.iter().any(|f| f.rule == "policy-test-failed"));
+    let other = edit("access/people/ada.yaml", "github_id: 1", "github_id: 9");
+    let found = hallpass::domain::rules::check_change(&base, &[other], now());
+    assert!(found.is_empty(), "{found:?}");
 }

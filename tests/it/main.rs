@@ -5,19 +5,25 @@
     reason = "a test that cannot go on should stop there"
 )]
 
+mod abuse;
 mod approval;
 mod attacks;
+mod breakglass;
 mod codeowners;
 mod config;
 mod decision;
 mod demo;
+mod duties;
 mod evidence;
 mod github;
 mod golden;
 mod impact;
+mod notices;
+mod people;
 mod plan;
 mod policy;
 mod postgres;
+mod replay;
 mod repo;
 mod sandbox;
 mod scenario;

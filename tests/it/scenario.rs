@@ -1,5 +1,9 @@
 //! The life of a request, told in sentences. Every scenario runs twice, hearing and deaf, and must end in the same world.
 
+mod leaver;
+mod renewal;
+mod service;
+
 use chrono::TimeDelta;
 use hallpass::clock::Clock as _;
 use hallpass::sandbox::{Change, Down, MergeMethod, Verdict};
@@ -23,7 +27,7 @@ pub async fn hearing_and_deaf(scenario: impl AsyncFn(&mut World)) {
 }
 
 /// [`hearing_and_deaf`], with lines for the `[github]` table of the configuration.
-async fn hearing_and_deaf_with(github: &str, scenario: impl AsyncFn(&mut World)) {
+pub async fn hearing_and_deaf_with(github: &str, scenario: impl AsyncFn(&mut World)) {
     let mut ends = Vec::new();
     for ears in [Ears::Hearing, Ears::Deaf] {
         let mut world = World::new(ears, github).await;
@@ -378,7 +382,13 @@ async fn scheduled_access_whose_approver_left_before_it_began_is_not_given() {
         world.sandbox.leave_team("grace", "dba");
         world.advance(hours(3)).await;
         assert_eq!(world.vault.calls(), 0);
-        assert_eq!(world.ledger().await, ["db/ada-night denied"]);
+        assert_eq!(world.ledger().await, ["db/ada-night ended"]);
+        assert!(
+            world.told("cancelled")[0].contains("approval-lost"),
+            "{:?}",
+            world.told("cancelled")
+        );
+        assert!(world.told("merged-without-proof").is_empty());
     })
     .await;
 }

@@ -6,27 +6,35 @@
 //! Invariant: doubt never helps. Taking away a fact (a failed lookup, an unknown state, a commit that cannot be read, unknown
 //! pushers) can turn yes into no or into "not known", never no into yes.
 //!
-//! Accepted limit: GitHub turns a change request that somebody dismisses into a review that says no more than "dismissed",
-//! so a dismissed change request blocks only as long as GitHub still shows it as one. A change request of the same person
-//! that still stands keeps blocking until that person approves, whatever was dismissed after it.
+//! Accepted limit: an approval that was given while the pull request aimed at another branch does not count once it aims at the
+//! protected one, as far as it was *seen* to aim elsewhere (`Surroundings.elsewhere`). GitHub's reviews do not say for which
+//! branch they were given. Whoever retargets before anybody looked keeps the approvals; those still need owners by the protected
+//! branch's CODEOWNERS and exactly the content that is there now.
+//!
+//! A change request blocks until its author approves or takes it back. That somebody else dismisses it, which everybody with
+//! write access can, changes nothing.
 
 mod automatic;
 mod bench;
 mod emergency;
+mod fewest;
 mod reviews;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::decision::Case;
 use super::model::{
-    Actor, BlobId, CommitId, GrantPath, Instant, Login, Owner, PullNumber, RepoPath, UserId,
+    Actor, BlobId, CommitId, GrantPath, Instant, Login, Owner, PullNumber, RepoPath, TermLength,
+    UserId,
 };
 
 pub(super) use automatic::prove_by_policy;
 pub(super) use bench::Bench;
 pub use bench::{Barred, Beneficiary};
 pub use emergency::{prove_emergency, sign};
+pub use fewest::{Group, fewest};
+pub(super) use words::list;
 
 /// The shortest text of an approving review, in characters, that counts as saying why.
 pub const RATIONALE_CHARACTERS: usize = 10;
@@ -115,6 +123,8 @@ pub struct Demand {
     pub needed: u32,
     /// Whether an approving review must say why.
     pub rationale: bool,
+    /// How old an approval may be when it counts; `None`: any age.
+    pub max_age: Option<TermLength>,
     /// Who receives the access, and so cannot approve it.
     pub beneficiary: Beneficiary,
     /// Owners whom a policy refuses as approvers, and why, as the end of a sentence. Empty: no policy does.
@@ -124,6 +134,8 @@ pub struct Demand {
 /// What is asked about one path of a pull request.
 struct Question<'a> {
     path: &'a RepoPath,
+    /// The path whose owners are asked: another one only where an emergency is signed.
+    owned: &'a RepoPath,
     /// What stands there at head; `None` where the pull request removes it.
     content: Option<&'a BlobId>,
     demand: &'a Demand,
@@ -142,6 +154,8 @@ pub struct Missing {
     pub unknown: Vec<String>,
     /// The owners of the deciding line.
     pub owners: Vec<Owner>,
+    /// The people whose approval would count and is not there yet, as far as could be looked up.
+    pub candidates: BTreeSet<Login>,
     /// The owners who asked for changes and have not approved since.
     pub blocked_by: Vec<Login>,
     /// Why nobody could ever approve it as things stand: a finding.
@@ -236,6 +250,7 @@ pub fn weigh(
 ) -> Result<Vec<Counted>, Box<Missing>> {
     let question = &Question {
         path,
+        owned: path,
         content,
         demand,
     };
@@ -265,8 +280,8 @@ fn weigh_before(
         None
     };
     let mut reasons = words::blocks(&heard.blocks);
+    let taken: Vec<_> = heard.counted.iter().map(|c| c.reviewer.id).collect();
     if have < needed && dead_end.is_none() {
-        let taken: Vec<_> = heard.counted.iter().map(|c| c.reviewer.id).collect();
         reasons.push(words::still_needed(needed - have, bench, &taken));
     }
     reasons.extend(heard.discounted);
@@ -277,6 +292,7 @@ fn weigh_before(
         reasons,
         unknown,
         owners: bench.owners().to_vec(),
+        candidates: bench.free(&taken).map(|m| m.actor.login.clone()).collect(),
         blocked_by: heard.blocks.into_iter().map(|b| b.login).collect(),
         dead_end,
     }))

@@ -2,15 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::super::approval::{Bench, Beneficiary, Demand, Missing, prove, weigh};
+use super::super::approval::{Bench, Beneficiary, Demand, Missing, prove, prove_emergency, weigh};
 use super::super::catalogue::{Catalogue, ChangedFile, File, REGULAR_FILE};
 use super::super::finding::{Finding, Severity};
-use super::super::impact::Impact;
-use super::super::model::{Grant, GrantPath, Instant, RepoPath, UserId};
-use super::super::pull::{PullState, Pushers};
-use super::super::{parse, rules};
+use super::super::model::{Grant, GrantPath, RepoPath, Subject, UserId};
+use super::super::pull::Pushers;
+use super::super::rules;
 use super::scope::Scope;
-use super::{Case, Change, Control, Outcome, Request, Standing, Verdict};
+use super::{Case, Change, Control, Outcome, Request, SignOff, Standing, Verdict};
 use super::{conflicts, doubt, eligible, emergency, membership, policy, renewal};
 
 const NEEDS_NOBODY_TIDY: &str =
@@ -31,7 +30,8 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
         unknown: Vec::new(),
         requests: Vec::new(),
         control: Vec::new(),
-        impact: Impact::default(),
+        sign_off: None,
+        impact: None,
         notes: Vec::new(),
         only_grants: scope.only_grants(),
     };
@@ -45,9 +45,13 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
         }
         return verdict;
     }
-    verdict.findings = rules::check_change(case.base, case.changes, judged_at(case));
+    verdict.findings =
+        rules::check_change_knowing(case.base, case.changes, case.judged_at(), &case.over());
     verdict.requests = requests(case, &scope);
-    verdict.control = scope.control.iter().map(|c| control(case, c)).collect();
+    verdict.sign_off = emergency::sign_off(case, &scope);
+    if verdict.sign_off.is_none() {
+        verdict.control = scope.control.iter().map(|c| control(case, c)).collect();
+    }
     for beyond_the_tree in [
         renewal::findings,
         membership::findings,
@@ -68,14 +72,6 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
     verdict
 }
 
-/// The instant by which terms are judged: a merged request asked at its merge, however late we look.
-pub(super) fn judged_at(case: &Case<'_>) -> Instant {
-    match case.pull.state {
-        PullState::Merged { at, .. } => at,
-        PullState::Open | PullState::Closed => case.now,
-    }
-}
-
 fn outcome(verdict: &Verdict) -> Outcome {
     if verdict.errors().next().is_some() {
         return Outcome::Denied;
@@ -93,12 +89,7 @@ fn outcome(verdict: &Verdict) -> Outcome {
 }
 
 fn requests(case: &Case<'_>, scope: &Scope<'_>) -> Vec<Request> {
-    let after: Vec<File> = scope
-        .grants
-        .iter()
-        .filter_map(|(_, c)| c.after.clone())
-        .collect();
-    let asked = parse::read_tree(&after);
+    let asked = super::asked(case.changes);
     let request = |(path, change): &(GrantPath, &ChangedFile)| request(case, &asked, path, change);
     scope.grants.iter().filter_map(request).collect()
 }
@@ -156,13 +147,21 @@ fn approval(
             ..Missing::default()
         });
     };
+    let own = grant.emergency && matches!(grant.subject, Subject::Person(_));
+    let offer = role.emergency.as_ref().filter(|_| own);
     let demand = Demand {
-        needed: role.approvals,
+        needed: offer.map_or(role.approvals, |offer| offer.approvals),
         rationale: role.rationale,
+        max_age: Some(role.approval_max_age),
         beneficiary: Beneficiary::of(case.base, path, grant),
         refused: policy::refused(case, path, grant, change),
     };
-    match prove(case, path, &file.blob, &demand) {
+    let person = case.base.github_id(&grant.subject);
+    let proved = match offer {
+        Some(_) => prove_emergency(case, path, &file.blob, &demand, person),
+        None => prove(case, path, &file.blob, &demand),
+    };
+    match proved {
         Ok(proof) => Standing::Approved(proof),
         Err(missing) => Standing::Missing(*missing),
     }
@@ -226,6 +225,12 @@ fn own_findings(case: &Case<'_>, verdict: &mut Verdict) {
         .collect();
     let control = verdict.control.iter();
     paths.extend(control.filter_map(|c| Some((c.path.as_str(), c.missing.as_ref()?))));
+    let record = verdict.sign_off.as_ref().map(SignOff::record);
+    paths.extend(
+        record
+            .iter()
+            .filter_map(|(path, m)| Some((path.as_str(), (*m)?))),
+    );
     for (path, missing) in paths {
         let Some(end) = &missing.dead_end else {
             continue;
@@ -241,7 +246,8 @@ fn own_findings(case: &Case<'_>, verdict: &mut Verdict) {
         .iter()
         .find(|r| r.change != Change::Tidy)
         .map(|r| r.path.as_str())
-        .or_else(|| verdict.control.first().map(|c| c.path.as_str()));
+        .or_else(|| verdict.control.first().map(|c| c.path.as_str()))
+        .or(record.as_ref().map(|(path, _)| path.as_str()));
     if let (None, Some(path)) = (&case.pull.author, needs_author) {
         found.push(author_unknown(path));
     }

@@ -18,18 +18,23 @@ mod surroundings;
 
 use std::collections::BTreeMap;
 
-use super::approval::Proof;
+use super::approval::{Approval, Basis, Proof};
 use super::catalogue::{Catalogue, ChangedFile};
+use super::emergency::Emergency;
 use super::finding::{Finding, Severity};
-use super::impact::{Impact, Known, impact};
+use super::impact::{self, Impact, Known};
 use super::ledger::Holding;
-use super::model::{Access, BlobId, CommitId, Grant, GrantPath, Instant, PullNumber};
+use super::model::{
+    Access, BlobId, CommitId, Grant, GrantPath, Instant, PullNumber, RecordPath, TermLength,
+};
 use super::parse::{self, GrantPlaces, Read};
 use super::people::Receiver;
 use super::pull::{Pull, PullState, Reviewed, Roster};
 
 pub use super::approval::Missing;
-pub use surroundings::Surroundings;
+pub use eligible::MayAsk;
+use scope::asked;
+pub use surroundings::{PAST, Pending, Surroundings};
 
 /// Everything that a verdict depends on.
 #[derive(Debug)]
@@ -50,7 +55,9 @@ pub struct Case<'a> {
     pub roster: &'a Roster,
     /// What the subjects hold now, by the ledger.
     pub holdings: &'a [Holding],
-    /// Grants that ended or were denied and whose file still stands on the protected branch: removing exactly these needs nobody.
+    /// Grants that ended or were denied and whose file still stands on the protected branch: removing exactly these needs nobody,
+    /// and they stand in nobody's way. Of the files that the pull request removes, and of those that give its subjects the roles
+    /// that it asks for or roles that exclude them.
     pub ended: &'a BTreeMap<GrantPath, BlobId>,
     /// Everything else that the service knows and a clone does not.
     pub around: &'a Surroundings,
@@ -90,8 +97,10 @@ pub struct Verdict {
     pub requests: Vec<Request>,
     /// One for each other governed file that it changes, by path.
     pub control: Vec<Control>,
-    /// What a change of the files that decide would do to live grants. Decides nothing.
-    pub impact: Impact,
+    /// The review of an emergency, where that is all that it is.
+    pub sign_off: Option<SignOff>,
+    /// What a change of the files that decide would do to live grants; `None` for any other change. Decides nothing.
+    pub impact: Option<Impact>,
     /// Sentences about the pull request as a whole: why it is not granted although nothing is wrong with its files.
     pub notes: Vec<String>,
     /// Whether it changes nothing but grant files, so that Hallpass may merge it when it is approved.
@@ -148,6 +157,15 @@ pub struct Control {
     pub missing: Option<Missing>,
 }
 
+/// The review of one emergency, which an owner of the grant's file signs by approving its record.
+#[derive(Debug, Clone)]
+pub struct SignOff {
+    /// What was given.
+    pub emergency: Emergency,
+    /// The approval that signs it; or what is missing.
+    pub signed: Result<Approval, Box<Missing>>,
+}
+
 /// What a merged pull request gives at one path: the only way to an [`Approved`] grant.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Admission {
@@ -165,6 +183,7 @@ pub struct Approved {
     proof: Proof,
     grant: Grant,
     access: Access,
+    review_within: Option<TermLength>,
 }
 
 impl Approved {
@@ -187,6 +206,18 @@ impl Approved {
             github_id: self.access.account.github_id,
         }
     }
+    /// How soon after it was given an owner must have reviewed it; `None` where owners or a policy approved it beforehand.
+    pub fn review_within(&self) -> Option<TermLength> {
+        self.review_within
+    }
+}
+
+impl SignOff {
+    /// The path of the record, and what is missing there.
+    fn record(&self) -> (RecordPath, Option<&Missing>) {
+        let missing = self.signed.as_ref().err().map(|m| &**m);
+        (self.emergency.record_path(), missing)
+    }
 }
 
 impl Verdict {
@@ -203,7 +234,11 @@ impl Verdict {
             Standing::Approved(_) | Standing::NotNeeded(_) => None,
         });
         let control = self.control.iter().filter_map(|c| c.missing.as_ref());
-        grants.chain(control)
+        let sign_off = self
+            .sign_off
+            .iter()
+            .filter_map(|s| s.signed.as_ref().err().map(|m| &**m));
+        grants.chain(control).chain(sign_off)
     }
 }
 
@@ -220,13 +255,13 @@ fn places(case: &Case<'_>, path: &GrantPath) -> GrantPlaces {
 /// Judges one pull request.
 pub fn decide(case: &Case<'_>) -> Verdict {
     let mut verdict = judge::judge(case);
-    if !verdict.control.is_empty() {
+    if !verdict.control.is_empty() && impact::decides(case.changes) {
         let known = Known {
             ended: case.ended,
             held: &case.around.held,
             now: case.now,
         };
-        verdict.impact = impact(case.base, case.changes, &known);
+        verdict.impact = Some(impact::impact(case.base, case.changes, &known));
     }
     let note = match &case.pull.state {
         PullState::Closed => {
@@ -267,7 +302,7 @@ pub fn admit_all(
     };
     let one = |(path, main_blob): (&GrantPath, &BlobId)| {
         let admission = match &verdict {
-            Ok(verdict) => admission(verdict, path, main_blob),
+            Ok(verdict) => admission(case, verdict, path, main_blob),
             Err(admission) => admission.clone(),
         };
         (path.clone(), admission)
@@ -301,7 +336,12 @@ fn denied(verdict: Verdict) -> Result<Verdict, Admission> {
     }
 }
 
-fn admission(verdict: &Verdict, path: &GrantPath, main_blob: &BlobId) -> Admission {
+fn admission(
+    case: &Case<'_>,
+    verdict: &Verdict,
+    path: &GrantPath,
+    main_blob: &BlobId,
+) -> Admission {
     let no = |why: String| Admission::Unapproved(vec![why]);
     let number = verdict.pull;
     let Some(request) = verdict.requests.iter().find(|r| r.path == *path) else {
@@ -337,5 +377,20 @@ fn admission(verdict: &Verdict, path: &GrantPath, main_blob: &BlobId) -> Admissi
         proof: proof.clone(),
         grant: grant.clone(),
         access: access.clone(),
+        review_within: review_within(case, path, grant, proof),
     }))
+}
+
+/// Break-glass is always reviewed: the role that offers it says how soon.
+fn review_within(
+    case: &Case<'_>,
+    path: &GrantPath,
+    grant: &Grant,
+    proof: &Proof,
+) -> Option<TermLength> {
+    if *proof.basis() != Basis::Emergency {
+        return None;
+    }
+    let (_, role) = case.base.role(&path.resource(), &grant.role)?;
+    role.emergency.as_ref().map(|offer| offer.review_within)
 }

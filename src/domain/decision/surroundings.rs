@@ -3,13 +3,16 @@
 //! Each part says what its absence means. Doubt denies, as everywhere.
 
 use std::collections::BTreeMap;
-
-use super::super::impact::Held;
-use super::super::model::GrantPath;
 use std::sync::Arc;
 
+use super::super::emergency::Emergency;
+use super::super::history::Past;
+use super::super::impact::Held;
+use super::super::model::{GrantPath, Instant, PullNumber, RoleRef, Subject};
 use super::super::people::Members;
 use super::super::pull::Lookup;
+use super::super::replay::Replay;
+use super::MayAsk;
 
 /// The facts around a pull request that no clone holds. `Surroundings::default()` knows nothing and demands nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,4 +23,35 @@ pub struct Surroundings {
     /// The active members of the organisation. `None`: nobody has to be one. `Absent`: there is no organisation, which is the
     /// same. `Failed`: it is not known whether anybody is one.
     pub members: Option<Lookup<Arc<Members>>>,
+    /// By the ledger: every emergency that no owner has signed yet, and those whose records the pull request touches. Absent:
+    /// there is none.
+    pub emergencies: Vec<Emergency>,
+    /// For a change of the files that decide: past requests, judged by what it would make of them. `None`: not looked at. Decides
+    /// nothing.
+    pub replay: Option<Replay>,
+    /// What other open pull requests ask for the same subjects. Empty: nothing, as far as they were looked at.
+    pub pending: Vec<Pending>,
+    /// When the pull request was last seen to aim at another branch: approvals that were given until then were not given for the
+    /// protected one. `None`: it was never seen to.
+    pub elsewhere: Option<Instant>,
+    /// Who may ask, by what the protected branch declares *now*: it must hold beside what the base declares, so that a grant that
+    /// begins later is asked about again when it begins. Absent: as the base says.
+    pub may_ask_now: BTreeMap<GrantPath, MayAsk>,
+    /// What the subjects of the requests had or asked for before, newest end first, at most [`PAST`] of each. Absent: nothing, as
+    /// far as the ledger goes back. Decides nothing.
+    pub past: Vec<Past>,
 }
+
+/// What another open pull request asks for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pending {
+    /// Which.
+    pub pull: PullNumber,
+    /// For whom.
+    pub subject: Subject,
+    /// What.
+    pub role: RoleRef,
+}
+
+/// How much of a subject's past is looked at.
+pub const PAST: u32 = 100;

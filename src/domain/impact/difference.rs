@@ -20,6 +20,8 @@ pub(super) struct Difference {
     conflicts: BTreeSet<RoleRef>,
     /// Whether CODEOWNERS changes.
     pub(super) owners: bool,
+    /// Whether policies change.
+    pub(super) policies: bool,
 }
 
 impl Difference {
@@ -42,6 +44,7 @@ impl Difference {
                 {
                     found.resources.insert(name);
                 }
+                Some(Ok(Governed::Policy(_))) => found.policies = true,
                 _ => {}
             }
             found.owners |= LOCATIONS.contains(&change.path.as_str());
@@ -80,7 +83,7 @@ impl Difference {
 
     pub(super) fn is_empty(&self) -> bool {
         let names = self.people.len() + self.services.len() + self.resources.len();
-        names == 0 && self.conflicts.is_empty() && !self.owners
+        names == 0 && self.conflicts.is_empty() && !self.owners && !self.policies
     }
 
     /// Whether anything changes that decides about this grant.
@@ -90,6 +93,7 @@ impl Difference {
             Subject::Service(name) => self.services.contains(name),
         };
         self.owners
+            || self.policies
             || subject
             || (!self.resources.is_empty() && self.resources.contains(&path.resource()))
             || (!self.conflicts.is_empty() && self.conflicts.contains(&role_at(path, grant)))

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
 
-use super::{Effect, Held, Known, Touched, is_live};
+use super::asks::Asks;
+use super::{ASKED, Effect, Held, Known, Touched, is_live};
 use crate::domain::catalogue::{Catalogue, role_at};
 use crate::domain::model::{Grant, GrantPath, Instant, RoleRef, Subject, Term};
 use crate::domain::rules;
@@ -13,24 +14,40 @@ use crate::domain::rules;
 const OF_SUBJECTS: [&str; 3] = ["unknown-person", "unknown-service", "unknown-owner"];
 /// What a broken CODEOWNERS does to each grant, which is told once.
 const OF_OWNERS: [&str; 2] = ["codeowners-broken", "owner-missing"];
+/// What broken policies do to each grant, which is told once.
+const OF_POLICIES: [&str; 1] = ["policy-broken"];
 /// Rules about how long a grant lasts from its begin.
 const OF_LENGTHS: [&str; 2] = ["term-too-long", "term-too-short"];
+
+/// A Wednesday at noon, the seventh of January 2026: at which somebody may have asked for a grant of unknown age. Policies about the
+/// hour or the day forbid it only if they forbid it then.
+const ORDINARY: Instant = chrono::DateTime::from_timestamp(1_767_787_200, 0)
+    .expect("the number of seconds is that of a date");
 
 /// The two trees and what else is known.
 pub(super) struct Judge<'a> {
     pub(super) base: &'a Catalogue,
     pub(super) head: &'a Catalogue,
     pub(super) known: &'a Known<'a>,
+    /// `None` where the policies need not be asked.
+    pub(super) asks: Option<&'a Asks<'a>>,
     /// As [`super::Impact::breaks_codeowners`].
     pub(super) breaks_codeowners: bool,
 }
 
 impl Judge<'_> {
-    /// What becomes of a grant that the change concerns; `None` if nothing does.
-    pub(super) fn touched(&self, path: &GrantPath, grant: &Grant) -> Option<Touched> {
+    /// What becomes of a grant that the change concerns, the `i`-th of them; `None` if nothing does.
+    pub(super) fn touched(&self, i: usize, path: &GrantPath, grant: &Grant) -> Option<Touched> {
         let mut effects = Vec::new();
         self.subject(grant, &mut effects);
         self.refused(path, grant, &mut effects);
+        if let Some(asks) = self.asks.filter(|_| i < ASKED && effects.is_empty()) {
+            let held = self.known.held.get(path);
+            let since = held
+                .map(|held| held.since)
+                .filter(|since| Some(*since) != held.map(|h| h.starts));
+            effects.extend(asks.effect(path, grant, (asked_at(grant, held), since)));
+        }
         self.limits(path, grant, &mut effects);
         self.access(path, grant, &mut effects);
         effects.sort();
@@ -46,20 +63,25 @@ impl Judge<'_> {
 
     fn subject(&self, grant: &Grant, effects: &mut Vec<Effect>) {
         let (base, head) = (self.base, self.head);
+        let before = base.github_id(&grant.subject);
+        // A number that is only added or taken away says nothing about who holds the access.
+        if let (Some(before), Some(after)) = (before, head.github_id(&grant.subject))
+            && before != after
+        {
+            effects.push(Effect::AccountReplaced {
+                subject: grant.subject.clone(),
+                before,
+                after,
+            });
+        }
         match &grant.subject {
-            Subject::Person(login) => match (base.people.get(login), head.people.get(login)) {
-                (Some(_), None) => effects.push(Effect::SubjectGone(grant.subject.clone())),
-                (Some(old), Some(new)) if old.github_id != new.github_id => {
-                    effects.push(Effect::AccountReplaced {
-                        login: login.clone(),
-                        before: old.github_id,
-                        after: new.github_id,
-                    });
+            Subject::Person(login) => {
+                if base.people.contains_key(login) && !head.people.contains_key(login) {
+                    effects.push(Effect::PersonGone(login.clone()));
                 }
-                _ => {}
-            },
+            }
             Subject::Service(name) => match (base.services.get(name), head.services.get(name)) {
-                (Some(_), None) => effects.push(Effect::SubjectGone(grant.subject.clone())),
+                (Some(_), None) => effects.push(Effect::ServiceGone(name.clone())),
                 (Some(old), Some(new))
                     if base.people.contains_key(&old.owner)
                         && !head.people.contains_key(&new.owner) =>
@@ -85,7 +107,8 @@ impl Judge<'_> {
         };
         for (rule, message) in self.findings(self.head, path, grant, at) {
             let of_owners = self.breaks_codeowners && OF_OWNERS.contains(&rule);
-            let told = OF_SUBJECTS.contains(&rule) || of_owners || of_length(rule);
+            let of_tree = OF_SUBJECTS.contains(&rule) || OF_POLICIES.contains(&rule);
+            let told = of_tree || of_owners || of_length(rule);
             if !told && !before.contains(rule) {
                 effects.push(Effect::Refused { rule, message });
             }
@@ -169,6 +192,6 @@ fn asked_at(grant: &Grant, held: Option<&Held>) -> Instant {
     match (held, grant.term) {
         (Some(held), _) => held.starts,
         (None, Term::Expires(at)) => grant.starts.unwrap_or(at - TimeDelta::seconds(1)),
-        (None, Term::Duration(_)) => grant.starts.unwrap_or(Instant::UNIX_EPOCH),
+        (None, Term::Duration(_)) => grant.starts.unwrap_or(ORDINARY),
     }
 }

@@ -22,6 +22,21 @@ impl Impact {
                 entries: Vec::new(),
             });
         }
+        if self.breaks_policies {
+            parts.push(Part {
+                heading: "The policies could not be relied on any more: nothing at all could be granted until they are repaired".to_owned(),
+                entries: Vec::new(),
+            });
+        }
+        if self.held_back > 0 {
+            parts.push(Part {
+                heading: format!(
+                    "{} people would be gone at once: the ends that follow from it are held back until a person has looked",
+                    self.held_back
+                ),
+                entries: Vec::new(),
+            });
+        }
         for fate in Fate::ALL {
             let entries: Vec<String> = self.of(fate).map(entry).collect();
             if !entries.is_empty() {
@@ -37,6 +52,15 @@ impl Impact {
                     grants(handed)
                 ),
                 entries: self.handovers.iter().map(handover).collect(),
+            });
+        }
+        if self.not_asked > 0 {
+            parts.push(Part {
+                heading: format!(
+                    "{} more were not compared with the policies, as there are so many",
+                    grants(self.not_asked)
+                ),
+                entries: Vec::new(),
             });
         }
         if !self.unread.is_empty() {

@@ -5,13 +5,18 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::human::visible;
-use crate::domain::impact::{self, Fate, Impact};
+use crate::domain::impact::{self, Fate, Impact, Part};
 use crate::domain::model::{Owner, Subject};
 
 /// The impact as text, every grant of it; empty where there is nothing to tell.
 pub fn impact(impact: &Impact) -> String {
+    parts(&impact.parts())
+}
+
+/// A story in parts, with every entry.
+pub(super) fn parts(parts: &[Part]) -> String {
     let mut out = String::new();
-    for part in impact.parts() {
+    for part in parts {
         // Writing to a string cannot fail.
         let _ = writeln!(out, "{}", part.heading);
         for line in part.entries.iter().flat_map(|entry| entry.lines()) {
@@ -29,6 +34,9 @@ pub(super) struct Told<'a> {
     grants: Vec<Grant<'a>>,
     other_owners: Vec<Handover<'a>>,
     breaks_codeowners: bool,
+    breaks_policies: bool,
+    held_back: usize,
+    not_asked: usize,
     unread: &'a [String],
 }
 
@@ -86,6 +94,9 @@ impl<'a> From<&'a Impact> for Told<'a> {
             grants: impact.touched.iter().map(grant).collect(),
             other_owners: impact.handovers.iter().map(handover).collect(),
             breaks_codeowners: impact.breaks_codeowners,
+            breaks_policies: impact.breaks_policies,
+            held_back: impact.held_back,
+            not_asked: impact.not_asked,
             unread: &impact.unread,
         }
     }

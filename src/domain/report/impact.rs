@@ -1,6 +1,7 @@
-//! What a change of the files that decide would do to live grants, for whoever approves it.
+//! What a change of the files that decide would do to live grants, and would have done to past requests, for whoever approves it.
 
 use super::super::impact::{Impact, Part};
+use super::super::replay::Replay;
 use super::markdown::{fence, sentence};
 
 /// About how many bytes of one part are shown.
@@ -12,15 +13,30 @@ pub(super) fn section(impact: &Impact) -> String {
     let parts = impact.parts();
     if parts.is_empty() {
         out.push_str("No live grant is touched.\n\n");
-        return out;
     }
+    out.push_str(&told(&parts));
+    out
+}
+
+/// What the change would have meant for past requests.
+pub(super) fn replayed(replay: &Replay) -> String {
+    let mut out = String::from("### What it would have done to past requests\n\n");
+    out.push_str(&sentence(&replay.headline()));
+    out.push_str("\n\n");
+    out.push_str(&told(&replay.parts()));
+    out
+}
+
+/// A story in parts: how many of each, then the first of each.
+fn told(parts: &[Part]) -> String {
+    let mut out = String::new();
     if parts.len() > 1 {
-        for part in &parts {
+        for part in parts {
             out.push_str(&format!("- {}\n", sentence(&part.heading)));
         }
         out.push('\n');
     }
-    for part in &parts {
+    for part in parts {
         out.push_str(&format!("**{}**\n", sentence(&part.heading)));
         if !part.entries.is_empty() {
             out.push_str(&entries(part));

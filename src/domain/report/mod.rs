@@ -7,8 +7,11 @@
 //! Invariant: a check says the same however late it is made, until something happens or an instant passes that the request
 //! names itself. It would otherwise be published again at every look.
 
+mod context;
+mod emergency;
 mod impact;
 mod markdown;
+mod notice;
 mod request;
 mod summary;
 mod title;
@@ -16,6 +19,11 @@ mod title;
 use super::decision::{Case, Outcome, Verdict};
 use super::finding::{Finding, Severity};
 use super::model::{CommitId, Instant};
+use super::rules;
+
+pub use emergency::review_proposal;
+
+pub use notice::{EndingGrant, Pages, ends_soon};
 
 /// How many findings are shown at their lines: a person mends the first, a flood costs calls of the forge.
 const ANNOTATIONS: usize = 200;
@@ -61,7 +69,7 @@ pub struct Annotation {
     pub warning: bool,
     /// The rule's name.
     pub title: String,
-    /// What is wrong and the way out.
+    /// What is wrong, the way out, and where the rule is explained.
     pub message: String,
 }
 
@@ -69,7 +77,7 @@ pub struct Annotation {
 pub fn check(case: &Case<'_>, verdict: &Verdict) -> Check {
     Check {
         head: verdict.head.clone(),
-        status: status(&verdict.outcome),
+        status: emergency::review_status(case, verdict).unwrap_or_else(|| status(&verdict.outcome)),
         title: title::title(case, verdict),
         summary: summary::summary(case, verdict),
         annotations: verdict
@@ -97,7 +105,12 @@ fn annotation(finding: &Finding) -> Annotation {
         column: finding.column,
         warning: finding.severity == Severity::Warning,
         title: finding.rule.to_owned(),
-        message: format!("{}\n{}", finding.message, finding.help),
+        message: format!(
+            "{}\n{}\n{}",
+            finding.message,
+            finding.help,
+            rules::url(finding.rule)
+        ),
     }
 }
 

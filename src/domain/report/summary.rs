@@ -3,8 +3,9 @@
 use super::super::approval::Basis;
 use super::super::decision::{Case, Change, Control, Outcome, Request, Standing, Verdict};
 use super::super::finding::{Finding, Severity};
+use super::super::rules;
 use super::markdown::{code, fence, sentence};
-use super::{count, impact, request};
+use super::{context, count, emergency, impact, request};
 
 /// How many findings are written out; annotations carry more.
 const FINDINGS: usize = 20;
@@ -22,11 +23,17 @@ pub(super) fn summary(case: &Case<'_>, verdict: &Verdict) -> String {
         page.push_str("This pull request changes nothing that decides about access.\n");
         return page;
     }
+    if verdict.outcome == Outcome::Waiting {
+        page.push_str(&context::who_completes(verdict));
+    }
     page.push_str(&findings(verdict, Severity::Error));
     if let Outcome::Uncertain(what) = &verdict.outcome {
         page.push_str("### Not known yet\n\nNothing is granted as long as this cannot be looked up. It is tried again by itself.\n\n");
         page.push_str(&fence("text", &what.join("\n")));
         page.push('\n');
+    }
+    if let Some(of) = &verdict.sign_off {
+        page.push_str(&emergency::review_section(case, verdict, of));
     }
     if verdict.requests.len() > 1 {
         page.push_str(&overview(case, &verdict.requests));
@@ -49,8 +56,10 @@ pub(super) fn summary(case: &Case<'_>, verdict: &Verdict) -> String {
         page.push_str(&format!("**{files} not shown here, because the page would become too long. Read the files before you approve.**\n\n"));
     }
     page.push_str(&control(&verdict.control));
-    if !verdict.control.is_empty() {
-        page.push_str(&impact::section(&verdict.impact));
+    if let Some(told) = &verdict.impact {
+        page.push_str(&impact::section(told));
+        let replay = case.around.replay.as_ref();
+        page.push_str(&replay.map(impact::replayed).unwrap_or_default());
     }
     page.push_str(&findings(verdict, Severity::Warning));
     page
@@ -79,7 +88,7 @@ fn findings(verdict: &Verdict, severity: Severity) -> String {
             help,
             ..
         } = finding;
-        out.push_str(&format!("**{rule}**\n"));
+        out.push_str(&format!("**[{rule}]({})**\n", rules::url(rule)));
         out.push_str(&fence(
             "text",
             &format!("{message}\nin {path}, line {line}, column {column}\n\n{help}"),
@@ -142,6 +151,7 @@ fn control(files: &[Control]) -> String {
 pub(super) fn approvals(case: &Case<'_>, one: &Request) -> String {
     match &one.approval {
         Standing::NotNeeded(_) => "none needed".to_owned(),
+        Standing::Missing(missing) if missing.needed == 0 => "none needed beforehand".to_owned(),
         Standing::Missing(missing) => format!("{} of {}", missing.have, missing.needed),
         Standing::Approved(proof) if matches!(proof.basis(), Basis::Policy { .. }) => {
             "by policy".to_owned()
@@ -151,8 +161,11 @@ pub(super) fn approvals(case: &Case<'_>, one: &Request) -> String {
                 .grant
                 .as_ref()
                 .and_then(|g| case.base.role(&one.path.resource(), &g.role));
-            let needed = role.map_or(1, |(_, role)| role.approvals.max(1));
-            format!("{} of {needed}", proof.approvals().len())
+            let usual = role.map_or(1, |(_, role)| role.approvals.max(1));
+            match emergency::approvals_needed(case, one) {
+                Some(0) => "none needed beforehand".to_owned(),
+                needed => format!("{} of {}", proof.approvals().len(), needed.unwrap_or(usual)),
+            }
         }
     }
 }

@@ -6,9 +6,13 @@ use super::super::approval::{Basis, Proof};
 use super::super::decision::{Case, Change, Missing, Outcome, Request, Standing, Verdict};
 use super::super::model::{Login, Owner};
 use super::super::pull::PullState;
-use super::count;
+use super::{count, emergency};
 
 pub(super) fn title(case: &Case<'_>, verdict: &Verdict) -> String {
+    let review = verdict.sign_off.as_ref();
+    if let Some(title) = review.and_then(|of| emergency::review_title(case, verdict, of)) {
+        return title;
+    }
     match &verdict.outcome {
         Outcome::NotConcerned => "Nothing for Hallpass in here".to_owned(),
         Outcome::Denied => denied(verdict),
@@ -86,10 +90,15 @@ fn approved(verdict: &Verdict) -> String {
     let by: Vec<String> = by
         .chain(policies.iter().map(|id| format!("policy {id}")))
         .collect();
-    if by.is_empty() {
-        return "Approved".to_owned();
+    match (emergency::is_break_glass(verdict), by.is_empty()) {
+        (true, true) => {
+            "Break-glass: nobody's approval is needed beforehand, an owner's review follows"
+                .to_owned()
+        }
+        (true, false) => format!("Break-glass: approved by {}", names(by.into_iter())),
+        (false, true) => "Approved".to_owned(),
+        (false, false) => format!("Approved by {}", names(by.into_iter())),
     }
-    format!("Approved by {}", names(by.into_iter()))
 }
 
 fn proof(request: &Request) -> Option<&Proof> {
@@ -107,7 +116,7 @@ fn policy(proof: &Proof) -> Option<&str> {
 }
 
 /// At most three names.
-fn names(all: impl Iterator<Item = String>) -> String {
+pub(super) fn names(all: impl Iterator<Item = String>) -> String {
     let all: Vec<String> = all.collect();
     match all.as_slice() {
         [] => "its owners".to_owned(),

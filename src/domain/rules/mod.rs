@@ -1,9 +1,15 @@
 //! The named rules: one table, one name each, one remedy each.
 
+mod beside;
+mod cases;
 mod change;
 mod control;
+mod eligible;
 mod emergency;
 mod grant;
+mod limits;
+mod page;
+mod renewal;
 mod table;
 
 use rayon::prelude::*;
@@ -15,7 +21,9 @@ use super::model::{Grant, GrantPath, Instant, RoleRef};
 use super::parse::GrantPlaces;
 
 pub(crate) use change::resulting;
-pub use change::{MOST_GRANTS, check_change};
+pub use change::{MOST_GRANTS, check_change, check_change_knowing};
+pub(crate) use eligible::{Eligible, eligible, refusal};
+pub use page::{find, page, url};
 pub use table::{RULES, Rule};
 
 /// Whether a grant is being asked for, or stands in the tree already.
@@ -30,6 +38,7 @@ pub fn check_tree(tree: &Catalogue, now: Instant) -> Vec<Finding> {
     let mut found = tree.findings.clone();
     found.extend_from_slice(&tree.codeowners.problems);
     control::check(tree, &mut found);
+    found.extend(cases::failed(tree));
     let grants: Vec<_> = tree.grants.iter().enumerate().collect();
     let of_grants =
         grants

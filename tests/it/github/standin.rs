@@ -12,8 +12,8 @@ use hallpass::domain::report::{Annotation, Check, CheckStatus};
 use hallpass::forge::github::{GitHub, GitHubSettings, MergeMethod};
 use hallpass::forge::{Forge, ForgeError, MergeOutcome, Proposal};
 use hallpass::sandbox::{
-    AppSpec, Change, Contracts, Down, KNOWN_KEY, Permission, RateLimit, Ruleset, Sandbox,
-    SandboxOptions, Verdict, When,
+    AppSpec, Change, Contracts, Down, KNOWN_KEY, Membership, Permission, RateLimit, Ruleset,
+    Sandbox, SandboxOptions, Verdict, When,
 };
 use secrecy::ExposeSecret;
 
@@ -307,6 +307,29 @@ async fn the_roster_tells_who_behind_a_login_may_write_and_what_could_not_be_ask
 }
 
 #[tokio::test]
+async fn the_organisation_tells_all_its_active_members() {
+    let world = World::new().await;
+    let before = world.github.members().await.unwrap().unwrap().len();
+    for n in 0..130 {
+        world.sandbox.member(&format!("person-{n}"));
+    }
+    world.sandbox.user("invited");
+    world.sandbox.belongs("invited", Membership::Pending);
+    world.sandbox.user("stranger");
+    let members = world.github.members().await.unwrap().unwrap();
+    assert_eq!(members.len(), before + 130, "two pages");
+    let named = |login: &str| members.iter().any(|m| m.login.as_str() == login);
+    assert!(named("octocat") && named("person-129"));
+    assert!(!named("invited") && !named("stranger"));
+
+    let operation = Some("GET /orgs/{org}/members");
+    world.sandbox.fail_next(operation, 1, 502, When::Before);
+    let error = world.github.members().await.unwrap_err();
+    assert!(error.to_string().contains("members of acme"), "{error}");
+    assert_eq!(world.sandbox.violations(), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn a_check_is_brought_up_to_date_rather_than_doubled() {
     let world = World::new().await;
     let (_, head) = world.request("ada");
@@ -585,5 +608,89 @@ async fn an_app_that_was_installed_anew_is_found_again() {
     assert_eq!(
         world.sandbox.calls()["GET /repos/{owner}/{repo}/installation"],
         2
+    );
+}
+
+#[tokio::test]
+async fn a_comment_is_written_once_and_edited_in_place() {
+    let world = World::new().await;
+    let (pull, _) = world.request("ada");
+    let say = async |text: &str| world.github.comment(pull, "some:mark", text).await.unwrap();
+    say("It ends soon.").await;
+    let first = "<!-- some:mark -->\nIt ends soon.";
+    assert_eq!(world.sandbox.pull("access", pull).comments, [first]);
+
+    // Nothing to write, nothing written.
+    world.sandbox.reset_calls();
+    say("It ends soon.").await;
+    let calls = world.sandbox.calls();
+    assert_eq!(
+        calls.keys().collect::<Vec<_>>(),
+        ["GET /repos/{owner}/{repo}/issues/{issue_number}/comments"]
+    );
+
+    say("It ends now.").await;
+    let second = "<!-- some:mark -->\nIt ends now.";
+    assert_eq!(world.sandbox.pull("access", pull).comments, [second]);
+    // Another purpose, another comment.
+    world
+        .github
+        .comment(pull, "other:mark", "Hello.")
+        .await
+        .unwrap();
+    assert_eq!(world.sandbox.pull("access", pull).comments.len(), 2);
+}
+
+#[tokio::test]
+async fn somebody_elses_comment_is_never_taken_for_ours() {
+    let world = World::new().await;
+    let (pull, _) = world.request("ada");
+    let forged = "<!-- some:mark -->\nTrust me.";
+    world
+        .sandbox
+        .comment("mallory", "access", pull, forged)
+        .unwrap();
+    world
+        .github
+        .comment(pull, "some:mark", "Ours.")
+        .await
+        .unwrap();
+    let comments = world.sandbox.pull("access", pull).comments;
+    assert_eq!(comments, [forged, "<!-- some:mark -->\nOurs."]);
+}
+
+#[tokio::test]
+async fn a_comment_may_be_written_on_a_merged_pull_request_and_far_down_the_list() {
+    let world = World::new().await;
+    let (pull, _) = world.request("ada");
+    world
+        .sandbox
+        .merge_as_admin(
+            "grace",
+            "access",
+            pull,
+            hallpass::sandbox::MergeMethod::Merge,
+        )
+        .unwrap();
+    for n in 0..130 {
+        world
+            .sandbox
+            .comment("octocat", "access", pull, &format!("Comment {n}"))
+            .unwrap();
+    }
+    world
+        .github
+        .comment(pull, "some:mark", "Ours.")
+        .await
+        .unwrap();
+    world
+        .github
+        .comment(pull, "some:mark", "Ours, later.")
+        .await
+        .unwrap();
+    let comments = world.sandbox.pull("access", pull).comments;
+    assert_eq!(
+        (comments.len(), comments[130].as_str()),
+        (131, "<!-- some:mark -->\nOurs, later.")
     );
 }

@@ -1,0 +1,163 @@
+//! A request of which only the files are known, as a question to the policies.
+//!
+//! Who asked and who is in which team is in no file. Each [`Reading`] supposes one answer; what is the same in every reading is true
+//! however it was.
+
+use std::collections::BTreeSet;
+
+use super::catalogue::Catalogue;
+use super::model::{Grant, GrantPath, Instant, Login, Owner, RoleRef, Subject};
+use super::policy::{
+    Action, Answer, Circumstances, Guardrails, Machine, Principal, Question, Somebody, Wanted,
+    begun_minutes,
+};
+
+/// Up to this many teams, every combination is supposed; of more: none, all, each alone, and all but each.
+const TEAMS: usize = 4;
+
+/// A request, as its files tell it.
+#[derive(Debug, Clone)]
+pub(super) struct Supposed<'a> {
+    /// The file.
+    pub path: &'a GrantPath,
+    /// What it asks for.
+    pub grant: &'a Grant,
+    /// When.
+    pub at: Instant,
+    /// Since when the same file gives the same, where it does.
+    pub since: Option<Instant>,
+    /// What else the subject has.
+    pub live_roles: BTreeSet<RoleRef>,
+}
+
+/// One way in which it may have been.
+#[derive(Debug, Clone)]
+pub(super) struct Reading {
+    /// The teams that the subject is in, of those that policies mention.
+    teams: BTreeSet<Owner>,
+    /// Whether the subject asks for themselves.
+    self_requested: bool,
+}
+
+/// Every way that makes a difference to the policies of `trees`.
+pub(super) fn readings(trees: [&Catalogue; 2]) -> Vec<Reading> {
+    let teams = trees.into_iter().flat_map(|tree| tree.policies.teams());
+    let teams: Vec<&Owner> = teams.collect::<BTreeSet<_>>().into_iter().collect();
+    let memberships = memberships(&teams).into_iter();
+    let readings = memberships.flat_map(|teams| {
+        [true, false].map(|self_requested| Reading {
+            teams: teams.clone(),
+            self_requested,
+        })
+    });
+    readings.collect()
+}
+
+fn memberships(teams: &[&Owner]) -> Vec<BTreeSet<Owner>> {
+    let some = |chosen: &dyn Fn(usize) -> bool| -> BTreeSet<Owner> {
+        let chosen = teams.iter().enumerate().filter(|(i, _)| chosen(*i));
+        chosen.map(|(_, team)| (*team).clone()).collect()
+    };
+    if teams.len() <= TEAMS {
+        let every = 0..1_usize << teams.len();
+        return every.map(|bits| some(&|i| bits >> i & 1 == 1)).collect();
+    }
+    let each = (0..teams.len()).flat_map(|one| [some(&|i| i == one), some(&|i| i != one)]);
+    let extremes = [some(&|_| false), some(&|_| true)];
+    extremes.into_iter().chain(each).collect()
+}
+
+/// What policies say to a supposed request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Says {
+    /// No; which of them say so, or why none says yes.
+    No(Vec<String>),
+    /// Owners may approve it.
+    Yes,
+    /// These approve it without anybody.
+    Automatic(Vec<String>),
+}
+
+/// What the policies of `tree` say to `supposed`, if it is as in `reading`. `None` where subject or role is not declared.
+pub(super) fn ask(tree: &Catalogue, supposed: &Supposed<'_>, reading: &Reading) -> Option<Says> {
+    let question = question(tree, supposed, reading)?;
+    let policies = &tree.policies;
+    Some(match refusal(policies, &question) {
+        Some(why) => Says::No(why),
+        None => match policies.ask(&question.about(Action::AutoApprove)) {
+            Answer::Permitted(by) => Says::Automatic(by.into_iter().map(|p| p.id).collect()),
+            _ => Says::Yes,
+        },
+    })
+}
+
+/// Why the policies of `tree` refuse `supposed`, if it is as in `reading`; `None` where they do not.
+pub(super) fn refused(
+    tree: &Catalogue,
+    supposed: &Supposed<'_>,
+    reading: &Reading,
+) -> Option<Vec<String>> {
+    refusal(&tree.policies, &question(tree, supposed, reading)?)
+}
+
+fn refusal(policies: &Guardrails, question: &Question) -> Option<Vec<String>> {
+    match policies.ask(question) {
+        Answer::Permitted(_) => None,
+        Answer::Forbidden(by) => Some(by.into_iter().map(|p| p.id).collect()),
+        Answer::NotPermitted => Some(vec!["no policy permits it".to_owned()]),
+        Answer::Unusable(why) => Some(vec![why]),
+    }
+}
+
+fn question(tree: &Catalogue, supposed: &Supposed<'_>, reading: &Reading) -> Option<Question> {
+    let Supposed {
+        path, grant, at, ..
+    } = *supposed;
+    let resource = tree.resources.get(&path.resource())?;
+    let principal = principal(tree, &grant.subject, reading)?;
+    let action = match (grant.emergency, supposed.since) {
+        (true, _) => Action::Emergency,
+        (false, Some(_)) => Action::Renew,
+        (false, None) => Action::Request,
+    };
+    let asker = match &principal {
+        Principal::Person(person) => person.clone(),
+        Principal::Service(service) => service.owner.clone(),
+    };
+    let begin = grant.begin(at);
+    let since = supposed.since.map_or(begin, |since| since.min(begin));
+    let circumstances = Circumstances {
+        total_minutes: begun_minutes(since, grant.end(at)),
+        self_requested: reading.self_requested,
+        live_roles: supposed.live_roles.clone(),
+        renewal: supposed.since.is_some(),
+        author: reading.self_requested.then_some(asker),
+        ..Circumstances::of(grant, at)
+    };
+    Some(Question {
+        action,
+        principal,
+        wanted: Wanted::of(resource, &grant.role)?,
+        circumstances,
+    })
+}
+
+fn principal(tree: &Catalogue, subject: &Subject, reading: &Reading) -> Option<Principal> {
+    let somebody = |login: &Login| {
+        let person = tree.people.get(login)?;
+        Some(Somebody {
+            id: login.to_string(),
+            login: login.clone(),
+            github_id: person.github_id,
+            attributes: person.attributes.clone(),
+            teams: reading.teams.clone(),
+        })
+    };
+    match subject {
+        Subject::Person(login) => somebody(login).map(Principal::Person),
+        Subject::Service(name) => Some(Principal::Service(Machine {
+            name: name.clone(),
+            owner: somebody(&tree.services.get(name)?.owner)?,
+        })),
+    }
+}

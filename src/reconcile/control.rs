@@ -1,0 +1,87 @@
+//! What whoever approves a change of the files that decide wants to know: what it does to live grants, and would have done to past
+//! requests.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+
+use super::case::newest;
+use super::{ReconcileError, Reconciler};
+use crate::domain::catalogue::{Catalogue, ChangedFile};
+use crate::domain::impact::{self, Held};
+use crate::domain::model::{BlobId, CommitId, GrantPath};
+use crate::domain::replay::{Replay, replay};
+use crate::domain::rules;
+use crate::store::Scope;
+
+/// How many past requests are judged anew.
+const REPLAYED: usize = 200;
+
+/// Replays that are kept: an open pull request is looked at again and again.
+const REPLAYS_KEPT: usize = 8;
+
+impl Reconciler {
+    /// What the ledger says of the live grants whose limits a change lowers.
+    pub(super) async fn held(
+        &self,
+        base: &Catalogue,
+        changes: &[ChangedFile],
+    ) -> Result<BTreeMap<GrantPath, Held>, ReconcileError> {
+        if !impact::decides(changes) {
+            return Ok(BTreeMap::new());
+        }
+        let paths = impact::to_ask(base, changes);
+        let entries = newest(self.store.entries_at(&paths).await?);
+        let live = entries.into_iter().filter(|e| !e.state.is_final());
+        let held = live.filter_map(|e| Some((e.path, Held::of(e.terms.as_ref()?))));
+        Ok(held.collect())
+    }
+
+    /// The files of grants that ended or were denied and still stand.
+    pub(super) async fn ended_files(&self) -> Result<BTreeMap<GrantPath, BlobId>, ReconcileError> {
+        let untidied = self.store.entries(Scope::Untidied).await?;
+        let paths = untidied.into_iter().map(|e| e.path).collect();
+        let newest = newest(self.store.entries_at(&paths).await?);
+        let ended = newest.into_iter().filter(|e| e.state.is_final());
+        Ok(ended.map(|e| (e.path, e.blob)).collect())
+    }
+
+    /// Past requests, judged by the files that decide in `base` and by those that `changes` would make. `None` for a change that
+    /// touches none of them. Both commits name what they come with.
+    pub(super) async fn replay(
+        &self,
+        (base_commit, base): (&CommitId, &Arc<Catalogue>),
+        (head, changes): (&CommitId, &[ChangedFile]),
+    ) -> Result<Option<Replay>, ReconcileError> {
+        if !impact::decides(changes) {
+            return Ok(None);
+        }
+        let key = (base_commit.clone(), head.clone());
+        if let Some(known) = self.known_replay(&key) {
+            return Ok(Some(known));
+        }
+        let past = self.mirror.merged(base_commit, REPLAYED, base).await?;
+        let after = rules::resulting(base, changes).tree;
+        let base = Arc::clone(base);
+        let work = tokio::task::spawn_blocking(move || replay(&past, &base, &after));
+        let found = match work.await {
+            Ok(found) => found,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => return Err(ReconcileError::Unsettled("shutting down".to_owned())),
+        };
+        self.keep_replay(key, found.clone());
+        Ok(Some(found))
+    }
+
+    fn known_replay(&self, key: &(CommitId, CommitId)) -> Option<Replay> {
+        let kept = self.replays.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.get(key).cloned()
+    }
+
+    fn keep_replay(&self, key: (CommitId, CommitId), found: Replay) {
+        let mut kept = self.replays.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= REPLAYS_KEPT {
+            kept.clear();
+        }
+        kept.insert(key, found);
+    }
+}
