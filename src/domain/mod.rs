@@ -15,6 +15,7 @@ pub mod impact;
 pub mod landing;
 pub mod ledger;
 pub mod model;
+pub mod notice;
 pub mod parse;
 pub mod people;
 pub mod plan;

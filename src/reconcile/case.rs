@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::control::decides;
 use super::{ReconcileError, Reconciler};
 use crate::domain::catalogue::{Catalogue, ChangedFile};
 use crate::domain::decision::{Case, MayAsk, PAST, Surroundings};
 use crate::domain::history::Past;
+use crate::domain::impact;
 use crate::domain::ledger::Holding;
 use crate::domain::model::{BlobId, CommitId, GrantPath, Instant, Owner, RepoPath, Subject};
 use crate::domain::pull::{Pull, PullState, Reviewed, Roster};
@@ -59,7 +59,7 @@ impl Reconciler {
         let reviewed = self.reviewed(remote, &pull, &changes).await?;
         let subjects = Case::asks(&changes).into_iter().map(|(s, _)| s).collect();
         let (holdings, mut ended) = self.context(&subjects, &base, &changes).await?;
-        if decides(&changes) {
+        if impact::decides(&changes) {
             ended.extend(self.ended_files().await?);
         }
         let around = Surroundings {

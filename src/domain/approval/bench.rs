@@ -100,7 +100,7 @@ impl<'a> Bench<'a> {
             Ownership::Cleared { .. } | Ownership::Unowned => &[],
         };
         for owner in owners {
-            bench.seat(owner, case.roster);
+            bench.seat(owner, case);
         }
         for member in bench.members.values_mut() {
             member.barred = barred(case.pull, beneficiary, member.actor);
@@ -158,7 +158,8 @@ impl<'a> Bench<'a> {
         self.members.contains_key(&id)
     }
 
-    fn seat(&mut self, owner: &'a Owner, roster: &'a Roster) {
+    fn seat(&mut self, owner: &'a Owner, case: &Case<'a>) {
+        let roster: &'a Roster = case.roster;
         match owner {
             Owner::Email(address) => self.absent.push(format!(
                 "The owner {address} counts as absent: an email address does not say which account it is."
@@ -168,6 +169,10 @@ impl<'a> Bench<'a> {
                 other => self.not_seated(owner, other),
             },
             Owner::User(login) => match roster.users.get(login) {
+                Some(Lookup::Found(person)) if changed_hands(case.base, login, person) => {
+                    let why = "its login belongs to another account now than the one in access/people/";
+                    self.absent.push(absent(owner, why));
+                }
                 Some(Lookup::Found(person)) => self.seat_person(owner, person),
                 other => self.not_seated(owner, other),
             },
@@ -228,6 +233,12 @@ impl<'a> Bench<'a> {
             }
         }
     }
+}
+
+/// Whether a login is known with another number: it was free after a renaming, and somebody else registered it.
+fn changed_hands(base: &Catalogue, login: &Login, found: &Collaborator) -> bool {
+    let known = base.people.get(login);
+    known.is_some_and(|person| person.github_id != found.actor.id)
 }
 
 fn absent(owner: &Owner, why: &str) -> String {

@@ -11,9 +11,8 @@
 //! branch they were given. Whoever retargets before anybody looked keeps the approvals; those still need owners by the protected
 //! branch's CODEOWNERS and exactly the content that is there now.
 //!
-//! Accepted limit: GitHub turns a change request that somebody dismisses into a review that says no more than "dismissed",
-//! so a dismissed change request blocks only as long as GitHub still shows it as one. A change request of the same person
-//! that still stands keeps blocking until that person approves, whatever was dismissed after it.
+//! A change request blocks until its author approves or takes it back. That somebody else dismisses it, which everybody with
+//! write access can, changes nothing.
 
 mod automatic;
 mod bench;
@@ -135,6 +134,8 @@ pub struct Demand {
 /// What is asked about one path of a pull request.
 struct Question<'a> {
     path: &'a RepoPath,
+    /// The path whose owners are asked: another one only where an emergency is signed.
+    owned: &'a RepoPath,
     /// What stands there at head; `None` where the pull request removes it.
     content: Option<&'a BlobId>,
     demand: &'a Demand,
@@ -249,6 +250,7 @@ pub fn weigh(
 ) -> Result<Vec<Counted>, Box<Missing>> {
     let question = &Question {
         path,
+        owned: path,
         content,
         demand,
     };

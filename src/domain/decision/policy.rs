@@ -145,10 +145,13 @@ pub(super) fn refused(
     change: &Change,
 ) -> BTreeMap<UserId, String> {
     let policies = &case.base.policies;
-    if !policies.asks_reviewers() {
+    if !policies.asks_reviewers() || !doubts(case).is_empty() {
         return BTreeMap::new();
     }
-    let Some(question) = question::of(case, path, grant, change) else {
+    let asked = question::of(case, path, grant, change);
+    // What is denied has its finding; who could not approve it either would only hide why.
+    let permitted = |q: &Question| matches!(policies.ask(q), Answer::Permitted(_));
+    let Some(question) = asked.filter(permitted) else {
         return BTreeMap::new();
     };
     let refused = |actor: &Actor| {

@@ -11,6 +11,7 @@ mod context;
 mod emergency;
 mod impact;
 mod markdown;
+mod notice;
 mod request;
 mod summary;
 mod title;
@@ -21,6 +22,8 @@ use super::model::{CommitId, Instant};
 use super::rules;
 
 pub use emergency::review_proposal;
+
+pub use notice::{EndingGrant, Pages, ends_soon};
 
 /// How many findings are shown at their lines: a person mends the first, a flood costs calls of the forge.
 const ANNOTATIONS: usize = 200;

@@ -56,16 +56,10 @@ pub(super) fn summary(case: &Case<'_>, verdict: &Verdict) -> String {
         page.push_str(&format!("**{files} not shown here, because the page would become too long. Read the files before you approve.**\n\n"));
     }
     page.push_str(&control(&verdict.control));
-    if !verdict.control.is_empty() {
-        page.push_str(&impact::section(&verdict.impact));
-        page.push_str(
-            &case
-                .around
-                .replay
-                .as_ref()
-                .map(impact::replayed)
-                .unwrap_or_default(),
-        );
+    if let Some(told) = &verdict.impact {
+        page.push_str(&impact::section(told));
+        let replay = case.around.replay.as_ref();
+        page.push_str(&replay.map(impact::replayed).unwrap_or_default());
     }
     page.push_str(&findings(verdict, Severity::Warning));
     page

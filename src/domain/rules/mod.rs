@@ -1,6 +1,7 @@
 //! The named rules: one table, one name each, one remedy each.
 
 mod beside;
+mod cases;
 mod change;
 mod control;
 mod eligible;
@@ -37,6 +38,7 @@ pub fn check_tree(tree: &Catalogue, now: Instant) -> Vec<Finding> {
     let mut found = tree.findings.clone();
     found.extend_from_slice(&tree.codeowners.problems);
     control::check(tree, &mut found);
+    found.extend(cases::failed(tree));
     let grants: Vec<_> = tree.grants.iter().enumerate().collect();
     let of_grants =
         grants
