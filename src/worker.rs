@@ -326,6 +326,8 @@ impl Worker {
         let tip = main.as_ref().ok().cloned().flatten();
         let now = self.clock.now();
         let open = self.reconciler.forge().open_pulls().await?;
+        let numbers = open.iter().map(|listed| listed.number).collect();
+        self.reconciler.keep_asks(&numbers).await?;
         self.seen()
             .retain(|number, _| open.iter().any(|p| p.number == *number));
         for listed in open {

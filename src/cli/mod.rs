@@ -3,6 +3,7 @@
 //! Every command ends with 0 (done, nothing wrong), 1 (findings) or 2 (could not run).
 
 mod demo;
+mod explain;
 mod owners;
 mod policy;
 mod serve;
@@ -29,6 +30,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::Demo),
+    Explain(explain::Explain),
     Owners(owners::Owners),
     Policy(policy::Policy),
     Serve(serve::Serve),
@@ -39,6 +41,7 @@ impl Command {
     fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Demo(demo) => demo.run(),
+            Self::Explain(explain) => explain.run(),
             Self::Owners(owners) => owners.run(),
             Self::Policy(policy) => policy.run(),
             Self::Serve(serve) => serve.run(),

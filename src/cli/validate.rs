@@ -48,7 +48,9 @@ Examples:
   hallpass validate --format github --base \"$BASE_SHA\" --head \"$HEAD_SHA\"
       In GitHub Actions: findings appear at their lines of the pull request.
   hallpass validate --format json | jq -r '.findings[] | \"\\(.path):\\(.line): \\(.rule)\"'
-      For programs: rule, severity, path, line, column, message and help of each finding.
+      For programs: rule, severity, path, line, column, message, help and url of each finding.
+  hallpass explain term-too-long
+      What a rule demands, and the way out.
 
 Exit status:
   0  nothing wrong (warnings allowed)

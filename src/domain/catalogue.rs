@@ -92,10 +92,9 @@ pub struct Index {
     pub(crate) people: BTreeMap<Login, Place>,
     /// Where each service's owner stands.
     pub(crate) services: BTreeMap<ServiceName, Place>,
-    /// Where each entry of `conflicts_with` stands: by the role that has it and the role it names.
-    pub(crate) conflict_places: BTreeMap<(RoleRef, RoleRef), Place>,
-    /// Where each part of what a role says about emergencies stands.
-    pub(crate) emergency_places: BTreeMap<(RoleRef, String), Place>,
+    /// Where the fields of each role stand, and the entries of its lists: by labels such as `max_duration` and
+    /// `eligible/people/octocat`.
+    pub(crate) role_places: BTreeMap<(RoleRef, String), Place>,
     /// What stands at each location of CODEOWNERS.
     pub(crate) owners_files: BTreeMap<&'static str, File>,
     tickets: BTreeMap<RoleRef, Regex>,
@@ -120,12 +119,15 @@ impl Index {
                 .iter()
                 .map(|(name, regex)| (role(name), regex.clone())),
         );
-        let emergencies = read.emergencies.iter();
-        self.emergency_places
-            .extend(emergencies.map(|((own, below), at)| ((role(own), below.clone()), *at)));
-        let places = read.conflicts.iter();
-        self.conflict_places
-            .extend(places.map(|((own, other), place)| ((role(own), other.clone()), *place)));
+        let places = read.places.iter();
+        self.role_places
+            .extend(places.map(|((own, label), place)| ((role(own), label.clone()), *place)));
+    }
+
+    /// Where the part of a role with this label stands, if its file says anything there.
+    pub(crate) fn role_place(&self, role: &RoleRef, label: &str) -> Option<Place> {
+        let key = (role.clone(), label.to_ascii_lowercase());
+        self.role_places.get(&key).copied()
     }
 }
 
@@ -166,13 +168,7 @@ impl Catalogue {
 
     /// Whether a file stands at `path` that has faults of its own.
     pub(crate) fn is_faulty(&self, path: &str) -> bool {
-        // Findings are sorted by path.
-        let first = self
-            .findings
-            .partition_point(|finding| finding.path.as_str() < path);
-        self.findings
-            .get(first)
-            .is_some_and(|finding| finding.path == path)
+        self.first_fault(path).is_some()
     }
 
     /// The role that a grant at `path` asks for, with its resource.
@@ -266,6 +262,13 @@ impl Catalogue {
         };
         tree.index.keep_tickets(&self.index);
         tree
+    }
+
+    /// The first fault of the file at `path`, if it has any of its own.
+    pub(crate) fn first_fault(&self, path: &str) -> Option<&Finding> {
+        // Findings are sorted by path.
+        let first = self.findings.partition_point(|f| f.path.as_str() < path);
+        self.findings.get(first).filter(|f| f.path == path)
     }
 
     /// GitHub's number of the subject, where it has one.

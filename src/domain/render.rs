@@ -15,13 +15,15 @@ use serde::Serialize;
 
 use super::finding::{Finding, Severity};
 use super::impact::Impact;
+use super::rules;
 
 pub use human::human;
 pub use impact::impact;
 pub use replay::{replay, replay_json};
 pub use sarif::sarif;
 
-/// `{"findings": [...]}`, each with `rule`, `severity`, `path`, `line`, `column`, `message` and `help`. One line.
+/// `{"findings": [...]}`, each with `rule`, `severity`, `path`, `line`, `column`, `message`, `help` and `url`. One
+/// line.
 pub fn json(findings: &[Finding]) -> String {
     let report = Report {
         findings: findings.iter().map(Told::from).collect(),
@@ -61,6 +63,7 @@ struct Told<'a> {
     column: u32,
     message: &'a str,
     help: &'a str,
+    url: String,
 }
 
 impl<'a> From<&'a Finding> for Told<'a> {
@@ -82,6 +85,7 @@ impl<'a> From<&'a Finding> for Told<'a> {
             column: *column,
             message,
             help,
+            url: rules::url(rule),
         }
     }
 }
@@ -114,7 +118,7 @@ pub fn github(findings: &[Finding]) -> String {
         let (path, title, text) = (
             property(path),
             property(rule),
-            data(&format!("{message}\n{help}")),
+            data(&format!("{message}\n{help}\n{}", rules::url(rule))),
         );
         // Writing to a string cannot fail.
         let _ = writeln!(

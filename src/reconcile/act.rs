@@ -355,6 +355,9 @@ impl Reconciler {
             .commit(std::slice::from_ref(&entry), events)
             .await?;
         entry.version += 1;
+        if let Some(terms) = entry.terms.as_ref().filter(|_| entry.state.is_final()) {
+            self.wake_askers(&terms.subject).await;
+        }
         Ok(entry)
     }
 }

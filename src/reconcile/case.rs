@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use super::control::decides;
 use super::{ReconcileError, Reconciler};
-use crate::domain::catalogue::{Catalogue, ChangedFile, File};
-use crate::domain::decision::{Case, Surroundings};
+use crate::domain::catalogue::{Catalogue, ChangedFile};
+use crate::domain::decision::{Case, MayAsk, Surroundings};
 use crate::domain::ledger::Holding;
 use crate::domain::model::{BlobId, CommitId, GrantPath, Instant, Owner, RepoPath, Subject};
-use crate::domain::parse;
-use crate::domain::pull::{Pull, Reviewed, Roster};
+use crate::domain::pull::{Pull, PullState, Reviewed, Roster};
 use crate::repo::{Remote, RepoError};
 
 /// The facts of one pull request, owned. [`Facts::case`] lends them to a decision.
@@ -57,19 +56,19 @@ impl Reconciler {
         let changes = self.changes_of(&pull, &base_commit).await?;
         let base = self.catalogue(&base_commit).await?;
         let reviewed = self.reviewed(remote, &pull, &changes).await?;
-        let subjects = subjects(&changes);
-        let (holdings, mut ended) = self.context(&subjects, &changes).await?;
+        let subjects = Case::asks(&changes).into_iter().map(|(s, _)| s).collect();
+        let (holdings, mut ended) = self.context(&subjects, &base, &changes).await?;
         if decides(&changes) {
             ended.extend(self.ended_files().await?);
         }
-        let roster = self
-            .forge
-            .roster(&owners_to_ask(&base, &changes, &ended))
-            .await;
         let around = Surroundings {
             members: self.members_asked(&base, &subjects).await,
             ..self.around(&pull, &base_commit, &base, &changes).await?
         };
+        let mut owners = owners_to_ask(&base, &changes, &ended);
+        let may_ask_now = around.may_ask_now.values();
+        owners.extend(may_ask_now.flat_map(|may| may.teams().cloned()));
+        let roster = self.forge.roster(&owners).await;
         let now = self.now();
         Ok(Facts {
             pull,
@@ -99,8 +98,53 @@ impl Reconciler {
             replay: self
                 .replay((base_commit, base), (&pull.head, changes))
                 .await?,
+            pending: self.pending(pull, base, changes).await?,
+            elsewhere: self.elsewhere(pull, changes).await?,
+            may_ask_now: self.may_ask_now(pull, base_commit, changes).await?,
             ..Surroundings::default()
         })
+    }
+
+    /// When the pull request was last seen to aim at another branch, which is noted at every such sight.
+    async fn elsewhere(
+        &self,
+        pull: &Pull,
+        changes: &[ChangedFile],
+    ) -> Result<Option<Instant>, ReconcileError> {
+        let name = format!("elsewhere/{}", pull.number);
+        let here = pull.base_branch == self.settings.protected_branch;
+        if here || !Case::touches_access(changes) {
+            let Some(text) = self.store.note(&name).await? else {
+                return Ok(None);
+            };
+            let seen = text.parse().map_err(|_| {
+                ReconcileError::Unsettled(format!("the note {name} holds no instant: {text:?}"))
+            })?;
+            return Ok(Some(seen));
+        }
+        let now = self.now();
+        self.store.set_note(&name, &now.to_rfc3339()).await?;
+        Ok(Some(now))
+    }
+
+    /// Who may ask by what the protected branch declares now, for a merged pull request: the files that say so may have changed
+    /// since the merge. Reads the tree only where they did.
+    async fn may_ask_now(
+        &self,
+        pull: &Pull,
+        base: &CommitId,
+        changes: &[ChangedFile],
+    ) -> Result<BTreeMap<GrantPath, MayAsk>, ReconcileError> {
+        let tip = self.mirror.tip(&self.settings.protected_branch).await?;
+        let (PullState::Merged { .. }, Some(tip)) = (&pull.state, tip) else {
+            return Ok(BTreeMap::new());
+        };
+        let deciding = Case::files_of_eligibility(changes);
+        let then = self.mirror.blobs_at(base, &deciding).await?;
+        if self.mirror.blobs_at(&tip, &deciding).await? == then {
+            return Ok(BTreeMap::new());
+        }
+        Ok(Case::may_ask(&*self.catalogue(&tip).await?, changes))
     }
 
     /// What the pull request changes, from trees: merge base to head.
@@ -157,6 +201,7 @@ impl Reconciler {
     async fn context(
         &self,
         subjects: &BTreeSet<Subject>,
+        base: &Catalogue,
         changes: &[ChangedFile],
     ) -> Result<(Vec<Holding>, BTreeMap<GrantPath, BlobId>), ReconcileError> {
         let held = self.store.entries_of(subjects).await?;
@@ -169,7 +214,7 @@ impl Reconciler {
             .filter(|c| c.after.is_none())
             .filter_map(|c| GrantPath::new(&c.path).ok())
             .collect();
-        let mut ended = BTreeMap::new();
+        let mut ended = self.ended_beside(base, changes).await?;
         for entry in newest(self.store.entries_at(&removed).await?) {
             if entry.state.is_final() {
                 ended.insert(entry.path, entry.blob);
@@ -177,17 +222,22 @@ impl Reconciler {
         }
         Ok((holdings, ended))
     }
-}
 
-/// Who would receive something by a change.
-fn subjects(changes: &[ChangedFile]) -> BTreeSet<Subject> {
-    let files: Vec<File> = changes
-        .iter()
-        .filter_map(|c| c.after.clone())
-        .filter(|f| GrantPath::new(&f.path).is_ok())
-        .collect();
-    let asked = parse::read_tree(&files).grants;
-    asked.values().map(|d| d.grant.subject.clone()).collect()
+    /// The files of the base that could be in the way of a change, and whose grants have ended: of each, the newest grant of
+    /// just this content decides, because the base may be older than what stands there now.
+    async fn ended_beside(
+        &self,
+        base: &Catalogue,
+        changes: &[ChangedFile],
+    ) -> Result<BTreeMap<GrantPath, BlobId>, ReconcileError> {
+        let mut beside = Case::files_beside(base, changes);
+        beside.retain(|path| changes.iter().all(|c| c.path != path.as_str()));
+        let mut entries = self.store.entries_at(&beside).await?;
+        let blob_of = |path: &GrantPath| base.grants.get(path).map(|declared| &declared.blob);
+        entries.retain(|entry| blob_of(&entry.path) == Some(&entry.blob));
+        let final_ones = newest(entries).into_iter().filter(|e| e.state.is_final());
+        Ok(final_ones.map(|e| (e.path, e.blob)).collect())
+    }
 }
 
 /// The owners whose word is needed: nobody's, for files whose access has already ended.

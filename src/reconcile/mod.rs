@@ -8,6 +8,7 @@
 //! Invariant: every change at a target system stands between two ledger writes, *begin* and *settle*.
 
 mod act;
+mod asks;
 mod case;
 mod control;
 mod emergencies;

@@ -45,13 +45,20 @@ impl Reconciler {
     async fn observe_pull(&self, number: PullNumber) -> Result<Option<Facts>, ReconcileError> {
         let pull = match self.forge.pull(number).await {
             Ok(pull) => pull,
-            Err(ForgeError::NotFound { .. }) => return Ok(None),
+            Err(ForgeError::NotFound { .. }) => {
+                self.forget_asks(number).await?;
+                return Ok(None);
+            }
             Err(error) => return Err(error.into()),
         };
         match pull.state {
             PullState::Open => {}
-            PullState::Closed => return Ok(None),
+            PullState::Closed => {
+                self.forget_asks(number).await?;
+                return Ok(None);
+            }
             PullState::Merged { .. } => {
+                self.forget_asks(number).await?;
                 self.store.wake(&[Wake::Main], self.now()).await?;
                 return Ok(None);
             }

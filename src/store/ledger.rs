@@ -12,7 +12,7 @@ use crate::domain::ledger::Entry;
 use crate::domain::model::{CommitId, ConnectionName, GrantPath, Instant, Subject};
 
 /// How many values one statement names at most. SQLite allows 32,766.
-const CHUNK: usize = 500;
+pub(super) const CHUNK: usize = 500;
 
 const CURSOR: &str = "cursor";
 
@@ -81,7 +81,7 @@ fn refused(entry: &Entry, error: sqlx::Error) -> StoreError {
 }
 
 /// A subject as text in which a person and a service of the same name differ.
-fn subject_key(subject: &Subject) -> String {
+pub(super) fn subject_key(subject: &Subject) -> String {
     match subject {
         Subject::Person(login) => format!("person/{login}"),
         Subject::Service(name) => format!("service/{name}"),

@@ -6,6 +6,7 @@
 //! connection, so that a transaction never waits for a lock which it holds itself; reads have a few of their own (SQLite in
 //! WAL mode lets them read beside the writer). A SQLite file belongs to one process: a lock file beside it says whose.
 
+mod asks;
 mod fault;
 mod ledger;
 mod open;
@@ -18,9 +19,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sqlx::AnyPool;
 
+use crate::domain::decision::Pending;
 use crate::domain::evidence::Event;
 use crate::domain::ledger::Entry;
-use crate::domain::model::{CommitId, ConnectionName, GrantPath, Instant, PullNumber, Subject};
+use crate::domain::model::{
+    CommitId, ConnectionName, GrantPath, Instant, PullNumber, RoleRef, Subject,
+};
 
 /// What went wrong with the database, named by what the caller should do.
 #[derive(Debug, thiserror::Error)]
@@ -342,6 +346,46 @@ impl Store {
     /// When it was not written.
     pub async fn published(&self, sequences: &[u64]) -> Result<(), StoreError> {
         outbox::published(&self.inner.writer, sequences).await
+    }
+
+    /// Remembers what an open pull request asks for at `head`, in place of what it asked for. Returns what that was.
+    ///
+    /// # Errors
+    /// When it was not written.
+    pub async fn remember_asks(
+        &self,
+        pull: PullNumber,
+        head: &CommitId,
+        asks: &BTreeSet<(Subject, RoleRef)>,
+    ) -> Result<BTreeSet<(Subject, RoleRef)>, StoreError> {
+        asks::replace(&self.inner.writer, pull, head, asks).await
+    }
+
+    /// Forgets what a pull request asked for, because it is not open any more. Returns what that was.
+    ///
+    /// # Errors
+    /// When it was not written.
+    pub async fn forget_asks(
+        &self,
+        pull: PullNumber,
+    ) -> Result<BTreeSet<(Subject, RoleRef)>, StoreError> {
+        asks::forget(&self.inner.writer, pull).await
+    }
+
+    /// What open pull requests ask for these subjects, as they were last judged.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] tells of a row that cannot be understood.
+    pub async fn asks_of(&self, subjects: &BTreeSet<Subject>) -> Result<Vec<Pending>, StoreError> {
+        asks::of(&self.inner.readers, subjects).await
+    }
+
+    /// The pull requests that are remembered to ask for something.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn asking(&self) -> Result<BTreeSet<PullNumber>, StoreError> {
+        asks::pulls(&self.inner.readers).await
     }
 
     /// The check that was last published for a pull request: its number at the forge, its commit, a digest of its content.

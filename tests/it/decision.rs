@@ -324,7 +324,10 @@ fn drafts_and_closed_pull_requests_are_checked_but_never_approved() {
 fn changing_a_grant_needs_full_approval_whoever_asks() {
     let mut scene = office();
     standing(&mut scene, FILE, WANTED);
-    scene.changes(FILE, Some(WANTED), Some(&WANTED.replace("2h", "4h")));
+    let longer = WANTED
+        .replace("2h", "4h")
+        .replace("need to", "still need to");
+    scene.changes(FILE, Some(WANTED), Some(&longer));
     scene.pull.author = Some(actor("grace"));
     let waiting = verdict(&scene);
     assert_eq!(waiting.outcome, Outcome::Waiting, "{:?}", waiting.findings);
@@ -332,8 +335,8 @@ fn changing_a_grant_needs_full_approval_whoever_asks() {
         panic!("an amendment");
     };
     assert_eq!(
-        before.reason,
-        only(&waiting).grant.as_ref().expect("a grant").reason
+        before.subject,
+        only(&waiting).grant.as_ref().expect("a grant").subject
     );
     scene.approves("heidi");
     assert_eq!(verdict(&scene).outcome, Outcome::Approved);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use hallpass::domain::catalogue::{Catalogue, ChangedFile, File, REGULAR_FILE};
-use hallpass::domain::decision::{Case, Surroundings, decide};
+use hallpass::domain::decision::{Case, Pending, Surroundings, decide};
 use hallpass::domain::ledger::Holding;
 use hallpass::domain::model::{
     Actor, ActorKind, BlobId, CommitId, GrantPath, Instant, Login, Owner, PullNumber, RoleRef,
@@ -76,6 +76,11 @@ struct Story {
     /// Grant files of the base whose access has ended.
     #[serde(default)]
     ended: Vec<GrantPath>,
+    /// What other open pull requests ask for.
+    #[serde(default)]
+    pending: Vec<PendingSays>,
+    /// When the pull request was last seen to aim at another branch.
+    elsewhere: Option<Instant>,
 }
 
 fn octocat() -> Option<String> {
@@ -112,6 +117,8 @@ struct ReviewSays {
     saw: String,
     #[serde(default)]
     body: String,
+    /// When it was given; just before the time of the story, if it does not say.
+    at: Option<Instant>,
 }
 
 fn head() -> String {
@@ -139,6 +146,14 @@ struct HoldingSays {
     role: RoleRef,
     starts: Instant,
     ends: Instant,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PendingSays {
+    pull: u64,
+    person: Login,
+    role: RoleRef,
 }
 
 type Tree = BTreeMap<String, Arc<[u8]>>;
@@ -265,7 +280,7 @@ impl Facts {
             roster: story.roster(),
             holdings: story.holdings(),
             ended: ended.collect(),
-            around: Surroundings::default(),
+            around: story.around(),
             story,
         }
     }
@@ -314,7 +329,23 @@ impl Story {
             from_fork: self.fork,
             commits: 1,
             pushers,
-            reviews: (101..).zip(&self.reviews).map(review).collect(),
+            reviews: (101..)
+                .zip(&self.reviews)
+                .map(|(id, says)| review(id, says, self.now - TimeDelta::minutes(1)))
+                .collect(),
+        }
+    }
+
+    fn around(&self) -> Surroundings {
+        let pending = |says: &PendingSays| Pending {
+            pull: PullNumber(says.pull),
+            subject: Subject::Person(says.person.clone()),
+            role: says.role.clone(),
+        };
+        Surroundings {
+            pending: self.pending.iter().map(pending).collect(),
+            elsewhere: self.elsewhere,
+            ..Surroundings::default()
         }
     }
 
@@ -392,7 +423,7 @@ fn staffed(members: &[&str], can_write: bool) -> Lookup<Team> {
     })
 }
 
-fn review((id, says): (u64, &ReviewSays)) -> Review {
+fn review(id: u64, says: &ReviewSays, usual: Instant) -> Review {
     Review {
         id,
         reviewer: Some(actor(&says.by)),
@@ -404,7 +435,7 @@ fn review((id, says): (u64, &ReviewSays)) -> Review {
         },
         commit: Some(commit(&says.saw)),
         body: says.body.clone(),
-        submitted_at: None,
+        submitted_at: Some(says.at.unwrap_or(usual)),
     }
 }
 

@@ -158,7 +158,7 @@ fn only_terms_that_were_allowed_and_are_not_any_more_are_told() {
     assert_eq!(
         says(&[edit(orders, "max_duration: 8h", "max_duration: 4h")]),
         [
-            "orders/robot not-again: 6h is asked for; orders/readonly lasts at most 4h (term-too-long)"
+            "orders/robot not-again: 6h is asked for; orders/readonly lasts at most 4h, its `max_duration` (term-too-long)"
         ]
     );
     // Too long already, for a reason of the past.
@@ -199,7 +199,7 @@ fn how_long_a_grant_with_a_fixed_end_lasts_is_told_only_if_the_ledger_knows_its_
     assert_eq!(
         told(&ledger.impact(&lower)),
         [
-            "ledger/ada not-again: it would last until 2026-12-10T18:00:00Z; ledger/approver lasts at most 2d (term-too-long)"
+            "ledger/ada not-again: it would last until 2026-12-10T18:00:00Z; ledger/approver lasts at most 2d, its `max_duration` (term-too-long)"
         ]
     );
 }

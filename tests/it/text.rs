@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 pub mod command;
+mod documented;
 mod hostile;
+mod roles;
 mod rules;
 mod schemas;
 

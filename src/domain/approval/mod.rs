@@ -6,6 +6,11 @@
 //! Invariant: doubt never helps. Taking away a fact (a failed lookup, an unknown state, a commit that cannot be read, unknown
 //! pushers) can turn yes into no or into "not known", never no into yes.
 //!
+//! Accepted limit: an approval that was given while the pull request aimed at another branch does not count once it aims at the
+//! protected one, as far as it was *seen* to aim elsewhere (`Surroundings.elsewhere`). GitHub's reviews do not say for which
+//! branch they were given. Whoever retargets before anybody looked keeps the approvals; those still need owners by the protected
+//! branch's CODEOWNERS and exactly the content that is there now.
+//!
 //! Accepted limit: GitHub turns a change request that somebody dismisses into a review that says no more than "dismissed",
 //! so a dismissed change request blocks only as long as GitHub still shows it as one. A change request of the same person
 //! that still stands keeps blocking until that person approves, whatever was dismissed after it.
@@ -20,7 +25,8 @@ use std::collections::BTreeMap;
 
 use super::decision::Case;
 use super::model::{
-    Actor, BlobId, CommitId, GrantPath, Instant, Login, Owner, PullNumber, RepoPath, UserId,
+    Actor, BlobId, CommitId, GrantPath, Instant, Login, Owner, PullNumber, RepoPath, TermLength,
+    UserId,
 };
 
 pub(super) use automatic::prove_by_policy;
@@ -115,6 +121,8 @@ pub struct Demand {
     pub needed: u32,
     /// Whether an approving review must say why.
     pub rationale: bool,
+    /// How old an approval may be when it counts; `None`: any age.
+    pub max_age: Option<TermLength>,
     /// Who receives the access, and so cannot approve it.
     pub beneficiary: Beneficiary,
     /// Owners whom a policy refuses as approvers, and why, as the end of a sentence. Empty: no policy does.

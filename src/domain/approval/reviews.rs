@@ -164,6 +164,7 @@ fn count(
     let no = |why: String| format!("The approval by @{login} does not count: {why}.");
     let member = may_approve(case, question, voice.actor, bench).map_err(no)?;
     let commit = saw(case, question, review).map_err(no)?;
+    timely(case, question, review).map_err(no)?;
     if question.demand.rationale && review.body.trim().chars().count() < RATIONALE_CHARACTERS {
         return Err(no(format!(
             "this role asks every approver to say why, in at least {RATIONALE_CHARACTERS} characters, so please review again with a text"
@@ -236,6 +237,32 @@ fn saw<'r>(
             commit.short()
         )),
     }
+}
+
+/// Whether the review was given for this branch and recently enough; if not, why.
+fn timely(case: &Case<'_>, question: &Question<'_>, review: &Review) -> Result<(), String> {
+    let given = review.submitted_at;
+    if let Some(sight) = case.around.elsewhere
+        && given.is_none_or(|given| given <= sight)
+    {
+        return Err(
+            "it was given when the pull request aimed at another branch, so please review again"
+                .to_owned(),
+        );
+    }
+    let Some(limit) = question.demand.max_age else {
+        return Ok(());
+    };
+    let Some(given) = given else {
+        return Err("GitHub does not tell when it was given, so please review again".to_owned());
+    };
+    if case.judged_at() - given > limit.delta() {
+        return Err(format!(
+            "it was given at {}, and for this role an approval counts for {limit}, so please review again",
+            given.format("%Y-%m-%d %H:%M:%S UTC")
+        ));
+    }
+    Ok(())
 }
 
 /// Why somebody must stand aside, after their name.

@@ -1,14 +1,166 @@
-//! Who may ask for a role, and whether they belong to the organisation.
+//! Who may ask for a role where that takes the forge's word: members of teams.
+//!
+//! People, services and attributes are the tree's own and are told by [`rules::check_change`]; here they count once more by what
+//! the protected branch declares now, for a grant that begins after its merge.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::catalogue::{Catalogue, ChangedFile, role_at};
 use super::super::finding::Finding;
-use super::{Case, Request};
+use super::super::model::{Eligibility, Grant, GrantPath, Owner, RepoPath, Subject, UserId};
+use super::super::pull::Lookup;
+use super::super::rules::{self, Eligible, refusal};
+use super::{Case, Request, places};
+
+/// Whether the subject of a grant may ask for its role, as far as a tree tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MayAsk {
+    /// It may, or other rules say why there is nothing to ask for.
+    Yes,
+    /// It may not: the role is for these.
+    No(Eligibility),
+    /// It may as an active member of one of the teams.
+    InTeams(Eligibility),
+}
+
+impl MayAsk {
+    /// By what `tree` declares.
+    pub fn by(tree: &Catalogue, path: &GrantPath, grant: &Grant) -> Self {
+        let Some((_, role)) = tree.role(&path.resource(), &grant.role) else {
+            return Self::Yes;
+        };
+        match rules::eligible(tree, grant, role) {
+            Eligible::Yes => Self::Yes,
+            Eligible::No(named) => Self::No(named.clone()),
+            Eligible::InTeams(named) => Self::InTeams(named.clone()),
+        }
+    }
+
+    /// The teams that must be looked up to tell.
+    pub fn teams(&self) -> impl Iterator<Item = &Owner> {
+        let named = match self {
+            Self::InTeams(named) => Some(named),
+            Self::Yes | Self::No(_) => None,
+        };
+        named.into_iter().flat_map(|named| &named.teams)
+    }
+}
+
+impl Case<'_> {
+    /// Who may ask for what a change asks for, by what `tree` declares.
+    pub fn may_ask(tree: &Catalogue, changes: &[ChangedFile]) -> BTreeMap<GrantPath, MayAsk> {
+        let asked = super::asked(changes).grants;
+        let one = |(path, declared): (GrantPath, super::super::catalogue::Declared)| {
+            let may = MayAsk::by(tree, &path, &declared.grant);
+            (path, may)
+        };
+        asked.into_iter().map(one).collect()
+    }
+
+    /// The files that say who may ask for what a change asks for.
+    pub fn files_of_eligibility(changes: &[ChangedFile]) -> Vec<RepoPath> {
+        let mut files = BTreeSet::new();
+        for (subject, role) in Self::asks(changes) {
+            files.insert(format!("access/resources/{}.yaml", role.resource));
+            if let Subject::Person(login) = subject {
+                files.insert(format!("access/people/{login}.yaml"));
+            }
+        }
+        files
+            .iter()
+            .filter_map(|path| RepoPath::new(path).ok())
+            .collect()
+    }
+}
 
 /// What is wrong with `requests`.
-pub(super) fn findings(_case: &Case<'_>, _requests: &[Request]) -> Vec<Finding> {
-    Vec::new()
+pub(super) fn findings(case: &Case<'_>, requests: &[Request]) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for (request, grant, named) in not_said(case, requests) {
+        if let Membership::No(named) = membership(case, grant, &named) {
+            let role = role_at(&request.path, grant);
+            let (message, help) = refusal(&grant.subject, &role, &named);
+            let place = places(case, &request.path).subject;
+            let path = request.path.as_str();
+            found.push(Finding::error("not-eligible", path, place, message, help));
+        }
+    }
+    found
 }
 
 /// What is not known about who may ask.
-pub(super) fn unknowns(_case: &Case<'_>, _requests: &[Request]) -> Vec<String> {
-    Vec::new()
+pub(super) fn unknowns(case: &Case<'_>, requests: &[Request]) -> Vec<String> {
+    let mut unknown = Vec::new();
+    for (_, grant, named) in not_said(case, requests) {
+        if let Membership::Unknown(why) = membership(case, grant, &named) {
+            unknown.extend(why);
+        }
+    }
+    unknown
+}
+
+/// What the tree of the base does not answer with yes: every judgement that is asked for, with its request.
+fn not_said<'r>(
+    case: &Case<'_>,
+    requests: &'r [Request],
+) -> impl Iterator<Item = (&'r Request, &'r Grant, MayAsk)> {
+    requests.iter().flat_map(|request| {
+        let Some(grant) = &request.grant else {
+            return Vec::new();
+        };
+        let by_base = MayAsk::by(case.base, &request.path, grant);
+        // What the base alone refuses has been told already.
+        let by_base = Some(by_base).filter(|may| matches!(may, MayAsk::InTeams(_)));
+        let now = case.around.may_ask_now.get(&request.path).cloned();
+        let judgements = by_base.into_iter().chain(now);
+        judgements
+            .filter(|may| *may != MayAsk::Yes)
+            .map(|may| (request, grant, may))
+            .collect()
+    })
+}
+
+enum Membership {
+    Yes,
+    No(Eligibility),
+    Unknown(Vec<String>),
+}
+
+/// Whether the subject is an active member of one of the teams, by its number and never by its login.
+fn membership(case: &Case<'_>, grant: &Grant, may: &MayAsk) -> Membership {
+    let named = match may {
+        MayAsk::Yes => return Membership::Yes,
+        MayAsk::No(named) => return Membership::No(named.clone()),
+        MayAsk::InTeams(named) => named,
+    };
+    let Some(id) = case.base.github_id(&grant.subject) else {
+        // Not declared, which is told already.
+        return Membership::Yes;
+    };
+    let mut unknown = BTreeSet::new();
+    for team in &named.teams {
+        match in_team(case, team, id) {
+            Ok(true) => return Membership::Yes,
+            Ok(false) => {}
+            Err(why) => drop(unknown.insert(why)),
+        }
+    }
+    if unknown.is_empty() {
+        Membership::No(named.clone())
+    } else {
+        Membership::Unknown(unknown.into_iter().collect())
+    }
+}
+
+fn in_team(case: &Case<'_>, team: &Owner, id: UserId) -> Result<bool, String> {
+    match case.roster.teams.get(team) {
+        Some(Lookup::Found(team)) => Ok(team.members.iter().any(|member| member.id == id)),
+        Some(Lookup::Absent) => Ok(false),
+        Some(Lookup::Failed(why)) => Err(format!(
+            "Who is in {team}, whose members may ask for a role, could not be looked up: {why}"
+        )),
+        None => Err(format!(
+            "Who is in {team}, whose members may ask for a role, was not looked up."
+        )),
+    }
 }

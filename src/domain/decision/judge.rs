@@ -6,9 +6,9 @@ use super::super::approval::{Bench, Beneficiary, Demand, Missing, prove, prove_e
 use super::super::catalogue::{Catalogue, ChangedFile, File, REGULAR_FILE};
 use super::super::finding::{Finding, Severity};
 use super::super::impact::Impact;
-use super::super::model::{Grant, GrantPath, Instant, RepoPath, UserId};
-use super::super::pull::{PullState, Pushers};
-use super::super::{parse, rules};
+use super::super::model::{Grant, GrantPath, RepoPath, UserId};
+use super::super::pull::Pushers;
+use super::super::rules;
 use super::scope::Scope;
 use super::{Case, Change, Control, Outcome, Request, Standing, Verdict};
 use super::{conflicts, doubt, eligible, emergency, membership, policy, renewal};
@@ -46,7 +46,8 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
         }
         return verdict;
     }
-    verdict.findings = rules::check_change(case.base, case.changes, judged_at(case));
+    verdict.findings =
+        rules::check_change_knowing(case.base, case.changes, case.judged_at(), &case.over());
     verdict.requests = requests(case, &scope);
     verdict.sign_off = emergency::sign_off(case, &scope);
     if verdict.sign_off.is_none() {
@@ -72,14 +73,6 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
     verdict
 }
 
-/// The instant by which terms are judged: a merged request asked at its merge, however late we look.
-pub(super) fn judged_at(case: &Case<'_>) -> Instant {
-    match case.pull.state {
-        PullState::Merged { at, .. } => at,
-        PullState::Open | PullState::Closed => case.now,
-    }
-}
-
 fn outcome(verdict: &Verdict) -> Outcome {
     if verdict.errors().next().is_some() {
         return Outcome::Denied;
@@ -97,12 +90,7 @@ fn outcome(verdict: &Verdict) -> Outcome {
 }
 
 fn requests(case: &Case<'_>, scope: &Scope<'_>) -> Vec<Request> {
-    let after: Vec<File> = scope
-        .grants
-        .iter()
-        .filter_map(|(_, c)| c.after.clone())
-        .collect();
-    let asked = parse::read_tree(&after);
+    let asked = super::asked(case.changes);
     let request = |(path, change): &(GrantPath, &ChangedFile)| request(case, &asked, path, change);
     scope.grants.iter().filter_map(request).collect()
 }
@@ -164,6 +152,7 @@ fn approval(
     let demand = Demand {
         needed: offer.map_or(role.approvals, |offer| offer.approvals),
         rationale: role.rationale,
+        max_age: Some(role.approval_max_age),
         beneficiary: Beneficiary::of(case.base, path, grant),
         refused: policy::refused(case, path, grant, change),
     };

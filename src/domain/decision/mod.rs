@@ -30,7 +30,9 @@ use super::people::Receiver;
 use super::pull::{Pull, PullState, Reviewed, Roster};
 
 pub use super::approval::Missing;
-pub use surroundings::Surroundings;
+pub use eligible::MayAsk;
+use scope::asked;
+pub use surroundings::{Pending, Surroundings};
 
 /// Everything that a verdict depends on.
 #[derive(Debug)]
@@ -51,7 +53,9 @@ pub struct Case<'a> {
     pub roster: &'a Roster,
     /// What the subjects hold now, by the ledger.
     pub holdings: &'a [Holding],
-    /// Grants that ended or were denied and whose file still stands on the protected branch: removing exactly these needs nobody.
+    /// Grants that ended or were denied and whose file still stands on the protected branch: removing exactly these needs nobody,
+    /// and they stand in nobody's way. Of the files that the pull request removes, and of those that give its subjects the roles
+    /// that it asks for or roles that exclude them.
     pub ended: &'a BTreeMap<GrantPath, BlobId>,
     /// Everything else that the service knows and a clone does not.
     pub around: &'a Surroundings,

@@ -3,7 +3,7 @@
 use super::super::finding::Finding;
 use super::super::ledger::Holding;
 use super::super::model::{Grant, Instant, Role, RoleRef};
-use super::{Case, Change, Request, judge, places};
+use super::{Case, Change, Request, places};
 
 /// Renewals that would keep access for longer than the role allows in total.
 pub(super) fn findings(case: &Case<'_>, requests: &[Request]) -> Vec<Finding> {
@@ -15,7 +15,7 @@ pub(super) fn findings(case: &Case<'_>, requests: &[Request]) -> Vec<Finding> {
         let (_, role) = case.base.role(&request.path.resource(), &grant.role)?;
         let since = held_since(case, request, grant)?;
         let latest = since.checked_add_signed(role.max_total.delta())?;
-        let ends = grant.end(judge::judged_at(case));
+        let ends = grant.end(case.judged_at());
         (ends > latest).then(|| too_long(case, request, role, (since, latest)))
     };
     requests.iter().filter_map(finding).collect()

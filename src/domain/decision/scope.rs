@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::super::catalogue::{Catalogue, ChangedFile};
-use super::super::model::{CommitId, GrantPath, Owner, RecordPath, RepoPath};
-use super::super::pull::{Pull, ReviewState};
+use super::super::catalogue::{Catalogue, ChangedFile, Declared, File, role_at};
+use super::super::model::{
+    BlobId, CommitId, GrantPath, Instant, Owner, RecordPath, RepoPath, RoleRef, Subject,
+};
+use super::super::parse;
+use super::super::pull::{Pull, PullState, ReviewState};
 use super::super::rules::is_control_path;
 use super::Case;
 
@@ -55,6 +58,16 @@ impl<'a> Scope<'a> {
     }
 }
 
+/// The grant files of a change as they will be; nothing else of it.
+pub(super) fn asked(changes: &[ChangedFile]) -> Catalogue {
+    let after = changes.iter().filter_map(|c| c.after.as_ref());
+    let grants: Vec<File> = after
+        .filter(|file| GrantPath::new(&file.path).is_ok())
+        .cloned()
+        .collect();
+    parse::read_tree(&grants)
+}
+
 fn in_access(path: &str) -> bool {
     path == "access" || path.starts_with("access/")
 }
@@ -64,8 +77,58 @@ fn is_governed(path: &str) -> bool {
 }
 
 impl Case<'_> {
+    /// The instant by which terms and ages are judged: a merged request asked at its merge, however late we look.
+    pub fn judged_at(&self) -> Instant {
+        match self.pull.state {
+            PullState::Merged { at, .. } => at,
+            PullState::Open | PullState::Closed => self.now,
+        }
+    }
+
+    /// The files of the base whose grants have ended although they stand there.
+    pub(super) fn over(&self) -> BTreeSet<GrantPath> {
+        let stands = |(path, blob): &(&GrantPath, &BlobId)| {
+            let declared = self.base.grants.get(*path);
+            declared.is_some_and(|declared| declared.blob == **blob)
+        };
+        let over = self.ended.iter().filter(stands);
+        over.map(|(path, _)| path.clone()).collect()
+    }
+
+    /// Whether a change has anything to do with access.
+    pub fn touches_access(changes: &[ChangedFile]) -> bool {
+        Scope::of(changes).in_access().is_some()
+    }
+
+    /// What a change asks for: whom, and for which role.
+    pub fn asks(changes: &[ChangedFile]) -> BTreeSet<(Subject, RoleRef)> {
+        let asked = asked(changes).grants;
+        let ask = |(path, declared): (GrantPath, Declared)| {
+            (
+                declared.grant.subject.clone(),
+                role_at(&path, &declared.grant),
+            )
+        };
+        asked.into_iter().map(ask).collect()
+    }
+
+    /// The grant files of the base in whose way a change could be, and which could be in its: what gives its subjects the roles
+    /// that it asks for, or roles that exclude them.
+    pub fn files_beside(base: &Catalogue, changes: &[ChangedFile]) -> BTreeSet<GrantPath> {
+        let mut beside = BTreeSet::new();
+        for (subject, role) in Self::asks(changes) {
+            let excluded = base.excluded_by(&role).into_iter().flatten();
+            for role in excluded.chain([&role]) {
+                let giving = base.giving(&subject, role);
+                beside.extend(giving.map(|(path, _)| path.clone()));
+            }
+        }
+        beside
+    }
+
     /// The owners that a roster must answer for, so that the change can be judged: everybody whom a deciding line of the base
-    /// names for a governed path, and for requests the teams that policies mention. Email addresses are left out, as they stand for nobody.
+    /// names for a governed path, and for requests the teams whose members alone may ask for the role and those that policies mention.
+    /// Email addresses are left out, as they stand for nobody.
     pub fn owners_to_ask(base: &Catalogue, changes: &[ChangedFile]) -> BTreeSet<Owner> {
         let mut owners = BTreeSet::new();
         for path in Self::paths_to_compare(changes) {
@@ -81,6 +144,9 @@ impl Case<'_> {
         if changes.iter().any(asks) {
             // Policies are asked about requests, and must know who is in the teams that they mention.
             owners.extend(base.policies.teams().iter().cloned());
+        }
+        for may in Self::may_ask(base, changes).values() {
+            owners.extend(may.teams().cloned());
         }
         owners.retain(|owner| !matches!(owner, Owner::Email(_)));
         owners

@@ -3,15 +3,15 @@
 //! Each part says what its absence means. Doubt denies, as everywhere.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::super::emergency::Emergency;
 use super::super::impact::Held;
-use super::super::model::GrantPath;
-use std::sync::Arc;
-
+use super::super::model::{GrantPath, Instant, PullNumber, RoleRef, Subject};
 use super::super::people::Members;
 use super::super::pull::Lookup;
 use super::super::replay::Replay;
+use super::MayAsk;
 
 /// The facts around a pull request that no clone holds. `Surroundings::default()` knows nothing and demands nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,4 +28,23 @@ pub struct Surroundings {
     /// For a change of the files that decide: past requests, judged by what it would make of them. `None`: not looked at. Decides
     /// nothing.
     pub replay: Option<Replay>,
+    /// What other open pull requests ask for the same subjects. Empty: nothing, as far as they were looked at.
+    pub pending: Vec<Pending>,
+    /// When the pull request was last seen to aim at another branch: approvals that were given until then were not given for the
+    /// protected one. `None`: it was never seen to.
+    pub elsewhere: Option<Instant>,
+    /// Who may ask, by what the protected branch declares *now*: it must hold beside what the base declares, so that a grant that
+    /// begins later is asked about again when it begins. Absent: as the base says.
+    pub may_ask_now: BTreeMap<GrantPath, MayAsk>,
+}
+
+/// What another open pull request asks for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pending {
+    /// Which.
+    pub pull: PullNumber,
+    /// For whom.
+    pub subject: Subject,
+    /// What.
+    pub role: RoleRef,
 }

@@ -8,7 +8,7 @@ use super::yaml::{Places, Side};
 use super::{Fault, policy_test, prefilter, yaml};
 use crate::domain::catalogue::File;
 use crate::domain::finding::{Finding, Place};
-use crate::domain::model::{RepoPath, RoleName, RoleRef};
+use crate::domain::model::{RepoPath, RoleName};
 use crate::domain::policy::cases::PolicyTests;
 use crate::domain::schema::{self, Kind, Problem};
 
@@ -85,53 +85,59 @@ impl<'f> Document<'f> {
         Ok(tests)
     }
 
-    /// Where each entry of each `conflicts_with` of a resource stands.
-    pub(super) fn conflict_places(&self) -> BTreeMap<(RoleName, RoleRef), Place> {
+    /// Where the fields of each role of a resource stand, and the entries of its lists: by the role and a label such as
+    /// `max_duration`, `conflicts_with/ledger/approver` or `eligible/people/octocat`, in lower case.
+    pub(super) fn role_places(&self) -> BTreeMap<(RoleName, String), Place> {
         let all = Places::of(self.text);
         let mut places = BTreeMap::new();
         let roles = self.value.get("roles").and_then(Value::as_object);
         for (name, role) in roles.into_iter().flatten() {
-            let conflicts = role.get("conflicts_with").and_then(Value::as_array);
-            for (i, other) in conflicts.into_iter().flatten().enumerate() {
-                let other = other.as_str().unwrap_or_default().to_owned();
-                if let (Ok(name), Ok(other)) = (RoleName::new(name), RoleRef::try_from(other)) {
-                    let pointer = format!("/roles/{name}/conflicts_with/{i}");
-                    places.insert((name, other), all.at(&pointer, Side::Value));
+            let Ok(role_name) = RoleName::new(name) else {
+                continue;
+            };
+            let mut note = |label: &str, pointer: &str, side| {
+                let place = all.at(pointer, side);
+                places.insert((role_name.clone(), label.to_ascii_lowercase()), place);
+            };
+            for (field, value) in role.as_object().into_iter().flatten() {
+                // What a provider gives is the provider's own, whatever its shape.
+                if field != "entitlement" {
+                    labels(field, &format!("/roles/{name}/{field}"), value, &mut note);
                 }
             }
         }
         places
     }
+}
 
-    /// Where each part of each role's `emergency` stands: by the role and the path below, which is empty for the
-    /// whole and `people/<login>` for a person.
-    pub(super) fn emergency_places(&self) -> BTreeMap<(RoleName, String), Place> {
-        let offers = |(name, role): (&String, &Value)| {
-            let name = RoleName::new(name).ok()?;
-            Some((name, role.get("emergency")?.as_object()?.clone()))
-        };
-        let roles = self.value.get("roles").and_then(Value::as_object);
-        let offers: Vec<_> = roles.into_iter().flatten().filter_map(offers).collect();
-        if offers.is_empty() {
-            return BTreeMap::new();
-        }
-        let all = Places::of(self.text);
-        let mut places = BTreeMap::new();
-        for (name, offer) in offers {
-            let whole = format!("/roles/{name}/emergency");
-            places.insert((name.clone(), String::new()), all.at(&whole, Side::Key));
-            for below in offer.keys() {
-                let at = all.at(&format!("{whole}/{below}"), Side::Value);
-                places.insert((name.clone(), below.clone()), at);
-            }
-            let people = offer.get("people").and_then(Value::as_array);
-            for (i, login) in people.into_iter().flatten().enumerate() {
-                let at = all.at(&format!("{whole}/people/{i}"), Side::Value);
-                let login = login.as_str().unwrap_or_default().to_ascii_lowercase();
-                places.insert((name.clone(), format!("people/{login}")), at);
+/// Tells `note` the label and the pointer of `value` and of everything in it.
+fn labels(label: &str, pointer: &str, value: &Value, note: &mut dyn FnMut(&str, &str, Side)) {
+    // What has parts is pointed at by its name.
+    let side = if value.is_object() {
+        Side::Key
+    } else {
+        Side::Value
+    };
+    note(label, pointer, side);
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let (label, pointer) = (format!("{label}/{name}"), format!("{pointer}/{name}"));
+                labels(&label, &pointer, value, note);
             }
         }
-        places
+        Value::Array(items) => {
+            for (i, item) in items.iter().enumerate() {
+                if let Some(text) = item.as_str() {
+                    note(
+                        &format!("{label}/{text}"),
+                        &format!("{pointer}/{i}"),
+                        Side::Value,
+                    );
+                }
+            }
+        }
+        _ => {}
     }
 }
 

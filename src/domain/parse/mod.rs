@@ -21,7 +21,7 @@ use super::catalogue::{Catalogue, Declared, File, REGULAR_FILE};
 use super::codeowners::{Codeowners, LOCATIONS};
 use super::emergency::Record;
 use super::finding::{Finding, Place};
-use super::model::{GrantPath, Person, RecordPath, Resource, RoleName, RoleRef, Service};
+use super::model::{GrantPath, Person, RecordPath, Resource, RoleName, Service};
 use super::policy::cases::PolicyTests;
 use super::policy::{self, PolicyFile};
 use super::schema::Kind;
@@ -59,6 +59,7 @@ pub(crate) struct GrantPlaces {
     pub starts: Place,
     pub ticket: Place,
     pub emergency: Place,
+    pub reason: Place,
 }
 
 impl GrantPlaces {
@@ -70,6 +71,7 @@ impl GrantPlaces {
             "starts" => self.starts = place,
             "ticket" => self.ticket = place,
             "emergency" => self.emergency = place,
+            "reason" => self.reason = place,
             _ => {}
         }
     }
@@ -80,9 +82,7 @@ impl GrantPlaces {
 pub(crate) struct ReadResource {
     pub resource: Resource,
     pub tickets: BTreeMap<RoleName, Regex>,
-    pub conflicts: BTreeMap<(RoleName, RoleRef), Place>,
-    /// Where what each role says about emergencies stands, by the path below it: `approvals`, `people/octocat`.
-    pub emergencies: BTreeMap<(RoleName, String), Place>,
+    pub places: BTreeMap<(RoleName, String), Place>,
 }
 
 /// One governed file, read.
@@ -230,14 +230,12 @@ fn read_governed(governed: Governed, file: &File) -> Result<Read, Vec<Finding>> 
         }
         Governed::Resource(name) => {
             let document = Document::read(Kind::Resource, file, &mut |_, _| {})?;
-            let conflicts = document.conflict_places();
-            let emergencies = document.emergency_places();
+            let places = document.role_places();
             let (resource, tickets) = document.typed(|value| typed::resource(name, value))?;
             Ok(Read::Resource(Box::new(ReadResource {
                 resource,
                 tickets,
-                conflicts,
-                emergencies,
+                places,
             })))
         }
         Governed::Policy(path) => Ok(Read::Policy(policy::read(&path, file)?)),

@@ -28,7 +28,8 @@ fn report<'a>(finding: &'a Finding, text: &'a str) -> Group<'a> {
     let path = visible(&finding.path);
     let title = level
         .primary_title(visible(&finding.message))
-        .id(finding.rule);
+        .id(finding.rule)
+        .id_url(crate::domain::rules::url(finding.rule));
     let help = Level::HELP.message(visible(&finding.help));
     match span(text, line, column) {
         Some((shown, span)) => {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::domain::finding::{Finding, Severity};
-use crate::domain::rules::{RULES, Rule};
+use crate::domain::rules::{RULES, Rule, url};
 
 /// A SARIF log of one run, with every rule described.
 pub fn sarif(findings: &[Finding]) -> String {
@@ -29,6 +29,7 @@ fn rule(rule: &Rule) -> Value {
         "shortDescription": { "text": rule.meaning },
         "fullDescription": { "text": format!("{} Refused, for example: {}.", rule.meaning, rule.example) },
         "help": { "text": rule.remedy },
+        "helpUri": url(rule.name),
     })
 }
 

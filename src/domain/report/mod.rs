@@ -17,6 +17,7 @@ mod title;
 use super::decision::{Case, Outcome, Verdict};
 use super::finding::{Finding, Severity};
 use super::model::{CommitId, Instant};
+use super::rules;
 
 pub use emergency::review_proposal;
 
@@ -64,7 +65,7 @@ pub struct Annotation {
     pub warning: bool,
     /// The rule's name.
     pub title: String,
-    /// What is wrong and the way out.
+    /// What is wrong, the way out, and where the rule is explained.
     pub message: String,
 }
 
@@ -100,7 +101,12 @@ fn annotation(finding: &Finding) -> Annotation {
         column: finding.column,
         warning: finding.severity == Severity::Warning,
         title: finding.rule.to_owned(),
-        message: format!("{}\n{}", finding.message, finding.help),
+        message: format!(
+            "{}\n{}\n{}",
+            finding.message,
+            finding.help,
+            rules::url(finding.rule)
+        ),
     }
 }
 

@@ -3,6 +3,7 @@
 use super::super::approval::Basis;
 use super::super::decision::{Case, Change, Control, Outcome, Request, Standing, Verdict};
 use super::super::finding::{Finding, Severity};
+use super::super::rules;
 use super::markdown::{code, fence, sentence};
 use super::{count, emergency, impact, request};
 
@@ -90,7 +91,7 @@ fn findings(verdict: &Verdict, severity: Severity) -> String {
             help,
             ..
         } = finding;
-        out.push_str(&format!("**{rule}**\n"));
+        out.push_str(&format!("**[{rule}]({})**\n", rules::url(rule)));
         out.push_str(&fence(
             "text",
             &format!("{message}\nin {path}, line {line}, column {column}\n\n{help}"),

@@ -21,6 +21,17 @@ pub const MOST_GRANTS: usize = 50;
 /// Checks what a change brings, judged by `base`: grant files against the resources, people and owners of the base; control
 /// files (everything else that is governed) against the tree that they would make. Only findings of changed files. Sorted.
 pub fn check_change(base: &Catalogue, changes: &[ChangedFile], now: Instant) -> Vec<Finding> {
+    check_change_knowing(base, changes, now, &BTreeSet::new())
+}
+
+/// [`check_change`] by somebody who knows the ledger: `over` are files of the base whose grants have ended, which stand in
+/// nobody's way any more.
+pub fn check_change_knowing(
+    base: &Catalogue,
+    changes: &[ChangedFile],
+    now: Instant,
+    over: &BTreeSet<GrantPath>,
+) -> Vec<Finding> {
     let mut found = shape(changes);
     found.extend(case_twins(base, changes));
     let mut asked = Vec::new();
@@ -36,7 +47,12 @@ pub fn check_change(base: &Catalogue, changes: &[ChangedFile], now: Instant) -> 
             None => {}
         }
     }
-    grants(base, changes, &asked, now, &mut found);
+    let live = Live {
+        base,
+        changed: changes.iter().map(|change| change.path.as_str()).collect(),
+        over,
+    };
+    grants(&live, &asked, now, &mut found);
     emergency::asked(changes, &asked, &mut found);
     if changes.iter().any(|change| is_control_path(&change.path)) {
         found.extend(control_findings(base, changes, control));
@@ -122,14 +138,21 @@ fn declares(base: &Catalogue, path: &str) -> bool {
 /// A grant that a change asks for: its path, what it says, and where.
 pub(super) type Asked = (GrantPath, std::sync::Arc<Grant>, GrantPlaces);
 
-fn grants(
-    base: &Catalogue,
-    changes: &[ChangedFile],
-    asked: &[Asked],
-    now: Instant,
-    found: &mut Vec<Finding>,
-) {
-    let changed: BTreeSet<&str> = changes.iter().map(|change| change.path.as_str()).collect();
+/// The grants of the base that count as live beside a change.
+struct Live<'a> {
+    base: &'a Catalogue,
+    changed: BTreeSet<&'a str>,
+    over: &'a BTreeSet<GrantPath>,
+}
+
+impl Live<'_> {
+    fn counts(&self, path: &GrantPath) -> bool {
+        !self.changed.contains(path.as_str()) && !self.over.contains(path)
+    }
+}
+
+fn grants(live: &Live<'_>, asked: &[Asked], now: Instant, found: &mut Vec<Finding>) {
+    let base = live.base;
     let mut together: BTreeMap<_, Vec<(&GrantPath, &Grant)>> = BTreeMap::new();
     for (path, grant, _) in asked {
         let key = (grant.subject.clone(), role_at(path, grant));
@@ -145,10 +168,11 @@ fn grants(
             setting: Setting::Asked,
         };
         judged.check(found);
+        judged.renewal(found);
         let others = |role: &RoleRef| {
             let here = together.get(&(grant.subject.clone(), role.clone()));
             let there = base.giving(&grant.subject, role);
-            let there = there.filter(|(path, _)| !changed.contains(path.as_str()));
+            let there = there.filter(|(path, _)| live.counts(path));
             here.into_iter().flatten().copied().chain(there).collect()
         };
         judged.beside(others, found);

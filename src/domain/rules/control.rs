@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::emergency;
+use super::{emergency, limits};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::codeowners::{LOCATIONS, Ownership};
 use crate::domain::finding::{Finding, Place};
@@ -14,6 +14,7 @@ pub(super) fn check(tree: &Catalogue, found: &mut Vec<Finding>) {
     numbers(tree, found);
     service_owners(tree, found);
     conflicts(tree, found);
+    limits::check(tree, found);
     ownership(tree, found);
     tree.policies.check(tree, found);
     emergency::check(tree, found);
@@ -43,7 +44,9 @@ fn numbers(tree: &Catalogue, found: &mut Vec<Finding>) {
 
 fn service_owners(tree: &Catalogue, found: &mut Vec<Finding>) {
     for (name, service) in &tree.services {
-        if tree.people.contains_key(&service.owner) {
+        let file = format!("access/people/{}.yaml", service.owner);
+        // A file with faults of its own tells them itself.
+        if tree.people.contains_key(&service.owner) || tree.first_fault(&file).is_some() {
             continue;
         }
         let near = nearest(
@@ -76,11 +79,11 @@ fn conflicts(tree: &Catalogue, found: &mut Vec<Finding>) {
         } else {
             continue;
         };
-        let place = tree.index.conflict_places.get(&(own, other.clone()));
+        let label = format!("conflicts_with/{other}");
         found.push(Finding::error(
             "unknown-conflict",
             format!("access/resources/{name}.yaml"),
-            place.copied().unwrap_or_default(),
+            tree.index.role_place(&own, &label).unwrap_or_default(),
             message,
             "Name another role that is declared, as <resource>/<role>, or remove the entry.",
         ));

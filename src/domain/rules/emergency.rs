@@ -161,9 +161,10 @@ fn offered(
     found: &mut Vec<Finding>,
 ) {
     let error = |below: &str, rule: &'static str, message: String, help: String| {
-        let places = &tree.index.emergency_places;
-        let at = |below: &str| places.get(&(own.clone(), below.to_owned())).copied();
-        let place = at(below).or_else(|| at("")).unwrap_or_default();
+        let at = |label: &str| tree.index.role_place(own, label);
+        let place = at(&format!("emergency/{below}"))
+            .or_else(|| at("emergency"))
+            .unwrap_or_default();
         let file = format!("access/resources/{}.yaml", own.resource);
         Finding::error(rule, file, place, message, help)
     };

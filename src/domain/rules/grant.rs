@@ -3,11 +3,12 @@
 use chrono::TimeDelta;
 
 use super::Setting;
+use super::eligible::{Eligible, eligible, refusal};
 use crate::domain::catalogue::{Catalogue, role_at};
 use crate::domain::codeowners::Ownership;
 use crate::domain::finding::{Finding, Place};
 use crate::domain::model::{
-    Field, Grant, GrantPath, Instant, Resource, Role, RoleRef, Subject, Term, TermLength,
+    Field, Grant, GrantPath, Instant, Resource, Role, RoleRef, Service, Subject, Term,
 };
 use crate::domain::parse::{GrantPlaces, shown};
 use crate::domain::schema::nearest;
@@ -25,6 +26,15 @@ pub(super) struct Judged<'a> {
     pub setting: Setting,
 }
 
+/// Something that is named and is not declared.
+struct Missing {
+    rule: &'static str,
+    place: Place,
+    /// The file that would declare it.
+    file: String,
+    message: String,
+}
+
 impl Judged<'_> {
     /// Every finding but those that compare with other grants.
     pub(super) fn check(&self, found: &mut Vec<Finding>) {
@@ -34,7 +44,7 @@ impl Judged<'_> {
         self.policies(found);
         let resource = self.path.resource();
         let Some(resource) = self.base.resources.get(&resource) else {
-            return found.push(self.unknown_resource(resource.as_str()));
+            return found.extend(self.unknown_resource(resource.as_str()));
         };
         self.identity(resource, found);
         match resource.roles.get(&self.grant.role) {
@@ -58,60 +68,94 @@ impl Judged<'_> {
     }
 
     fn subject(&self, found: &mut Vec<Finding>) {
-        let place = self.places.subject;
         match &self.grant.subject {
             Subject::Person(login) if !self.base.people.contains_key(login) => {
                 let known = self.base.people.keys().map(|known| known.as_str());
-                let file = format!("access/people/{login}.yaml");
-                let message = format!("nobody is known as {}", shown(login.as_str()));
-                let help = self.missing(&file, nearest(login.as_str(), known));
-                found.push(self.error("unknown-person", place, message, help));
+                let missing = Missing {
+                    rule: "unknown-person",
+                    place: self.places.subject,
+                    file: format!("access/people/{login}.yaml"),
+                    message: format!("nobody is known as {}", shown(login.as_str())),
+                };
+                found.extend(self.missing(missing, nearest(login.as_str(), known)));
             }
             Subject::Service(name) => match self.base.services.get(name) {
                 None => {
                     let known = self.base.services.keys().map(|known| known.as_str());
-                    let file = format!("access/services/{name}.yaml");
-                    let message = format!("there is no service account {}", shown(name.as_str()));
-                    let help = self.missing(&file, nearest(name.as_str(), known));
-                    found.push(self.error("unknown-service", place, message, help));
+                    let missing = Missing {
+                        rule: "unknown-service",
+                        place: self.places.subject,
+                        file: format!("access/services/{name}.yaml"),
+                        message: format!("there is no service account {}", shown(name.as_str())),
+                    };
+                    found.extend(self.missing(missing, nearest(name.as_str(), known)));
                 }
-                Some(service) if !self.base.people.contains_key(&service.owner) => {
-                    let message = format!(
-                        "the owner of service {name}, {}, is not known",
-                        service.owner
-                    );
-                    let help =
-                        format!("Name a known person as `owner` in access/services/{name}.yaml.");
-                    found.push(self.error("unknown-owner", place, message, help));
-                }
-                Some(_) => {}
+                Some(service) => found.extend(self.service_owner(service)),
             },
             Subject::Person(_) => {}
         }
     }
 
-    /// The way out of naming something that has no file, or one with faults of its own.
-    fn missing(&self, file: &str, near: Option<&str>) -> String {
-        if self.base.is_faulty(file) {
-            return format!("{file} exists, but has faults of its own: repair it first.");
+    fn service_owner(&self, service: &Service) -> Option<Finding> {
+        let Service { name, owner, .. } = service;
+        if self.base.people.contains_key(owner) {
+            return None;
         }
-        match near {
+        let missing = Missing {
+            rule: "unknown-owner",
+            place: self.places.subject,
+            file: format!("access/people/{owner}.yaml"),
+            message: format!("the owner of service {name}, {owner}, is not known"),
+        };
+        let mut finding = self.missing(missing, None)?;
+        if self
+            .base
+            .first_fault(&format!("access/people/{owner}.yaml"))
+            .is_none()
+        {
+            finding.help =
+                format!("Name a known person as `owner` in access/services/{name}.yaml.");
+        }
+        Some(finding)
+    }
+
+    /// The finding of naming something that has no file. One that has a file with faults of its own is told as that: by the file
+    /// itself where the whole tree is looked at, and by its fault where a change is.
+    fn missing(&self, missing: Missing, near: Option<&str>) -> Option<Finding> {
+        let Missing {
+            rule,
+            place,
+            file,
+            message,
+        } = missing;
+        if let Some(fault) = self.base.first_fault(&file) {
+            let (line, column) = (fault.line, fault.column);
+            let message = format!("{file} cannot be used: {} at {line}:{column}", fault.rule);
+            let help = format!("Repair {file} first, in a pull request of its own.");
+            return (self.setting == Setting::Asked)
+                .then(|| self.error(rule, place, message, help));
+        }
+        let help = match near {
             Some(near) => {
                 format!("Did you mean `{near}`? Otherwise add {file} in a pull request of its own.")
             }
             None => format!("Add {file} in a pull request of its own."),
-        }
+        };
+        Some(self.error(rule, place, message, help))
     }
 
-    fn unknown_resource(&self, name: &str) -> Finding {
+    fn unknown_resource(&self, name: &str) -> Option<Finding> {
         let known = self.base.resources.keys().map(|known| known.as_str());
-        let file = format!("access/resources/{name}.yaml");
-        let message = format!(
-            "the folder names the resource {}, which is not declared",
-            shown(name)
-        );
-        let help = self.missing(&file, nearest(name, known));
-        self.error("unknown-resource", Place::START, message, help)
+        let missing = Missing {
+            rule: "unknown-resource",
+            place: Place::START,
+            file: format!("access/resources/{name}.yaml"),
+            message: format!(
+                "the folder names the resource {}, which is not declared",
+                shown(name)
+            ),
+        };
+        self.missing(missing, nearest(name, known))
     }
 
     fn unknown_role(&self, resource: &Resource) -> Finding {
@@ -168,7 +212,8 @@ impl Judged<'_> {
             }
         }
         self.ticket(role, found);
-        self.length(role.max_duration, found);
+        self.eligible(role, found);
+        self.length(role, found);
         self.emergency(role, found);
     }
 
@@ -190,6 +235,19 @@ impl Judged<'_> {
         found.push(self.error("ticket-pattern", self.places.ticket, message, help));
     }
 
+    /// Who may ask. Teams are not decided here, as a tree does not tell who is in them.
+    fn eligible(&self, role: &Role, found: &mut Vec<Finding>) {
+        if let Eligible::No(named) = eligible(self.base, self.grant, role) {
+            let (message, help) = refusal(&self.grant.subject, &self.role_ref(), named);
+            let refused = self.error("not-eligible", self.places.subject, message, help);
+            found.push(match self.setting {
+                Setting::Asked => refused,
+                // It was right when it was given.
+                Setting::Standing => refused.as_warning(),
+            });
+        }
+    }
+
     /// How long it lasts if it merges now.
     pub(super) fn lasts(&self) -> TimeDelta {
         match self.grant.term {
@@ -198,17 +256,36 @@ impl Judged<'_> {
         }
     }
 
-    fn length(&self, limit: TermLength, found: &mut Vec<Finding>) {
-        if self.lasts() > limit.delta() {
-            let asked = match self.grant.term {
-                Term::Duration(length) => format!("{length} is asked for"),
-                Term::Expires(at) => format!("it would last until {}", written(at)),
-            };
+    fn length(&self, role: &Role, found: &mut Vec<Finding>) {
+        let length = self.lasts();
+        let asked = match self.grant.term {
+            Term::Duration(length) => format!("{length} is asked for"),
+            Term::Expires(at) => format!("it would last until {}", written(at)),
+        };
+        let role_ref = self.role_ref();
+        let limits = [
+            (role.max_duration, "max_duration"),
+            (role.max_total, "max_total"),
+        ];
+        // The first of equals.
+        let strictest = limits.into_iter().min_by_key(|(limit, _)| *limit);
+        if let Some((limit, name)) = strictest.filter(|(limit, _)| length > limit.delta()) {
             found.push(self.error(
                 "term-too-long",
                 self.places.term,
-                format!("{asked}; {} lasts at most {limit}", self.role_ref()),
+                format!("{asked}; {role_ref} lasts at most {limit}, its `{name}`"),
                 format!("Ask for at most {limit}, and for more in another request when that ends."),
+            ));
+        }
+        // What is over has a rule of its own; so has ending sooner what is held.
+        let short = role.min_duration.filter(|least| length < least.delta());
+        let judged = length > TimeDelta::zero() && !self.grant.emergency && !self.only_shortens();
+        if let Some(least) = short.filter(|_| judged && self.setting == Setting::Asked) {
+            found.push(self.error(
+                "term-too-short",
+                self.places.term,
+                format!("{asked}; {role_ref} lasts at least {least}, its `min_duration`"),
+                format!("Ask for at least {least}; remove the file when you need it no longer."),
             ));
         }
     }
@@ -306,52 +383,8 @@ impl Judged<'_> {
             found.push(self.error("policy-broken", Place::START, message, help));
         }
     }
-
-    /// What shows only beside `others`: grants that give `role` to the same subject.
-    pub(super) fn beside<'o>(
-        &self,
-        others: impl Fn(&RoleRef) -> Vec<(&'o GrantPath, &'o Grant)>,
-        found: &mut Vec<Finding>,
-    ) {
-        let live = |role: &RoleRef| {
-            let others = others(role).into_iter();
-            others
-                .filter(|(path, grant)| *path != self.path && !ended(grant, self.now))
-                .map(|(path, _)| path)
-                .min()
-        };
-        let own = self.role_ref();
-        if ended(self.grant, self.now) {
-            return;
-        }
-        if let Some(other) = live(&own) {
-            let message = format!("{other} already gives {own} to {}", self.grant.subject);
-            let help = format!("Change {other} to renew that access, or remove one of the two.");
-            found.push(self.error("duplicate-grant", self.places.subject, message, help));
-        }
-        for excluded in self
-            .base
-            .excluded_by(&own)
-            .into_iter()
-            .flatten()
-            .filter(|role| **role != own)
-        {
-            if let Some(other) = live(excluded) {
-                let message = format!(
-                    "{own} and {excluded} exclude each other, and {} is given {excluded} by {other}",
-                    self.grant.subject
-                );
-                let help = "Ask for it when the other has ended, or for somebody else.";
-                found.push(self.error("role-conflict", self.places.role, message, help));
-            }
-        }
-    }
 }
 
-fn ended(grant: &Grant, now: Instant) -> bool {
-    matches!(grant.term, Term::Expires(at) if at <= now)
-}
-
-fn written(at: Instant) -> String {
+pub(super) fn written(at: Instant) -> String {
     at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

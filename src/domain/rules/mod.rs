@@ -1,9 +1,14 @@
 //! The named rules: one table, one name each, one remedy each.
 
+mod beside;
 mod change;
 mod control;
+mod eligible;
 mod emergency;
 mod grant;
+mod limits;
+mod page;
+mod renewal;
 mod table;
 
 use rayon::prelude::*;
@@ -15,7 +20,9 @@ use super::model::{Grant, GrantPath, Instant, RoleRef};
 use super::parse::GrantPlaces;
 
 pub(crate) use change::resulting;
-pub use change::{MOST_GRANTS, check_change};
+pub use change::{MOST_GRANTS, check_change, check_change_knowing};
+pub(crate) use eligible::{Eligible, eligible, refusal};
+pub use page::{find, page, url};
 pub use table::{RULES, Rule};
 
 /// Whether a grant is being asked for, or stands in the tree already.

@@ -225,7 +225,8 @@ fn json_has_the_documented_fields_in_their_order() {
     let (code, out) = validate(dir.path(), &["--format", "json"]);
     let expected = concat!(
         r#"{"findings":[{"rule":"term-too-long","severity":"error","path":"access/grants/orders/request.yaml","line":3,"column":11,"#,
-        r#""message":"9h is asked for; orders/readonly lasts at most 8h","help":"Ask for at most 8h, and for more in another request when that ends."}]}"#,
+        r#""message":"9h is asked for; orders/readonly lasts at most 8h, its `max_duration`","help":"Ask for at most 8h, and for more in another request when that ends.","#,
+        r#""url":"https://github.com/hallpass-dev/hallpass/blob/main/docs/rules.md#term-too-long"}]}"#,
         "\n"
     );
     assert_eq!((code, out.as_str()), (1, expected));

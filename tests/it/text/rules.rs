@@ -1,10 +1,8 @@
 //! Rules between files: whole trees and changes.
 
-use std::collections::BTreeSet;
-
 use hallpass::domain::catalogue::{ChangedFile, File};
 use hallpass::domain::finding::{Finding, Severity};
-use hallpass::domain::rules::{MOST_GRANTS, RULES, check_change, check_tree, is_control_path};
+use hallpass::domain::rules::{MOST_GRANTS, check_change, check_tree, is_control_path};
 use hallpass::domain::{parse, schema};
 
 use super::{GRANT, PATH, catalogue, file, findings, grant, now, places, world_with};
@@ -155,7 +153,10 @@ fn a_message_names_the_values_and_the_help_the_way_out() {
         (found[0].message.clone(), found[0].help.clone())
     };
     let (message, help) = told(&GRANT.replace("duration: 2h", "duration: 9h"));
-    assert_eq!(message, "9h is asked for; orders/readonly lasts at most 8h");
+    assert_eq!(
+        message,
+        "9h is asked for; orders/readonly lasts at most 8h, its `max_duration`"
+    );
     assert_eq!(
         help,
         "Ask for at most 8h, and for more in another request when that ends."
@@ -391,21 +392,23 @@ fn files_that_decide_should_have_owners_too() {
     assert_eq!(warnings, [("control-unowned", Severity::Warning); 4]);
 }
 
-/// The findings of a change to the world: `None` is a removal.
-fn change(base: &[(&str, &str)], after: &[(&str, Option<&str>)]) -> Vec<Finding> {
+/// A change to the world and `base`: `None` is a removal.
+pub(super) fn changes(base: &[(&str, &str)], after: &[(&str, Option<&str>)]) -> Vec<ChangedFile> {
     let base_files = world_with(base);
-    let changes: Vec<ChangedFile> = after
-        .iter()
-        .map(|(path, text)| ChangedFile {
-            path: (*path).into(),
-            before: base_files
-                .iter()
-                .find(|f| f.path == *path)
-                .map(|f| (f.blob.clone(), f.mode)),
-            after: text.map(|text| file(path, text)),
-        })
-        .collect();
-    check_change(&catalogue(base), &changes, now())
+    let one = |(path, text): &(&str, Option<&str>)| ChangedFile {
+        path: (*path).into(),
+        before: base_files
+            .iter()
+            .find(|f| f.path == *path)
+            .map(|f| (f.blob.clone(), f.mode)),
+        after: text.map(|text| file(path, text)),
+    };
+    after.iter().map(one).collect()
+}
+
+/// The findings of a change to the world and `base`.
+pub(super) fn change(base: &[(&str, &str)], after: &[(&str, Option<&str>)]) -> Vec<Finding> {
+    check_change(&catalogue(base), &changes(base, after), now())
 }
 
 #[test]
@@ -455,7 +458,10 @@ fn a_change_is_compared_with_what_stands() {
     assert_eq!(
         places(&change(
             &[(other, GRANT)],
-            &[(other, Some(&GRANT.replace("2h", "3h")))]
+            &[(
+                other,
+                Some(&GRANT.replace("2h", "3h").replace("some", "still some"))
+            )]
         )),
         [""; 0]
     );
@@ -664,15 +670,60 @@ fn nothing_is_asked_for_while_a_line_of_codeowners_is_broken() {
 }
 
 #[test]
-fn a_broken_file_is_named_where_it_is_missed() {
-    let base = [("access/resources/orders.yaml", "nonsense: true\n")];
-    let found = change(&base, &[(PATH, Some(GRANT))]);
-    assert_eq!(places(&found), [format!("{PATH}:1:1 unknown-resource")]);
-    assert!(
-        found[0].help.contains("has faults of its own"),
-        "{}",
-        found[0].help
-    );
+fn a_broken_file_is_named_where_it_is_missed_and_told_alone_where_it_stands() {
+    let files = [
+        (
+            "access/resources/orders.yaml",
+            "nonsense: true\n",
+            PATH,
+            GRANT.to_owned(),
+        ),
+        (
+            "access/people/ada.yaml",
+            "nonsense: true\n",
+            PATH,
+            GRANT.to_owned(),
+        ),
+        (
+            "access/services/robot.yaml",
+            "nonsense: true\n",
+            PATH,
+            GRANT.replace("person: ada", "service: robot"),
+        ),
+        (
+            "access/people/bob.yaml",
+            "nonsense: true\n",
+            PATH,
+            GRANT.replace("person: ada", "service: robot"),
+        ),
+    ];
+    let rules = [
+        "unknown-resource",
+        "unknown-person",
+        "unknown-service",
+        "unknown-owner",
+    ];
+    for ((broken, nonsense, path, text), rule) in files.iter().zip(rules) {
+        let asked = change(&[(broken, nonsense)], &[(path, Some(text))]);
+        assert_eq!(asked.len(), 1, "{asked:?}");
+        assert_eq!((asked[0].rule, asked[0].path.as_str()), (rule, *path));
+        assert!(
+            asked[0]
+                .message
+                .starts_with(&format!("{broken} cannot be used: ")),
+            "{}",
+            asked[0].message
+        );
+        assert!(
+            asked[0].help.starts_with(&format!("Repair {broken} first")),
+            "{}",
+            asked[0].help
+        );
+        // The whole tree tells the fault itself, and not once more for everybody who needs the file.
+        let whole = findings(&[(broken, nonsense), (path, text)]);
+        assert!(!whole.is_empty());
+        assert!(whole.iter().all(|f| f.path == *broken), "{whole:?}");
+    }
 }
 
 #[test]
@@ -697,68 +748,7 @@ fn ticket_patterns_match_the_whole_ticket_and_cannot_escape_their_anchors() {
         "^(a{1000}){1000}$",
         "^(?=a)b$",
     ] {
-        assert_eq!(
-            with(refused, "ab")[..],
-            ["unknown-resource", "bad-value"],
-            "{refused}"
-        );
-    }
-}
-
-#[test]
-fn rules_are_documented_once_each() {
-    let names: BTreeSet<_> = RULES.iter().map(|rule| rule.name).collect();
-    assert_eq!(names.len(), RULES.len());
-    for rule in RULES {
-        assert!(
-            [rule.meaning, rule.remedy]
-                .iter()
-                .all(|text| text.ends_with('.')),
-            "{rule:?}"
-        );
-        assert!(!rule.example.is_empty(), "{rule:?}");
-    }
-}
-
-#[test]
-fn every_rule_of_the_table_is_named_by_a_test_and_every_rule_of_the_source_by_the_table() {
-    let tests = [
-        include_str!("hostile.rs"),
-        include_str!("rules.rs"),
-        include_str!("../codeowners.rs"),
-        include_str!("../scenario.rs"),
-        include_str!("../../golden/author-gone/expected.md"),
-        include_str!("../../golden/fork/expected.md"),
-        include_str!("../../golden/team-cannot-write/expected.md"),
-        include_str!("../../golden/wrong-branch/expected.md"),
-    ]
-    .concat();
-    for rule in RULES {
-        assert!(tests.contains(rule.name), "no test is about {}", rule.name);
-    }
-    // Rules are written as literals where findings are made.
-    let sources = [
-        include_str!("../../../src/domain/parse/yaml.rs"),
-        include_str!("../../../src/domain/parse/prefilter.rs"),
-        include_str!("../../../src/domain/parse/governed.rs"),
-        include_str!("../../../src/domain/parse/mod.rs"),
-        include_str!("../../../src/domain/schema.rs"),
-        include_str!("../../../src/domain/rules/change.rs"),
-        include_str!("../../../src/domain/rules/control.rs"),
-        include_str!("../../../src/domain/rules/grant.rs"),
-    ]
-    .concat();
-    let made = regex::Regex::new(
-        r#"(?:rule: |fault\(\s*|error\(\s*|problem\(\s*|\(\s*)"([a-z]+(?:-[a-z0-9]+)+)","#,
-    )
-    .unwrap();
-    for found in made.captures_iter(&sources) {
-        assert!(
-            RULES.iter().any(|rule| rule.name == &found[1])
-                || ["hallpass-duration", "hallpass-pattern"].contains(&&found[1]),
-            "{} is not in the table",
-            &found[1]
-        );
+        assert_eq!(with(refused, "ab")[..], ["bad-value"], "{refused}");
     }
 }
 

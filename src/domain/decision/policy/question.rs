@@ -10,7 +10,7 @@ use super::super::super::model::{
 use super::super::super::policy::{
     Action, Circumstances, Machine, Principal, Question, Somebody, Wanted, begun_minutes, continues,
 };
-use super::super::super::pull::{Lookup, PullState, Pushers};
+use super::super::super::pull::{Lookup, Pushers};
 use super::super::{Case, Change};
 
 /// What `grant` at `path` asks of the policies; `None` where role or subject is not declared, which is a finding of its own.
@@ -22,7 +22,7 @@ pub(super) fn of(
 ) -> Option<Question> {
     let resource = case.base.resources.get(&path.resource())?;
     let renewal = matches!(change, Change::Amend(Some(held)) if continues(held, grant));
-    let at = judged_at(case);
+    let at = case.judged_at();
     let mut circumstances = Circumstances {
         renewal,
         self_requested: self_requested(case, &grant.subject),
@@ -52,14 +52,6 @@ pub(super) fn of_review(case: &Case<'_>, request: &Question, actor: &Actor) -> Q
     question.circumstances.subject = Some(question.principal);
     question.principal = Principal::Person(somebody(case, actor));
     question
-}
-
-/// The instant by which policies judge: a merged request asked at its merge, however late we look.
-fn judged_at(case: &Case<'_>) -> Instant {
-    match case.pull.state {
-        PullState::Merged { at, .. } => at,
-        PullState::Open | PullState::Closed => case.now,
-    }
 }
 
 fn principal(case: &Case<'_>, subject: &Subject) -> Option<Principal> {
@@ -133,10 +125,6 @@ fn live_roles(
     subject: &Subject,
     at: Instant,
 ) -> BTreeSet<RoleRef> {
-    let others = |id: &str| {
-        id.split_once('@')
-            .is_none_or(|(name, _)| name != path.short())
-    };
     let held = case
         .holdings
         .iter()

@@ -1,0 +1,58 @@
+//! What shows only between grants: the same role twice, roles that exclude each other.
+
+use super::grant::Judged;
+use crate::domain::finding::Finding;
+use crate::domain::model::{Grant, GrantPath, Instant, RoleRef, Term};
+
+/// A tree does not tell that a grant by duration has ended; only the ledger does.
+const JUST_ENDED: &str = "If that grant has just ended, its file goes with the next revert: the check of the pull request knows, `hallpass validate` does not.";
+
+impl Judged<'_> {
+    /// What shows only beside `others`: grants that give `role` to the same subject.
+    pub(super) fn beside<'o>(
+        &self,
+        others: impl Fn(&RoleRef) -> Vec<(&'o GrantPath, &'o Grant)>,
+        found: &mut Vec<Finding>,
+    ) {
+        let live = |role: &RoleRef| {
+            let others = others(role).into_iter();
+            others
+                .filter(|(path, grant)| *path != self.path && !ended(grant, self.now))
+                .map(|(path, _)| path)
+                .min()
+        };
+        let own = self.role_ref();
+        if ended(self.grant, self.now) {
+            return;
+        }
+        if let Some(other) = live(&own) {
+            let message = format!("{other} already gives {own} to {}", self.grant.subject);
+            let help = format!(
+                "Change {other} to renew that access, or remove one of the two. {JUST_ENDED}"
+            );
+            found.push(self.error("duplicate-grant", self.places.subject, message, help));
+        }
+        for excluded in self
+            .base
+            .excluded_by(&own)
+            .into_iter()
+            .flatten()
+            .filter(|role| **role != own)
+        {
+            if let Some(other) = live(excluded) {
+                let message = format!(
+                    "{own} and {excluded} exclude each other, and {} is given {excluded} by {other}",
+                    self.grant.subject
+                );
+                let help = format!(
+                    "Ask for it when the other has ended, or for somebody else. {JUST_ENDED}"
+                );
+                found.push(self.error("role-conflict", self.places.role, message, help));
+            }
+        }
+    }
+}
+
+fn ended(grant: &Grant, now: Instant) -> bool {
+    matches!(grant.term, Term::Expires(at) if at <= now)
+}
