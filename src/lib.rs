@@ -35,7 +35,7 @@
 //! - *Overlap is a set*: the plan names the live grants that retain an access; only the last one's end removes it.
 //! - *A webhook is only a hint*: [`http`] turns it into a [`store::Wake`]; nothing of its content is believed.
 //!
-//! # Three walks
+//! # Four walks
 //!
 //! **A request.** `http/webhook` verifies the signature over the raw bytes and makes `Wake::Pull(12)` durable. The worker takes it:
 //! `reconcile/pulls` reads the pull request, reviews, both trees and the owners' memberships (`reconcile/case`), `domain::decision`
@@ -49,6 +49,10 @@
 //! **An end.** The timer wakes at the next due instant. `Reconciler::due` plans from the ledger alone, revokes, reads back.
 //! `reconcile/reverts` then collects what ended into one pull request, which is judged like any other: it removes nothing but the
 //! files of ended grants, so it needs nobody's approval.
+//!
+//! **An emergency** begins as a request does, with fewer approvals. With the first intent to give it the ledger's entry gets a
+//! review that is due; `reconcile/emergencies` opens the pull request that brings its record, and an owner's approval of exactly
+//! that file, as weighed when it was merged, is noted as the signature.
 
 #[forbid(unsafe_code)]
 pub mod domain;

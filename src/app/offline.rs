@@ -240,7 +240,8 @@ fn is_executable(_: &fs::Metadata) -> bool {
 /// Forgets what git would not add: backups of editors, droppings of operating systems. A file that has the form of a governed
 /// one is always kept, and so is whatever is already tracked.
 fn leave_out_ignored(root: &Path, found: &mut Vec<Found>) {
-    let odd = |file: &Found| file.path.starts_with("access/") && !file.path.ends_with(".yaml");
+    let governed = |path: &str| path.ends_with(".yaml") || path.ends_with(".cedar");
+    let odd = |file: &Found| file.path.starts_with("access/") && !governed(&file.path);
     if !found.iter().any(odd) {
         return;
     }

@@ -1,6 +1,7 @@
 //! `hallpass policy`: what the organisation's policies would do.
 
 mod replay;
+mod test;
 
 use std::process::ExitCode;
 
@@ -16,6 +17,7 @@ pub struct Policy {
 #[derive(Debug, Subcommand)]
 enum Command {
     Replay(replay::Replay),
+    Test(test::Test),
 }
 
 impl Policy {
@@ -23,6 +25,7 @@ impl Policy {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Replay(replay) => replay.run(),
+            Command::Test(test) => test.run(),
         }
     }
 }

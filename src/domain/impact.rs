@@ -9,27 +9,25 @@
 
 mod asks;
 mod difference;
+mod effect;
 mod effects;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use rayon::prelude::*;
 
 use super::catalogue::{Catalogue, ChangedFile, Declared, role_at};
-use super::model::{
-    BlobId, ConnectionName, GrantPath, Instant, Login, Owner, ResourceName, RoleRef, ServiceName,
-    Subject, Term, TermLength, UserId,
-};
+use super::model::{BlobId, GrantPath, Instant, Owner, ResourceName, RoleRef, Subject, Term};
 use super::{ledger, rules};
 use asks::Asks;
 use difference::Difference;
 
+pub use effect::{Effect, Fate};
 pub use words::Part;
 
 /// About how many live grants the policies are asked at most: each takes them some ten thousandths of a second.
-pub const ASKED: usize = 5_000;
+pub const ASKED: usize = 2_000;
 
 /// What is known of the live grants beside their files.
 #[derive(Debug, Clone, Copy)]
@@ -64,165 +62,6 @@ impl Held {
             starts: terms.starts,
             ends: terms.ends,
             approvals: u32::try_from(terms.approvals.len()).unwrap_or(u32::MAX),
-        }
-    }
-}
-
-/// What becomes of a live grant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fate {
-    /// Its access ends as soon as the change is merged.
-    Ends,
-    /// Its access ends after a time of grace, unless somebody becomes accountable for it.
-    EndsAfterGrace,
-    /// It stays until its end, but could not be asked for again.
-    NotAgain,
-    /// It stays until its end; asked for again, it would be another access, or take more approvals.
-    Otherwise,
-}
-
-impl Fate {
-    /// Every fate, the gravest first.
-    pub const ALL: [Self; 4] = [
-        Self::Ends,
-        Self::EndsAfterGrace,
-        Self::NotAgain,
-        Self::Otherwise,
-    ];
-
-    /// The word for programs.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ends => "ends-at-merge",
-            Self::EndsAfterGrace => "ends-after-grace",
-            Self::NotAgain => "not-again",
-            Self::Otherwise => "otherwise",
-        }
-    }
-}
-
-/// One thing that a change does to a live grant.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Effect {
-    /// The file of its subject goes.
-    SubjectGone(Subject),
-    /// The login belongs to somebody else from now on.
-    AccountReplaced {
-        /// Whose login.
-        login: Login,
-        /// The number in the file today.
-        before: UserId,
-        /// The number in the changed file.
-        after: UserId,
-    },
-    /// The service account loses the person who is accountable for it.
-    OwnerGone {
-        /// The service account.
-        service: ServiceName,
-        /// Who is named as its owner and is nobody.
-        owner: Login,
-    },
-    /// A rule would refuse the same request.
-    Refused {
-        /// The rule's name.
-        rule: &'static str,
-        /// What is wrong. May quote what the requester wrote.
-        message: String,
-    },
-    /// The policies would not permit the same request, whoever made it and whatever teams its subject is in.
-    Forbidden {
-        /// The policies that say so, by name, or why none permits it.
-        by: Vec<String>,
-    },
-    /// What is held since `since` would last longer in all than the role allows now.
-    LongerInAll {
-        /// When it began.
-        since: Instant,
-        /// The role's new limit.
-        limit: TermLength,
-    },
-    /// It was given with fewer approvals than the role needs now.
-    FewerApprovals {
-        /// How many it has.
-        had: u32,
-        /// How many it would need.
-        needed: u32,
-    },
-    /// Another connection would give it.
-    OtherConnection {
-        /// Which gives it.
-        before: ConnectionName,
-        /// Which would give it.
-        after: ConnectionName,
-    },
-    /// Another account of the subject would receive it.
-    OtherAccount {
-        /// Where.
-        connection: ConnectionName,
-    },
-    /// The role would give something else.
-    OtherEntitlement(RoleRef),
-}
-
-impl Effect {
-    fn fate(&self) -> Fate {
-        match self {
-            Self::SubjectGone(_) | Self::AccountReplaced { .. } => Fate::Ends,
-            Self::OwnerGone { .. } => Fate::EndsAfterGrace,
-            Self::Refused { .. } | Self::Forbidden { .. } | Self::LongerInAll { .. } => {
-                Fate::NotAgain
-            }
-            Self::FewerApprovals { .. }
-            | Self::OtherConnection { .. }
-            | Self::OtherAccount { .. }
-            | Self::OtherEntitlement(_) => Fate::Otherwise,
-        }
-    }
-}
-
-impl fmt::Display for Effect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::SubjectGone(Subject::Person(login)) => {
-                write!(f, "access/people/{login}.yaml is removed")
-            }
-            Self::SubjectGone(Subject::Service(name)) => {
-                write!(f, "access/services/{name}.yaml is removed")
-            }
-            Self::AccountReplaced {
-                login,
-                before,
-                after,
-            } => write!(
-                f,
-                "{login} becomes another account: github_id {after} instead of {before}"
-            ),
-            Self::OwnerGone { service, owner } => write!(
-                f,
-                "nobody is accountable for service {service} any more: its owner, {owner}, has no file"
-            ),
-            Self::Refused { rule, message } => write!(f, "{message} ({rule})"),
-            Self::Forbidden { by } => write!(f, "not permitted by policy: {}", by.join(", ")),
-            Self::LongerInAll { since, limit } => write!(
-                f,
-                "held since {}, and now at most {limit} in all",
-                since.format("%Y-%m-%d %H:%M UTC")
-            ),
-            Self::FewerApprovals { had, needed } => {
-                write!(f, "given on {had} of the {needed} approvals it would need")
-            }
-            Self::OtherConnection { before, after } => {
-                write!(f, "held in {before}; would be given in {after}")
-            }
-            Self::OtherAccount { connection } => {
-                write!(
-                    f,
-                    "held by another account in {connection} than the file would name"
-                )
-            }
-            Self::OtherEntitlement(role) => {
-                write!(f, "{role} would give something else than what is held")
-            }
         }
     }
 }

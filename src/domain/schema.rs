@@ -40,6 +40,18 @@ impl Kind {
         Self::Service,
     ];
 
+    /// The name of the schema: `schemas/<name>.schema.json`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Emergency => "emergency",
+            Self::Grant => "grant",
+            Self::Person => "person",
+            Self::PolicyTest => "policy-test",
+            Self::Resource => "resource",
+            Self::Service => "service",
+        }
+    }
+
     /// The schema's text, as published.
     pub fn source(self) -> &'static str {
         match self {

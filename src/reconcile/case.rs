@@ -63,7 +63,7 @@ impl Reconciler {
         }
         let around = Surroundings {
             members: self.members_asked(&base, &subjects).await,
-            ..self.around(&pull, &base_commit, &base, &changes).await?
+            ..self.around(&pull, (&base_commit, &base), &changes).await?
         };
         let mut owners = owners_to_ask(&base, &changes, &ended);
         let may_ask_now = around.may_ask_now.values();
@@ -88,8 +88,7 @@ impl Reconciler {
     async fn around(
         &self,
         pull: &Pull,
-        base_commit: &CommitId,
-        base: &Arc<Catalogue>,
+        (base_commit, base): (&CommitId, &Arc<Catalogue>),
         changes: &[ChangedFile],
     ) -> Result<Surroundings, ReconcileError> {
         Ok(Surroundings {

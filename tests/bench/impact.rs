@@ -4,8 +4,6 @@
 //! Nothing is asserted: each kind of change is told with its time and what it found. The check of such a change is made anew with
 //! each look at its pull request.
 
-#![expect(clippy::disallowed_methods, reason = "times real work")]
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;

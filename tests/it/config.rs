@@ -65,6 +65,12 @@ fn the_example_is_valid_and_says_the_defaults() {
     );
     assert_eq!(example.github.merge_method, defaults.github.merge_method);
     assert_eq!(example.github.merge_reverts, defaults.github.merge_reverts);
+    assert_eq!(example.github.outsiders, defaults.github.outsiders);
+    assert!(!defaults.github.outsiders);
+    assert_eq!(
+        defaults.timing.orphan_grace,
+        Duration::from_secs(7 * 86_400)
+    );
     assert_eq!(example.evidence.branch, defaults.evidence.branch);
     assert_eq!(example.timing, defaults.timing);
     assert_eq!(example.providers.len(), 2);
@@ -83,7 +89,7 @@ fn what_is_written_is_what_is_used() {
     let config = load(
         "[server]\nlisten = '0.0.0.0:9'\n[github]\nrepository = 'Acme/Access'\napp_id = 5\ninstallation_id = 6\n\
          api = 'http://127.0.0.1:3000/api/v3'\nmerge = 'auto'\nmerge_method = 'squash'\nmerge_reverts = true\n\
-         protected_branch = 'trunk'\n[timing]\nresync = '500ms'\nretry_cap = '1h'\n[evidence]\nbranch = 'proof'\n\
+         outsiders = true\nprotected_branch = 'trunk'\n[timing]\nresync = '500ms'\nretry_cap = '1h'\norphan_grace = '1d12h'\n[evidence]\nbranch = 'proof'\n\
          [store]\nurl = 'postgres://hallpass@db/x'\n",
     )
     .unwrap();
@@ -97,6 +103,11 @@ fn what_is_written_is_what_is_used() {
     assert_eq!(config.github.merge, Merge::Auto);
     assert_eq!(config.github.merge_method, MergeMethod::Squash);
     assert!(config.github.merge_reverts);
+    assert!(config.github.outsiders);
+    assert_eq!(
+        config.timing.orphan_grace,
+        Duration::from_secs(36 * 60 * 60)
+    );
     assert_eq!(config.github.protected_branch, "trunk");
     assert_eq!(config.timing.resync, Duration::from_millis(500));
     assert_eq!(config.timing.retry_cap, Duration::from_secs(3600));
@@ -249,6 +260,9 @@ fn single_mistakes_are_refused() {
         ("[store]\nurl = 'mysql://x'", "sqlite://"),
         ("[evidence]\nbranch = '../x'", "branch"),
         ("[timing]\nresync = '25h'", "at most a day"),
+        ("[timing]\norphan_grace = '91d'", "at most 90d"),
+        ("[timing]\norphan_grace = '0d'", "such as \"12h\" or \"7d\""),
+        ("outsiders = 1", "Write true or false"),
         ("[timing]\nresync = '99999999999999999999s'", "duration"),
         (
             "[providers.Bad_Name]\nkind = 'github-team'\norganisation = 'acme'",

@@ -1,6 +1,8 @@
 //! Pull requests, judged: open, and after their merge.
 
 mod admission;
+mod glass;
+mod lifecycle;
 mod office;
 mod report;
 

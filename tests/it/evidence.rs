@@ -5,18 +5,20 @@ use std::io::Write as _;
 use std::process::Stdio;
 use std::sync::Arc;
 
+use hallpass::domain::approval::Approval;
 use hallpass::domain::catalogue::{File, REGULAR_FILE};
 use hallpass::domain::decision::{Admission, admit, decide};
+use hallpass::domain::emergency::Review;
 use hallpass::domain::evidence::{
     Event, Kind, Removal, adopted, blocked, cancelled, granted, merged_without_proof, of_verdict,
-    orphaned, reverted, revoked,
+    orphaned, reverted, review_overdue, review_unsigned, reviewed, revoked,
 };
 use hallpass::domain::ledger::{Cause, Entry, Granted, Revoked, State};
 use hallpass::domain::model::{GrantId, GrantPath, PullNumber};
 use hallpass::domain::parse::read_tree;
 use hallpass::domain::pull::PullState;
 
-use crate::approval::scene::{FILE, Scene, actor, at, blob, commit, orders};
+use crate::approval::scene::{FILE, Scene, actor, at, blob, commit, orders, team};
 use crate::plan::books::{ASK, Ask, Books};
 
 /// What strangers would like to see in the history.
@@ -175,6 +177,27 @@ fn every_kind(said: &str) -> Vec<Event> {
         blocked(&entry, said, at(2)),
         merged_without_proof(&entry, &reasons, Some(&actor("mallory")), at(2)),
     ]);
+    let signature = Approval {
+        review: 1026,
+        reviewer: actor("grace"),
+        commit: commit("head"),
+        blob: blob("record"),
+        at: Some(at(59)),
+        through: team("dba"),
+        line: 3,
+    };
+    entry.review = Some(Review::due());
+    events.extend([
+        reviewed(&entry, PullNumber(14), &signature, at(60)),
+        review_unsigned(
+            &entry,
+            PullNumber(14),
+            &reasons,
+            Some(&actor("mallory")),
+            at(60),
+        ),
+        review_overdue(&entry, at(1500)),
+    ]);
     entry.cause = Some(Cause::Expired);
     events.extend([
         revoked(&entry, at(120), read_back, at(120)),
@@ -202,6 +225,9 @@ fn subject_lines_tell_the_story() {
             "Renewed: octocat on orders/readonly until 2026-11-24T14:00:00Z",
             "Blocked: octocat on orders/readonly is already held from elsewhere",
             "Merged without proof: orders/incident is not granted",
+            "Reviewed: grace signs for octocat on orders/readonly",
+            "Merged unsigned: the review of octocat on orders/readonly is still due",
+            "Overdue: nobody has reviewed octocat on orders/readonly",
             "Revoked: octocat on orders/readonly (expired)",
             "Revoked: octocat on orders/readonly (expired)",
             "Cancelled: octocat on orders/readonly was never given (expired)",

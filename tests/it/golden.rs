@@ -3,6 +3,8 @@
 //! A case is a folder: `base/` and `head/` hold what differs from `_base` (an organisation that all cases share), `pull.yaml`
 //! tells what the forge says, `expected.md` is the check. Other folders of a case are trees that a review looked at.
 
+mod emergencies;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,6 +19,7 @@ use hallpass::domain::model::{
     ServiceName, Subject, UserId,
 };
 use hallpass::domain::parse::read_tree;
+use hallpass::domain::people::Members;
 use hallpass::domain::pull::{
     Collaborator, Lookup, Pull, PullState, Pushers, Review, ReviewState, Reviewed, Roster, Team,
 };
@@ -70,6 +73,11 @@ struct Story {
     reviews: Vec<ReviewSays>,
     #[serde(default)]
     holdings: Vec<HoldingSays>,
+    /// Emergencies by the ledger that nobody has signed yet.
+    #[serde(default)]
+    emergencies: Vec<emergencies::EmergencySays>,
+    /// The members of the organisation; nobody has to be one where it is left out.
+    members: Option<MembersSay>,
     /// Files of the base that the pull request removes.
     #[serde(default)]
     removes: Vec<String>,
@@ -97,6 +105,13 @@ enum TeamSays {
     Members(Vec<String>),
     Failed { failed: String },
     ReadOnly { can_only_read: Vec<String> },
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum MembersSay {
+    Listed(Vec<String>),
+    Failed { failed: String },
 }
 
 #[derive(Debug, Deserialize)]
@@ -250,6 +265,11 @@ impl Facts {
             lay(&mut tree, &folder.join(name));
             if name == "head" {
                 tree.retain(|path, _| !story.removes.contains(path));
+                for brought in story.emergencies.iter().filter(|e| e.brought) {
+                    let (path, text) =
+                        (brought.told().record_path(), brought.told().record().text());
+                    tree.insert(path.to_string(), text.into_bytes().into());
+                }
             }
             tree
         };
@@ -345,6 +365,8 @@ impl Story {
         Surroundings {
             pending: self.pending.iter().map(pending).collect(),
             elsewhere: self.elsewhere,
+            emergencies: self.emergencies.iter().map(|e| e.told()).collect(),
+            members: self.members(),
             ..Surroundings::default()
         }
     }
@@ -384,6 +406,15 @@ impl Story {
             roster.users.insert(login(name), lookup);
         }
         roster
+    }
+
+    fn members(&self) -> Option<Lookup<Arc<Members>>> {
+        Some(match self.members.as_ref()? {
+            MembersSay::Listed(names) => {
+                Lookup::Found(Arc::new(names.iter().map(|n| actor(n)).collect()))
+            }
+            MembersSay::Failed { failed } => Lookup::Failed(failed.clone()),
+        })
     }
 
     fn holdings(&self) -> Vec<Holding> {

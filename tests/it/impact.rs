@@ -121,6 +121,27 @@ fn a_service_whose_owner_leaves_keeps_its_access_for_a_time_of_grace() {
 }
 
 #[test]
+fn a_service_that_goes_keeps_its_access_for_the_same_time_and_another_machine_user_for_none() {
+    let robot = "access/services/robot.yaml";
+    assert_eq!(
+        says(&[change(robot, "")]),
+        ["orders/robot ends-after-grace: access/services/robot.yaml is removed"]
+    );
+    let numbered =
+        |id: u32| of_world(robot).replace("owner: bob", &format!("owner: bob\ngithub_id: {id}"));
+    let base = read_tree(&world_with(&[MOVES, (robot, &numbered(77))]));
+    let replaced = Ledger::default().impact_at(&base, &[change(robot, &numbered(78))], now());
+    assert_eq!(
+        told(&replaced),
+        [
+            "orders/robot ends-at-merge: service robot becomes another account: github_id 78 instead of 77"
+        ]
+    );
+    let dropped = Ledger::default().impact_at(&base, &[change(robot, of_world(robot))], now());
+    assert_eq!(dropped.of(Fate::Ends).count(), 0);
+}
+
+#[test]
 fn a_login_that_becomes_another_account_ends_what_the_first_one_held() {
     let impact = Ledger::default().impact(&[edit(
         "access/people/ada.yaml",

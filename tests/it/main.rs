@@ -16,6 +16,7 @@ mod evidence;
 mod github;
 mod golden;
 mod impact;
+mod people;
 mod plan;
 mod policy;
 mod postgres;

@@ -1,5 +1,9 @@
 //! The life of a request, told in sentences. Every scenario runs twice, hearing and deaf, and must end in the same world.
 
+mod leaver;
+mod renewal;
+mod service;
+
 use chrono::TimeDelta;
 use hallpass::clock::Clock as _;
 use hallpass::sandbox::{Change, Down, MergeMethod, Verdict};
@@ -378,7 +382,13 @@ async fn scheduled_access_whose_approver_left_before_it_began_is_not_given() {
         world.sandbox.leave_team("grace", "dba");
         world.advance(hours(3)).await;
         assert_eq!(world.vault.calls(), 0);
-        assert_eq!(world.ledger().await, ["db/ada-night denied"]);
+        assert_eq!(world.ledger().await, ["db/ada-night ended"]);
+        assert!(
+            world.told("cancelled")[0].contains("approval-lost"),
+            "{:?}",
+            world.told("cancelled")
+        );
+        assert!(world.told("merged-without-proof").is_empty());
     })
     .await;
 }

@@ -443,7 +443,7 @@ async fn a_schema_of_a_newer_version_is_left_alone() {
     let mut raw = sqlx::SqliteConnection::connect(&url(folder.path()))
         .await
         .unwrap();
-    sqlx::query("UPDATE _sqlx_migrations SET version = 9999")
+    sqlx::query("UPDATE _sqlx_migrations SET version = 9999 WHERE version = 1")
         .execute(&mut raw)
         .await
         .unwrap();

@@ -251,6 +251,15 @@ impl World {
         self.settle().await;
     }
 
+    /// Root changes files that decide, straight on main.
+    pub async fn decree(&self, changes: &[Change]) {
+        let decree = "Change who decides";
+        self.sandbox
+            .push_to_main("root", REPO, changes, decree)
+            .unwrap();
+        self.settle().await;
+    }
+
     pub async fn merge_as_admin(&self, pull: PullNumber, method: MergeMethod) {
         self.sandbox
             .merge_as_admin("root", REPO, pull, method)
@@ -365,6 +374,18 @@ pub fn file(name: &str) -> String {
     format!("access/grants/{name}.yaml")
 }
 
+/// The path of somebody's file.
+pub fn person_file(login: &str) -> String {
+    format!("access/people/{login}.yaml")
+}
+
+/// What somebody's file says.
+pub fn person(login: &str, id: UserId) -> String {
+    format!(
+        "github_id: {id}\nname: {login}\nidentities:\n  vault: {login}\n  github: {login}\n  nowhere: {login}\n"
+    )
+}
+
 fn populate(sandbox: &Sandbox) {
     let ids: BTreeMap<&str, UserId> = ["root", "ada", "grace", "linus", "mei", "mallory"]
         .map(|login| (login, sandbox.member(login)))
@@ -390,11 +411,7 @@ fn populate(sandbox: &Sandbox) {
         ("README.md".into(), "Access of acme.\n".into()),
     ];
     for login in people {
-        let id = ids[login];
-        let text = format!(
-            "github_id: {id}\nname: {login}\nidentities:\n  vault: {login}\n  github: {login}\n  nowhere: {login}\n"
-        );
-        files.push((format!("access/people/{login}.yaml"), text));
+        files.push((person_file(login), person(login, ids[login])));
     }
     let files: Vec<(&str, &str)> = files
         .iter()
@@ -415,7 +432,8 @@ fn populate(sandbox: &Sandbox) {
     );
 }
 
-const DB: &str = "\
+/// The resource `db`.
+pub const DB: &str = "\
 description: The orders database, production
 risk: critical
 provider: vault

@@ -40,7 +40,10 @@ const EXAMPLE: &[(&str, &str)] = example![
     "access/people/linus.yaml",
     "access/people/mei.yaml",
     "access/people/octocat.yaml",
+    "access/policies/guardrails.cedar",
+    "access/policies/guardrails.test.yaml",
     "access/resources/billing.yaml",
+    "access/resources/dashboards.yaml",
     "access/resources/ledger.yaml",
     "access/resources/on-call.yaml",
     "access/resources/orders.yaml",
@@ -58,13 +61,14 @@ const OWNERS: [(&str, &[&str]); 5] = [
 ];
 
 /// The teams that are asked for.
-const TARGETS: [&str; 6] = [
+const TARGETS: [&str; 7] = [
     "orders-ro",
     "orders-support",
     "orders-migrator",
     "orders-admin",
     "on-call",
     "billing-admins",
+    "dashboards",
 ];
 
 /// The running world.
@@ -195,9 +199,8 @@ fn files() -> Vec<(String, String)> {
         .map(|(path, text)| ((*path).to_owned(), adapt(path, text)))
         .collect();
     let schemas = schema::Kind::ALL.map(|kind| {
-        let name = format!("{kind:?}").to_lowercase();
         (
-            format!("schemas/{name}.schema.json"),
+            format!("schemas/{}.schema.json", kind.name()),
             kind.source().to_owned(),
         )
     });

@@ -6,7 +6,7 @@ use super::super::approval::{Bench, Beneficiary, Demand, Missing, prove, prove_e
 use super::super::catalogue::{Catalogue, ChangedFile, File, REGULAR_FILE};
 use super::super::finding::{Finding, Severity};
 use super::super::impact::Impact;
-use super::super::model::{Grant, GrantPath, RepoPath, UserId};
+use super::super::model::{Grant, GrantPath, RepoPath, Subject, UserId};
 use super::super::pull::Pushers;
 use super::super::rules;
 use super::scope::Scope;
@@ -148,7 +148,8 @@ fn approval(
             ..Missing::default()
         });
     };
-    let offer = role.emergency.as_ref().filter(|_| grant.emergency);
+    let own = grant.emergency && matches!(grant.subject, Subject::Person(_));
+    let offer = role.emergency.as_ref().filter(|_| own);
     let demand = Demand {
         needed: offer.map_or(role.approvals, |offer| offer.approvals),
         rationale: role.rationale,

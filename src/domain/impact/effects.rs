@@ -63,20 +63,25 @@ impl Judge<'_> {
 
     fn subject(&self, grant: &Grant, effects: &mut Vec<Effect>) {
         let (base, head) = (self.base, self.head);
+        let before = base.github_id(&grant.subject);
+        // A number that is only added or taken away says nothing about who holds the access.
+        if let (Some(before), Some(after)) = (before, head.github_id(&grant.subject))
+            && before != after
+        {
+            effects.push(Effect::AccountReplaced {
+                subject: grant.subject.clone(),
+                before,
+                after,
+            });
+        }
         match &grant.subject {
-            Subject::Person(login) => match (base.people.get(login), head.people.get(login)) {
-                (Some(_), None) => effects.push(Effect::SubjectGone(grant.subject.clone())),
-                (Some(old), Some(new)) if old.github_id != new.github_id => {
-                    effects.push(Effect::AccountReplaced {
-                        login: login.clone(),
-                        before: old.github_id,
-                        after: new.github_id,
-                    });
+            Subject::Person(login) => {
+                if base.people.contains_key(login) && !head.people.contains_key(login) {
+                    effects.push(Effect::PersonGone(login.clone()));
                 }
-                _ => {}
-            },
+            }
             Subject::Service(name) => match (base.services.get(name), head.services.get(name)) {
-                (Some(_), None) => effects.push(Effect::SubjectGone(grant.subject.clone())),
+                (Some(_), None) => effects.push(Effect::ServiceGone(name.clone())),
                 (Some(old), Some(new))
                     if base.people.contains_key(&old.owner)
                         && !head.people.contains_key(&new.owner) =>

@@ -135,8 +135,8 @@ fn unknown(path: &str) -> Fault {
     fault(
         "unknown-file",
         format!("{path:?} is none of the files that an access repository has"),
-        "Under access/ belong grants/<resource>/<name>.yaml, people/<login>.yaml, services/<name>.yaml and \
-         resources/<name>.yaml. Move or remove the file.",
+        "Under access/ belong grants/<resource>/<name>.yaml, people/<login>.yaml, services/<name>.yaml, \
+         resources/<name>.yaml, policies/<name>.cedar and policies/<name>.test.yaml. Move or remove the file.",
     )
 }
 

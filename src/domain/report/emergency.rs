@@ -1,6 +1,6 @@
 //! Break-glass, loud: what a request for it says, and the review that follows.
 
-use super::super::approval::Basis;
+use super::super::approval::{Approval, Basis};
 use super::super::decision::{Case, Outcome, Request, SignOff, Standing, Verdict};
 use super::super::emergency::Emergency;
 use super::super::model::{EmergencyOffer, Owner, RoleRef};
@@ -38,15 +38,17 @@ pub fn review_proposal(emergency: &Emergency, owners: &[Owner]) -> (String, Stri
 }
 
 fn beforehand(emergency: &Emergency) -> String {
-    let names: Vec<String> = emergency
-        .approvals
-        .iter()
-        .map(|a| format!("@{}", sentence(a.reviewer.login.as_str())))
-        .collect();
-    match names.as_slice() {
-        [] => "without anybody's approval beforehand".to_owned(),
-        names => format!("with the approval of {} alone", names.join(", ")),
+    match approvers(emergency) {
+        None => "without anybody's approval beforehand".to_owned(),
+        Some(names) => format!("with the approval of {names} alone"),
     }
+}
+
+/// Who approved beforehand; `None` where nobody did.
+fn approvers(emergency: &Emergency) -> Option<String> {
+    let name = |a: &Approval| format!("@{}", sentence(a.reviewer.login.as_str()));
+    let names: Vec<String> = emergency.approvals.iter().map(name).collect();
+    (!names.is_empty()).then(|| names.join(", "))
 }
 
 /// Who, what, why, until when.
@@ -59,7 +61,10 @@ fn facts(emergency: &Emergency) -> String {
         ("Asked for in", format!("#{}", emergency.pull)),
         ("Grant", code(emergency.grant.as_str())),
         ("Merge", code(emergency.merge.as_str())),
-        ("Approved beforehand", beforehand(emergency)),
+        (
+            "Approved beforehand",
+            approvers(emergency).unwrap_or("by nobody".to_owned()),
+        ),
         ("Review until", format!("**{}**", utc(emergency.review_by))),
     ];
     let rows: String = rows

@@ -173,7 +173,7 @@ fn offered(
     };
     if offer.approvals > role.approvals {
         let message = format!(
-            "{own} needs {} in an emergency and {} otherwise",
+            "{own} needs {} approvals in an emergency and {} otherwise",
             offer.approvals, role.approvals
         );
         let help = "Demand at most as many approvals as without an emergency.";

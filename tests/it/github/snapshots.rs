@@ -235,3 +235,30 @@ async fn one_failed_lookup_is_neither_yes_nor_no_and_spoils_no_other() {
             .any(|call| call.contains("/orgs/other"))
     );
 }
+
+/// What GitHub says about the account that owns the repository when it lists no members.
+async fn members_of(kind: &'static str) -> Result<Option<usize>, String> {
+    let server = Scripted::new(move |asked| match asked.call.as_str() {
+        call if call.contains("/orgs/acme/members") => {
+            Some(said(404, &json!({ "message": "Not Found" })))
+        }
+        call if call.ends_with("/users/acme") => Some(said(
+            200,
+            &json!({ "login": "acme", "id": 1, "type": kind }),
+        )),
+        _ => None,
+    })
+    .await;
+    let members = server.github().members().await;
+    members
+        .map(|found| found.map(|list| list.len()))
+        .map_err(|error| error.to_string())
+}
+
+#[tokio::test]
+async fn only_a_persons_repository_has_no_members() {
+    assert_eq!(members_of("User").await, Ok(None));
+    // An organisation that is hidden from us is not one without members.
+    let error = members_of("Organization").await.unwrap_err();
+    assert!(error.contains("members of acme"), "{error}");
+}

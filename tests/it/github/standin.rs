@@ -12,8 +12,8 @@ use hallpass::domain::report::{Annotation, Check, CheckStatus};
 use hallpass::forge::github::{GitHub, GitHubSettings, MergeMethod};
 use hallpass::forge::{Forge, ForgeError, MergeOutcome, Proposal};
 use hallpass::sandbox::{
-    AppSpec, Change, Contracts, Down, KNOWN_KEY, Permission, RateLimit, Ruleset, Sandbox,
-    SandboxOptions, Verdict, When,
+    AppSpec, Change, Contracts, Down, KNOWN_KEY, Membership, Permission, RateLimit, Ruleset,
+    Sandbox, SandboxOptions, Verdict, When,
 };
 use secrecy::ExposeSecret;
 
@@ -304,6 +304,29 @@ async fn the_roster_tells_who_behind_a_login_may_write_and_what_could_not_be_ask
     assert!(
         matches!(&roster.teams[&team("dba")], Lookup::Failed(why) if why.contains("members of team @acme/dba"))
     );
+}
+
+#[tokio::test]
+async fn the_organisation_tells_all_its_active_members() {
+    let world = World::new().await;
+    let before = world.github.members().await.unwrap().unwrap().len();
+    for n in 0..130 {
+        world.sandbox.member(&format!("person-{n}"));
+    }
+    world.sandbox.user("invited");
+    world.sandbox.belongs("invited", Membership::Pending);
+    world.sandbox.user("stranger");
+    let members = world.github.members().await.unwrap().unwrap();
+    assert_eq!(members.len(), before + 130, "two pages");
+    let named = |login: &str| members.iter().any(|m| m.login.as_str() == login);
+    assert!(named("octocat") && named("person-129"));
+    assert!(!named("invited") && !named("stranger"));
+
+    let operation = Some("GET /orgs/{org}/members");
+    world.sandbox.fail_next(operation, 1, 502, When::Before);
+    let error = world.github.members().await.unwrap_err();
+    assert!(error.to_string().contains("members of acme"), "{error}");
+    assert_eq!(world.sandbox.violations(), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -73,7 +73,11 @@ fn document(fields: &'static [&'static str]) -> impl Strategy<Value = String> {
 /// What the schema accepts, the types accept: their refusal would stand at the beginning of the file without a schema's word.
 fn agree(path: &str, text: &str) -> Result<(), TestCaseError> {
     let tree = read_tree(&[file(path, text)]);
-    let read = tree.grants.len() + tree.people.len() + tree.services.len() + tree.resources.len();
+    let read = tree.grants.len()
+        + tree.people.len()
+        + tree.services.len()
+        + tree.resources.len()
+        + tree.emergencies.len();
     prop_assert_eq!(read == 1, tree.findings.is_empty());
     for finding in &tree.findings {
         let typed =
@@ -100,6 +104,17 @@ const GRANT: &[&str] = &[
 ];
 const PERSON: &[&str] = &["github_id", "name", "identities"];
 const SERVICE: &[&str] = &["description", "owner", "github_id", "identities"];
+const RECORD: &[&str] = &[
+    "grant",
+    "person",
+    "role",
+    "merge",
+    "pull",
+    "granted",
+    "ends",
+    "review_by",
+    "attempt",
+];
 const ROLE: &[&str] = &[
     "    description",
     "    entitlement",
@@ -129,6 +144,17 @@ proptest! {
     #[test]
     fn people(text in document(PERSON)) {
         agree("access/people/x.yaml", &text)?;
+    }
+
+    #[test]
+    fn almost_right_records(field in prop::sample::select(RECORD), value in value()) {
+        let at = "2026-11-30T18:00:00Z";
+        let right = format!(
+            "grant: \"orders/x@0123456789ab\"\nperson: ada\nrole: orders/admin\nmerge: \"0123456789abcdef0123456789abcdef01234567\"\n\
+             pull: 7\ngranted: {at}\nends: {at}\nreview_by: {at}\n"
+        );
+        let kept: String = right.lines().filter(|line| !line.starts_with(&format!("{field}:"))).map(|line| format!("{line}\n")).collect();
+        agree("access/emergencies/orders/x-0123456789ab.yaml", &format!("{kept}{field}: {value}\n"))?;
     }
 
     #[test]

@@ -1,0 +1,155 @@
+//! Renewals: without a gap, and not for ever.
+
+use hallpass::sandbox::{Change, MergeMethod, When};
+
+use super::{hearing_and_deaf, hours, minutes};
+use crate::world::{DB, World, file, grant};
+
+const PULLS_OF: &str = "GET /repos/{owner}/{repo}/commits/{commit_sha}/pulls";
+
+/// Two hours, then four, for a new reason.
+fn renewed(duration: &str) -> String {
+    grant("ada", "readonly", duration).replace("look wrong", "still look wrong")
+}
+
+async fn granted(world: &World) {
+    let pull = world
+        .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+        .await;
+    world.approve(pull, "grace").await;
+    assert_eq!(world.holders("reader"), ["ada"]);
+    world.advance(hours(1)).await;
+}
+
+async fn renews(world: &World, duration: &str) {
+    let pull = world
+        .request("ada", "db/ada-incident", &renewed(duration))
+        .await;
+    world.approve(pull, "grace").await;
+    assert!(world.is_merged(pull), "{:?}", world.check(pull));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn access_is_renewed_without_a_gap_though_the_forge_lags() {
+    hearing_and_deaf(async |world| {
+        granted(world).await;
+        world
+            .sandbox
+            .fail_next(Some(PULLS_OF), 10_000, 502, When::Before);
+        renews(world, "4h").await;
+        assert_eq!(
+            world.ledger().await,
+            ["db/ada-incident active", "db/ada-incident arrived"]
+        );
+        world.advance(minutes(50)).await;
+        assert_eq!(world.holders("reader"), ["ada"], "until its own end");
+        world.sandbox.heal();
+        world.advance(minutes(5)).await;
+        assert_eq!(
+            world.ledger().await,
+            ["db/ada-incident active", "db/ada-incident ended"]
+        );
+        world.advance(hours(3)).await;
+        assert_eq!(world.holders("reader"), ["ada"]);
+        world.advance(hours(1)).await;
+        assert_eq!(world.vault.effects(), ["+reader ada", "-reader ada"]);
+        assert_eq!(world.told("renewed").len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forge_that_lags_for_too_long_keeps_nothing_beyond_its_end() {
+    hearing_and_deaf(async |world| {
+        granted(world).await;
+        world
+            .sandbox
+            .fail_next(Some(PULLS_OF), 10_000, 502, When::Before);
+        renews(world, "4h").await;
+        world.advance(hours(1)).await;
+        assert!(world.holders("reader").is_empty(), "its own term is over");
+        world.sandbox.heal();
+        world.advance(minutes(5)).await;
+        assert_eq!(world.holders("reader"), ["ada"], "proved after all");
+        world.advance(hours(4)).await;
+        assert!(world.holders("reader").is_empty());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_without_proof_ends_what_was_there() {
+    hearing_and_deaf(async |world| {
+        granted(world).await;
+        let pull = world
+            .request("ada", "db/ada-incident", &renewed("4h"))
+            .await;
+        world.merge_as_admin(pull, MergeMethod::Merge).await;
+        assert_eq!(
+            world.ledger().await,
+            ["db/ada-incident denied", "db/ada-incident ended"]
+        );
+        assert_eq!(world.vault.effects(), ["+reader ada", "-reader ada"]);
+        assert!(world.told("revoked")[0].contains("replaced"));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn renewals_stay_within_the_total_that_the_role_allows() {
+    hearing_and_deaf(async |world| {
+        let limited = DB.replace(
+            "    max_duration: 8h\n",
+            "    max_duration: 8h\n    max_total: 10h\n",
+        );
+        assert_ne!(limited, DB);
+        world
+            .decree(&[Change::write("access/resources/db.yaml", limited)])
+            .await;
+        granted(world).await;
+        let since = world.entries().await[0].terms.as_ref().unwrap().starts;
+        renews(world, "8h").await;
+        world.advance(hours(4)).await;
+        // Held for five hours: five are left.
+        let pull = world
+            .request("ada", "db/ada-incident", &renewed("6h"))
+            .await;
+        let check = world.check(pull);
+        assert_eq!(check.conclusion.as_deref(), Some("failure"));
+        assert_eq!(check.annotations[0]["title"], "total-too-long");
+        assert_eq!(check.annotations[0]["start_line"], 3);
+        let said = check.annotations[0]["message"].to_string();
+        assert!(said.contains("until 2026-11-23T19:00:00Z"), "{said}");
+        world
+            .push("ada", pull, "db/ada-incident", &renewed("5h"))
+            .await;
+        world.approve(pull, "grace").await;
+        assert!(world.is_merged(pull), "{:?}", world.check(pull));
+        let entries = world.entries().await;
+        let live = entries.iter().find(|e| e.state.may_be_held()).unwrap();
+        assert_eq!(live.terms.as_ref().unwrap().since(), since, "the chain");
+        // What is decided when it is open is decided again when it is merged.
+        let pull = world
+            .request("ada", "db/ada-incident", &renewed("6h"))
+            .await;
+        world.approve(pull, "grace").await;
+        world.merge_as_admin(pull, MergeMethod::Merge).await;
+        assert!(world.holders("reader").is_empty());
+        let denied = world.told("merged-without-proof");
+        assert_eq!(denied.len(), 1);
+        // Once it is over, it may be asked for anew.
+        world.advance(minutes(2)).await;
+        assert!(
+            world
+                .sandbox
+                .file(crate::world::REPO, "main", &file("db/ada-incident"))
+                .is_none()
+        );
+        let pull = world
+            .request("ada", "db/ada-incident", &renewed("8h"))
+            .await;
+        world.approve(pull, "grace").await;
+        assert_eq!(world.holders("reader"), ["ada"]);
+    })
+    .await;
+}
