@@ -14,7 +14,7 @@ use crate::domain::decision::{Admission, Approved};
 use crate::domain::emergency::{Emergency, Review};
 use crate::domain::evidence::{self, Removal};
 use crate::domain::ledger::{Cause, Entry, Holder, Revoked, State, Terms};
-use crate::domain::model::{Access, ConnectionName, GrantId, Instant, RoleRef};
+use crate::domain::model::{Access, ConnectionName, GrantId, Instant};
 use crate::domain::plan::{Action, Plan, Renewed};
 use crate::providers::ProviderError;
 use crate::store::Scope;
@@ -382,10 +382,7 @@ fn terms(entry: &Entry, approved: &Approved) -> Terms {
     let (grant, merged) = (approved.grant(), entry.arrival.at);
     Terms {
         subject: grant.subject.clone(),
-        role: RoleRef {
-            resource: entry.path.resource(),
-            role: grant.role.clone(),
-        },
+        role: approved.role().clone(),
         access: approved.access().clone(),
         starts: grant.begin(merged),
         ends: grant.end(merged),

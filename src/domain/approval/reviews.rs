@@ -119,11 +119,13 @@ fn object(voice: &Voice<'_>, objection: &Review, bench: &Bench<'_>, heard: &mut 
         });
     } else if !may_be_owner(voice.actor, bench) {
         heard.discounted.push(format!(
-            "@{login} asked for changes, but is not an owner of this file now, so that does not block it."
+            "@{login} asked for changes, but is not an owner of {} now, so that does not block it.",
+            bench.thing()
         ));
     } else {
         heard.unknown.push(format!(
-            "@{login} asked for changes, and whether @{login} is an owner of this file is not known."
+            "@{login} asked for changes, and whether @{login} is an owner of {} is not known.",
+            bench.thing()
         ));
     }
 }
@@ -145,7 +147,7 @@ fn wonder(voice: &Voice<'_>, bench: &Bench<'_>, heard: &mut Heard) {
 
 /// Whether somebody who is not on the bench could be there, if only everything were known.
 fn may_be_owner(actor: &Actor, bench: &Bench<'_>) -> bool {
-    !bench.unknown().is_empty() && actor.kind == ActorKind::User
+    bench.has_doubts() && actor.kind == ActorKind::User
 }
 
 /// Whether the latest review of one person counts; if not, why.
@@ -195,8 +197,11 @@ fn may_approve<'b, 'a>(
     let member = bench
         .member(actor.id)
         .ok_or_else(|| match may_be_owner(actor, bench) {
-            true => format!("whether @{login} is an owner of this file is not known"),
-            false => format!("@{login} is not an owner of this file now"),
+            true => format!(
+                "whether @{login} is an owner of {} is not known",
+                bench.thing()
+            ),
+            false => format!("@{login} is not an owner of {} now", bench.thing()),
         })?;
     if let (Some(Barred::Policy), Some(why)) =
         (member.barred, question.demand.refused.get(&actor.id))

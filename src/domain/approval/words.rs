@@ -58,7 +58,7 @@ pub(super) fn dead_end(
     let (line, owners) = match bench.ownership() {
         Ownership::Owned { line, owners, .. } => (*line, *owners),
         Ownership::Cleared { line, pattern } => return Some(cleared(case, *line, pattern)),
-        Ownership::Unowned => return Some(unowned(case, question)),
+        Ownership::Unowned => return Some(unowned(case, bench)),
     };
     if matches!(case.pull.pushers, Pushers::Unknown(_)) {
         return Some(fork());
@@ -72,9 +72,9 @@ fn file(case: &Case<'_>) -> &'static str {
     case.base.codeowners.path.unwrap_or(".github/CODEOWNERS")
 }
 
-fn unowned(case: &Case<'_>, question: &Question<'_>) -> DeadEnd {
+fn unowned(case: &Case<'_>, bench: &Bench<'_>) -> DeadEnd {
     let branch = case.protected_branch;
-    let path = question.path.as_str();
+    let path = bench.path().as_str();
     let (message, help) = match case.base.codeowners.path {
         None => (
             format!("there is no CODEOWNERS file on `{branch}`, so nobody can approve `{path}`"),

@@ -35,7 +35,7 @@ pub struct Surroundings {
     pub elsewhere: Option<Instant>,
     /// Who may ask, by what the protected branch declares *now*: it must hold beside what the base declares, so that a grant that
     /// begins later is asked about again when it begins. Absent: as the base says.
-    pub may_ask_now: BTreeMap<GrantPath, MayAsk>,
+    pub may_ask_now: BTreeMap<(GrantPath, RoleRef), MayAsk>,
 }
 
 /// What another open pull request asks for.
