@@ -16,6 +16,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::domain::model::{ConnectionName, Login, RepoName};
+use crate::domain::notice::EndsSoon;
 use table::Context;
 
 /// A commented file with every key, its default, and where secrets go.
@@ -43,6 +44,8 @@ pub struct Config {
     pub evidence: Evidence,
     /// How often and how long.
     pub timing: Timing,
+    /// What people are told.
+    pub notices: Notices,
     /// The systems that access is given in.
     pub providers: BTreeMap<ConnectionName, Provider>,
 }
@@ -139,6 +142,13 @@ pub struct Timing {
     pub retry_cap: Duration,
     /// How long a service account goes on without an accountable owner.
     pub orphan_grace: Duration,
+}
+
+/// What people are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Notices {
+    /// How long before the end holders are told; `None`: they are not.
+    pub ends_soon: Option<EndsSoon>,
 }
 
 /// A system that access is given in.

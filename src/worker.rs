@@ -198,11 +198,12 @@ impl Worker {
         Ok(due)
     }
 
-    /// Asks for a look at the protected branch when files of ended grants wait to be removed from it, or the review of an emergency
-    /// has become overdue.
+    /// Asks for a look at the protected branch when files of ended grants wait to be removed from it, the review of an emergency
+    /// has become overdue, or somebody is to be told of an end.
     async fn ask_for_reverts(&self) -> Result<(), ReconcileError> {
-        let due =
-            self.reconciler.reverts_are_due().await? || self.reconciler.reviews_are_due().await?;
+        let due = self.reconciler.reverts_are_due().await?
+            || self.reconciler.reviews_are_due().await?
+            || self.reconciler.notices_are_due().await?;
         if due {
             self.store.wake(&[Wake::Main], self.clock.now()).await?;
         }

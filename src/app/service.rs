@@ -13,6 +13,7 @@ use tracing::info;
 use crate::clock::Clock;
 use crate::config::{Config, Merge, MergeMethod, Provider as ProviderConfig};
 use crate::domain::people::Outsiders;
+use crate::domain::report::Pages;
 use crate::forge::github::{self, GitHub, GitHubSettings};
 use crate::http::{self, Shared, Source};
 use crate::providers::Registry;
@@ -171,6 +172,15 @@ fn settings(config: &Config) -> Settings {
         revert_window: delta(config.timing.revert_window),
         retry_cap: delta(config.timing.retry_cap),
         proof_grace: PROOF_GRACE,
+        ends_soon: config.notices.ends_soon,
+        pages: Pages {
+            repository: format!(
+                "{}/{}",
+                config.github.web.as_str().trim_end_matches('/'),
+                config.github.repository
+            ),
+            branch: config.github.protected_branch.clone(),
+        },
         outsiders: if config.github.outsiders {
             Outsiders::Allowed
         } else {

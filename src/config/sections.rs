@@ -9,15 +9,19 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::table::{Context, Table, suggestion};
-use super::{Config, Evidence, Github, Merge, MergeMethod, Provider, Server, Store, Timing};
+use super::{
+    Config, Evidence, Github, Merge, MergeMethod, Notices, Provider, Server, Store, Timing,
+};
 use crate::domain::model::{ConnectionName, Login, RepoName};
+use crate::domain::notice::EndsSoon;
 
-const SECTIONS: [&str; 6] = [
+const SECTIONS: [&str; 7] = [
     "server",
     "github",
     "store",
     "evidence",
     "timing",
+    "notices",
     "providers",
 ];
 
@@ -46,6 +50,7 @@ pub(super) fn read<'a>(context: &'a Context<'a>, table: toml::de::DeTable<'a>) -
     let store = store(section("store"), &server.data_dir);
     let evidence = evidence(section("evidence"));
     let timing = timing(section("timing"));
+    let notices = notices(section("notices"));
     let providers = providers(section("providers"));
     Some(Config {
         server,
@@ -53,6 +58,7 @@ pub(super) fn read<'a>(context: &'a Context<'a>, table: toml::de::DeTable<'a>) -
         store: store?,
         evidence,
         timing,
+        notices,
         providers,
     })
 }
@@ -227,6 +233,19 @@ fn timing(mut table: Table<'_>) -> Timing {
     };
     table.finish();
     timing
+}
+
+fn notices(mut table: Table<'_>) -> Notices {
+    let ends_soon = table.parsed("ends_soon", |text| match text {
+        "off" => Ok(None),
+        share => EndsSoon::parse(share)
+            .map(Some)
+            .map_err(|_| "Write a share of the term from \"1%\" to \"90%\", or \"off\""),
+    });
+    table.finish();
+    Notices {
+        ends_soon: ends_soon.unwrap_or_else(|| Some(EndsSoon::default())),
+    }
 }
 
 fn providers(mut table: Table<'_>) -> BTreeMap<ConnectionName, Provider> {

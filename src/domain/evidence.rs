@@ -9,6 +9,7 @@
 //! line, without control characters and without characters that cannot be seen.
 
 mod review;
+mod service;
 
 use std::fmt::Write as _;
 
@@ -21,6 +22,7 @@ use super::pull::Pull;
 use super::rules::MOST_GRANTS;
 
 pub use review::{review_overdue, review_unsigned, reviewed};
+pub use service::{adopted, orphaned};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -547,26 +549,6 @@ pub fn cancelled(entry: &Entry, missing: &[String], at: Instant) -> Event {
         draft = draft.line("Missing", reason);
     }
     draft.finish()
-}
-
-/// Nobody is accountable any more for the service that holds it: it ends at `ends` unless somebody is by then.
-pub fn orphaned(entry: &Entry, ends: Instant, at: Instant) -> Event {
-    let sentence = format!("Orphaned: nobody is accountable for {}", who_what(entry));
-    // It may happen to the same grant again.
-    let word = format!("orphaned:{}", instant(at));
-    about(Kind::Orphaned, &word, entry, at, &sentence)
-        .line("Tolerated-until", instant(ends))
-        .finish()
-}
-
-/// Somebody is accountable again for the service that holds it.
-pub fn adopted(entry: &Entry, at: Instant) -> Event {
-    let sentence = format!(
-        "Adopted: somebody is accountable again for {}",
-        who_what(entry)
-    );
-    let word = format!("adopted:{}", instant(at));
-    about(Kind::Adopted, &word, entry, at, &sentence).finish()
 }
 
 /// How a grant's access went away.

@@ -42,6 +42,9 @@ pub struct Entry {
     pub state: State,
     /// What it gives; known from its admission on.
     pub terms: Option<Terms>,
+    /// What its file asked for, where that could be read: kept of what was denied, which has no terms.
+    #[serde(default)]
+    pub asked: Option<Wanted>,
     /// Why it ended or is ending.
     pub cause: Option<Cause>,
     /// When it became final.
@@ -125,6 +128,15 @@ impl State {
     pub fn is_final(self) -> bool {
         matches!(self, Self::Denied | Self::Ended)
     }
+}
+
+/// For whom a file asked, and for what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// Who.
+    pub subject: Subject,
+    /// What, as people say it.
+    pub role: RoleRef,
 }
 
 /// What an admitted grant gives: everything that revoking needs, so that it needs neither git nor forge.
@@ -229,6 +241,7 @@ impl Entry {
             arrival,
             state: State::Arrived,
             terms: None,
+            asked: None,
             cause: None,
             settled_at: None,
             attempts: 0,
@@ -292,6 +305,12 @@ impl Entry {
             subject: terms.subject.clone(),
             github_id: terms.access.account.github_id,
         })
+    }
+
+    /// Whom and what it is about: by its terms, or by what its file asked for.
+    pub fn subject_and_role(&self) -> Option<(&Subject, &RoleRef)> {
+        let granted = self.terms.as_ref().map(|t| (&t.subject, &t.role));
+        granted.or_else(|| self.asked.as_ref().map(|a| (&a.subject, &a.role)))
     }
 
     /// The entry as context for an approver, if it is live.

@@ -116,6 +116,12 @@ pub trait Forge: Send + Sync {
     /// Opens a pull request for the proposal's branch, or brings the open one up to date.
     async fn propose(&self, proposal: &Proposal) -> Result<PullNumber, ForgeError>;
 
+    /// Says `text` (Markdown) on a pull request, open or not, in the one comment of ours that carries `marker`: written the first
+    /// time, edited in place afterwards, left alone when it says this already. A comment of somebody else never counts, whatever
+    /// it carries.
+    async fn comment(&self, number: PullNumber, marker: &str, text: &str)
+    -> Result<(), ForgeError>;
+
     /// How to fetch and push now.
     async fn git_access(&self) -> Result<GitAccess, ForgeError>;
 }

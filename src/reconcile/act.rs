@@ -13,8 +13,9 @@ use super::{ReconcileError, Reconciler, chain};
 use crate::domain::decision::{Admission, Approved};
 use crate::domain::emergency::{Emergency, Review};
 use crate::domain::evidence::{self, Removal};
-use crate::domain::ledger::{Cause, Entry, Holder, Revoked, State, Terms};
-use crate::domain::model::{Access, ConnectionName, GrantId, Instant};
+use crate::domain::ledger::{Cause, Entry, Holder, Revoked, State, Terms, Wanted};
+use crate::domain::model::{Access, ConnectionName, GrantId, Instant, RoleRef};
+use crate::domain::parse;
 use crate::domain::plan::{Action, Plan, Renewed};
 use crate::providers::ProviderError;
 use crate::store::Scope;
@@ -102,10 +103,27 @@ impl Reconciler {
             .and_then(|w| w.merge.as_ref())
             .and_then(|m| m.by.as_ref());
         let event = evidence::merged_without_proof(&entry, reasons, merged_by, now);
+        entry.asked = self.asked(&entry).await?;
         entry.settle(State::Denied, now);
         self.store.commit(&[entry.clone()], &[event]).await?;
         error!(grant.id = %entry.id, reasons = %reasons.join("; "), "`{}` was merged without proof and is not granted", entry.id);
         Ok(())
+    }
+
+    /// What the file of an entry without terms asked for; `None` where that cannot be read.
+    async fn asked(&self, entry: &Entry) -> Result<Option<Wanted>, ReconcileError> {
+        let found = self
+            .mirror
+            .grant_file(&entry.arrival.commit, &entry.path)
+            .await?;
+        let asked = parse::read_tree(found.as_slice());
+        Ok(asked.grants.get(&entry.path).map(|declared| Wanted {
+            subject: declared.grant.subject.clone(),
+            role: entry.part.clone().unwrap_or_else(|| RoleRef {
+                resource: entry.path.resource(),
+                role: declared.grant.role.clone(),
+            }),
+        }))
     }
 
     async fn schedule(&self, mut entry: Entry, approved: &Approved) -> Result<(), ReconcileError> {

@@ -4,10 +4,11 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::control::decides;
 use super::{ReconcileError, Reconciler};
 use crate::domain::catalogue::{Catalogue, ChangedFile};
-use crate::domain::decision::{Case, MayAsk, Surroundings};
+use crate::domain::decision::{Case, MayAsk, PAST, Surroundings};
+use crate::domain::history::Past;
+use crate::domain::impact;
 use crate::domain::ledger::{Entry, Holding};
 use crate::domain::model::{
     BlobId, CommitId, GrantPath, Instant, Owner, RepoPath, RoleRef, Subject,
@@ -64,7 +65,7 @@ impl Reconciler {
             .map(|(s, _)| s)
             .collect();
         let (holdings, mut ended) = self.context(&subjects, &base, &changes).await?;
-        if decides(&changes) {
+        if impact::decides(&changes) {
             ended.extend(self.ended_files().await?);
         }
         let around = Surroundings {
@@ -106,6 +107,7 @@ impl Reconciler {
             pending: self.pending(pull, base, changes).await?,
             elsewhere: self.elsewhere(pull, changes).await?,
             may_ask_now: self.may_ask_now(pull, base_commit, changes).await?,
+            past: self.past(base, changes).await?,
             ..Surroundings::default()
         })
     }
@@ -201,6 +203,20 @@ impl Reconciler {
             }
         }
         Ok(reviewed)
+    }
+
+    /// What the subjects of a change had or asked for before.
+    async fn past(
+        &self,
+        base: &Catalogue,
+        changes: &[ChangedFile],
+    ) -> Result<Vec<Past>, ReconcileError> {
+        let subjects = Case::asks(base, changes)
+            .into_iter()
+            .map(|(s, _)| s)
+            .collect();
+        let ended = self.store.ended_of(&subjects, PAST).await?;
+        Ok(ended.iter().filter_map(Past::of).collect())
     }
 
     /// What the ledger knows about the subjects and the files of a change.

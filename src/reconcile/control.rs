@@ -19,11 +19,6 @@ const REPLAYED: usize = 200;
 /// Replays that are kept: an open pull request is looked at again and again.
 const REPLAYS_KEPT: usize = 8;
 
-/// Whether a change touches files that decide.
-pub(super) fn decides(changes: &[ChangedFile]) -> bool {
-    changes.iter().any(|c| rules::is_control_path(&c.path))
-}
-
 impl Reconciler {
     /// What the ledger says of the live grants whose limits a change lowers.
     pub(super) async fn held(
@@ -31,7 +26,7 @@ impl Reconciler {
         base: &Catalogue,
         changes: &[ChangedFile],
     ) -> Result<BTreeMap<GrantPath, Held>, ReconcileError> {
-        if !decides(changes) {
+        if !impact::decides(changes) {
             return Ok(BTreeMap::new());
         }
         let paths = impact::to_ask(base, changes);
@@ -56,7 +51,7 @@ impl Reconciler {
         (base_commit, base): (&CommitId, &Arc<Catalogue>),
         (head, changes): (&CommitId, &[ChangedFile]),
     ) -> Result<Option<Replay>, ReconcileError> {
-        if !decides(changes) {
+        if !impact::decides(changes) {
             return Ok(None);
         }
         let key = (base_commit.clone(), head.clone());

@@ -28,9 +28,11 @@ use chrono::TimeDelta;
 use crate::clock::Clock;
 use crate::domain::catalogue::Catalogue;
 use crate::domain::model::{CommitId, ConnectionName, Instant};
+use crate::domain::notice::EndsSoon;
 use crate::domain::parse;
 use crate::domain::people::Outsiders;
 use crate::domain::replay::Replay;
+use crate::domain::report::Pages;
 use crate::forge::{Forge, ForgeError};
 use crate::providers::Registry;
 use crate::repo::{Mirror, Remote, RepoError};
@@ -106,6 +108,10 @@ pub struct Settings {
     pub retry_cap: TimeDelta,
     /// How long after a merge the forge may take to connect it with its pull request before it counts as a direct push.
     pub proof_grace: TimeDelta,
+    /// How long before its end the holder of a grant is told; `None`: never.
+    pub ends_soon: Option<EndsSoon>,
+    /// Where files are edited in a browser.
+    pub pages: Pages,
     /// Whether people who are not members of the organisation may hold access.
     pub outsiders: Outsiders,
     /// How long a list of the organisation's members is good for, unless somebody says that it changed.

@@ -230,6 +230,17 @@ impl Mirror {
         self.reading(move |repo| tree::files(repo, &commit)).await
     }
 
+    /// The files of people and services in a commit's tree, as in [`Mirror::files`], and nothing else: few, however many grants
+    /// there are. `None` where a folder of theirs is a link, a file, or malformed, so that nobody can tell who is missing.
+    ///
+    /// # Errors
+    /// [`RepoError::NoCommit`] when the commit is not here.
+    pub async fn subjects(&self, commit: &CommitId) -> Result<Option<Vec<File>>, RepoError> {
+        let commit = commit.clone();
+        self.reading(move |repo| tree::subjects(repo, &commit))
+            .await
+    }
+
     /// How the trees of two commits differ, from trees and never from a listing; equal subtrees are skipped. No rename
     /// detection: a rename is a deletion and an addition. Bytes are read for governed paths only, as in [`Mirror::files`].
     ///
@@ -256,6 +267,20 @@ impl Mirror {
     ) -> Result<BTreeMap<RepoPath, Option<BlobId>>, RepoError> {
         let (commit, paths) = (commit.clone(), paths.to_vec());
         self.reading(move |repo| tree::blobs_at(repo, &commit, &paths))
+            .await
+    }
+
+    /// The grant file that stands at `path` in a commit's tree, with its bytes; `None` where no regular file does.
+    ///
+    /// # Errors
+    /// [`RepoError::NoCommit`] when the commit is not here.
+    pub async fn grant_file(
+        &self,
+        commit: &CommitId,
+        path: &GrantPath,
+    ) -> Result<Option<File>, RepoError> {
+        let (commit, path) = (commit.clone(), path.clone());
+        self.reading(move |repo| tree::grant_file(repo, &commit, &path))
             .await
     }
 

@@ -301,6 +301,22 @@ impl Sandbox {
         })
     }
 
+    /// Somebody comments on a pull request. Returns the comment's id.
+    ///
+    /// # Errors
+    /// When there is no such pull request.
+    pub fn comment(
+        &self,
+        user: &str,
+        repo: &str,
+        pull: PullNumber,
+        body: &str,
+    ) -> Result<u64, Refusal> {
+        self.with_pull(user, repo, |world, repo, by| {
+            world.add_comment(repo, pull.0, (by, None), body.to_owned())
+        })
+    }
+
     /// Closes without merging.
     ///
     /// # Errors

@@ -103,6 +103,17 @@ pub struct Review {
     pub said: ReviewSaid,
     pub commit: String,
     pub submitted_at: Instant,
+    pub dismissed: Option<Dismissed>,
+}
+
+/// How a review was dismissed: an event of the pull request.
+#[derive(Debug, Clone)]
+pub struct Dismissed {
+    pub event: u64,
+    /// What the review said before.
+    pub was: ReviewSaid,
+    pub by: u64,
+    pub at: Instant,
 }
 
 /// A check run.
@@ -131,6 +142,8 @@ pub struct Comment {
     pub id: u64,
     pub number: u64,
     pub user: u64,
+    /// The App that wrote it, where one did.
+    pub app: Option<u64>,
     pub body: String,
     pub created_at: Instant,
     pub updated_at: Instant,

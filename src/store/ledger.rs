@@ -34,6 +34,8 @@ pub(super) async fn write(
             ))
         })?;
         let terms = entry.terms.as_ref();
+        let pull = entry.arrival.pull;
+        let pull = pull.map(|p| number("pull request", p.0)).transpose()?;
         let done = sqlx::query(sql)
             .bind(entry.id.as_str())
             .bind(number("version", entry.version)?)
@@ -44,10 +46,12 @@ pub(super) async fn write(
             .bind(terms.map(|t| t.access.key()))
             .bind(entry.wake_at.map(text))
             .bind(terms.map(|t| text(t.ends)))
-            .bind(terms.map(|t| subject_key(&t.subject)))
+            .bind(entry.subject_and_role().map(|(who, _)| subject_key(who)))
             .bind(i64::from(entry.tidied))
             .bind(json)
             .bind(unreviewed(entry))
+            .bind(entry.settled_at.map(text))
+            .bind(pull)
             .execute(&mut **tx)
             .await
             .map_err(|error| refused(entry, error))?;
@@ -75,10 +79,11 @@ pub(super) async fn give_way(
 }
 
 const INSERT: &str = "INSERT INTO ledger (id, version, path, state, live, connection, access_key, wake_at, ends_at, subject, \
-     tidied, entry, unreviewed) VALUES ($1, $2 + 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (id) DO NOTHING";
+     tidied, entry, unreviewed, settled_at, pull) VALUES ($1, $2 + 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (id) DO NOTHING";
 
 const UPDATE: &str = "UPDATE ledger SET version = version + 1, path = $3, state = $4, live = $5, connection = $6, \
-     access_key = $7, wake_at = $8, ends_at = $9, subject = $10, tidied = $11, entry = $12, unreviewed = $13 WHERE id = $1 AND version = $2";
+     access_key = $7, wake_at = $8, ends_at = $9, subject = $10, tidied = $11, entry = $12, unreviewed = $13, \
+     settled_at = $14, pull = $15 WHERE id = $1 AND version = $2";
 
 /// Whose emergency it is, while no owner has signed the review.
 fn unreviewed(entry: &Entry) -> Option<String> {
@@ -179,6 +184,20 @@ pub(super) async fn entries_of(
     select_any(readers, "live = 1 AND subject", subjects).await
 }
 
+/// The entries of these subjects that ended last, at most `most` of each.
+pub(super) async fn ended_of(
+    readers: &AnyPool,
+    subjects: &BTreeSet<Subject>,
+    most: u32,
+) -> Result<Vec<Entry>, StoreError> {
+    let mut found = Vec::new();
+    for subject in subjects {
+        let filter = format!("live = 0 AND subject = $1 ORDER BY settled_at DESC LIMIT {most}");
+        found.extend(select(readers, &filter, vec![subject_key(subject)]).await?);
+    }
+    Ok(found)
+}
+
 /// Entries whose `column` is one of `values`.
 async fn select_any(
     readers: &AnyPool,
@@ -196,7 +215,7 @@ async fn select_any(
 }
 
 /// Reads entries by a filter that is text of this module, with `$n` for values.
-async fn select(
+pub(super) async fn select(
     readers: &AnyPool,
     filter: &str,
     values: Vec<String>,

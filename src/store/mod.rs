@@ -9,6 +9,7 @@
 mod asks;
 mod fault;
 mod ledger;
+mod notices;
 mod open;
 mod outbox;
 mod wakes;
@@ -23,7 +24,7 @@ use crate::domain::decision::Pending;
 use crate::domain::evidence::Event;
 use crate::domain::ledger::Entry;
 use crate::domain::model::{
-    CommitId, ConnectionName, GrantPath, Instant, PullNumber, RoleRef, Subject,
+    CommitId, ConnectionName, GrantId, GrantPath, Instant, PullNumber, RoleRef, Subject,
 };
 
 /// What went wrong with the database, named by what the caller should do.
@@ -45,6 +46,9 @@ pub enum StoreError {
         source: Option<sqlx::Error>,
     },
 }
+
+/// What becomes of a notice that access ends soon.
+pub use notices::Notice;
 
 /// What has to be looked at. Wakes with the same name coalesce: a storm of webhooks for one pull request is one look.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -248,6 +252,18 @@ impl Store {
         ledger::entries_of(&self.inner.readers, subjects).await
     }
 
+    /// The entries of these subjects that became final last, at most `most` of each.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] names a row that cannot be understood.
+    pub async fn ended_of(
+        &self,
+        subjects: &BTreeSet<Subject>,
+        most: u32,
+    ) -> Result<Vec<Entry>, StoreError> {
+        ledger::ended_of(&self.inner.readers, subjects, most).await
+    }
+
     /// Connections that have entries due at `now`.
     ///
     /// # Errors
@@ -358,6 +374,46 @@ impl Store {
     /// When it was not written.
     pub async fn published(&self, sequences: &[u64]) -> Result<(), StoreError> {
         outbox::published(&self.inner.writer, sequences).await
+    }
+
+    /// Active grants of which it is not settled yet whether and when their holders are told of the end; at most `most`, by id.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] names a row that cannot be understood.
+    pub async fn unplanned_notices(&self, most: u32) -> Result<Vec<Entry>, StoreError> {
+        notices::unplanned(&self.inner.readers, most).await
+    }
+
+    /// Active grants whose holders are to be told of the end at `now`: the `most` that waited longest, by id.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] names a row that cannot be understood.
+    pub async fn due_notices(&self, now: Instant, most: u32) -> Result<Vec<Entry>, StoreError> {
+        notices::due(&self.inner.readers, now, most).await
+    }
+
+    /// Whether there are any.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn notices_are_due(&self, now: Instant) -> Result<bool, StoreError> {
+        notices::are_due(&self.inner.readers, now).await
+    }
+
+    /// Live entries that one pull request brought, by id.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] names a row that cannot be understood.
+    pub async fn live_of_pull(&self, pull: PullNumber) -> Result<Vec<Entry>, StoreError> {
+        notices::live_of(&self.inner.readers, pull).await
+    }
+
+    /// Settles what becomes of these notices.
+    ///
+    /// # Errors
+    /// When it was not written.
+    pub async fn set_notices(&self, notices: &[(GrantId, Notice)]) -> Result<(), StoreError> {
+        notices::set(&self.inner.writer, notices).await
     }
 
     /// Remembers what an open pull request asks for at `head`, in place of what it asked for. Returns what that was.

@@ -73,6 +73,7 @@ fn the_example_is_valid_and_says_the_defaults() {
     );
     assert_eq!(example.evidence.branch, defaults.evidence.branch);
     assert_eq!(example.timing, defaults.timing);
+    assert_eq!(example.notices, defaults.notices);
     assert_eq!(example.providers.len(), 2);
     let orders = &example.providers[&ConnectionName::new("orders-primary").unwrap()];
     assert!(matches!(
@@ -325,4 +326,23 @@ fn a_missing_file_is_named() {
             .starts_with("/nowhere/hallpass.toml: cannot be read"),
         "{error}"
     );
+}
+
+#[test]
+fn holders_are_told_before_the_end_unless_the_operator_says_off() {
+    let share = |text: &str| {
+        let config = load(&format!("{MINIMAL}[notices]\nends_soon = '{text}'")).unwrap();
+        config.notices.ends_soon.map(|share| share.to_string())
+    };
+    let default = load(MINIMAL).unwrap().notices.ends_soon.unwrap();
+    assert_eq!(default.to_string(), "25%");
+    assert_eq!(share("10%").as_deref(), Some("10%"));
+    assert_eq!(share("off"), None);
+    for wrong in ["0%", "91%", "-5%", "25", "2.5%", "%", "never"] {
+        let told = complaint(&format!("[notices]\nends_soon = '{wrong}'"));
+        assert!(
+            told.contains("`ends_soon` of [notices] cannot be used") && told.contains("\"off\""),
+            "{told}"
+        );
+    }
 }

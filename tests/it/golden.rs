@@ -13,10 +13,11 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use hallpass::domain::catalogue::{Catalogue, ChangedFile, File, REGULAR_FILE};
 use hallpass::domain::decision::{Case, Pending, Surroundings, decide};
+use hallpass::domain::history::{Ending, Past};
 use hallpass::domain::ledger::Holding;
 use hallpass::domain::model::{
-    Actor, ActorKind, BlobId, CommitId, GrantPath, Instant, Login, Owner, PullNumber, RoleRef,
-    ServiceName, Subject, UserId,
+    Actor, ActorKind, BlobId, CommitId, GrantId, GrantPath, Instant, Login, Owner, PullNumber,
+    RoleRef, ServiceName, Subject, UserId,
 };
 use hallpass::domain::parse::read_tree;
 use hallpass::domain::people::Members;
@@ -78,6 +79,9 @@ struct Story {
     emergencies: Vec<emergencies::EmergencySays>,
     /// The members of the organisation; nobody has to be one where it is left out.
     members: Option<MembersSay>,
+    /// What was over before, by the ledger.
+    #[serde(default)]
+    past: Vec<PastSays>,
     /// Files of the base that the pull request removes.
     #[serde(default)]
     removes: Vec<String>,
@@ -147,6 +151,8 @@ enum Said {
     Changes,
     Comment,
     Dismissed,
+    /// A change request that somebody else dismissed.
+    Overruled,
 }
 
 #[derive(Debug, Deserialize)]
@@ -169,6 +175,29 @@ struct PendingSays {
     pull: u64,
     person: Login,
     role: RoleRef,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PastSays {
+    person: Option<Login>,
+    service: Option<ServiceName>,
+    role: RoleRef,
+    pull: Option<u64>,
+    from: Option<Instant>,
+    at: Instant,
+    how: EndingSays,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum EndingSays {
+    Expired,
+    Returned,
+    Replaced,
+    Revoked,
+    NeverBegan,
+    Unproved,
 }
 
 type Tree = BTreeMap<String, Arc<[u8]>>;
@@ -367,6 +396,7 @@ impl Story {
             elsewhere: self.elsewhere,
             emergencies: self.emergencies.iter().map(|e| e.told()).collect(),
             members: self.members(),
+            past: self.past.iter().map(PastSays::past).collect(),
             ..Surroundings::default()
         }
     }
@@ -427,16 +457,41 @@ impl Story {
             id: path(i, says).id(&commit("held")),
             path: path(i, says),
             since: Some(says.since.unwrap_or(says.starts)),
-            subject: match (&says.person, &says.service) {
-                (Some(login), None) => Subject::Person(login.clone()),
-                (None, Some(name)) => Subject::Service(name.clone()),
-                _ => panic!("{says:?}: either a person or a service"),
-            },
+            subject: subject(says.person.as_ref(), says.service.as_ref()),
             role: says.role.clone(),
             starts: says.starts,
             ends: says.ends,
         };
         self.holdings.iter().enumerate().map(holding).collect()
+    }
+}
+
+fn subject(person: Option<&Login>, service: Option<&ServiceName>) -> Subject {
+    match (person, service) {
+        (Some(login), None) => Subject::Person(login.clone()),
+        (None, Some(name)) => Subject::Service(name.clone()),
+        _ => panic!("either a person or a service: {person:?}, {service:?}"),
+    }
+}
+
+impl PastSays {
+    fn past(&self) -> Past {
+        Past {
+            id: GrantId::new(format!("{}/past@{}", self.role.resource, self.at)).unwrap(),
+            subject: subject(self.person.as_ref(), self.service.as_ref()),
+            role: self.role.clone(),
+            pull: self.pull.map(PullNumber),
+            held_from: self.from,
+            at: self.at,
+            ending: match self.how {
+                EndingSays::Expired => Ending::Expired,
+                EndingSays::Returned => Ending::Returned,
+                EndingSays::Replaced => Ending::Replaced,
+                EndingSays::Revoked => Ending::Revoked,
+                EndingSays::NeverBegan => Ending::NeverBegan,
+                EndingSays::Unproved => Ending::Unproved,
+            },
+        }
     }
 }
 
@@ -463,6 +518,7 @@ fn review(id: u64, says: &ReviewSays, usual: Instant) -> Review {
             Said::Changes => ReviewState::ChangesRequested,
             Said::Comment => ReviewState::Commented,
             Said::Dismissed => ReviewState::Dismissed,
+            Said::Overruled => ReviewState::ObjectionDismissed,
         },
         commit: Some(commit(&says.saw)),
         body: says.body.clone(),

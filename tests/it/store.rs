@@ -6,14 +6,15 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use chrono::{DateTime, TimeDelta};
-use hallpass::domain::approval::Basis;
+use hallpass::domain::approval::{Approval, Basis};
+use hallpass::domain::emergency::Review;
 use hallpass::domain::evidence::{Event, Kind};
-use hallpass::domain::ledger::{Arrival, Entry, State, Terms};
+use hallpass::domain::ledger::{Arrival, Entry, State, Terms, Wanted};
 use hallpass::domain::model::{
-    Access, Account, BlobId, CommitId, ConnectionName, GrantPath, Instant, Login, PullNumber,
-    ResourceName, RoleName, RoleRef, Subject,
+    Access, Account, Actor, ActorKind, BlobId, CommitId, ConnectionName, GrantPath, Instant, Login,
+    Owner, PullNumber, ResourceName, RoleName, RoleRef, Subject, UserId,
 };
-use hallpass::store::{Scope, Store, StoreError, Wake};
+use hallpass::store::{Notice, Scope, Store, StoreError, Wake};
 use sqlx::Connection;
 use tempfile::TempDir;
 
@@ -45,6 +46,23 @@ fn arrived(name: &str) -> Entry {
             order: 1,
         },
     )
+}
+
+/// grace's approval of a record.
+fn signature() -> Approval {
+    Approval {
+        review: 7,
+        reviewer: Actor {
+            id: UserId(2),
+            login: Login::new("grace").unwrap(),
+            kind: ActorKind::User,
+        },
+        commit: commit('d'),
+        blob: BlobId::new("e".repeat(40)).unwrap(),
+        at: Some(at(3)),
+        through: Owner::User(Login::new("grace").unwrap()),
+        line: 3,
+    }
 }
 
 /// The same, given by connection `db` to `account`, with something to do at minute `due`.
@@ -131,7 +149,45 @@ macro_rules! on_both {
     };
 }
 
+fn asks(of: &[(&str, &str)]) -> BTreeSet<(Subject, RoleRef)> {
+    let ask = |(login, role): &(&str, &str)| {
+        (
+            Subject::Person(Login::new(*login).unwrap()),
+            RoleRef::try_from((*role).to_owned()).unwrap(),
+        )
+    };
+    of.iter().map(ask).collect()
+}
+
 on_both! {
+    async fn what_open_pull_requests_ask_is_replaced_told_by_subject_and_forgotten(store: Store) {
+        let ask = asks(&[("ada", "books/submitter"), ("bob", "books/approver")]);
+        let nothing = BTreeSet::new();
+        let head = commit('a');
+        assert_eq!(store.remember_asks(PullNumber(7), &head, &ask).await.unwrap(), nothing);
+        assert_eq!(store.remember_asks(PullNumber(7), &head, &ask).await.unwrap(), ask);
+        let other = asks(&[("ada", "books/approver")]);
+        assert_eq!(store.remember_asks(PullNumber(8), &head, &other).await.unwrap(), nothing);
+
+        let ada = BTreeSet::from([Subject::Person(Login::new("ada").unwrap())]);
+        let told = |pending: Vec<hallpass::domain::decision::Pending>| -> Vec<String> {
+            pending.iter().map(|p| format!("#{} {} {}", p.pull, p.subject, p.role)).collect()
+        };
+        assert_eq!(
+            told(store.asks_of(&ada).await.unwrap()),
+            ["#7 ada books/submitter", "#8 ada books/approver"]
+        );
+        // A service of the same name is somebody else.
+        let service = hallpass::domain::model::ServiceName::new("ada").unwrap();
+        assert_eq!(store.asks_of(&BTreeSet::from([Subject::Service(service)])).await.unwrap(), []);
+        assert_eq!(store.asking().await.unwrap(), BTreeSet::from([PullNumber(7), PullNumber(8)]));
+
+        assert_eq!(store.remember_asks(PullNumber(7), &head, &nothing).await.unwrap(), ask);
+        assert_eq!(store.forget_asks(PullNumber(8)).await.unwrap(), other);
+        assert_eq!(store.forget_asks(PullNumber(8)).await.unwrap(), nothing);
+        assert_eq!(store.asking().await.unwrap(), BTreeSet::new());
+    }
+
     async fn an_entry_is_read_back_as_it_was_written(store: Store) {
         let entry = active("ada", "ada", 5);
         store.commit(&[entry.clone(), arrived("bob")], &[event("e1")]).await.unwrap();
@@ -154,6 +210,23 @@ on_both! {
         assert_eq!(names(&after), ["ada"]);
         assert_eq!((after[0].state, after[0].attempts, after[0].version), (State::Active, 1, 2));
         assert_eq!(store.unpublished(9).await.unwrap(), []);
+    }
+
+    async fn a_second_unreviewed_emergency_of_one_person_is_a_conflict(store: Store) {
+        let glass = |name: &str, who: &str| Entry { review: Some(Review::due()), ..active(name, who, 5) };
+        store.commit(&[glass("first", "ada")], &[]).await.unwrap();
+        let error = store.commit(&[glass("second", "ada")], &[event("e1")]).await.unwrap_err();
+        assert!(matches!(error, StoreError::Conflict(id) if id == "orders/second@aaaaaaaaaaaa"));
+        assert_eq!(store.unpublished(9).await.unwrap(), []);
+        store.commit(&[glass("other", "bob")], &[]).await.unwrap();
+
+        let unreviewed = store.entries(Scope::Unreviewed).await.unwrap();
+        assert_eq!(names(&unreviewed), ["first", "other"]);
+        let signed = Review { signed: Some(signature()), ..Review::due() };
+        let first = Entry { review: Some(signed), state: State::Ended, ..unreviewed[0].clone() };
+        store.commit(&[first], &[]).await.unwrap();
+        store.commit(&[glass("second", "ada")], &[]).await.unwrap();
+        assert_eq!(names(&store.entries(Scope::Unreviewed).await.unwrap()), ["other", "second"]);
     }
 
     async fn a_new_entry_whose_id_is_taken_is_a_conflict(store: Store) {
@@ -275,6 +348,45 @@ on_both! {
         assert_eq!(store.entries_of(&BTreeSet::new()).await.unwrap(), []);
         let every_path = entries.iter().map(|e| e.path.clone()).collect();
         assert_eq!(store.entries_at(&every_path).await.unwrap().len(), entries.len());
+    }
+
+    async fn what_a_subject_had_is_told_newest_first_and_bounded(store: Store) {
+        let ended = |name: &str, minute| Entry { state: State::Ended, settled_at: Some(at(minute)), ..active(name, "ada", minute) };
+        let denied = Entry {
+            state: State::Denied,
+            settled_at: Some(at(7)),
+            asked: Some(Wanted {
+                subject: Subject::Person(Login::new("ada").unwrap()),
+                role: RoleRef::try_from("orders/readonly".to_owned()).unwrap(),
+            }),
+            ..arrived("denied")
+        };
+        let other = Entry { state: State::Ended, settled_at: Some(at(9)), ..active("other", "bob", 9) };
+        store.commit(&[ended("oldest", 1), ended("older", 5), ended("newest", 8), denied, other, active("live", "ada", 9)], &[]).await.unwrap();
+
+        let ada = BTreeSet::from([Subject::Person(Login::new("ada").unwrap())]);
+        assert_eq!(names(&store.ended_of(&ada, 3).await.unwrap()), ["denied", "newest", "older"]);
+        assert_eq!(names(&store.ended_of(&ada, 1).await.unwrap()), ["newest"]);
+        assert_eq!(store.ended_of(&BTreeSet::new(), 9).await.unwrap(), []);
+    }
+
+    async fn a_notice_is_planned_due_and_done_once_whatever_becomes_of_the_entry(store: Store) {
+        let ended = Entry { state: State::Ended, ..active("ended", "eve", 2) };
+        store.commit(&[active("ada", "ada", 9), active("bob", "bob", 9), ended, arrived("new")], &[]).await.unwrap();
+        let new = store.unplanned_notices(9).await.unwrap();
+        assert_eq!(names(&new), ["ada", "bob"]);
+        store.set_notices(&[(new[0].id.clone(), Notice::At(at(4))), (new[1].id.clone(), Notice::Done)]).await.unwrap();
+        assert_eq!(store.unplanned_notices(9).await.unwrap(), []);
+        assert!(!store.notices_are_due(at(3)).await.unwrap());
+        assert!(store.notices_are_due(at(4)).await.unwrap());
+
+        // The entry's own writer neither hinders nor forgets it.
+        store.commit(&[Entry { attempts: 3, ..new[0].clone() }], &[]).await.unwrap();
+        assert_eq!(names(&store.due_notices(at(4), 9).await.unwrap()), ["ada"]);
+        store.set_notices(&[(new[0].id.clone(), Notice::Done)]).await.unwrap();
+        assert!(!store.notices_are_due(at(9)).await.unwrap());
+        assert_eq!(names(&store.live_of_pull(PullNumber(7)).await.unwrap()), ["ada", "bob", "new"]);
+        assert_eq!(store.live_of_pull(PullNumber(8)).await.unwrap(), []);
     }
 
     async fn wakes_of_one_name_are_one_look(store: Store) {

@@ -110,7 +110,7 @@ impl<'a> Bench<'a> {
             Ownership::Cleared { .. } | Ownership::Unowned => &[],
         };
         for owner in owners {
-            bench.seat(owner, case.roster);
+            bench.seat(owner, case);
         }
         for member in bench.members.values_mut() {
             member.barred = barred(case.pull, beneficiary, member.actor);
@@ -186,6 +186,12 @@ impl<'a> Bench<'a> {
         self.members.values()
     }
 
+    /// Everybody on the bench who need not stand aside and is none of `taken`.
+    pub(super) fn free(&self, taken: &[UserId]) -> impl Iterator<Item = &Member<'a>> {
+        self.members()
+            .filter(move |m| m.barred.is_none() && !taken.contains(&m.actor.id))
+    }
+
     /// Whether the person with this number is an owner, standing aside or not: of the part or of the file.
     pub(in super::super) fn seats(&self, id: UserId) -> bool {
         let of_file = |bench: &Self| bench.seats(id);
@@ -198,7 +204,8 @@ impl<'a> Bench<'a> {
         !self.unknown.is_empty() || self.part.as_ref().is_some_and(|(_, b)| of_file(b))
     }
 
-    fn seat(&mut self, owner: &'a Owner, roster: &'a Roster) {
+    fn seat(&mut self, owner: &'a Owner, case: &Case<'a>) {
+        let roster: &'a Roster = case.roster;
         match owner {
             Owner::Email(address) => self.absent.push(format!(
                 "The owner {address} counts as absent: an email address does not say which account it is."
@@ -208,6 +215,10 @@ impl<'a> Bench<'a> {
                 other => self.not_seated(owner, other),
             },
             Owner::User(login) => match roster.users.get(login) {
+                Some(Lookup::Found(person)) if changed_hands(case.base, login, person) => {
+                    let why = "its login belongs to another account now than the one in access/people/";
+                    self.absent.push(absent(owner, why));
+                }
                 Some(Lookup::Found(person)) => self.seat_person(owner, person),
                 other => self.not_seated(owner, other),
             },
@@ -268,6 +279,12 @@ impl<'a> Bench<'a> {
             }
         }
     }
+}
+
+/// Whether a login is known with another number: it was free after a renaming, and somebody else registered it.
+fn changed_hands(base: &Catalogue, login: &Login, found: &Collaborator) -> bool {
+    let known = base.people.get(login);
+    known.is_some_and(|person| person.github_id != found.actor.id)
 }
 
 fn absent(owner: &Owner, why: &str) -> String {

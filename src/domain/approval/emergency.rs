@@ -3,6 +3,8 @@
 //! Invariant: without a single approval nobody breaks the glass for another. The author and everybody who pushed are the person
 //! who receives the access, and GitHub says so.
 
+use std::collections::BTreeSet;
+
 use super::super::decision::Case;
 use super::super::emergency::Emergency;
 use super::super::model::{BlobId, GrantPath, Subject, UserId};
@@ -32,6 +34,7 @@ pub fn prove_emergency(
         let bench = Bench::of(case, &file, &demand.beneficiary);
         let question = Question {
             path: &file,
+            owned: &file,
             content: Some(content),
             demand,
         };
@@ -61,6 +64,7 @@ fn alone(
         reasons,
         unknown: heard.unknown,
         owners: bench.owners().to_vec(),
+        candidates: BTreeSet::new(),
         blocked_by: heard.blocks.into_iter().map(|b| b.login).collect(),
         dead_end,
     }))
@@ -106,13 +110,14 @@ pub fn sign(
         ..Demand::default()
     };
     let record = &emergency.record_path().as_repo_path();
+    let grant = &emergency.path.as_repo_path();
     let question = Question {
         path: record,
+        owned: grant,
         content: Some(content),
         demand,
     };
-    let grant = emergency.path.as_repo_path();
-    let bench = Bench::of(case, &grant, &demand.beneficiary);
+    let bench = Bench::of(case, grant, &demand.beneficiary);
     let counted = weigh_before(case, &question, &bench)?;
     let first = counted.into_iter().next();
     // Enough for one: there is one.

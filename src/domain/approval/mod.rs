@@ -11,17 +11,17 @@
 //! branch they were given. Whoever retargets before anybody looked keeps the approvals; those still need owners by the protected
 //! branch's CODEOWNERS and exactly the content that is there now.
 //!
-//! Accepted limit: GitHub turns a change request that somebody dismisses into a review that says no more than "dismissed",
-//! so a dismissed change request blocks only as long as GitHub still shows it as one. A change request of the same person
-//! that still stands keeps blocking until that person approves, whatever was dismissed after it.
+//! A change request blocks until its author approves or takes it back. That somebody else dismisses it, which everybody with
+//! write access can, changes nothing.
 
 mod automatic;
 mod bench;
 mod emergency;
+mod fewest;
 mod reviews;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::decision::Case;
 use super::model::{
@@ -33,6 +33,8 @@ pub(super) use automatic::prove_by_policy;
 pub(super) use bench::Bench;
 pub use bench::{Barred, Beneficiary};
 pub use emergency::{prove_emergency, sign};
+pub use fewest::{Group, fewest};
+pub(super) use words::list;
 
 /// The shortest text of an approving review, in characters, that counts as saying why.
 pub const RATIONALE_CHARACTERS: usize = 10;
@@ -139,6 +141,8 @@ pub struct Demand {
 /// What is asked about one path of a pull request.
 struct Question<'a> {
     path: &'a RepoPath,
+    /// The path whose owners are asked: another one only for a part of a bundle, and where an emergency is signed.
+    owned: &'a RepoPath,
     /// What stands there at head; `None` where the pull request removes it.
     content: Option<&'a BlobId>,
     demand: &'a Demand,
@@ -157,6 +161,8 @@ pub struct Missing {
     pub unknown: Vec<String>,
     /// The owners of the deciding line.
     pub owners: Vec<Owner>,
+    /// The people whose approval would count and is not there yet, as far as could be looked up.
+    pub candidates: BTreeSet<Login>,
     /// The owners who asked for changes and have not approved since.
     pub blocked_by: Vec<Login>,
     /// Why nobody could ever approve it as things stand: a finding.
@@ -185,14 +191,15 @@ pub fn prove(
     demand: &Demand,
 ) -> Result<Proof, Box<Missing>> {
     let file = path.as_repo_path();
-    let question = Question {
-        path: &file,
-        content: Some(content),
-        demand,
-    };
     let mut bench = match &demand.part {
         Some(part) => Bench::of_part(case, path, part, &demand.beneficiary),
         None => Bench::of(case, &file, &demand.beneficiary),
+    };
+    let question = Question {
+        path: &file,
+        owned: &bench.path().clone(),
+        content: Some(content),
+        demand,
     };
     bench.refuse(&demand.refused);
     let counted = weigh_before(case, &question, &bench)?;
@@ -266,6 +273,7 @@ pub fn weigh(
 ) -> Result<Vec<Counted>, Box<Missing>> {
     let question = &Question {
         path,
+        owned: path,
         content,
         demand,
     };
@@ -295,8 +303,8 @@ fn weigh_before(
         None
     };
     let mut reasons = words::blocks(&heard.blocks);
+    let taken: Vec<_> = heard.counted.iter().map(|c| c.reviewer.id).collect();
     if have < needed && dead_end.is_none() {
-        let taken: Vec<_> = heard.counted.iter().map(|c| c.reviewer.id).collect();
         reasons.push(words::still_needed(needed - have, bench, &taken));
     }
     reasons.extend(heard.discounted);
@@ -307,6 +315,7 @@ fn weigh_before(
         reasons,
         unknown,
         owners: bench.owners().to_vec(),
+        candidates: bench.free(&taken).map(|m| m.actor.login.clone()).collect(),
         blocked_by: heard.blocks.into_iter().map(|b| b.login).collect(),
         dead_end,
     }))

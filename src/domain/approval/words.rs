@@ -3,7 +3,7 @@
 use super::super::codeowners::Ownership;
 use super::super::decision::Case;
 use super::super::model::{Owner, UserId};
-use super::super::pull::Pushers;
+use super::super::pull::{Pushers, ReviewState};
 use super::bench::Bench;
 use super::reviews::{Block, because};
 use super::{DeadEnd, Question};
@@ -13,8 +13,12 @@ const NAMES: usize = 6;
 
 pub(super) fn blocks(blocks: &[Block]) -> Vec<String> {
     let sentence = |b: &Block| {
+        let dismissed = match b.state {
+            ReviewState::ObjectionDismissed => ", and dismissing that does not take it back",
+            _ => "",
+        };
         format!(
-            "@{0} asked for changes (review {1}); nothing is granted until @{0} reviews again.",
+            "@{0} asked for changes (review {1}){dismissed}; nothing is granted until @{0} reviews again.",
             b.login, b.review
         )
     };
@@ -23,9 +27,7 @@ pub(super) fn blocks(blocks: &[Block]) -> Vec<String> {
 
 /// Who can give the approvals that are missing.
 pub(super) fn still_needed(count: u32, bench: &Bench<'_>, taken: &[UserId]) -> String {
-    let free = bench
-        .members()
-        .filter(|m| m.barred.is_none() && !taken.contains(&m.actor.id));
+    let free = bench.free(taken);
     let names: Vec<String> = free.map(|m| format!("@{}", m.actor.login)).collect();
     let more = if taken.is_empty() { "" } else { " more" };
     let many = if count == 1 {
@@ -58,7 +60,7 @@ pub(super) fn dead_end(
     let (line, owners) = match bench.ownership() {
         Ownership::Owned { line, owners, .. } => (*line, *owners),
         Ownership::Cleared { line, pattern } => return Some(cleared(case, *line, pattern)),
-        Ownership::Unowned => return Some(unowned(case, bench)),
+        Ownership::Unowned => return Some(unowned(case, question)),
     };
     if matches!(case.pull.pushers, Pushers::Unknown(_)) {
         return Some(fork());
@@ -72,9 +74,9 @@ fn file(case: &Case<'_>) -> &'static str {
     case.base.codeowners.path.unwrap_or(".github/CODEOWNERS")
 }
 
-fn unowned(case: &Case<'_>, bench: &Bench<'_>) -> DeadEnd {
+fn unowned(case: &Case<'_>, question: &Question<'_>) -> DeadEnd {
     let branch = case.protected_branch;
-    let path = bench.path().as_str();
+    let path = question.owned.as_str();
     let (message, help) = match case.base.codeowners.path {
         None => (
             format!("there is no CODEOWNERS file on `{branch}`, so nobody can approve `{path}`"),
@@ -163,7 +165,7 @@ fn reasons(bench: &Bench<'_>) -> String {
 }
 
 /// `a`, `a or b`, `a, b or c`, `a, b, c, d, e, f or 4 others`.
-pub(super) fn list(mut names: Vec<String>, word: &str) -> String {
+pub(in super::super) fn list(mut names: Vec<String>, word: &str) -> String {
     if names.len() > NAMES + 1 {
         let others = names.len() - NAMES;
         names.truncate(NAMES);

@@ -5,13 +5,12 @@ use std::collections::BTreeSet;
 use super::super::approval::{Bench, Beneficiary, Demand, Missing, prove, prove_emergency, weigh};
 use super::super::catalogue::{Catalogue, ChangedFile, File, REGULAR_FILE, role_at};
 use super::super::finding::{Finding, Severity};
-use super::super::impact::Impact;
 use super::super::model::{Grant, GrantPath, RepoPath, RoleRef, Subject, UserId};
 use super::super::pull::Pushers;
 use super::super::rules;
 use super::policy::Ask;
 use super::scope::Scope;
-use super::{Case, Change, Control, Outcome, Request, Standing, Verdict};
+use super::{Case, Change, Control, Outcome, Request, SignOff, Standing, Verdict};
 use super::{conflicts, doubt, eligible, emergency, membership, policy, renewal};
 
 const NEEDS_NOBODY_TIDY: &str =
@@ -33,7 +32,7 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
         requests: Vec::new(),
         control: Vec::new(),
         sign_off: None,
-        impact: Impact::default(),
+        impact: None,
         notes: Vec::new(),
         only_grants: scope.only_grants(),
     };
@@ -267,13 +266,12 @@ fn own_findings(case: &Case<'_>, verdict: &mut Verdict) {
         .collect();
     let control = verdict.control.iter();
     paths.extend(control.filter_map(|c| Some((c.path.as_str(), c.missing.as_ref()?))));
-    let record = verdict.sign_off.as_ref().map(|s| s.emergency.record_path());
-    if let (Some(path), Some(Err(missing))) = (
-        &record,
-        verdict.sign_off.as_ref().map(|s| s.signed.as_ref()),
-    ) {
-        paths.push((path.as_str(), missing));
-    }
+    let record = verdict.sign_off.as_ref().map(SignOff::record);
+    paths.extend(
+        record
+            .iter()
+            .filter_map(|(path, m)| Some((path.as_str(), (*m)?))),
+    );
     for (path, missing) in paths {
         let Some(end) = &missing.dead_end else {
             continue;
@@ -290,7 +288,7 @@ fn own_findings(case: &Case<'_>, verdict: &mut Verdict) {
         .find(|r| r.change != Change::Tidy)
         .map(|r| r.path.as_str())
         .or_else(|| verdict.control.first().map(|c| c.path.as_str()))
-        .or(record.as_ref().map(|path| path.as_str()));
+        .or(record.as_ref().map(|(path, _)| path.as_str()));
     if let (None, Some(path)) = (&case.pull.author, needs_author) {
         found.push(author_unknown(path));
     }

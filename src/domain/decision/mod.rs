@@ -23,10 +23,11 @@ use super::approval::{Approval, Proof};
 use super::catalogue::{Catalogue, ChangedFile};
 use super::emergency::Emergency;
 use super::finding::{Finding, Severity};
-use super::impact::{Impact, Known, impact};
+use super::impact::{self, Impact, Known};
 use super::ledger::{Entry, Holding};
 use super::model::{
-    Access, BlobId, CommitId, Grant, GrantId, GrantPath, Instant, PullNumber, RoleRef, TermLength,
+    Access, BlobId, CommitId, Grant, GrantId, GrantPath, Instant, PullNumber, RecordPath, RoleRef,
+    TermLength,
 };
 use super::parse::{self, GrantPlaces, Read};
 use super::people::Receiver;
@@ -35,7 +36,7 @@ use super::pull::{Pull, PullState, Reviewed, Roster};
 pub use super::approval::Missing;
 pub use eligible::MayAsk;
 use scope::asked;
-pub use surroundings::{Pending, Surroundings};
+pub use surroundings::{PAST, Pending, Surroundings};
 
 /// Everything that a verdict depends on.
 #[derive(Debug)]
@@ -100,8 +101,8 @@ pub struct Verdict {
     pub control: Vec<Control>,
     /// The review of an emergency, where that is all that it is.
     pub sign_off: Option<SignOff>,
-    /// What a change of the files that decide would do to live grants. Decides nothing.
-    pub impact: Impact,
+    /// What a change of the files that decide would do to live grants; `None` for any other change. Decides nothing.
+    pub impact: Option<Impact>,
     /// Sentences about the pull request as a whole: why it is not granted although nothing is wrong with its files.
     pub notes: Vec<String>,
     /// Whether it changes nothing but grant files, so that Hallpass may merge it when it is approved.
@@ -169,7 +170,7 @@ pub struct SignOff {
     /// What was given.
     pub emergency: Emergency,
     /// The approval that signs it; or what is missing.
-    pub signed: Result<Approval, Missing>,
+    pub signed: Result<Approval, Box<Missing>>,
 }
 
 /// What a merged pull request gives at one path: the only way to an [`Approved`] grant.
@@ -237,6 +238,14 @@ impl Request {
     }
 }
 
+impl SignOff {
+    /// The path of the record, and what is missing there.
+    fn record(&self) -> (RecordPath, Option<&Missing>) {
+        let missing = self.signed.as_ref().err().map(|m| &**m);
+        (self.emergency.record_path(), missing)
+    }
+}
+
 impl Verdict {
     /// What is wrong and denies: the findings that are more than warnings.
     pub fn errors(&self) -> impl Iterator<Item = &Finding> {
@@ -251,7 +260,10 @@ impl Verdict {
             Standing::Approved(_) | Standing::NotNeeded(_) => None,
         });
         let control = self.control.iter().filter_map(|c| c.missing.as_ref());
-        let sign_off = self.sign_off.iter().filter_map(|s| s.signed.as_ref().err());
+        let sign_off = self
+            .sign_off
+            .iter()
+            .filter_map(|s| s.signed.as_ref().err().map(|m| &**m));
         grants.chain(control).chain(sign_off)
     }
 }
@@ -269,13 +281,13 @@ fn places(case: &Case<'_>, path: &GrantPath) -> GrantPlaces {
 /// Judges one pull request.
 pub fn decide(case: &Case<'_>) -> Verdict {
     let mut verdict = judge::judge(case);
-    if !verdict.control.is_empty() {
+    if !verdict.control.is_empty() && impact::decides(case.changes) {
         let known = Known {
             ended: case.ended,
             held: &case.around.held,
             now: case.now,
         };
-        verdict.impact = impact(case.base, case.changes, &known);
+        verdict.impact = Some(impact::impact(case.base, case.changes, &known));
     }
     let note = match &case.pull.state {
         PullState::Closed => {

@@ -160,10 +160,13 @@ fn absent_teams(case: &Case<'_>, requests: &[Request]) -> Vec<Finding> {
 /// Owners whom a policy refuses as approvers of what is asked for, and why, after "The approval does not count:".
 pub(super) fn refused(case: &Case<'_>, ask: &Ask<'_>) -> BTreeMap<UserId, String> {
     let policies = &case.base.policies;
-    if !policies.asks_reviewers() {
+    if !policies.asks_reviewers() || !doubts(case).is_empty() {
         return BTreeMap::new();
     }
-    let Some(question) = question::of(case, ask) else {
+    let asked = question::of(case, ask);
+    // What is denied has its finding; who could not approve it either would only hide why.
+    let permitted = |q: &Question| matches!(policies.ask(q), Answer::Permitted(_));
+    let Some(question) = asked.filter(permitted) else {
         return BTreeMap::new();
     };
     let refused = |actor: &Actor| {

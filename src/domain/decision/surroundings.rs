@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::emergency::Emergency;
+use super::super::history::Past;
 use super::super::impact::Held;
 use super::super::model::{GrantPath, Instant, PullNumber, RoleRef, Subject};
 use super::super::people::Members;
@@ -36,6 +37,9 @@ pub struct Surroundings {
     /// Who may ask, by what the protected branch declares *now*: it must hold beside what the base declares, so that a grant that
     /// begins later is asked about again when it begins. Absent: as the base says.
     pub may_ask_now: BTreeMap<(GrantPath, RoleRef), MayAsk>,
+    /// What the subjects of the requests had or asked for before, newest end first, at most [`PAST`] of each. Absent: nothing, as
+    /// far as the ledger goes back. Decides nothing.
+    pub past: Vec<Past>,
 }
 
 /// What another open pull request asks for.
@@ -48,3 +52,6 @@ pub struct Pending {
     /// What.
     pub role: RoleRef,
 }
+
+/// How much of a subject's past is looked at.
+pub const PAST: u32 = 100;

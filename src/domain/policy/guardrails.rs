@@ -53,6 +53,8 @@ pub(super) struct Compiled {
     pub by_id: BTreeMap<String, PolicyRef>,
     /// The entities that policies name.
     pub literals: BTreeSet<EntityUid>,
+    /// The first file that cannot be relied on, and why.
+    pub broken: Option<(String, String)>,
     pub teams: BTreeSet<Owner>,
     /// Whether reviews are anything that a policy asks about.
     pub asks_reviewers: bool,
@@ -88,7 +90,11 @@ impl Guardrails {
     }
 
     /// The first file that makes the policies unusable, and why; `None` when all can be relied on.
-    pub fn broken(&self) -> Option<(String, String)> {
+    pub fn broken(&self) -> Option<&(String, String)> {
+        self.compiled().broken.as_ref()
+    }
+
+    fn unusable(&self) -> Option<(String, String)> {
         if let Some(path) = self.broken.first() {
             return Some((path.clone(), "it cannot be read".to_owned()));
         }
@@ -162,6 +168,7 @@ impl Guardrails {
             teams: teams.filter_map(|l| team(l.id().unescaped())).collect(),
             asks_reviewers: !self.is_default() && asks_reviewers(policies()),
             of_renewals: self.of_renewals(),
+            broken: self.unusable(),
             literals,
         }
     }

@@ -7,9 +7,11 @@
 //! Invariant: a check says the same however late it is made, until something happens or an instant passes that the request
 //! names itself. It would otherwise be published again at every look.
 
+mod context;
 mod emergency;
 mod impact;
 mod markdown;
+mod notice;
 mod request;
 mod summary;
 mod title;
@@ -20,6 +22,8 @@ use super::model::{CommitId, Instant};
 use super::rules;
 
 pub use emergency::review_proposal;
+
+pub use notice::{EndingGrant, Pages, ends_soon};
 
 /// How many findings are shown at their lines: a person mends the first, a flood costs calls of the forge.
 const ANNOTATIONS: usize = 200;

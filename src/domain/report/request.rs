@@ -6,10 +6,7 @@ use super::super::ledger::Holding;
 use super::super::model::{Grant, GrantPath, Instant, RoleRef, Subject, Term};
 use super::super::pull::PullState;
 use super::markdown::{cell, code, difference, fence, prose, sentence};
-use super::{emergency, summary, utc};
-
-/// How many holdings are listed.
-const HOLDINGS: usize = 15;
+use super::{context, emergency, summary, utc};
 
 /// One row of the overview.
 pub(super) fn row(case: &Case<'_>, one: &Request) -> String {
@@ -44,7 +41,7 @@ pub(super) fn section(case: &Case<'_>, verdict: &Verdict, one: &Request) -> Stri
             out.push_str(&facts(case, one, grant));
             out.push_str(&words(grant));
             out.push_str(&against_today(case, one, grant));
-            out.push_str(&holdings(case, &grant.subject));
+            out.push_str(&context::section(case, &role(&one.path, grant), grant));
         }
     }
     out.push_str(&standing(verdict, &one.approval));
@@ -111,7 +108,13 @@ fn facts(case: &Case<'_>, one: &Request, grant: &Grant) -> String {
     if grant.emergency {
         rows.push(("Emergency", "**yes**: break-glass access".to_owned()));
     }
-    rows.push(("Approvals", summary::approvals(case, one)));
+    let rationale = case.base.role(&name, &grant.role);
+    let why = match rationale {
+        Some((_, role)) if role.rationale => "; each review must say why",
+        _ => "",
+    };
+    let approvals = summary::approvals(case, one);
+    rows.push(("Approvals", format!("{approvals}{why}")));
     let rows: String = rows
         .into_iter()
         .map(|(name, value)| format!("| **{name}** | {value} |\n"))
@@ -271,30 +274,6 @@ fn length(grant: &Grant) -> String {
         Term::Duration(length) => length.to_string(),
         Term::Expires(at) => format!("until {}", utc(at)),
     }
-}
-
-/// What else the subject holds.
-fn holdings(case: &Case<'_>, subject: &Subject) -> String {
-    let who = code(&subject.to_string());
-    let mut held: Vec<&Holding> = case
-        .holdings
-        .iter()
-        .filter(|h| h.subject == *subject)
-        .collect();
-    if held.is_empty() {
-        return format!("{who} holds nothing else through Hallpass now.\n\n");
-    }
-    held.sort_by(|a, b| (a.ends, &a.id).cmp(&(b.ends, &b.id)));
-    let mut out = format!("{who} holds now:\n");
-    for one in held.iter().take(HOLDINGS) {
-        let what = code(&one.role.to_string());
-        out.push_str(&format!("- {what} until {}\n", utc(one.ends)));
-    }
-    if held.len() > HOLDINGS {
-        out.push_str(&format!("- ... and {} more\n", held.len() - HOLDINGS));
-    }
-    out.push('\n');
-    out
 }
 
 /// Who approved, or what is missing and why.

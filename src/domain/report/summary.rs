@@ -5,7 +5,7 @@ use super::super::decision::{Case, Change, Control, Outcome, Request, Standing, 
 use super::super::finding::{Finding, Severity};
 use super::super::rules;
 use super::markdown::{code, fence, sentence};
-use super::{count, emergency, impact, request};
+use super::{context, count, emergency, impact, request};
 
 /// How many findings are written out; annotations carry more.
 const FINDINGS: usize = 20;
@@ -22,6 +22,9 @@ pub(super) fn summary(case: &Case<'_>, verdict: &Verdict) -> String {
     if verdict.outcome == Outcome::NotConcerned {
         page.push_str("This pull request changes nothing that decides about access.\n");
         return page;
+    }
+    if verdict.outcome == Outcome::Waiting {
+        page.push_str(&context::who_completes(verdict));
     }
     page.push_str(&findings(verdict, Severity::Error));
     if let Outcome::Uncertain(what) = &verdict.outcome {
@@ -53,16 +56,10 @@ pub(super) fn summary(case: &Case<'_>, verdict: &Verdict) -> String {
         page.push_str(&format!("**{files} not shown here, because the page would become too long. Read the files before you approve.**\n\n"));
     }
     page.push_str(&control(&verdict.control));
-    if !verdict.control.is_empty() {
-        page.push_str(&impact::section(&verdict.impact));
-        page.push_str(
-            &case
-                .around
-                .replay
-                .as_ref()
-                .map(impact::replayed)
-                .unwrap_or_default(),
-        );
+    if let Some(told) = &verdict.impact {
+        page.push_str(&impact::section(told));
+        let replay = case.around.replay.as_ref();
+        page.push_str(&replay.map(impact::replayed).unwrap_or_default());
     }
     page.push_str(&findings(verdict, Severity::Warning));
     page

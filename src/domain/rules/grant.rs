@@ -409,7 +409,7 @@ impl Judged<'_> {
     fn policies(&self, found: &mut Vec<Finding>) {
         if let (Setting::Asked, Some((file, why))) = (self.setting, self.base.policies.broken()) {
             let message = format!("nothing can be granted: {file} cannot be relied on ({why})");
-            let help = format!("Repair {} in a pull request of its own.", shown(&file));
+            let help = format!("Repair {} in a pull request of its own.", shown(file));
             found.push(self.error("policy-broken", Place::START, message, help));
         }
     }

@@ -2,6 +2,7 @@
 
 mod beside;
 mod bundle;
+mod cases;
 mod change;
 mod control;
 mod eligible;
@@ -38,6 +39,7 @@ pub fn check_tree(tree: &Catalogue, now: Instant) -> Vec<Finding> {
     let mut found = tree.findings.clone();
     found.extend_from_slice(&tree.codeowners.problems);
     control::check(tree, &mut found);
+    found.extend(cases::failed(tree));
     let grants: Vec<_> = tree.grants.iter().enumerate().collect();
     let of_grants =
         grants

@@ -3,6 +3,7 @@
 //! Nothing that decides authority is remembered: every call reads afresh. What is remembered is one token.
 
 mod checks;
+mod comments;
 mod proposals;
 mod pulls;
 mod roster;
@@ -214,6 +215,15 @@ impl Forge for GitHub {
 
     async fn propose(&self, proposal: &Proposal) -> Result<PullNumber, ForgeError> {
         Ok(self.write_proposal(proposal).await?)
+    }
+
+    async fn comment(
+        &self,
+        number: PullNumber,
+        marker: &str,
+        text: &str,
+    ) -> Result<(), ForgeError> {
+        Ok(self.write_comment(number, marker, text).await?)
     }
 
     async fn git_access(&self) -> Result<GitAccess, ForgeError> {

@@ -80,6 +80,23 @@ pub struct PullRequestReview {
     pub submitted_at: Option<Instant>,
 }
 
+/// One event of a pull request's history, as far as it dismisses a review.
+#[derive(Debug, Deserialize)]
+pub struct IssueEvent {
+    pub event: String,
+    #[serde(default)]
+    pub actor: Option<Account>,
+    #[serde(default)]
+    pub dismissed_review: Option<DismissedReview>,
+}
+
+/// What a review said before somebody dismissed it.
+#[derive(Debug, Deserialize)]
+pub struct DismissedReview {
+    pub review_id: u64,
+    pub state: String,
+}
+
 /// One entry of a branch's activity.
 #[derive(Debug, Deserialize)]
 pub struct Activity {
@@ -128,9 +145,33 @@ pub struct CheckOutput {
     pub annotations_count: u64,
 }
 
+/// An `issue-comment`.
+#[derive(Debug, Deserialize)]
+pub struct IssueComment {
+    pub id: u64,
+    pub user: Option<Account>,
+    #[serde(default)]
+    pub body: Option<String>,
+    #[serde(default)]
+    pub performed_via_github_app: Option<Integration>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Integration {
+    pub id: u64,
+}
+
 #[derive(Debug, Deserialize)]
 pub struct Merged {
     pub sha: CommitId,
+}
+
+impl IssueComment {
+    /// Whether the App itself wrote it, not a person through the App.
+    pub fn is_of_app(&self, app: u64) -> bool {
+        let via = self.performed_via_github_app.as_ref();
+        via.is_some_and(|via| via.id == app) && self.user.as_ref().is_some_and(|u| u.kind == "Bot")
+    }
 }
 
 impl Account {

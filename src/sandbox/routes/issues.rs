@@ -26,19 +26,35 @@ pub fn comments(world: &mut World, call: &Call) -> Answered {
 pub fn comment(world: &mut World, call: &Call) -> Answered {
     let repo = call.repository()?;
     let number = world.pull(repo, call.number("issue_number")?)?.number;
-    let (id, now) = (world.fresh_id(), world.now());
-    let comment = Comment {
-        id,
-        number,
-        user: call.user()?,
-        body: call.needed("body")?,
-        created_at: now,
-        updated_at: now,
-    };
-    world.pull_mut(repo, number)?.updated_at = now;
-    let shape = pulls::comment(world, repo, &comment);
-    world.repos[repo].comments.insert(id, comment);
+    let by = (call.user()?, call.app(world));
+    let id = world.add_comment(repo, number, by, call.needed("body")?)?;
+    let shape = pulls::comment(world, repo, &world.repos[repo].comments[&id]);
     Ok(Answer::json(201, shape))
+}
+
+impl World {
+    /// Writes a comment by an account, through an App where it is one's. Returns its id.
+    pub fn add_comment(
+        &mut self,
+        repo: usize,
+        number: u64,
+        (user, app): (u64, Option<u64>),
+        body: String,
+    ) -> Result<u64, Refusal> {
+        let (id, now) = (self.fresh_id(), self.now());
+        self.pull_mut(repo, number)?.updated_at = now;
+        let comment = Comment {
+            id,
+            number,
+            user,
+            app,
+            body,
+            created_at: now,
+            updated_at: now,
+        };
+        self.repos[repo].comments.insert(id, comment);
+        Ok(id)
+    }
 }
 
 /// `GET /repos/{owner}/{repo}/issues/comments/{comment_id}`.
@@ -73,6 +89,22 @@ pub fn delete_comment(world: &mut World, call: &Call) -> Answered {
         .remove(&call.number("comment_id")?)
         .map(|_| Answer::empty())
         .ok_or_else(Refusal::not_found)
+}
+
+/// `GET /repos/{owner}/{repo}/issues/{issue_number}/events`, of which the stand-in keeps the dismissals of reviews: oldest first.
+pub fn events(world: &mut World, call: &Call) -> Answered {
+    let repo = call.repository()?;
+    let pull = world.pull(repo, call.number("issue_number")?)?;
+    let dismissed = pull
+        .reviews
+        .iter()
+        .filter_map(|review| Some((review, review.dismissed.as_ref()?)));
+    let mut dismissed: Vec<_> = dismissed.collect();
+    dismissed.sort_by_key(|(_, how)| how.event);
+    let shapes = dismissed
+        .into_iter()
+        .map(|(review, how)| pulls::dismissal(world, repo, review, how));
+    Ok(call.page(shapes.collect()))
 }
 
 fn shown(world: &World, call: &Call) -> Answered {

@@ -2,7 +2,7 @@
 
 use hallpass::domain::decision::{Change, Outcome, Standing, Verdict};
 use hallpass::domain::finding::{Finding, Severity};
-use hallpass::domain::model::{BlobId, GrantPath};
+use hallpass::domain::model::{BlobId, GrantPath, RepoPath};
 use hallpass::domain::pull::ReviewState;
 use hallpass::domain::report::{Check, CheckStatus, check};
 use proptest::prelude::*;
@@ -386,7 +386,11 @@ proptest! {
         let mut scene = office();
         let path = |text: &str| format!("access/{}", text.replace('\0', ""));
         scene.changes.push(hallpass::domain::catalogue::ChangedFile {
-            path: path("tame"),
+            // Who can complete it is told only of a path that can have an owner.
+            path: match RepoPath::new(path(&text)) {
+                Ok(_) => path("tame"),
+                Err(_) => path("/tame"),
+            },
             before: Some((BlobId::new("a".repeat(40)).expect("an id"), 0o100_644)),
             after: None,
         });

@@ -144,6 +144,66 @@ async fn reviews_come_oldest_first_by_when_they_were_submitted() {
     );
 }
 
+/// The state of grace's dismissed review, where the pull request's history says this.
+async fn dismissed(history: Value) -> ReviewState {
+    let review =
+        json!([{ "id": 5, "user": user(2, "grace"), "state": "DISMISSED", "commit_id": head() }]);
+    let server = Scripted::new(move |asked| {
+        let path = asked.call.split('?').next().unwrap();
+        match path.trim_start_matches("GET /repos/acme/access/") {
+            "pulls/12" => Some(said(200, &pull(&head()))),
+            "pulls/12/reviews" => Some(said(200, &review)),
+            "issues/12/events" => Some(said(200, &history)),
+            "activity" => {
+                let pushed = push("push", user(1, "octocat"), &head());
+                Some(said(200, &json!([pushed])))
+            }
+            _ => None,
+        }
+    })
+    .await;
+    let pull = server.github().pull(PullNumber(12)).await.unwrap();
+    pull.reviews[0].state
+}
+
+#[tokio::test]
+async fn what_a_dismissed_review_said_stands_in_the_history() {
+    let event = |by: Value, review: u64, state: &str| json!({ "event": "review_dismissed", "actor": by, "dismissed_review": { "review_id": review, "state": state } });
+    let (grace, mallory) = (|| user(2, "grace"), || user(3, "mallory"));
+    let others = json!({ "event": "labeled", "actor": mallory() });
+    let cases = [
+        (
+            json!([event(mallory(), 5, "approved")]),
+            ReviewState::Dismissed,
+        ),
+        (
+            json!([event(mallory(), 5, "changes_requested")]),
+            ReviewState::ObjectionDismissed,
+        ),
+        (
+            json!([others, event(Value::Null, 5, "changes_requested")]),
+            ReviewState::ObjectionDismissed,
+        ),
+        (
+            json!([event(grace(), 5, "changes_requested")]),
+            ReviewState::Dismissed,
+        ),
+        (
+            json!([event(mallory(), 6, "approved")]),
+            ReviewState::Unknown,
+        ),
+        (
+            json!([event(mallory(), 5, "frowned")]),
+            ReviewState::Unknown,
+        ),
+        (json!([]), ReviewState::Unknown),
+    ];
+    for (history, expected) in cases {
+        let text = history.to_string();
+        assert_eq!(dismissed(history).await, expected, "{text}");
+    }
+}
+
 #[tokio::test]
 async fn unknown_words_and_absent_people_stay_what_they_are() {
     let pull = reviewed(json!([
@@ -234,6 +294,51 @@ async fn one_failed_lookup_is_neither_yes_nor_no_and_spoils_no_other() {
             .iter()
             .any(|call| call.contains("/orgs/other"))
     );
+}
+
+/// A comment as GitHub lists it.
+fn said_by(id: u64, user: Value, app: Option<u64>, body: &str) -> Value {
+    let app = app.map(|id| json!({ "id": id, "slug": "hallpass" }));
+    json!({ "id": id, "user": user, "body": body, "performed_via_github_app": app })
+}
+
+#[tokio::test]
+async fn only_what_the_app_itself_wrote_is_edited() {
+    let bot = || json!({ "id": 9, "login": "hallpass[bot]", "type": "Bot" });
+    let comments = json!([
+        // A person who acted through our App, another App, nobody any more, and ourselves about something else.
+        said_by(1, user(1, "octocat"), Some(7), "<!-- some:mark -->"),
+        said_by(2, bot(), Some(8), "<!-- some:mark -->"),
+        said_by(3, Value::Null, None, "<!-- some:mark -->"),
+        said_by(4, bot(), Some(7), "See <!-- some:mark -->"),
+        said_by(6, bot(), Some(7), "<!-- some:mark -->\nLater."),
+        said_by(5, bot(), Some(7), "<!-- some:mark -->\nOurs."),
+    ]);
+    let server = Scripted::new(move |asked| {
+        let (method, path) = asked.call.split_once(' ').unwrap();
+        match (method, path.split('?').next().unwrap()) {
+            ("GET", "/repos/acme/access/issues/12/comments") => Some(said(200, &comments)),
+            ("PATCH", "/repos/acme/access/issues/comments/5") => Some(said(
+                200,
+                &said_by(
+                    5,
+                    json!({ "id": 9, "login": "hallpass[bot]", "type": "Bot" }),
+                    Some(7),
+                    "",
+                ),
+            )),
+            _ => None,
+        }
+    })
+    .await;
+    let github = server.github();
+    github
+        .comment(PullNumber(12), "some:mark", "New.")
+        .await
+        .unwrap();
+    assert_eq!(server.calls().len(), 2, "{:?}", server.calls());
+    let sent = server.asked().pop().unwrap().body;
+    assert_eq!(sent, json!({ "body": "<!-- some:mark -->\nNew." }));
 }
 
 /// What GitHub says about the account that owns the repository when it lists no members.

@@ -610,3 +610,87 @@ async fn an_app_that_was_installed_anew_is_found_again() {
         2
     );
 }
+
+#[tokio::test]
+async fn a_comment_is_written_once_and_edited_in_place() {
+    let world = World::new().await;
+    let (pull, _) = world.request("ada");
+    let say = async |text: &str| world.github.comment(pull, "some:mark", text).await.unwrap();
+    say("It ends soon.").await;
+    let first = "<!-- some:mark -->\nIt ends soon.";
+    assert_eq!(world.sandbox.pull("access", pull).comments, [first]);
+
+    // Nothing to write, nothing written.
+    world.sandbox.reset_calls();
+    say("It ends soon.").await;
+    let calls = world.sandbox.calls();
+    assert_eq!(
+        calls.keys().collect::<Vec<_>>(),
+        ["GET /repos/{owner}/{repo}/issues/{issue_number}/comments"]
+    );
+
+    say("It ends now.").await;
+    let second = "<!-- some:mark -->\nIt ends now.";
+    assert_eq!(world.sandbox.pull("access", pull).comments, [second]);
+    // Another purpose, another comment.
+    world
+        .github
+        .comment(pull, "other:mark", "Hello.")
+        .await
+        .unwrap();
+    assert_eq!(world.sandbox.pull("access", pull).comments.len(), 2);
+}
+
+#[tokio::test]
+async fn somebody_elses_comment_is_never_taken_for_ours() {
+    let world = World::new().await;
+    let (pull, _) = world.request("ada");
+    let forged = "<!-- some:mark -->\nTrust me.";
+    world
+        .sandbox
+        .comment("mallory", "access", pull, forged)
+        .unwrap();
+    world
+        .github
+        .comment(pull, "some:mark", "Ours.")
+        .await
+        .unwrap();
+    let comments = world.sandbox.pull("access", pull).comments;
+    assert_eq!(comments, [forged, "<!-- some:mark -->\nOurs."]);
+}
+
+#[tokio::test]
+async fn a_comment_may_be_written_on_a_merged_pull_request_and_far_down_the_list() {
+    let world = World::new().await;
+    let (pull, _) = world.request("ada");
+    world
+        .sandbox
+        .merge_as_admin(
+            "grace",
+            "access",
+            pull,
+            hallpass::sandbox::MergeMethod::Merge,
+        )
+        .unwrap();
+    for n in 0..130 {
+        world
+            .sandbox
+            .comment("octocat", "access", pull, &format!("Comment {n}"))
+            .unwrap();
+    }
+    world
+        .github
+        .comment(pull, "some:mark", "Ours.")
+        .await
+        .unwrap();
+    world
+        .github
+        .comment(pull, "some:mark", "Ours, later.")
+        .await
+        .unwrap();
+    let comments = world.sandbox.pull("access", pull).comments;
+    assert_eq!(
+        (comments.len(), comments[130].as_str()),
+        (131, "<!-- some:mark -->\nOurs, later.")
+    );
+}

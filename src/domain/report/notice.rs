@@ -1,0 +1,101 @@
+//! The comment that tells holders what ends soon, how to keep it and how to let it go.
+
+use super::super::evidence::instant;
+use super::super::model::{GrantPath, Instant, Login, RoleRef, Subject, Term};
+use super::markdown::{code, sentence};
+use super::utc;
+
+/// One grant that ends soon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndingGrant {
+    /// Its file.
+    pub path: GrantPath,
+    /// Who has it.
+    pub subject: Subject,
+    /// The person to tell: the holder, or who is accountable for the service. `None`: nobody is known.
+    pub tell: Option<Login>,
+    /// What.
+    pub role: RoleRef,
+    /// Until when.
+    pub ends: Instant,
+    /// How its file says so.
+    pub term: Term,
+}
+
+/// Where the files of the repository are edited in a browser.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pages {
+    /// The repository's page: `https://github.com/acme/access`.
+    pub repository: String,
+    /// The protected branch.
+    pub branch: String,
+}
+
+impl Pages {
+    fn of(&self, verb: &str, path: &GrantPath) -> String {
+        let root = self.repository.trim_end_matches('/');
+        format!("{root}/{verb}/{}/{path}", encoded(&self.branch))
+    }
+}
+
+/// The comment. `grants` are of one pull request, and not empty.
+pub fn ends_soon(pages: &Pages, grants: &[EndingGrant]) -> String {
+    let mut told: Vec<String> = grants
+        .iter()
+        .filter_map(|g| g.tell.as_ref())
+        .map(|login| format!("@{}", sentence(login.as_str())))
+        .collect();
+    told.sort();
+    told.dedup();
+    let names = match told.as_slice() {
+        [] => String::new(),
+        names => format!("{}: ", names.join(", ")),
+    };
+    let mut out = format!("{names}access that this pull request gave **ends soon**.\n\n");
+    for one in grants {
+        out.push_str(&grant(pages, one));
+    }
+    out.push_str(
+        "\n**To keep it:** edit the file. Say in `reason` why it is still needed and, if the time should differ, change the line shown above; \
+         then propose the change as a pull request. An owner approves it as before. Merged before the end, it goes on without a gap.\n\n\
+         **To let it go:** nobody has to approve that.\n\n\
+         Otherwise there is nothing to do: it ends by itself.\n",
+    );
+    out
+}
+
+fn grant(pages: &Pages, one: &EndingGrant) -> String {
+    let (path, name) = (&one.path, code(one.path.short()));
+    let term = match one.term {
+        Term::Duration(length) => format!(
+            "{}, counted anew from the merge",
+            code(&format!("duration: {length}"))
+        ),
+        Term::Expires(at) => format!(
+            "{}, to be a later instant",
+            code(&format!("expires: {}", instant(at)))
+        ),
+    };
+    format!(
+        "- {} of {} ends at **{}**\n  - keep: [edit {name}]({}) ({term})\n  - let go: {} or [delete {name}]({})\n",
+        code(&one.role.to_string()),
+        code(&one.subject.to_string()),
+        utc(one.ends),
+        pages.of("edit", path),
+        code(&format!("hallpass return {}", path.short())),
+        pages.of("delete", path),
+    )
+}
+
+/// Percent-encodes everything but letters, digits, `-`, `_`, `.`, `~` and `/`.
+fn encoded(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.~/".contains(&b);
+    text.bytes().fold(String::new(), |mut out, b| {
+        if plain(b) {
+            out.push(char::from(b));
+        } else {
+            out.push_str(&format!("%{b:02X}"));
+        }
+        out
+    })
+}
