@@ -138,29 +138,25 @@ impl Judge<'_> {
     fn limits(&self, path: &GrantPath, grant: &Grant, effects: &mut Vec<Effect>) {
         let resource = path.resource();
         let role = |tree: &'_ Catalogue| {
-            tree.role(&resource, &grant.role)
-                .map(|(_, role)| (role.max_total, role.approvals))
+            let (_, role) = tree.role(&resource, &grant.role)?;
+            Some((role.max_total, role.approvals))
         };
-        let (Some(old), Some(new)) = (role(self.base), role(self.head)) else {
+        let (Some((old_total, old_needed)), Some((limit, needed))) =
+            (role(self.base), role(self.head))
+        else {
             return;
         };
         let held = self.known.held.get(path);
-        let total = match (held, grant.term) {
-            (Some(held), _) => Some((held.since, held.ends - held.since)),
-            _ => None,
-        };
-        if let Some((since, total)) = total
-            && total > new.0.delta()
-            && total <= old.0.delta()
-        {
-            effects.push(Effect::LongerInAll {
-                since,
-                limit: new.0,
-            });
+        // What renews nothing is judged by the rules alone.
+        if let Some(held) = held.filter(|held| held.since < held.starts) {
+            let (since, total) = (held.since, held.ends - held.since);
+            if total > limit.delta() && total <= old_total.delta() {
+                effects.push(Effect::LongerInAll { since, limit });
+            }
         }
-        let had = held.map_or(old.1, |held| held.approvals);
-        if new.1 > old.1 && had < new.1 {
-            effects.push(Effect::FewerApprovals { had, needed: new.1 });
+        let had = held.map_or(old_needed, |held| held.approvals);
+        if needed > old_needed && had < needed {
+            effects.push(Effect::FewerApprovals { had, needed });
         }
     }
 
