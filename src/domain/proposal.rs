@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::decision::{Change, SignOff, Standing, Verdict};
+use super::decision::{Change, Request, SignOff, Standing, Verdict};
 use super::evidence::{approved_by, approved_by_policy, instant};
 use super::ledger::{Cause, Entry, State, Terms};
 use super::pull::Pull;
@@ -15,7 +15,12 @@ pub fn merge_message(pull: &Pull, verdict: &Verdict) -> (String, String) {
     if let Some(of) = &verdict.sign_off {
         return sign_off_message(pull, of);
     }
-    let title = match verdict.requests.as_slice() {
+    let files: Vec<&Request> = verdict
+        .requests
+        .chunk_by(|a, b| a.path == b.path)
+        .filter_map(|of_file| of_file.first())
+        .collect();
+    let title = match files.as_slice() {
         [one] if one.change == Change::Tidy => format!(
             "Remove ended access: {} (#{})",
             one.path.short(),
@@ -50,7 +55,7 @@ pub fn merge_message(pull: &Pull, verdict: &Verdict) -> (String, String) {
     let mut trailers = String::new();
     for request in &verdict.requests {
         // Writing to a String cannot fail.
-        let _ = writeln!(trailers, "Request: {}", request.path.request(pull.number));
+        let _ = writeln!(trailers, "Request: {}", request.name(pull.number));
         if let Some(grant) = &request.grant {
             let _ = match grant.term {
                 super::model::Term::Duration(length) => writeln!(trailers, "Term: {length}"),

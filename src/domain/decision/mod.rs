@@ -232,6 +232,15 @@ impl Request {
         self.role.as_ref().filter(|_| self.bundle.is_some())
     }
 
+    /// What it is called in evidence, before there is a grant: `<resource>/<name>#<pull>`, with the part of a bundle after `+`.
+    pub fn name(&self, pull: PullNumber) -> String {
+        let name = self.path.request(pull);
+        match self.part() {
+            Some(part) => format!("{name}+{}.{}", part.resource, part.role),
+            None => name,
+        }
+    }
+
     /// The roles whose limits bind it: the one that is asked for, and the bundle that it is asked for with.
     pub fn binding(&self) -> impl Iterator<Item = &RoleRef> {
         self.role.iter().chain(&self.bundle)
