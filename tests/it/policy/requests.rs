@@ -168,6 +168,13 @@ fn live_roles_come_from_files_and_from_the_ledger_but_not_from_the_file_itself()
     let mut scene = forbidding(condition);
     standing(&mut scene, "access/grants/ledger/octocat.yaml", WANTED);
     assert_eq!(rules(&verdict(&scene)), ["policy-forbids"]);
+    let ended = GrantPath::new("access/grants/ledger/octocat.yaml").unwrap();
+    scene.ended.insert(ended, blob(WANTED));
+    assert_eq!(
+        rules(&verdict(&scene)),
+        [""; 0],
+        "its file is not tidied yet"
+    );
     let own = "context.live_roles.contains(Role::\"orders/readonly\")";
     let scene = amended(&format!("{BASELINE}{}", forbid("no", own)), &longer());
     assert_eq!(rules(&verdict(&scene)), [""; 0]);

@@ -138,7 +138,10 @@ fn live_roles(
             role: role.clone(),
         })
     });
-    let lives = |(file, grant): (&GrantPath, &Grant)| file != path && grant.end(at) > at;
+    let over = case.over();
+    let lives = |(file, grant): (&GrantPath, &Grant)| {
+        file != path && grant.end(at) > at && !over.contains(file)
+    };
     roles.extend(declared.filter(|role| case.base.giving(subject, role).any(lives)));
     roles
 }
