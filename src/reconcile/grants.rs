@@ -400,6 +400,7 @@ impl Reconciler {
         if pull.commits > 1 {
             spans.push(pull.commits);
         }
+        let mut same = None;
         for span in spans {
             let Some(base) = self.mirror.ancestor(merged, span).await? else {
                 continue;
@@ -411,11 +412,15 @@ impl Reconciler {
             }
             let landed = self.mirror.changes(&base, merged).await?;
             let asked = self.changes_of(pull, &base).await?;
-            if landing::same_result(&landed, &asked) {
+            if landing::same_change(&landed, &asked) {
                 return Ok(Some(base));
             }
+            // The branch may have come to the same content by itself before the merge.
+            if same.is_none() && landing::same_result(&landed, &asked) {
+                same = Some(base);
+            }
         }
-        Ok(None)
+        Ok(same)
     }
 }
 

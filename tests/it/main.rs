@@ -26,6 +26,7 @@ mod policy;
 mod postgres;
 mod replay;
 mod repo;
+mod returning;
 mod sandbox;
 mod scenario;
 mod serve;

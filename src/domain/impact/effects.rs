@@ -152,30 +152,26 @@ impl Judge<'_> {
             tree.role(&role.resource, &role.role)
                 .map(|(_, role)| (role.max_total, role.approvals))
         };
-        let (Some(old), Some(new)) = (limits(self.base), limits(self.head)) else {
+        let (Some((old_total, old_needed)), Some((limit, needed))) =
+            (limits(self.base), limits(self.head))
+        else {
             return;
         };
         let held = self.known.held.get(path);
         // How many approved which part of a bundle is not known here: at least as many as it took.
         let bundled = *role != role_at(path, grant);
-        let total = match (held, grant.term) {
-            (Some(held), _) => Some((held.since, held.ends - held.since)),
-            _ => None,
-        };
-        if let Some((since, total)) = total
-            && total > new.0.delta()
-            && total <= old.0.delta()
-        {
-            effects.push(Effect::LongerInAll {
-                since,
-                limit: new.0,
-            });
+        // What renews nothing is judged by the rules alone.
+        if let Some(held) = held.filter(|held| held.since < held.starts) {
+            let (since, total) = (held.since, held.ends - held.since);
+            if total > limit.delta() && total <= old_total.delta() {
+                effects.push(Effect::LongerInAll { since, limit });
+            }
         }
         let had = held
             .filter(|_| !bundled)
-            .map_or(old.1, |held| held.approvals);
-        if new.1 > old.1 && had < new.1 {
-            effects.push(Effect::FewerApprovals { had, needed: new.1 });
+            .map_or(old_needed, |held| held.approvals);
+        if needed > old_needed && had < needed {
+            effects.push(Effect::FewerApprovals { had, needed });
         }
     }
 

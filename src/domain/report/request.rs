@@ -108,9 +108,11 @@ fn facts(case: &Case<'_>, one: &Request, grant: &Grant) -> String {
     if grant.emergency {
         rows.push(("Emergency", "**yes**: break-glass access".to_owned()));
     }
-    let rationale = case.base.role(&name, &grant.role);
-    let why = match rationale {
-        Some((_, role)) if role.rationale => "; each review must say why",
+    let role = case.base.role(&name, &grant.role);
+    let why = match (&one.approval, role) {
+        (Standing::Missing(missing), Some((_, role))) if missing.needed > 0 && role.rationale => {
+            "; each review must say why"
+        }
         _ => "",
     };
     let approvals = summary::approvals(case, one);

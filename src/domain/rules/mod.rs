@@ -25,7 +25,7 @@ pub(crate) use change::resulting;
 pub use change::{MOST_GRANTS, check_change, check_change_knowing};
 pub(crate) use eligible::{Eligible, eligible, refusal};
 pub use page::{find, page, url};
-pub use table::{RULES, Rule};
+pub use table::{FoundIn, RULES, Rule};
 
 /// Whether a grant is being asked for, or stands in the tree already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
