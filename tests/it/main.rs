@@ -9,6 +9,7 @@ mod abuse;
 mod approval;
 mod attacks;
 mod breakglass;
+mod bundle;
 mod codeowners;
 mod config;
 mod decision;
