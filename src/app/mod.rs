@@ -3,5 +3,6 @@
 pub mod demo;
 pub mod logging;
 pub mod offline;
+pub mod propose;
 pub mod serve;
 pub mod service;

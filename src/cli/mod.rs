@@ -6,6 +6,7 @@ mod demo;
 mod explain;
 mod owners;
 mod policy;
+mod return_;
 mod serve;
 mod validate;
 
@@ -33,6 +34,7 @@ enum Command {
     Explain(explain::Explain),
     Owners(owners::Owners),
     Policy(policy::Policy),
+    Return(return_::Return),
     Serve(serve::Serve),
     Validate(validate::Validate),
 }
@@ -44,6 +46,7 @@ impl Command {
             Self::Explain(explain) => explain.run(),
             Self::Owners(owners) => owners.run(),
             Self::Policy(policy) => policy.run(),
+            Self::Return(back) => back.run(),
             Self::Serve(serve) => serve.run(),
             Self::Validate(validate) => validate.run(),
         }

@@ -181,6 +181,11 @@ impl Draft {
         self.line("Path", path.as_str()).line("Blob", blob.as_str())
     }
 
+    fn parts(self, file: &[Request]) -> Self {
+        let parts = file.iter().filter_map(Request::part);
+        parts.fold(self, |draft, part| draft.line("Part", part.to_string()))
+    }
+
     fn pull(self, pull: Option<PullNumber>) -> Self {
         self.maybe("Pull", pull.map(|n| n.to_string()))
     }
@@ -280,12 +285,16 @@ pub fn approved_by_policy(basis: &Basis) -> Option<String> {
 pub fn of_verdict(pull: &Pull, base: &CommitId, verdict: &Verdict, at: Instant) -> Vec<Event> {
     let mut events = Vec::new();
     // More than a pull request may ask for is denied as a whole, and told as that: nobody can flood the evidence.
-    let told = match verdict.requests.len() {
-        0..=MOST_GRANTS => verdict.requests.as_slice(),
-        _ => &[],
+    let files: Vec<&[Request]> = verdict.requests.chunk_by(|a, b| a.path == b.path).collect();
+    let told = match files.len() {
+        0..=MOST_GRANTS => files,
+        _ => Vec::new(),
     };
-    for request in told {
-        events.extend(requested(pull, base, request, at));
+    events.extend(
+        told.iter()
+            .filter_map(|file| requested(pull, base, file, at)),
+    );
+    for request in told.into_iter().flatten() {
         if let Standing::Approved(proof) = &request.approval {
             events.extend(approved_automatically(pull, request, proof, at));
             events.extend(
@@ -302,7 +311,9 @@ pub fn of_verdict(pull: &Pull, base: &CommitId, verdict: &Verdict, at: Instant) 
     events
 }
 
-fn requested(pull: &Pull, base: &CommitId, request: &Request, at: Instant) -> Option<Event> {
+/// What one file asks for, once, however many roles it bundles.
+fn requested(pull: &Pull, base: &CommitId, file: &[Request], at: Instant) -> Option<Event> {
+    let request = file.first()?;
     let (grant, blob) = (request.grant.as_ref()?, request.blob.as_ref()?);
     let name = request.path.request(pull.number);
     let verb = if matches!(request.change, Change::Amend(_)) {
@@ -328,6 +339,7 @@ fn requested(pull: &Pull, base: &CommitId, request: &Request, at: Instant) -> Op
     .line("Request", &name)
     .line("Subject", subject_word(&grant.subject))
     .line("Role", role)
+    .parts(file)
     .line("Term", term)
     .maybe("Starts", grant.starts.map(instant))
     .maybe("Ticket", grant.ticket.as_deref().filter(|t| is_plain(t)))
@@ -343,7 +355,7 @@ fn requested(pull: &Pull, base: &CommitId, request: &Request, at: Instant) -> Op
 }
 
 fn approved(pull: &Pull, request: &Request, approval: &Approval, at: Instant) -> Event {
-    let name = request.path.request(pull.number);
+    let name = request.name(pull.number);
     let subject = format!("Approved: {} approves {name}", approval.reviewer.login);
     Draft::new(
         Kind::Approved,
@@ -370,7 +382,7 @@ fn approved_automatically(
     let Basis::Policy { id, blob, .. } = proof.basis() else {
         return None;
     };
-    let name = request.path.request(pull.number);
+    let name = request.name(pull.number);
     let subject = format!("Approved: policy {id} approves {name}");
     let key = format!("approved:{name}:{}:policy:{id}:{blob}", proof.blob());
     let draft = Draft::new(Kind::Approved, key, at, &subject)

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
-use super::catalogue::{Catalogue, ChangedFile, Declared, role_at};
+use super::catalogue::{Catalogue, ChangedFile, Declared};
 use super::model::{BlobId, GrantPath, Instant, Owner, ResourceName, RoleRef, Subject, Term};
 use super::parse::{Governed, classify};
 use super::{ledger, rules};
@@ -158,7 +158,7 @@ pub fn impact(base: &Catalogue, changes: &[ChangedFile], known: &Known<'_>) -> I
         return impact;
     }
     let concerned: Vec<(&GrantPath, &Declared)> = live(base, known)
-        .filter(|(path, declared)| difference.concerns(path, &declared.grant))
+        .filter(|(path, declared)| difference.concerns(base, path, &declared.grant))
         .collect();
     let asks = Asks::between(base, &result.tree, known);
     let judge = effects::Judge {
@@ -194,7 +194,8 @@ pub fn to_ask(base: &Catalogue, changes: &[ChangedFile]) -> BTreeSet<GrantPath> 
     let difference = Difference::between(base, &result.tree, changes);
     let lowered = difference.lowered(base, &result.tree);
     let concerned = |(path, declared): &(&GrantPath, &Declared)| {
-        !lowered.is_empty() && lowered.contains(&role_at(path, &declared.grant))
+        let bound = || base.binding(path, &declared.grant);
+        !lowered.is_empty() && bound().iter().any(|role| lowered.contains(role))
     };
     let mut found: BTreeSet<GrantPath> = base
         .grants
@@ -204,7 +205,8 @@ pub fn to_ask(base: &Catalogue, changes: &[ChangedFile]) -> BTreeSet<GrantPath> 
         .collect();
     if !result.tree.policies.is_default() {
         let asked = base.grants.iter();
-        let asked = asked.filter(|(path, declared)| difference.concerns(path, &declared.grant));
+        let asked =
+            asked.filter(|(path, declared)| difference.concerns(base, path, &declared.grant));
         found.extend(asked.take(ASKED).map(|(path, _)| path.clone()));
     }
     found

@@ -64,5 +64,6 @@ pub fn demand_connections<'a>(
         verdict.outcome = Outcome::Denied;
     }
     verdict.findings.sort();
+    verdict.findings.dedup();
     verdict
 }

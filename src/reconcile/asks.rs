@@ -28,7 +28,7 @@ impl Reconciler {
             return Ok(Vec::new());
         }
         let asks = if pull.base_branch == self.settings.protected_branch {
-            Case::asks(changes)
+            Case::asks(base, changes)
         } else {
             BTreeSet::new()
         };

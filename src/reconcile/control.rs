@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
-use super::case::newest;
+use super::case::{newest, over};
 use super::{ReconcileError, Reconciler};
 use crate::domain::catalogue::{Catalogue, ChangedFile};
 use crate::domain::impact::{self, Held};
@@ -31,7 +31,8 @@ impl Reconciler {
         }
         let paths = impact::to_ask(base, changes);
         let entries = newest(self.store.entries_at(&paths).await?);
-        let live = entries.into_iter().filter(|e| !e.state.is_final());
+        let live = entries.into_values().flatten();
+        let live = live.filter(|e| !e.state.is_final());
         let held = live.filter_map(|e| Some((e.path, Held::of(e.terms.as_ref()?))));
         Ok(held.collect())
     }
@@ -40,9 +41,7 @@ impl Reconciler {
     pub(super) async fn ended_files(&self) -> Result<BTreeMap<GrantPath, BlobId>, ReconcileError> {
         let untidied = self.store.entries(Scope::Untidied).await?;
         let paths = untidied.into_iter().map(|e| e.path).collect();
-        let newest = newest(self.store.entries_at(&paths).await?);
-        let ended = newest.into_iter().filter(|e| e.state.is_final());
-        Ok(ended.map(|e| (e.path, e.blob)).collect())
+        Ok(over(self.store.entries_at(&paths).await?))
     }
 
     /// Past requests, judged by the files that decide in `base` and by those that `changes` would make. `None` for a change that

@@ -13,6 +13,7 @@ mod evidence;
 mod history;
 mod packs;
 mod past;
+mod proposing;
 mod remote;
 mod transport;
 mod tree;
@@ -38,6 +39,14 @@ pub mod read {
     pub use super::history::{merge_base, open, resolve};
     pub use super::past::{control_files, merged};
     pub use super::tree::{changes, files};
+}
+
+/// Proposing a change from the user's own clone, at once and on this thread. For the command line.
+pub mod propose {
+    pub use super::proposing::{
+        Change, FileChange, commit_change, default_branch, fetch_branch, known_tip, push_branch,
+        remote_url, remotes,
+    };
 }
 
 /// What went wrong with git, named by what the caller should do.

@@ -73,7 +73,7 @@ fn arrive(
     Ok(ids)
 }
 
-fn options<'a>() -> FetchOptions<'a> {
+pub(super) fn options<'a>() -> FetchOptions<'a> {
     let mut options = FetchOptions::new();
     options
         .download_tags(AutotagOption::None)
@@ -209,12 +209,12 @@ pub(super) fn push(
 
 /// What the server says about a push.
 #[derive(Default)]
-struct Heard {
-    status: Option<Result<(), String>>,
+pub(super) struct Heard {
+    pub(super) status: Option<Result<(), String>>,
     said: String,
 }
 
-fn heard_by(heard: &RefCell<Heard>) -> RemoteCallbacks<'_> {
+pub(super) fn heard_by(heard: &RefCell<Heard>) -> RemoteCallbacks<'_> {
     let mut callbacks = RemoteCallbacks::new();
     callbacks.push_update_reference(|_, problem| {
         heard.borrow_mut().status = Some(problem.map_or(Ok(()), |problem| Err(problem.to_owned())));

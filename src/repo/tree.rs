@@ -253,6 +253,9 @@ fn parse<'t>(object: &'t OdbObject<'_>) -> Option<Vec<Entry<'t>>> {
     Some(entries)
 }
 
+/// What stands at a path: the path, its mode, its object.
+type Standing = (String, u32, Oid);
+
 /// Called with the path of a file that differs, and the file before and after.
 type Visit<'v> = dyn FnMut(&str, Option<Entry<'_>>, Option<Entry<'_>>) + 'v;
 
@@ -384,11 +387,7 @@ impl<'r> Reader<'r> {
 
     /// What stands in `path` and below: nothing where there is no such folder. `None` where something on the way, or in it, is no
     /// folder or has no single meaning: then nobody can tell what is missing.
-    fn folder(
-        &mut self,
-        root: Oid,
-        path: &str,
-    ) -> Result<Option<Vec<(String, u32, Oid)>>, git2::Error> {
+    fn folder(&mut self, root: Oid, path: &str) -> Result<Option<Vec<Standing>>, git2::Error> {
         let mut here = root;
         for segment in path.split('/') {
             let odb = Arc::clone(&self.odb);

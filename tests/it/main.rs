@@ -25,6 +25,7 @@ mod policy;
 mod postgres;
 mod replay;
 mod repo;
+mod returning;
 mod sandbox;
 mod scenario;
 mod serve;

@@ -122,11 +122,13 @@ fn object(voice: &Voice<'_>, objection: &Review, bench: &Bench<'_>, heard: &mut 
         });
     } else if !may_be_owner(bench) {
         heard.discounted.push(format!(
-            "@{login} asked for changes, but is not an owner of this file now, so that does not block it."
+            "@{login} asked for changes, but is not an owner of {} now, so that does not block it.",
+            bench.thing()
         ));
     } else {
         heard.unknown.push(format!(
-            "@{login} asked for changes, and whether @{login} is an owner of this file is not known."
+            "@{login} asked for changes, and whether @{login} is an owner of {} is not known.",
+            bench.thing()
         ));
     }
 }
@@ -149,7 +151,7 @@ fn wonder(voice: &Voice<'_>, bench: &Bench<'_>, heard: &mut Heard) {
 /// Whether somebody who is not on the bench could be there, if only everything were known. That the review is said to be an
 /// app's is no answer: the list that could not be read may say otherwise.
 fn may_be_owner(bench: &Bench<'_>) -> bool {
-    !bench.unknown().is_empty()
+    bench.has_doubts()
 }
 
 /// Whether the latest review of one person counts; if not, why.
@@ -199,8 +201,11 @@ fn may_approve<'b, 'a>(
     let member = bench
         .member(actor.id)
         .ok_or_else(|| match may_be_owner(bench) {
-            true => format!("whether @{login} is an owner of this file is not known"),
-            false => format!("@{login} is not an owner of this file now"),
+            true => format!(
+                "whether @{login} is an owner of {} is not known",
+                bench.thing()
+            ),
+            false => format!("@{login} is not an owner of {} now", bench.thing()),
         })?;
     if let (Some(Barred::Policy), Some(why)) =
         (member.barred, question.demand.refused.get(&actor.id))

@@ -23,8 +23,8 @@ use crate::domain::schema::nearest;
 #[derive(Debug, Clone, Default)]
 pub struct Guardrails {
     files: BTreeMap<RepoPath, Arc<PolicyFile>>,
-    /// Files that could not be read.
-    broken: BTreeSet<String>,
+    /// Files that could not be read, and why.
+    broken: BTreeMap<String, String>,
     compiled: OnceLock<Arc<Compiled>>,
 }
 
@@ -72,9 +72,9 @@ impl Guardrails {
     }
 
     /// Notes that the policy file at `path` cannot be read: nothing can be permitted as long as it stands there.
-    pub(crate) fn insert_broken(&mut self, path: &str) {
+    pub(crate) fn insert_broken(&mut self, path: &str, why: String) {
         self.remove(path);
-        self.broken.insert(path.to_owned());
+        self.broken.insert(path.to_owned(), why);
     }
 
     /// Forgets what stands at `path`.
@@ -95,8 +95,8 @@ impl Guardrails {
     }
 
     fn unusable(&self) -> Option<(String, String)> {
-        if let Some(path) = self.broken.first() {
-            return Some((path.clone(), "it cannot be read".to_owned()));
+        if let Some((path, why)) = self.broken.first_key_value() {
+            return Some((path.clone(), why.clone()));
         }
         let ids = self.by_id();
         let twice = ids.into_iter().find(|(_, holders)| holders.len() > 1)?;

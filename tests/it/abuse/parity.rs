@@ -1,21 +1,20 @@
 //! `hallpass validate` and the service say the same of the same trees, byte by byte.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use hallpass::clock::Clock as _;
-use hallpass::domain::rules::RULES;
+use hallpass::domain::rules::{self, FoundIn, RULES};
 use hallpass::sandbox::Change;
 use serde_json::Value;
 
 use crate::world::{Ears, REPO, World, file, grant};
 
-/// Rules that no clone can judge: they need the forge, the ledger or the server's configuration.
-const OF_THE_SERVICE: &[&str] = &[
-    "author-unknown",
-    "no-eligible-approver",
-    "unknown-connection",
-    "wrong-branch",
-];
+/// Whether a clone is enough to find that a rule is broken.
+fn of_trees(told: &Told) -> bool {
+    let rule = rules::find(&told.4).unwrap_or_else(|| panic!("{} is not in the table", told.4));
+    rule.found_in == FoundIn::Trees
+}
 
 /// One finding in every detail: path, line, column, weight, rule, and what is told.
 type Told = (String, u64, u64, String, String, String);
@@ -47,7 +46,9 @@ fn by_the_program(world: &World, branch: &str) -> Vec<Told> {
             finding["column"].as_u64().unwrap(),
             weight.to_owned(),
             text(finding, "rule"),
-            format!("{}\n{}", text(finding, "message"), text(finding, "help")),
+            ["message", "help", "url"]
+                .map(|field| text(finding, field))
+                .join("\n"),
         )
     };
     report["findings"]
@@ -274,11 +275,9 @@ fn changes() -> BTreeMap<&'static str, Vec<Change>> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn validate_and_the_service_find_the_same_in_the_same_trees() {
-    let known: BTreeSet<&str> = RULES.iter().map(|rule| rule.name).collect();
-    assert!(OF_THE_SERVICE.iter().all(|rule| known.contains(rule)));
     let standing = Change::write(file("db/standing"), grant("linus", "readonly", "2h"));
     let broken = Change::write(".github/CODEOWNERS", "* @acme/security\nx y z\n");
-    let mut rules = BTreeSet::new();
+    let (mut rules, mut more) = (BTreeSet::new(), 0);
     for (base, only) in [
         (vec![standing.clone()], None),
         (vec![standing, broken], Some("sound")),
@@ -311,11 +310,54 @@ async fn validate_and_the_service_find_the_same_in_the_same_trees() {
             let mut program = by_the_program(&world, &branch);
             let mut service = by_the_service(&world, &branch);
             rules.extend(program.iter().map(|told| told.4.clone()));
-            service.retain(|told| !OF_THE_SERVICE.contains(&told.4.as_str()));
+            assert!(program.iter().all(of_trees), "{what}");
+            more += service.len();
+            service.retain(of_trees);
+            more -= service.len();
             program.sort();
             service.sort();
             assert_eq!(service, program, "{what}");
         }
     }
+    assert!(more > 0, "nothing that only the service knows was found");
     assert!(rules.len() >= 35, "only {} rules: {rules:?}", rules.len());
+}
+
+#[test]
+fn what_the_table_says_of_a_rule_is_where_its_findings_are_made() {
+    let made_in = |folder: &str| -> String {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/domain");
+        let mut text = String::new();
+        let mut open = vec![root.join(folder)];
+        while let Some(path) = open.pop() {
+            if path.is_dir() {
+                open.extend(std::fs::read_dir(path).unwrap().map(|e| e.unwrap().path()));
+            } else if !path.ends_with("rules/table.rs") && !path.ends_with("rules/page.rs") {
+                text += &std::fs::read_to_string(path).unwrap();
+            }
+        }
+        text
+    };
+    let trees = ["parse", "rules", "codeowners", "schema.rs", "policy"]
+        .map(made_in)
+        .concat();
+    let service = ["decision", "approval", "landing.rs"].map(made_in).concat();
+    for rule in RULES {
+        let quoted = format!("\"{}\"", rule.name);
+        match rule.found_in {
+            FoundIn::Trees => assert!(
+                trees.contains(&quoted),
+                "{} is not found in trees",
+                rule.name
+            ),
+            FoundIn::Service => {
+                assert!(
+                    service.contains(&quoted),
+                    "{} is not found by the service",
+                    rule.name
+                );
+                assert!(!trees.contains(&quoted), "{} is found in trees", rule.name);
+            }
+        }
+    }
 }

@@ -454,6 +454,37 @@ async fn ac_07_an_approval_on_another_branch_is_not_carried_to_main() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn ac_07_an_owners_approval_of_a_harmless_branch_is_asked_for_again_on_main() {
+    // The event of the retarget may be lost: what counts is where the pull request was seen to aim.
+    for ears in [Ears::Hearing, Ears::Deaf] {
+        let world = World::new(ears, "").await;
+        world
+            .sandbox
+            .push("root", REPO, "playground", &[], "Play")
+            .unwrap();
+        let wanted = [Change::write(file(NAME), grant("ada", "readonly", "2h"))];
+        world
+            .sandbox
+            .push("ada", REPO, "request", &wanted, "Please")
+            .unwrap();
+        let pull = world
+            .sandbox
+            .open_pull("ada", REPO, "request", "playground", "Please", "")
+            .unwrap();
+        world.settle().await;
+        world.approve(pull, "grace").await;
+        world.sandbox.retarget("ada", REPO, pull, "main").unwrap();
+        world.settle().await;
+        world.resync().await;
+        assert!(!world.is_merged(pull), "{ears:?}");
+        assert_eq!(world.vault.calls(), 0);
+        world.clock.advance(TimeDelta::minutes(1));
+        world.approve(pull, "grace").await;
+        assert_eq!(world.holders("reader"), ["ada"], "{ears:?}");
+    }
+}
+
 #[test]
 fn ac_50_an_approval_of_other_content_is_void_however_fresh() {
     let mut scene = request();

@@ -369,3 +369,44 @@ fn the_published_schema_is_the_one_that_is_enforced() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schemas/hallpass.cedarschema");
     super::current(path, &policy::schema_source());
 }
+
+#[test]
+fn the_documentation_lists_what_policies_can_ask() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/policies.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let (begin, end) = (
+        "<!-- written by a test, from the program -->\n",
+        "<!-- end of it -->",
+    );
+    let (before, rest) = page.split_once(begin).unwrap();
+    let (_, after) = rest.split_once(end).unwrap();
+    let text = format!("{before}{begin}\n{}\n{end}{after}", policy::reference());
+    super::current(path, &text);
+}
+
+#[test]
+fn every_policy_in_the_documentation_is_valid_and_every_case_passes() {
+    let page = include_str!("../../../docs/policies.md");
+    let blocks = |language: &str| -> Vec<String> {
+        let begin = format!("```{language}\n");
+        let parts = page.split(&begin).skip(1);
+        parts
+            .map(|part| part.split("```").next().unwrap().to_owned())
+            .collect()
+    };
+    let policies = blocks("cedar").join("\n");
+    let tests = blocks("yaml").concat();
+    let test_path = "access/policies/guardrails.test.yaml";
+    let tree = catalogue(&[(FILE, &policies), (test_path, &tests)]);
+    assert_eq!(tree.findings, []);
+    assert_eq!(wrong(&policies), [""; 0]);
+    let results = tree
+        .policy_tests
+        .values()
+        .flat_map(|t| policy::cases::run(t, &tree));
+    let results: Vec<_> = results.collect();
+    assert!(
+        results.len() > 1 && results.iter().all(|r| r.failure.is_none()),
+        "{results:?}"
+    );
+}
