@@ -11,8 +11,8 @@ use super::codeowners::Codeowners;
 use super::emergency::Record;
 use super::finding::{Finding, Place};
 use super::model::{
-    Access, Account, BlobId, Grant, GrantPath, Login, Person, RecordPath, RepoPath, Resource,
-    ResourceName, Role, RoleName, RoleRef, Service, ServiceName, Subject, UserId,
+    Access, Account, BlobId, Gives, Grant, GrantPath, Login, Person, RecordPath, RepoPath,
+    Resource, ResourceName, Role, RoleName, RoleRef, Service, ServiceName, Subject, UserId,
 };
 use super::parse::{self, GrantPlaces, ReadResource};
 use super::policy::Guardrails;
@@ -177,6 +177,27 @@ impl Catalogue {
         Some((resource, resource.roles.get(role)?))
     }
 
+    /// The roles that the grant at `path` gives: those that its role bundles, or its role itself.
+    pub fn gives(&self, path: &GrantPath, grant: &Grant) -> Vec<RoleRef> {
+        let own = role_at(path, grant);
+        match self.parts(&own) {
+            Some(parts) => parts.iter().cloned().collect(),
+            None => vec![own],
+        }
+    }
+
+    /// The roles whose limits bind the grant at `path`: its own, and those that it bundles.
+    pub fn binding(&self, path: &GrantPath, grant: &Grant) -> Vec<RoleRef> {
+        let own = role_at(path, grant);
+        let parts = self.parts(&own).into_iter().flatten().cloned().collect();
+        [vec![own], parts].concat()
+    }
+
+    /// The roles that `role` bundles; `None` for one that gives something itself, and for one that is not declared.
+    pub fn parts(&self, role: &RoleRef) -> Option<&BTreeSet<RoleRef>> {
+        self.role(&role.resource, &role.role)?.1.bundled()
+    }
+
     /// What tickets of a role must look like: `None` if the role does not say, `Some(None)` if what it says is no expression.
     pub(crate) fn ticket_pattern(&self, name: &RoleRef, role: &Role) -> Option<Option<Regex>> {
         let pattern = role.ticket_pattern.as_ref()?;
@@ -216,7 +237,7 @@ impl Catalogue {
         })
     }
 
-    /// The grant files that give `role` to `subject`. Costs a search, not a walk.
+    /// The grant files that give `role` to `subject`, by itself or in a bundle, or as the bundle that it is. Costs a search, not a walk.
     pub(crate) fn giving(
         &self,
         subject: &Subject,
@@ -226,11 +247,9 @@ impl Catalogue {
             let mut given: Vec<(u64, GrantPath)> = self
                 .grants
                 .par_iter()
-                .map(|(path, d)| {
-                    (
-                        fingerprint(&d.grant.subject, &role_at(path, &d.grant)),
-                        path.clone(),
-                    )
+                .flat_map_iter(|(path, d)| {
+                    let roles = self.binding(path, &d.grant).into_iter();
+                    roles.map(|role| (fingerprint(&d.grant.subject, &role), path.clone()))
                 })
                 .collect();
             given.par_sort_unstable();
@@ -244,9 +263,7 @@ impl Catalogue {
         same.filter_map(|(_, path)| Some((path, &*self.grants.get(path)?.grant)))
             // Two roles may share a fingerprint.
             .filter(move |(path, grant)| {
-                grant.subject == *subject
-                    && grant.role == role.role
-                    && path.resource() == role.resource
+                grant.subject == *subject && self.binding(path, grant).contains(role)
             })
     }
 
@@ -280,21 +297,28 @@ impl Catalogue {
     }
 
     /// What the target system would be asked to give for `grant`; `None` where resource, role, subject or the subject's
-    /// identity in that system is not declared (each of which is a finding).
+    /// identity in that system is not declared (each of which is a finding), and for a bundle, which asks for several things.
     pub fn access(&self, path: &GrantPath, grant: &Grant) -> Option<Access> {
-        let (resource, role) = self.role(&path.resource(), &grant.role)?;
-        let identities = match &grant.subject {
+        self.access_to(&role_at(path, grant), &grant.subject)
+    }
+
+    /// [`Catalogue::access`] of a role that is asked for by itself or as part of a bundle.
+    pub fn access_to(&self, role: &RoleRef, subject: &Subject) -> Option<Access> {
+        let (_, role) = self.role(&role.resource, &role.role)?;
+        let Gives::Entitlement { connection, value } = &role.gives else {
+            return None;
+        };
+        let identities = match subject {
             Subject::Person(login) => &self.people.get(login)?.identities,
             Subject::Service(name) => &self.services.get(name)?.identities,
         };
-        let name = identities.get(&resource.provider)?.clone();
         Some(Access {
-            connection: resource.provider.clone(),
+            connection: connection.clone(),
             account: Account {
-                name,
-                github_id: self.github_id(&grant.subject),
+                name: identities.get(connection)?.clone(),
+                github_id: self.github_id(subject),
             },
-            entitlement: role.entitlement.clone(),
+            entitlement: value.clone(),
         })
     }
 

@@ -9,6 +9,7 @@
 //! line, without control characters and without characters that cannot be seen.
 
 mod review;
+mod service;
 
 use std::fmt::Write as _;
 
@@ -21,6 +22,7 @@ use super::pull::Pull;
 use super::rules::MOST_GRANTS;
 
 pub use review::{review_overdue, review_unsigned, reviewed};
+pub use service::{adopted, orphaned};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -179,6 +181,11 @@ impl Draft {
         self.line("Path", path.as_str()).line("Blob", blob.as_str())
     }
 
+    fn parts(self, file: &[Request]) -> Self {
+        let parts = file.iter().filter_map(Request::part);
+        parts.fold(self, |draft, part| draft.line("Part", part.to_string()))
+    }
+
     fn pull(self, pull: Option<PullNumber>) -> Self {
         self.maybe("Pull", pull.map(|n| n.to_string()))
     }
@@ -278,12 +285,16 @@ pub fn approved_by_policy(basis: &Basis) -> Option<String> {
 pub fn of_verdict(pull: &Pull, base: &CommitId, verdict: &Verdict, at: Instant) -> Vec<Event> {
     let mut events = Vec::new();
     // More than a pull request may ask for is denied as a whole, and told as that: nobody can flood the evidence.
-    let told = match verdict.requests.len() {
-        0..=MOST_GRANTS => verdict.requests.as_slice(),
-        _ => &[],
+    let files: Vec<&[Request]> = verdict.requests.chunk_by(|a, b| a.path == b.path).collect();
+    let told = match files.len() {
+        0..=MOST_GRANTS => files,
+        _ => Vec::new(),
     };
-    for request in told {
-        events.extend(requested(pull, base, request, at));
+    events.extend(
+        told.iter()
+            .filter_map(|file| requested(pull, base, file, at)),
+    );
+    for request in told.into_iter().flatten() {
         if let Standing::Approved(proof) = &request.approval {
             events.extend(approved_automatically(pull, request, proof, at));
             events.extend(
@@ -300,7 +311,9 @@ pub fn of_verdict(pull: &Pull, base: &CommitId, verdict: &Verdict, at: Instant) 
     events
 }
 
-fn requested(pull: &Pull, base: &CommitId, request: &Request, at: Instant) -> Option<Event> {
+/// What one file asks for, once, however many roles it bundles.
+fn requested(pull: &Pull, base: &CommitId, file: &[Request], at: Instant) -> Option<Event> {
+    let request = file.first()?;
     let (grant, blob) = (request.grant.as_ref()?, request.blob.as_ref()?);
     let name = request.path.request(pull.number);
     let verb = if matches!(request.change, Change::Amend(_)) {
@@ -326,6 +339,7 @@ fn requested(pull: &Pull, base: &CommitId, request: &Request, at: Instant) -> Op
     .line("Request", &name)
     .line("Subject", subject_word(&grant.subject))
     .line("Role", role)
+    .parts(file)
     .line("Term", term)
     .maybe("Starts", grant.starts.map(instant))
     .maybe("Ticket", grant.ticket.as_deref().filter(|t| is_plain(t)))
@@ -341,7 +355,7 @@ fn requested(pull: &Pull, base: &CommitId, request: &Request, at: Instant) -> Op
 }
 
 fn approved(pull: &Pull, request: &Request, approval: &Approval, at: Instant) -> Event {
-    let name = request.path.request(pull.number);
+    let name = request.name(pull.number);
     let subject = format!("Approved: {} approves {name}", approval.reviewer.login);
     Draft::new(
         Kind::Approved,
@@ -368,7 +382,7 @@ fn approved_automatically(
     let Basis::Policy { id, blob, .. } = proof.basis() else {
         return None;
     };
-    let name = request.path.request(pull.number);
+    let name = request.name(pull.number);
     let subject = format!("Approved: policy {id} approves {name}");
     let key = format!("approved:{name}:{}:policy:{id}:{blob}", proof.blob());
     let draft = Draft::new(Kind::Approved, key, at, &subject)
@@ -547,26 +561,6 @@ pub fn cancelled(entry: &Entry, missing: &[String], at: Instant) -> Event {
         draft = draft.line("Missing", reason);
     }
     draft.finish()
-}
-
-/// Nobody is accountable any more for the service that holds it: it ends at `ends` unless somebody is by then.
-pub fn orphaned(entry: &Entry, ends: Instant, at: Instant) -> Event {
-    let sentence = format!("Orphaned: nobody is accountable for {}", who_what(entry));
-    // It may happen to the same grant again.
-    let word = format!("orphaned:{}", instant(at));
-    about(Kind::Orphaned, &word, entry, at, &sentence)
-        .line("Tolerated-until", instant(ends))
-        .finish()
-}
-
-/// Somebody is accountable again for the service that holds it.
-pub fn adopted(entry: &Entry, at: Instant) -> Event {
-    let sentence = format!(
-        "Adopted: somebody is accountable again for {}",
-        who_what(entry)
-    );
-    let word = format!("adopted:{}", instant(at));
-    about(Kind::Adopted, &word, entry, at, &sentence).finish()
 }
 
 /// How a grant's access went away.

@@ -8,6 +8,7 @@
 //! once and left alone.
 
 mod asks;
+mod brake;
 mod difference;
 mod effect;
 mod effects;
@@ -17,8 +18,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
-use super::catalogue::{Catalogue, ChangedFile, Declared, role_at};
+use super::catalogue::{Catalogue, ChangedFile, Declared};
 use super::model::{BlobId, GrantPath, Instant, Owner, ResourceName, RoleRef, Subject, Term};
+use super::parse::{Governed, classify};
 use super::{ledger, rules};
 use asks::Asks;
 use difference::Difference;
@@ -105,6 +107,9 @@ pub struct Impact {
     pub breaks_codeowners: bool,
     /// Whether the policies can be relied on today and could not after the change: then nothing at all can be granted.
     pub breaks_policies: bool,
+    /// How many people would be gone, if they are so many at once that Hallpass holds their ends back until a person has looked; 0
+    /// otherwise.
+    pub held_back: usize,
     /// How many live grants the policies were not asked about, because they are more than [`ASKED`].
     pub not_asked: usize,
     /// Changed files that cannot be read, by path: what they would do is not known, and left out.
@@ -123,6 +128,21 @@ impl Impact {
     }
 }
 
+/// Whether a change touches files that decide about live grants and requests: people, services, resources, policies, CODEOWNERS. A
+/// signature of an emergency's review, or a case beside a policy, decides about none.
+pub fn decides(changes: &[ChangedFile]) -> bool {
+    changes.iter().any(|change| {
+        matches!(
+            classify(&change.path),
+            Some(Ok(Governed::Person(_)
+                | Governed::Service(_)
+                | Governed::Resource(_)
+                | Governed::Policy(_)
+                | Governed::Codeowners(_)))
+        )
+    })
+}
+
 /// What `changes` would do to the live grants of `base`.
 pub fn impact(base: &Catalogue, changes: &[ChangedFile], known: &Known<'_>) -> Impact {
     let result = rules::resulting(base, changes);
@@ -138,7 +158,7 @@ pub fn impact(base: &Catalogue, changes: &[ChangedFile], known: &Known<'_>) -> I
         return impact;
     }
     let concerned: Vec<(&GrantPath, &Declared)> = live(base, known)
-        .filter(|(path, declared)| difference.concerns(path, &declared.grant))
+        .filter(|(path, declared)| difference.concerns(base, path, &declared.grant))
         .collect();
     let asks = Asks::between(base, &result.tree, known);
     let judge = effects::Judge {
@@ -154,6 +174,7 @@ pub fn impact(base: &Catalogue, changes: &[ChangedFile], known: &Known<'_>) -> I
         .enumerate()
         .filter_map(|(i, (path, declared))| judge.touched(i, path, &declared.grant))
         .collect();
+    impact.held_back = brake::held_back(base, &impact.touched, known);
     if asks.is_some() {
         impact.not_asked = concerned.len().saturating_sub(ASKED);
     }
@@ -173,7 +194,8 @@ pub fn to_ask(base: &Catalogue, changes: &[ChangedFile]) -> BTreeSet<GrantPath> 
     let difference = Difference::between(base, &result.tree, changes);
     let lowered = difference.lowered(base, &result.tree);
     let concerned = |(path, declared): &(&GrantPath, &Declared)| {
-        !lowered.is_empty() && lowered.contains(&role_at(path, &declared.grant))
+        let bound = || base.binding(path, &declared.grant);
+        !lowered.is_empty() && bound().iter().any(|role| lowered.contains(role))
     };
     let mut found: BTreeSet<GrantPath> = base
         .grants
@@ -183,7 +205,8 @@ pub fn to_ask(base: &Catalogue, changes: &[ChangedFile]) -> BTreeSet<GrantPath> 
         .collect();
     if !result.tree.policies.is_default() {
         let asked = base.grants.iter();
-        let asked = asked.filter(|(path, declared)| difference.concerns(path, &declared.grant));
+        let asked =
+            asked.filter(|(path, declared)| difference.concerns(base, path, &declared.grant));
         found.extend(asked.take(ASKED).map(|(path, _)| path.clone()));
     }
     found

@@ -20,6 +20,18 @@ pub fn same_result(landed: &[ChangedFile], asked: &[ChangedFile]) -> bool {
     after(landed) == after(asked)
 }
 
+/// Whether two changes are the same one: [`same_result`], from the same content. What a rebase brings in several commits can leave
+/// with the last of them the result of all, but it does not begin with what the first one found.
+pub fn same_change(landed: &[ChangedFile], asked: &[ChangedFile]) -> bool {
+    fn before(changes: &[ChangedFile]) -> BTreeMap<&str, Option<&(BlobId, u32)>> {
+        changes
+            .iter()
+            .map(|c| (c.path.as_str(), c.before.as_ref()))
+            .collect()
+    }
+    same_result(landed, asked) && before(landed) == before(asked)
+}
+
 /// Denies requests for a connection that the server does not have: nobody should approve what cannot be given.
 pub fn demand_connections<'a>(
     mut verdict: Verdict,
@@ -52,5 +64,6 @@ pub fn demand_connections<'a>(
         verdict.outcome = Outcome::Denied;
     }
     verdict.findings.sort();
+    verdict.findings.dedup();
     verdict
 }

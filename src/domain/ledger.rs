@@ -30,6 +30,10 @@ pub struct Entry {
     pub id: GrantId,
     /// Its file.
     pub path: GrantPath,
+    /// Which role of a bundle it gives; `None` for a file that gives one role, and for a bundle of which it is not known yet
+    /// whether it is approved.
+    #[serde(default)]
+    pub part: Option<RoleRef>,
     /// The exact content of the file.
     pub blob: BlobId,
     /// How it reached the protected branch.
@@ -232,6 +236,7 @@ impl Entry {
         Self {
             id: path.id(&arrival.commit),
             path,
+            part: None,
             blob,
             arrival,
             state: State::Arrived,
@@ -247,6 +252,20 @@ impl Entry {
             review: None,
             orphaned_since: None,
             version: 0,
+        }
+    }
+
+    /// The entry of one part of the bundle that arrived as this one: from here on it has a life of its own.
+    #[must_use]
+    pub fn of_part(&self, role: &RoleRef) -> Self {
+        Self {
+            id: self.path.part_id(&self.arrival.commit, role),
+            part: Some(role.clone()),
+            attempts: 0,
+            wake_at: None,
+            last_error: None,
+            version: 0,
+            ..self.clone()
         }
     }
 

@@ -12,8 +12,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use declared::{
-    Access, Account, Eligibility, EmergencyOffer, Field, Grant, Person, Resource, Risk, Role,
-    RoleRef, Service, Subject, Term,
+    Access, Account, Eligibility, EmergencyOffer, Field, Gives, Grant, Person, Resource, Risk,
+    Role, RoleRef, Service, Subject, Term,
 };
 pub use term::TermLength;
 
@@ -166,7 +166,8 @@ text! {
 text! {
     /// The identity of one grant: `<resource>/<name>@<commit>`, for what the merge `<commit>` put at that path.
     ///
-    /// A path can be used again, a grant cannot: the next request at the same path arrives with another commit.
+    /// A path can be used again, a grant cannot: the next request at the same path arrives with another commit. A part of a
+    /// bundle adds which: `<resource>/<name>@<commit>+<resource>.<role>`.
     GrantId, "a grant id such as orders/octocat-incident@1f0c3a5b7d9e", |value| {
         let (path, commit) = value.split_once('@').unwrap_or_default();
         (path.contains('/') && !commit.is_empty()).then(|| value.to_owned())
@@ -193,6 +194,22 @@ impl GrantPath {
     /// The id of the grant that `commit` brought here.
     pub fn id(&self, commit: &CommitId) -> GrantId {
         GrantId(format!("{}@{}", self.short(), commit.short()))
+    }
+
+    /// The id of the grant of `part` that the bundle which `commit` brought here gives.
+    pub fn part_id(&self, commit: &CommitId, part: &RoleRef) -> GrantId {
+        let (resource, role) = (&part.resource, &part.role);
+        GrantId(format!(
+            "{}@{}+{resource}.{role}",
+            self.short(),
+            commit.short()
+        ))
+    }
+
+    /// The path that a grant of the same name would have in the folder of `resource`.
+    pub fn within(&self, resource: &ResourceName) -> GrantPath {
+        let name = self.short().split_once('/').unwrap_or_default().1;
+        Self(format!("access/grants/{resource}/{name}.yaml"))
     }
 
     /// What pull request `pull` asks for here, as evidence names it before there is a grant: `<resource>/<name>#<pull>`.

@@ -14,7 +14,7 @@ use chrono::TimeDelta;
 
 use super::decision::{Admission, Approved};
 use super::ledger::{Cause, Entry, State};
-use super::model::{BlobId, GrantId, GrantPath, Instant};
+use super::model::{BlobId, CommitId, GrantId, GrantPath, Instant};
 use super::people::{Presence, Presences};
 
 /// The most inferred removals in one pass that need no second thought, whatever the size of the ledger.
@@ -54,6 +54,8 @@ pub fn unsettled(
         let undecided = match admissions.get(&entry.id) {
             None | Some(Admission::Unknown(_)) => true,
             Some(Admission::Unapproved(_)) => false,
+            // Its parts are about to become entries.
+            Some(Admission::Bundle(_)) => true,
             Some(Admission::Approved(approved)) => {
                 presences.get(&approved.receiver()) == Some(&Presence::Doubtful)
             }
@@ -61,7 +63,7 @@ pub fn unsettled(
         undecided
             && entry.state == State::Arrived
             && !entry.superseded
-            && current.get(&entry.path) == Some(&&entry.id)
+            && current.get(&entry.path) == Some(&&entry.arrival.commit)
             && main.get(&entry.path) == Some(&entry.blob)
     };
     let open = entries.iter().filter(open);
@@ -225,7 +227,7 @@ enum Step<'a> {
 fn step<'a>(
     view: &View<'a>,
     entry: &Entry,
-    current: &BTreeMap<&GrantPath, &GrantId>,
+    current: &BTreeMap<&GrantPath, &CommitId>,
 ) -> Option<Step<'a>> {
     let admission = view.main.and_then(|_| view.admissions.get(&entry.id));
     let presence = presence(view, entry, admission);
@@ -334,18 +336,22 @@ fn answerable<'a>(view: &View<'_>, entry: &Entry, presence: Option<Presence>) ->
 }
 
 /// Why an entry's file no longer speaks for it; `None` when it does, or when that cannot be known.
-fn gone(view: &View<'_>, entry: &Entry, current: &BTreeMap<&GrantPath, &GrantId>) -> Option<Cause> {
+fn gone(
+    view: &View<'_>,
+    entry: &Entry,
+    current: &BTreeMap<&GrantPath, &CommitId>,
+) -> Option<Cause> {
     match view.main?.get(&entry.path) {
         None => Some(Cause::Withdrawn),
         Some(blob) if *blob != entry.blob => Some(Cause::Replaced),
         // The same content went and came back: the newer arrival needs its own proof.
-        Some(_) => (entry.superseded || current.get(&entry.path) != Some(&&entry.id))
+        Some(_) => (entry.superseded || current.get(&entry.path) != Some(&&entry.arrival.commit))
             .then_some(Cause::Replaced),
     }
 }
 
-/// The newest arrival at each path.
-fn current_by_path(entries: &[Entry]) -> BTreeMap<&GrantPath, &GrantId> {
+/// The newest arrival at each path, which may be of several entries: the parts of a bundle.
+fn current_by_path(entries: &[Entry]) -> BTreeMap<&GrantPath, &CommitId> {
     let mut newest: BTreeMap<&GrantPath, &Entry> = BTreeMap::new();
     for entry in entries {
         let slot = newest.entry(&entry.path).or_insert(entry);
@@ -355,24 +361,24 @@ fn current_by_path(entries: &[Entry]) -> BTreeMap<&GrantPath, &GrantId> {
     }
     newest
         .into_iter()
-        .map(|(path, entry)| (path, &entry.id))
+        .map(|(path, entry)| (path, &entry.arrival.commit))
         .collect()
 }
 
 /// Holds back removals that follow from missing files alone when they are too many to believe: more than [`BRAKE_FLOOR`] and
-/// more than a quarter of what is held.
+/// more than a quarter of what is held. A file counts once, however many roles it bundles.
 fn brake(view: &View<'_>, steps: &mut Vec<(&Entry, Step<'_>)>) -> Vec<GrantId> {
     let inferred = |(entry, step): &(&Entry, Step<'_>)| {
         entry.state.may_be_held()
             && entry.state != State::Revoking
             && matches!(step, Step::Revoke(Cause::Withdrawn))
     };
-    let count = steps.iter().filter(|s| inferred(s)).count();
-    let held = view
-        .entries
-        .iter()
-        .filter(|e| e.state.may_be_held())
-        .count();
+    let files = |held: &mut dyn Iterator<Item = &Entry>| -> usize {
+        let files: BTreeSet<_> = held.map(|e| (&e.path, &e.arrival.commit)).collect();
+        files.len()
+    };
+    let count = files(&mut steps.iter().filter(|s| inferred(s)).map(|(e, _)| *e));
+    let held = files(&mut view.entries.iter().filter(|e| e.state.may_be_held()));
     if count <= BRAKE_FLOOR.max(held / 4) {
         return Vec::new();
     }
@@ -424,7 +430,7 @@ fn replaced_by(view: &View<'_>, entry: &Entry, approved: &Approved) -> Option<Re
             && other
                 .terms
                 .as_ref()
-                .is_some_and(|t| t.role.role == approved.grant().role)
+                .is_some_and(|t| t.role == *approved.role())
     };
     let held = || view.entries.iter().filter(same);
     let newest = held().max_by_key(|other| other.arrival.order)?;

@@ -4,9 +4,9 @@
 
 use std::fmt::Write as _;
 
-use super::decision::{Change, SignOff, Standing, Verdict};
+use super::decision::{Change, Request, SignOff, Standing, Verdict};
 use super::evidence::{approved_by, approved_by_policy, instant};
-use super::ledger::{Cause, Entry, State};
+use super::ledger::{Cause, Entry, State, Terms};
 use super::pull::Pull;
 
 /// Title and message of the merge commit of an approved pull request, with trailers: `git log access/grants/` alone tells who
@@ -15,7 +15,12 @@ pub fn merge_message(pull: &Pull, verdict: &Verdict) -> (String, String) {
     if let Some(of) = &verdict.sign_off {
         return sign_off_message(pull, of);
     }
-    let title = match verdict.requests.as_slice() {
+    let files: Vec<&Request> = verdict
+        .requests
+        .chunk_by(|a, b| a.path == b.path)
+        .filter_map(|of_file| of_file.first())
+        .collect();
+    let title = match files.as_slice() {
         [one] if one.change == Change::Tidy => format!(
             "Remove ended access: {} (#{})",
             one.path.short(),
@@ -50,7 +55,7 @@ pub fn merge_message(pull: &Pull, verdict: &Verdict) -> (String, String) {
     let mut trailers = String::new();
     for request in &verdict.requests {
         // Writing to a String cannot fail.
-        let _ = writeln!(trailers, "Request: {}", request.path.request(pull.number));
+        let _ = writeln!(trailers, "Request: {}", request.name(pull.number));
         if let Some(grant) = &request.grant {
             let _ = match grant.term {
                 super::model::Term::Duration(length) => writeln!(trailers, "Term: {length}"),
@@ -86,10 +91,12 @@ fn sign_off_message(pull: &Pull, of: &SignOff) -> (String, String) {
 
 /// Title and body of the pull request that removes the files of ended grants.
 pub fn revert_proposal(ended: &[Entry]) -> (String, String) {
-    let title = match ended {
-        [one] => match &one.terms {
-            Some(terms) => format!("Remove ended access: {} on {}", terms.subject, terms.role),
-            None => format!("Remove what was not granted: {}", one.path.short()),
+    // The parts of one bundle stand side by side: entries come by id, which begins with the path.
+    let files: Vec<&[Entry]> = ended.chunk_by(|a, b| a.path == b.path).collect();
+    let title = match files.as_slice() {
+        [one] => match who_what(one) {
+            Some(what) => format!("Remove ended access: {what}"),
+            None => format!("Remove what was not granted: {}", one[0].path.short()),
         },
         many => format!("Remove ended access: {} grants", many.len()),
     };
@@ -97,18 +104,30 @@ pub fn revert_proposal(ended: &[Entry]) -> (String, String) {
         "The access below is **already gone**. This pull request only tidies the files; closing it brings nothing back.\n\n\
          | file | who, what | ended | why |\n|---|---|---|---|\n",
     );
-    for entry in ended {
-        let what = entry.terms.as_ref().map_or_else(
-            || "never granted".to_owned(),
-            |t| format!("{} on {}", t.subject, t.role),
-        );
-        let when = entry.settled_at.map(instant).unwrap_or_default();
-        let why = match (entry.state, &entry.cause) {
-            (State::Denied, _) => "merged without proof",
-            (_, Some(cause)) => Cause::as_str(cause),
-            (_, None) => "",
-        };
-        let _ = writeln!(body, "| `{}` | {what} | {when} | {why} |", entry.path);
+    for file in files {
+        let what = who_what(file).unwrap_or_else(|| "never granted".to_owned());
+        let last = file.iter().filter_map(|e| e.settled_at).max();
+        let when = last.map(instant).unwrap_or_default();
+        let mut why: Vec<&str> = file.iter().map(why).collect();
+        why.dedup();
+        let path = &file[0].path;
+        let _ = writeln!(body, "| `{path}` | {what} | {when} | {} |", why.join(", "));
     }
     (title, body)
+}
+
+fn why(ended: &Entry) -> &'static str {
+    match (ended.state, &ended.cause) {
+        (State::Denied, _) => "merged without proof",
+        (_, Some(cause)) => Cause::as_str(cause),
+        (_, None) => "",
+    }
+}
+
+/// `octocat on orders/readonly`, with every role that one file gave; `None` if it gave none.
+fn who_what(file: &[Entry]) -> Option<String> {
+    let terms: Vec<&Terms> = file.iter().filter_map(|e| e.terms.as_ref()).collect();
+    let roles: Vec<String> = terms.iter().map(|t| t.role.to_string()).collect();
+    let subject = &terms.first()?.subject;
+    Some(format!("{subject} on {}", roles.join(", ")))
 }

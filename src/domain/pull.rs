@@ -102,7 +102,10 @@ pub enum ReviewState {
     Approved,
     ChangesRequested,
     Commented,
+    /// An approval that somebody dismissed, or a change request that its own author took back.
     Dismissed,
+    /// A change request that somebody else dismissed: dismissing it is not its author's word, so it still blocks.
+    ObjectionDismissed,
     Pending,
     /// A state that this version does not know. Never counts for anything. It could be a new kind of change request, so that
     /// of an owner is doubt until the owner approves.

@@ -181,7 +181,10 @@ fn describe(schema: &Schema, root: &Value, error: &ValidationError<'_>) -> Vec<P
             })
             .collect(),
         Broken::OneOfNotValid { .. } | Broken::OneOfMultipleValid { .. } => {
-            vec![choice(root, error.schema_path().as_str())]
+            match error.schema_path().as_str() {
+                "/oneOf" => kind_of_resource(&schema.source, root),
+                path => vec![choice(root, path)],
+            }
         }
         Broken::PropertyNames { error: inner } => {
             let key = inner.instance().as_str().unwrap_or_default().to_owned();
@@ -220,7 +223,11 @@ fn bad_value(name: &str, value: &Value, kind: &Broken) -> String {
         Broken::MaxLength { limit } => format!("{name} is longer than {limit} characters"),
         Broken::Minimum { limit } => format!("{name} is {shown}; the least is {limit}"),
         Broken::Maximum { limit } => format!("{name} is {shown}; the most is {limit}"),
+        Broken::MinItems { limit } if *limit > 1 => {
+            format!("{name} has fewer than {limit} entries")
+        }
         Broken::MinProperties { .. } | Broken::MinItems { .. } => format!("{name} is empty"),
+        Broken::MaxItems { limit } => format!("{name} has more than {limit} entries"),
         Broken::MaxProperties { limit } => format!("{name} has more than {limit} entries"),
         Broken::Enum { options } => {
             let options: Vec<&str> = options
@@ -297,6 +304,69 @@ fn choice(grant: &Value, schema_path: &str) -> Problem {
         at_key: true,
         message,
         help,
+    }
+}
+
+const KINDS: &str = "A file with a `provider` says of each role what its `entitlement` is; one of bundles has no `provider`, and of each role says what it bundles.";
+
+/// The problems of a resource that is neither a system with its provider nor made of bundles alone.
+fn kind_of_resource(schema: &Value, resource: &Value) -> Vec<Problem> {
+    let roles = || {
+        let roles = resource.get("roles").and_then(Value::as_object);
+        let roles = roles.into_iter().flatten();
+        roles.filter_map(|(name, role)| Some((name, role.as_object()?)))
+    };
+    let provided = resource.get("provider").is_some();
+    let bundles = !provided && roles().any(|(_, role)| role.contains_key("bundle"));
+    let mut found = Vec::new();
+    if !provided && !bundles {
+        found.push(missing(schema, "", "provider", String::new()));
+    }
+    for (name, role) in roles() {
+        let at = format!("/roles/{}", escape(name));
+        let (wanted, misplaced): (&str, &[&str]) = if bundles {
+            ("bundle", &["entitlement", "approvals", "emergency"])
+        } else {
+            ("entitlement", &["bundle"])
+        };
+        let mut misplaced = misplaced
+            .iter()
+            .filter(|field| role.contains_key(**field))
+            .peekable();
+        if misplaced.peek().is_none() && !role.contains_key(wanted) {
+            let within = format!(" in `{name}`");
+            found.push(missing(schema, &at, wanted, within));
+        }
+        found.extend(misplaced.map(|field| Problem {
+            rule: "one-kind",
+            pointer: format!("{at}/{field}"),
+            at_key: true,
+            message: match *field {
+                "bundle" => format!("`{name}` is a bundle in a file with a `provider`"),
+                "entitlement" => format!("`{name}` has an entitlement in a file of bundles"),
+                _ => format!("a bundle has no `{field}`: its parts have their own"),
+            },
+            help: match *field {
+                "bundle" | "entitlement" => format!("Make two files of it. {KINDS}"),
+                _ => "Remove it.".to_owned(),
+            },
+        }));
+    }
+    found
+}
+
+fn missing(schema: &Value, pointer: &str, field: &str, within: String) -> Problem {
+    let node = if pointer.is_empty() {
+        ""
+    } else {
+        "/$defs/role"
+    };
+    Problem {
+        rule: "missing-field",
+        pointer: pointer.to_owned(),
+        at_key: true,
+        message: format!("`{field}` is missing{within}"),
+        help: field_help(schema, &format!("{node}/required"), field),
     }
 }
 

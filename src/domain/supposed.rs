@@ -78,16 +78,25 @@ pub(super) enum Says {
     Automatic(Vec<String>),
 }
 
-/// What the policies of `tree` say to `supposed`, if it is as in `reading`. `None` where subject or role is not declared.
+/// What the policies of `tree` say to `supposed`, if it is as in `reading`: to a bundle, the least of what they say to its parts.
+/// `None` where subject or role is not declared.
 pub(super) fn ask(tree: &Catalogue, supposed: &Supposed<'_>, reading: &Reading) -> Option<Says> {
-    let question = question(tree, supposed, reading)?;
     let policies = &tree.policies;
-    Some(match refusal(policies, &question) {
-        Some(why) => Says::No(why),
-        None => match policies.ask(&question.about(Action::AutoApprove)) {
-            Answer::Permitted(by) => Says::Automatic(by.into_iter().map(|p| p.id).collect()),
-            _ => Says::Yes,
-        },
+    let mut automatic = BTreeSet::new();
+    let (mut refused, mut asked) = (Vec::new(), false);
+    for question in questions(tree, supposed, reading)? {
+        match refusal(policies, &question) {
+            Some(why) => refused.extend(why),
+            None => match policies.ask(&question.about(Action::AutoApprove)) {
+                Answer::Permitted(by) => automatic.extend(by.into_iter().map(|p| p.id)),
+                _ => asked = true,
+            },
+        }
+    }
+    Some(match (refused.is_empty(), asked) {
+        (false, _) => Says::No(refused),
+        (true, true) => Says::Yes,
+        (true, false) => Says::Automatic(automatic.into_iter().collect()),
     })
 }
 
@@ -97,7 +106,10 @@ pub(super) fn refused(
     supposed: &Supposed<'_>,
     reading: &Reading,
 ) -> Option<Vec<String>> {
-    refusal(&tree.policies, &question(tree, supposed, reading)?)
+    let questions = questions(tree, supposed, reading)?.into_iter();
+    let refusals = questions.filter_map(|question| refusal(&tree.policies, &question));
+    let refusals: Vec<String> = refusals.flatten().collect();
+    (!refusals.is_empty()).then_some(refusals)
 }
 
 fn refusal(policies: &Guardrails, question: &Question) -> Option<Vec<String>> {
@@ -109,11 +121,26 @@ fn refusal(policies: &Guardrails, question: &Question) -> Option<Vec<String>> {
     }
 }
 
-fn question(tree: &Catalogue, supposed: &Supposed<'_>, reading: &Reading) -> Option<Question> {
-    let Supposed {
-        path, grant, at, ..
-    } = *supposed;
-    let resource = tree.resources.get(&path.resource())?;
+/// One question for each role that it gives.
+fn questions(
+    tree: &Catalogue,
+    supposed: &Supposed<'_>,
+    reading: &Reading,
+) -> Option<Vec<Question>> {
+    let roles = tree.gives(supposed.path, supposed.grant).into_iter();
+    roles
+        .map(|role| question(tree, supposed, &role, reading))
+        .collect()
+}
+
+fn question(
+    tree: &Catalogue,
+    supposed: &Supposed<'_>,
+    role: &RoleRef,
+    reading: &Reading,
+) -> Option<Question> {
+    let Supposed { grant, at, .. } = *supposed;
+    let resource = tree.resources.get(&role.resource)?;
     let principal = principal(tree, &grant.subject, reading)?;
     let action = match (grant.emergency, supposed.since) {
         (true, _) => Action::Emergency,
@@ -137,7 +164,7 @@ fn question(tree: &Catalogue, supposed: &Supposed<'_>, reading: &Reading) -> Opt
     Some(Question {
         action,
         principal,
-        wanted: Wanted::of(resource, &grant.role)?,
+        wanted: Wanted::of(resource, &role.role)?,
         circumstances,
     })
 }

@@ -31,6 +31,8 @@ struct Numbered {
 #[derive(Debug, Deserialize)]
 struct Pull {
     number: u64,
+    #[serde(default)]
+    merged: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -71,9 +73,12 @@ impl Locator {
             "membership" | "team" | "member" => Verdict::Look(vec![Wake::All]),
             _ if self.repository.is_none() => Verdict::Ignore("no repository"),
             "push" => self.push(source),
-            // A closed pull request is not judged any more; a merged one is news for the protected branch.
+            // A merged pull request is news for the protected branch. One that is closed asks for nothing any more, which may be
+            // news for others.
             "pull_request" if self.action.as_deref() == Some("closed") => {
-                Verdict::Look(vec![Wake::Main])
+                let closed = self.pull_request.as_ref().filter(|pull| !pull.merged);
+                let pull = closed.map(|pull| Wake::Pull(PullNumber(pull.number)));
+                Verdict::Look(pull.into_iter().chain([Wake::Main]).collect())
             }
             "check_run" => self.checks(self.check_run.as_ref()),
             "check_suite" => self.checks(self.check_suite.as_ref()),

@@ -119,10 +119,10 @@ impl Reconciler {
         let asked = parse::read_tree(found.as_slice());
         Ok(asked.grants.get(&entry.path).map(|declared| Wanted {
             subject: declared.grant.subject.clone(),
-            role: RoleRef {
+            role: entry.part.clone().unwrap_or_else(|| RoleRef {
                 resource: entry.path.resource(),
                 role: declared.grant.role.clone(),
-            },
+            }),
         }))
     }
 
@@ -400,10 +400,7 @@ fn terms(entry: &Entry, approved: &Approved) -> Terms {
     let (grant, merged) = (approved.grant(), entry.arrival.at);
     Terms {
         subject: grant.subject.clone(),
-        role: RoleRef {
-            resource: entry.path.resource(),
-            role: grant.role.clone(),
-        },
+        role: approved.role().clone(),
         access: approved.access().clone(),
         starts: grant.begin(merged),
         ends: grant.end(merged),

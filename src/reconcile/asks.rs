@@ -24,10 +24,11 @@ impl Reconciler {
         changes: &[ChangedFile],
     ) -> Result<Vec<Pending>, ReconcileError> {
         if pull.state != PullState::Open {
+            self.forget_asks(pull.number).await?;
             return Ok(Vec::new());
         }
         let asks = if pull.base_branch == self.settings.protected_branch {
-            Case::asks(changes)
+            Case::asks(base, changes)
         } else {
             BTreeSet::new()
         };

@@ -1,15 +1,18 @@
 //! Gathers the facts of one pull request, whole, so that judging needs no I/O.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::control::decides;
 use super::{ReconcileError, Reconciler};
 use crate::domain::catalogue::{Catalogue, ChangedFile};
 use crate::domain::decision::{Case, MayAsk, PAST, Surroundings};
 use crate::domain::history::Past;
-use crate::domain::ledger::Holding;
-use crate::domain::model::{BlobId, CommitId, GrantPath, Instant, Owner, RepoPath, Subject};
+use crate::domain::impact;
+use crate::domain::ledger::{Entry, Holding};
+use crate::domain::model::{
+    BlobId, CommitId, GrantPath, Instant, Owner, RepoPath, RoleRef, Subject,
+};
 use crate::domain::pull::{Pull, PullState, Reviewed, Roster};
 use crate::repo::{Remote, RepoError};
 
@@ -57,9 +60,12 @@ impl Reconciler {
         let changes = self.changes_of(&pull, &base_commit).await?;
         let base = self.catalogue(&base_commit).await?;
         let reviewed = self.reviewed(remote, &pull, &changes).await?;
-        let subjects = Case::asks(&changes).into_iter().map(|(s, _)| s).collect();
+        let subjects = Case::asks(&base, &changes)
+            .into_iter()
+            .map(|(s, _)| s)
+            .collect();
         let (holdings, mut ended) = self.context(&subjects, &base, &changes).await?;
-        if decides(&changes) {
+        if impact::decides(&changes) {
             ended.extend(self.ended_files().await?);
         }
         let around = Surroundings {
@@ -101,7 +107,7 @@ impl Reconciler {
             pending: self.pending(pull, base, changes).await?,
             elsewhere: self.elsewhere(pull, changes).await?,
             may_ask_now: self.may_ask_now(pull, base_commit, changes).await?,
-            past: self.past(changes).await?,
+            past: self.past(base, changes).await?,
             ..Surroundings::default()
         })
     }
@@ -135,17 +141,18 @@ impl Reconciler {
         pull: &Pull,
         base: &CommitId,
         changes: &[ChangedFile],
-    ) -> Result<BTreeMap<GrantPath, MayAsk>, ReconcileError> {
+    ) -> Result<BTreeMap<(GrantPath, RoleRef), MayAsk>, ReconcileError> {
         let tip = self.mirror.tip(&self.settings.protected_branch).await?;
         let (PullState::Merged { .. }, Some(tip)) = (&pull.state, tip) else {
             return Ok(BTreeMap::new());
         };
-        let deciding = Case::files_of_eligibility(changes);
+        let deciding = Case::files_of_eligibility(&*self.catalogue(base).await?, changes);
         let then = self.mirror.blobs_at(base, &deciding).await?;
         if self.mirror.blobs_at(&tip, &deciding).await? == then {
             return Ok(BTreeMap::new());
         }
-        Ok(Case::may_ask(&*self.catalogue(&tip).await?, changes))
+        let tree = self.catalogue(&tip).await?;
+        Ok(Case::may_ask(&*self.catalogue(base).await?, &tree, changes))
     }
 
     /// What the pull request changes, from trees: merge base to head.
@@ -199,8 +206,15 @@ impl Reconciler {
     }
 
     /// What the subjects of a change had or asked for before.
-    async fn past(&self, changes: &[ChangedFile]) -> Result<Vec<Past>, ReconcileError> {
-        let subjects = Case::asks(changes).into_iter().map(|(s, _)| s).collect();
+    async fn past(
+        &self,
+        base: &Catalogue,
+        changes: &[ChangedFile],
+    ) -> Result<Vec<Past>, ReconcileError> {
+        let subjects = Case::asks(base, changes)
+            .into_iter()
+            .map(|(s, _)| s)
+            .collect();
         let ended = self.store.ended_of(&subjects, PAST).await?;
         Ok(ended.iter().filter_map(Past::of).collect())
     }
@@ -213,21 +227,14 @@ impl Reconciler {
         changes: &[ChangedFile],
     ) -> Result<(Vec<Holding>, BTreeMap<GrantPath, BlobId>), ReconcileError> {
         let held = self.store.entries_of(subjects).await?;
-        let holdings = held
-            .iter()
-            .filter_map(crate::domain::ledger::Entry::holding)
-            .collect();
+        let holdings = held.iter().filter_map(Entry::holding).collect();
         let removed = changes
             .iter()
             .filter(|c| c.after.is_none())
             .filter_map(|c| GrantPath::new(&c.path).ok())
             .collect();
         let mut ended = self.ended_beside(base, changes).await?;
-        for entry in newest(self.store.entries_at(&removed).await?) {
-            if entry.state.is_final() {
-                ended.insert(entry.path, entry.blob);
-            }
-        }
+        ended.extend(over(self.store.entries_at(&removed).await?));
         Ok((holdings, ended))
     }
 
@@ -243,8 +250,7 @@ impl Reconciler {
         let mut entries = self.store.entries_at(&beside).await?;
         let blob_of = |path: &GrantPath| base.grants.get(path).map(|declared| &declared.blob);
         entries.retain(|entry| blob_of(&entry.path) == Some(&entry.blob));
-        let final_ones = newest(entries).into_iter().filter(|e| e.state.is_final());
-        Ok(final_ones.map(|e| (e.path, e.blob)).collect())
+        Ok(over(entries))
     }
 }
 
@@ -266,16 +272,30 @@ fn owners_to_ask(
     Case::owners_to_ask(base, &open)
 }
 
-/// The newest entry at each path: an older one says nothing about the file that stands there now.
-pub(super) fn newest(
-    entries: Vec<crate::domain::ledger::Entry>,
-) -> Vec<crate::domain::ledger::Entry> {
-    let mut by_path: BTreeMap<GrantPath, crate::domain::ledger::Entry> = BTreeMap::new();
+/// The newest arrival at each path: one entry, or the parts of a bundle. An older one says nothing about the file that stands
+/// there now.
+pub(super) fn newest(entries: Vec<Entry>) -> BTreeMap<GrantPath, Vec<Entry>> {
+    let mut by_path: BTreeMap<GrantPath, Vec<Entry>> = BTreeMap::new();
     for entry in entries {
-        match by_path.get(&entry.path) {
-            Some(other) if other.arrival.order >= entry.arrival.order => {}
-            _ => drop(by_path.insert(entry.path.clone(), entry)),
+        let slot = by_path.entry(entry.path.clone()).or_default();
+        match slot
+            .first()
+            .map(|e| e.arrival.order.cmp(&entry.arrival.order))
+        {
+            Some(Ordering::Greater) => {}
+            Some(Ordering::Equal) => slot.push(entry),
+            Some(Ordering::Less) | None => *slot = vec![entry],
         }
     }
-    by_path.into_values().collect()
+    by_path
+}
+
+/// The files whose newest arrival is over in every part.
+pub(super) fn over(entries: Vec<Entry>) -> BTreeMap<GrantPath, BlobId> {
+    let over = |entries: &Vec<Entry>| entries.iter().all(|e| e.state.is_final());
+    let files = newest(entries).into_iter();
+    let ended = files.filter(|(_, entries)| over(entries));
+    ended
+        .filter_map(|(path, entries)| Some((path, entries.into_iter().next()?.blob)))
+        .collect()
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
-use super::case::newest;
+use super::case::{newest, over};
 use super::{ReconcileError, Reconciler};
 use crate::domain::catalogue::{Catalogue, ChangedFile};
 use crate::domain::impact::{self, Held};
@@ -19,11 +19,6 @@ const REPLAYED: usize = 200;
 /// Replays that are kept: an open pull request is looked at again and again.
 const REPLAYS_KEPT: usize = 8;
 
-/// Whether a change touches files that decide.
-pub(super) fn decides(changes: &[ChangedFile]) -> bool {
-    changes.iter().any(|c| rules::is_control_path(&c.path))
-}
-
 impl Reconciler {
     /// What the ledger says of the live grants whose limits a change lowers.
     pub(super) async fn held(
@@ -31,12 +26,13 @@ impl Reconciler {
         base: &Catalogue,
         changes: &[ChangedFile],
     ) -> Result<BTreeMap<GrantPath, Held>, ReconcileError> {
-        if !decides(changes) {
+        if !impact::decides(changes) {
             return Ok(BTreeMap::new());
         }
         let paths = impact::to_ask(base, changes);
         let entries = newest(self.store.entries_at(&paths).await?);
-        let live = entries.into_iter().filter(|e| !e.state.is_final());
+        let live = entries.into_values().flatten();
+        let live = live.filter(|e| !e.state.is_final());
         let held = live.filter_map(|e| Some((e.path, Held::of(e.terms.as_ref()?))));
         Ok(held.collect())
     }
@@ -45,9 +41,7 @@ impl Reconciler {
     pub(super) async fn ended_files(&self) -> Result<BTreeMap<GrantPath, BlobId>, ReconcileError> {
         let untidied = self.store.entries(Scope::Untidied).await?;
         let paths = untidied.into_iter().map(|e| e.path).collect();
-        let newest = newest(self.store.entries_at(&paths).await?);
-        let ended = newest.into_iter().filter(|e| e.state.is_final());
-        Ok(ended.map(|e| (e.path, e.blob)).collect())
+        Ok(over(self.store.entries_at(&paths).await?))
     }
 
     /// Past requests, judged by the files that decide in `base` and by those that `changes` would make. `None` for a change that
@@ -57,7 +51,7 @@ impl Reconciler {
         (base_commit, base): (&CommitId, &Arc<Catalogue>),
         (head, changes): (&CommitId, &[ChangedFile]),
     ) -> Result<Option<Replay>, ReconcileError> {
-        if !decides(changes) {
+        if !impact::decides(changes) {
             return Ok(None);
         }
         let key = (base_commit.clone(), head.clone());

@@ -18,7 +18,9 @@ use crate::domain::decision::{self, Admission, Outcome, Verdict};
 use crate::domain::emergency::{Asked, Emergency};
 use crate::domain::evidence;
 use crate::domain::ledger::Entry;
-use crate::domain::model::{Actor, GrantId, GrantPath, Instant, PullNumber, RecordPath, Subject};
+use crate::domain::model::{
+    Actor, CommitId, GrantId, GrantPath, Instant, PullNumber, RecordPath, Subject,
+};
 use crate::domain::pull::{Pull, PullListed, PullState};
 use crate::domain::report;
 use crate::forge::{ForgeError, Proposal};
@@ -108,7 +110,8 @@ impl Reconciler {
         }
     }
 
-    /// How the pull request stands that asks for the signature. The listing may be late; what it does not confirm is read afresh.
+    /// How the pull request stands that asks for the signature. The listing may be late; what it does not confirm is read afresh,
+    /// and so is one whose record stands on the protected branch already.
     async fn standing(
         &self,
         entry: &Entry,
@@ -122,7 +125,8 @@ impl Reconciler {
         let confirms = |p: &PullListed| {
             p.number == asked.pull && p.head == asked.head && p.base_branch == *branch
         };
-        if open.iter().any(confirms) {
+        let overtaken = self.is_overtaken(entry).await?;
+        if !overtaken && open.iter().any(confirms) {
             return Ok(Standing::Asked);
         }
         let pull = match self.forge.pull(asked.pull).await {
@@ -132,10 +136,25 @@ impl Reconciler {
         };
         let here = pull.base_branch == *branch;
         Ok(match pull.state {
-            PullState::Open if here && pull.head == asked.head => Standing::Asked,
+            PullState::Open if here && pull.head == asked.head && !overtaken => Standing::Asked,
             PullState::Merged { .. } if here => Standing::Merged(Box::new(pull)),
             PullState::Open | PullState::Closed | PullState::Merged { .. } => Standing::NotAsked,
         })
+    }
+
+    /// Whether the record stands on the protected branch, though nobody is known to have signed it: it came with the pull request
+    /// that asks for the signature, or by somebody's hand.
+    async fn is_overtaken(&self, entry: &Entry) -> Result<bool, ReconcileError> {
+        let Some(tip) = self.mirror.tip(&self.settings.protected_branch).await? else {
+            return Ok(false);
+        };
+        let base = self.catalogue(&tip).await?;
+        let path = RecordPath::of(&entry.path, &entry.arrival.commit);
+        let attempt = entry.review.as_ref().map_or(0, |r| r.attempt);
+        Ok(base
+            .emergencies
+            .get(&path)
+            .is_some_and(|record| record.attempt >= attempt))
     }
 
     /// Whether an owner had signed what the pull request merged.
@@ -215,11 +234,7 @@ impl Reconciler {
             at: emergency.granted,
         };
         let own = emergency.branch();
-        let head = self.mirror.commit_file(&own, addition).await?;
-        let head = head.ok_or_else(|| {
-            ReconcileError::Unsettled(format!("the record of {} stands already", entry.id))
-        })?;
-        self.mirror.push(&self.remote().await?, &own, true).await?;
+        let head = self.put(&own, addition).await?;
         let proposal = Proposal {
             branch: own,
             base: branch,
@@ -233,6 +248,18 @@ impl Reconciler {
         info!(grant.id = %entry.id, pull = pull.0, "asked in #{pull} for the review of `{}`", entry.id);
         self.write(entry, &[]).await?;
         Ok(self.store.wake(&[Wake::Pull(pull)], self.now()).await?)
+    }
+
+    /// Puts a file on a branch of our own, in place of whatever is there.
+    async fn put(&self, branch: &str, addition: Addition) -> Result<CommitId, ReconcileError> {
+        let path = addition.path.clone();
+        let head = self.mirror.commit_file(branch, addition).await?;
+        let head =
+            head.ok_or_else(|| ReconcileError::Unsettled(format!("{path} stands there already")))?;
+        self.mirror
+            .push(&self.remote().await?, branch, true)
+            .await?;
+        Ok(head)
     }
 
     /// What a change must know of emergencies: those that wait for a signature, if it asks for anything; and those whose records

@@ -1,6 +1,6 @@
 //! The protected branch against the ledger: what landed is weighed, what is proved is given, what is over is taken.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 use tracing::{error, info, warn};
@@ -119,6 +119,7 @@ impl Reconciler {
         self.record_arrivals(&tip).await?;
         let main = self.mirror.grants(&tip).await?;
         let weighed = self.weigh_all(&remote, &main).await?;
+        let weighed = self.divide_bundles(weighed).await?;
         let look = self.look(&tip, main, weighed).await?;
         self.settle_all(&look).await?;
         let unsettled = look
@@ -150,7 +151,13 @@ impl Reconciler {
         let landed = self.mirror.landed(cursor.as_ref(), tip).await?;
         let paths = landed.iter().map(|l| l.path.clone()).collect();
         let before = self.store.entries_at(&paths).await?;
-        let known: BTreeSet<&GrantId> = before.iter().map(|e| &e.id).collect();
+        let known = |entry: &Entry| {
+            let arrivals = before.iter().filter(|e| e.path == entry.path);
+            // Of a bundle only the parts may be left.
+            arrivals
+                .into_iter()
+                .any(|e| e.arrival.commit == entry.arrival.commit)
+        };
         let now = self.now();
         let (mut entries, mut count) = (Vec::new(), 0);
         for file in landed {
@@ -168,7 +175,7 @@ impl Reconciler {
                 order,
             };
             let entry = Entry::arrived(file.path, file.blob, arrival);
-            if !known.contains(&entry.id) {
+            if !known(&entry) {
                 let older = before.iter().filter(|e| e.path == entry.path);
                 let live = older.filter(|e| !e.state.is_final()).cloned();
                 entries.extend(live.map(|e| Entry {
@@ -257,9 +264,8 @@ impl Reconciler {
                 .collect();
         }
         // Judged once, however many files it brought.
-        let files = entries.iter().map(|e| (e.path.clone(), e.blob.clone()));
-        let mut admissions = decision::admit_all(&case, &files.collect());
-        let mut weigh = |entry: &Entry| match admissions.remove(&entry.path) {
+        let mut admissions = decision::admit_entries(&case, entries);
+        let mut weigh = |entry: &Entry| match admissions.remove(&entry.id) {
             Some(admission) => Weighed {
                 admission,
                 merge: Some(merge.clone()),
@@ -267,6 +273,35 @@ impl Reconciler {
             None => Weighed::unknown("it was not judged"),
         };
         entries.iter().map(|e| (e.id.clone(), weigh(e))).collect()
+    }
+
+    /// Lets the parts of every bundle that has its proof become entries of their own, each with its part of the proof. In one
+    /// transaction for each bundle: after a crash the parts are there, or the bundle is weighed again.
+    async fn divide_bundles(
+        &self,
+        weighed: BTreeMap<GrantId, Weighed>,
+    ) -> Result<BTreeMap<GrantId, Weighed>, ReconcileError> {
+        let waiting = self.store.entries(Scope::Waiting).await?;
+        let mut divided = BTreeMap::new();
+        for (id, Weighed { admission, merge }) in weighed {
+            let Admission::Bundle(parts) = admission else {
+                divided.insert(id, Weighed { admission, merge });
+                continue;
+            };
+            let Some(bundle) = waiting.iter().find(|e| e.id == id) else {
+                continue;
+            };
+            let entries = parts.iter().map(|part| bundle.of_part(part.role()));
+            let entries: Vec<Entry> = entries.collect();
+            self.store.divide(bundle, &entries).await?;
+            info!(grant.id = %id, parts = entries.len(), "`{id}` is approved in all its {} parts", entries.len());
+            for (entry, part) in entries.into_iter().zip(parts) {
+                let admission = Admission::Approved(Box::new(part));
+                let merge = merge.clone();
+                divided.insert(entry.id, Weighed { admission, merge });
+            }
+        }
+        Ok(divided)
     }
 
     /// A file without a pull request is final only when the forge had time to connect the two.
@@ -365,6 +400,7 @@ impl Reconciler {
         if pull.commits > 1 {
             spans.push(pull.commits);
         }
+        let mut same = None;
         for span in spans {
             let Some(base) = self.mirror.ancestor(merged, span).await? else {
                 continue;
@@ -376,11 +412,15 @@ impl Reconciler {
             }
             let landed = self.mirror.changes(&base, merged).await?;
             let asked = self.changes_of(pull, &base).await?;
-            if landing::same_result(&landed, &asked) {
+            if landing::same_change(&landed, &asked) {
                 return Ok(Some(base));
             }
+            // The branch may have come to the same content by itself before the merge.
+            if same.is_none() && landing::same_result(&landed, &asked) {
+                same = Some(base);
+            }
         }
-        Ok(None)
+        Ok(same)
     }
 }
 

@@ -15,7 +15,8 @@ use crate::domain::decision::Admission;
 use crate::domain::evidence;
 use crate::domain::ledger::Entry;
 use crate::domain::model::{CommitId, GrantId, Instant, Subject, UserId};
-use crate::domain::people::{Members, Outsiders, Presences, Receiver, Register};
+use crate::domain::parse;
+use crate::domain::people::{Members, Outsiders, Presence, Presences, Receiver, Register};
 use crate::domain::pull::Lookup;
 use crate::store::Scope;
 
@@ -135,7 +136,13 @@ impl Reconciler {
         if receivers.is_empty() {
             return Ok(Presences::new());
         }
-        let tree = self.catalogue(tip).await?;
+        // Not the whole tree: a merge is not to wait until a hundred thousand grants are read again.
+        let Some(files) = self.mirror.subjects(tip).await? else {
+            error!(tip = %tip, "access/people or access/services cannot be relied on at {}: nobody is taken for gone, and nothing is granted", tip.short());
+            let doubtful = |receiver| (receiver, Presence::Doubtful);
+            return Ok(receivers.into_iter().map(doubtful).collect());
+        };
+        let tree = parse::read_tree(&files);
         let outsiders = self.settings.outsiders;
         let register = Register {
             tree: &tree,

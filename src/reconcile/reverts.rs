@@ -2,7 +2,7 @@
 //!
 //! The access is gone before this begins. Whatever becomes of the pull request, it does not come back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 use tracing::info;
@@ -26,10 +26,28 @@ impl Reconciler {
     /// When the database cannot be read.
     pub async fn reverts_are_due(&self) -> Result<bool, ReconcileError> {
         let untidied = self.store.entries(Scope::Untidied).await?;
-        if untidied.is_empty() || !self.window_is_over(&untidied) {
+        if untidied.is_empty() {
             return Ok(false);
         }
-        Ok(self.store.note(PROPOSED).await?.as_deref() != Some(digest(&untidied).as_str()))
+        let current = self.current(&untidied).await?;
+        // The file of a bundle stands for the parts that live on.
+        let due: Vec<Entry> = untidied
+            .into_iter()
+            .filter(|e| !lives_on(e, &current))
+            .collect();
+        if due.is_empty() || !self.window_is_over(&due) {
+            return Ok(false);
+        }
+        Ok(self.store.note(PROPOSED).await?.as_deref() != Some(digest(&due).as_str()))
+    }
+
+    /// The newest arrivals at the paths of `entries`.
+    async fn current(
+        &self,
+        entries: &[Entry],
+    ) -> Result<BTreeMap<GrantPath, Vec<Entry>>, ReconcileError> {
+        let paths = entries.iter().map(|e| e.path.clone()).collect();
+        Ok(newest(self.store.entries_at(&paths).await?))
     }
 
     /// Notes what is already gone from the protected branch, and proposes the removal of the rest. The mirror must be fresh
@@ -49,24 +67,25 @@ impl Reconciler {
         self.propose(&tip, &standing).await
     }
 
-    /// Marks final entries whose file is gone (or stands for a newer grant), and returns those whose file still stands.
+    /// Marks final entries whose file is gone (or stands for a newer grant), and returns those whose file still stands and gives
+    /// nothing any more.
     async fn note_the_tidied(
         &self,
         tip: &CommitId,
         main: &BTreeMap<GrantPath, BlobId>,
     ) -> Result<Vec<Entry>, ReconcileError> {
         let untidied = self.store.entries(Scope::Untidied).await?;
-        let paths = untidied.iter().map(|e| e.path.clone()).collect();
-        let current: BTreeMap<_, _> = newest(self.store.entries_at(&paths).await?)
-            .into_iter()
-            .map(|e| (e.path, e.id))
-            .collect();
+        let current = self.current(&untidied).await?;
+        let is_current = |entry: &Entry| {
+            let newest = current.get(&entry.path).into_iter().flatten();
+            newest.into_iter().any(|e| e.id == entry.id)
+        };
         let mut standing = Vec::new();
         for mut entry in untidied {
-            let stands = main.get(&entry.path) == Some(&entry.blob)
-                && current.get(&entry.path) == Some(&entry.id);
-            if stands {
-                standing.push(entry);
+            if main.get(&entry.path) == Some(&entry.blob) && is_current(&entry) {
+                if !lives_on(&entry, &current) {
+                    standing.push(entry);
+                }
                 continue;
             }
             entry.tidied = true;
@@ -87,7 +106,8 @@ impl Reconciler {
 
     async fn propose(&self, tip: &CommitId, standing: &[Entry]) -> Result<(), ReconcileError> {
         let branch = &self.settings.revert_branch;
-        let paths: Vec<GrantPath> = standing.iter().map(|e| e.path.clone()).collect();
+        let paths: BTreeSet<GrantPath> = standing.iter().map(|e| e.path.clone()).collect();
+        let paths: Vec<GrantPath> = paths.into_iter().collect();
         let (title, body) = proposal::revert_proposal(standing);
         // A person who closed the pull request is not asked again for the same thing; the next grant that ends asks for all.
         let set = digest(standing);
@@ -123,13 +143,21 @@ impl Reconciler {
         self.store.set_note(PROPOSED, &set).await?;
         info!(
             pull = number.0,
-            grants = standing.len(),
+            grants = paths.len(),
             "proposed the removal of {} ended grants in #{number}",
-            standing.len()
+            paths.len()
         );
         // It is judged like any other pull request, when its webhook or the next resync says that it is there.
         Ok(())
     }
+}
+
+/// Whether another part of the same bundle is not over yet.
+fn lives_on(entry: &Entry, current: &BTreeMap<GrantPath, Vec<Entry>>) -> bool {
+    let newest = current.get(&entry.path).map_or(&[][..], Vec::as_slice);
+    newest
+        .iter()
+        .any(|e| e.arrival.commit == entry.arrival.commit && !e.state.is_final())
 }
 
 fn digest(standing: &[Entry]) -> String {

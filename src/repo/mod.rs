@@ -239,6 +239,17 @@ impl Mirror {
         self.reading(move |repo| tree::files(repo, &commit)).await
     }
 
+    /// The files of people and services in a commit's tree, as in [`Mirror::files`], and nothing else: few, however many grants
+    /// there are. `None` where a folder of theirs is a link, a file, or malformed, so that nobody can tell who is missing.
+    ///
+    /// # Errors
+    /// [`RepoError::NoCommit`] when the commit is not here.
+    pub async fn subjects(&self, commit: &CommitId) -> Result<Option<Vec<File>>, RepoError> {
+        let commit = commit.clone();
+        self.reading(move |repo| tree::subjects(repo, &commit))
+            .await
+    }
+
     /// How the trees of two commits differ, from trees and never from a listing; equal subtrees are skipped. No rename
     /// detection: a rename is a deletion and an addition. Bytes are read for governed paths only, as in [`Mirror::files`].
     ///

@@ -59,6 +59,26 @@ pub fn files(repo: &Repository, id: &CommitId) -> Result<Vec<File>, RepoError> {
         .collect()
 }
 
+/// The folders that declare who can receive something.
+const SUBJECTS: [&str; 2] = ["access/people", "access/services"];
+
+/// The files of people and services; see [`super::Mirror::subjects`].
+pub(super) fn subjects(repo: &Repository, id: &CommitId) -> Result<Option<Vec<File>>, RepoError> {
+    let root = commit(repo, id)?.tree_id();
+    let what = format!("read the people of {id}");
+    let mut reader = Reader::new(repo).map_err(broken(&what))?;
+    let mut files = Vec::new();
+    for folder in SUBJECTS {
+        let Some(found) = reader.folder(root, folder).map_err(broken(&what))? else {
+            return Ok(None);
+        };
+        for (path, mode, id) in found {
+            files.push(reader.file(path, mode, id, true).map_err(broken(&what))?);
+        }
+    }
+    Ok(Some(files))
+}
+
 /// How the trees of two commits differ; see [`super::Mirror::changes`].
 ///
 /// # Errors
@@ -233,6 +253,9 @@ fn parse<'t>(object: &'t OdbObject<'_>) -> Option<Vec<Entry<'t>>> {
     Some(entries)
 }
 
+/// What stands at a path: the path, its mode, its object.
+type Standing = (String, u32, Oid);
+
 /// Called with the path of a file that differs, and the file before and after.
 type Visit<'v> = dyn FnMut(&str, Option<Entry<'_>>, Option<Entry<'_>>) + 'v;
 
@@ -360,6 +383,42 @@ impl<'r> Reader<'r> {
             }
         }
         Ok(Some(here))
+    }
+
+    /// What stands in `path` and below: nothing where there is no such folder. `None` where something on the way, or in it, is no
+    /// folder or has no single meaning: then nobody can tell what is missing.
+    fn folder(&mut self, root: Oid, path: &str) -> Result<Option<Vec<Standing>>, git2::Error> {
+        let mut here = root;
+        for segment in path.split('/') {
+            let odb = Arc::clone(&self.odb);
+            let object = odb.read(here)?;
+            let Some(entries) = parse(&object) else {
+                return Ok(None);
+            };
+            let named: Vec<_> = entries
+                .into_iter()
+                .filter(|e| e.name == segment.as_bytes())
+                .collect();
+            match named.as_slice() {
+                [] => return Ok(Some(Vec::new())),
+                [entry] if entry.is_tree() => here = entry.id,
+                _ => return Ok(None),
+            }
+        }
+        self.seen = 0;
+        let (mut found, mut sound) = (Vec::new(), true);
+        self.compare(
+            None,
+            Some(here),
+            &format!("{path}/"),
+            &mut |path, _, entry| {
+                if let Some(entry) = entry {
+                    sound &= entry.mode != MALFORMED.mode;
+                    found.push((path.to_owned(), entry.mode, entry.id));
+                }
+            },
+        )?;
+        Ok(sound.then_some(found))
     }
 
     /// The tree of `access/grants`, if there is one.

@@ -24,6 +24,8 @@ pub const ASSUMPTIONS: &[Assumption] = &[
         "https://docs.github.com/en/rest/pulls/pulls#get-a-pull-request"),
     belief("review-of-any-commit", "`commit_id` of a new review may be any commit of the repository, not only the tip.",
         "https://docs.github.com/en/rest/pulls/reviews#create-a-review-for-a-pull-request"),
+    belief("dismissal-event", "Every dismissal of a review, a person's and a rule's, stands in the events of the pull request at once, with who did it and what the review said (`approved`, `changes_requested`).",
+        "https://docs.github.com/en/rest/using-the-rest-api/issue-event-types#review_dismissed"),
     belief("own-review", "Authors get 422 for approving or refusing their own pull request.",
         "https://docs.github.com/en/pull-requests/collaborating-with-pull-requests/reviewing-changes-in-pull-requests/approving-a-pull-request-with-required-reviews"),
     belief("team-members-nested", "The list of a team's members holds those of its child teams, and only active ones.",

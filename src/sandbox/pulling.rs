@@ -7,7 +7,7 @@ use super::git;
 use super::model::{ReviewSaid, Verdict};
 use super::refusal::Refusal;
 use super::render;
-use super::world::{Pull, Review, World};
+use super::world::{Dismissed, Pull, Review, World};
 
 /// What a new pull request says.
 #[derive(Debug, Clone)]
@@ -283,6 +283,7 @@ impl World {
             said: verdict.said(),
             commit,
             submitted_at: now,
+            dismissed: None,
         };
         let pull = self.pull_mut(repo, number)?;
         pull.reviews.push(review);
@@ -300,7 +301,7 @@ impl World {
         review: u64,
         by: u64,
     ) -> Result<(), Refusal> {
-        let now = self.now();
+        let (now, event) = (self.now(), self.fresh_id());
         let pull = self.pull_mut(repo, number)?;
         let found = pull
             .reviews
@@ -316,6 +317,12 @@ impl World {
                 "Can not dismiss a commented pull request review",
             ));
         }
+        found.dismissed = Some(Dismissed {
+            event,
+            was: found.said,
+            by,
+            at: now,
+        });
         found.said = ReviewSaid::Dismissed;
         pull.updated_at = now;
         let payload = render::events::review(self, repo, number, review, "dismissed", by)?;

@@ -103,6 +103,17 @@ pub struct Review {
     pub said: ReviewSaid,
     pub commit: String,
     pub submitted_at: Instant,
+    pub dismissed: Option<Dismissed>,
+}
+
+/// How a review was dismissed: an event of the pull request.
+#[derive(Debug, Clone)]
+pub struct Dismissed {
+    pub event: u64,
+    /// What the review said before.
+    pub was: ReviewSaid,
+    pub by: u64,
+    pub at: Instant,
 }
 
 /// A check run.

@@ -62,6 +62,22 @@ pub(super) async fn write(
     Ok(())
 }
 
+/// Deletes an entry, if it is still what it was.
+pub(super) async fn give_way(
+    tx: &mut Transaction<'_, Any>,
+    entry: &Entry,
+) -> Result<(), StoreError> {
+    let done = sqlx::query("DELETE FROM ledger WHERE id = $1 AND version = $2")
+        .bind(entry.id.as_str())
+        .bind(number("version", entry.version)?)
+        .execute(&mut **tx)
+        .await?;
+    if done.rows_affected() != 1 {
+        return Err(StoreError::Conflict(entry.id.to_string()));
+    }
+    Ok(())
+}
+
 const INSERT: &str = "INSERT INTO ledger (id, version, path, state, live, connection, access_key, wake_at, ends_at, subject, \
      tidied, entry, unreviewed, settled_at, pull) VALUES ($1, $2 + 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (id) DO NOTHING";
 

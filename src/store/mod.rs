@@ -208,6 +208,18 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
+    /// Puts `parts` in the place of the entry of a bundle that arrived, in one transaction.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when the bundle's entry was written by somebody else since it was read, or a part is there
+    /// already; nothing is written then.
+    pub async fn divide(&self, bundle: &Entry, parts: &[Entry]) -> Result<(), StoreError> {
+        let mut tx = self.inner.writer.begin().await?;
+        ledger::give_way(&mut tx, bundle).await?;
+        ledger::write(&mut tx, parts).await?;
+        Ok(tx.commit().await?)
+    }
+
     /// Up to which commit of the protected branch arrivals are recorded.
     ///
     /// # Errors

@@ -14,7 +14,9 @@ use hallpass::domain::model::{
 use hallpass::domain::pull::{Lookup, Pushers, ReviewState};
 use scene::{FILE, PEOPLE, Scene, actor, blob, commit, login, team};
 
-use ReviewState::{Approved, ChangesRequested, Commented, Dismissed, Pending, Unknown};
+use ReviewState::{
+    Approved, ChangesRequested, Commented, Dismissed, ObjectionDismissed, Pending, Unknown,
+};
 
 fn demand(needed: u32) -> Demand {
     Demand {
@@ -299,15 +301,16 @@ fn every_sequence_of_reviews_ends_as_its_last_word_says() {
         ChangesRequested,
         Commented,
         Dismissed,
+        ObjectionDismissed,
         Pending,
         Unknown,
     ];
-    for number in 0..6_usize.pow(4) {
+    for number in 0..7_usize.pow(4) {
         let mut rest = number;
         let mut sequence = Vec::new();
         for _ in 0..4 {
-            sequence.push(states[rest % 6]);
-            rest /= 6;
+            sequence.push(states[rest % 7]);
+            rest /= 7;
         }
         let mut scene = Scene::new();
         scene.approves("ivan");
@@ -319,7 +322,9 @@ fn every_sequence_of_reviews_ends_as_its_last_word_says() {
             .filter(|s| !matches!(s, Commented | Pending))
             .collect();
         let approved = words.iter().rposition(|s| **s == Approved);
-        let objected = words.iter().rposition(|s| **s == ChangesRequested);
+        let objected = words
+            .iter()
+            .rposition(|s| matches!(**s, ChangesRequested | ObjectionDismissed));
         let blocks = objected.is_some_and(|o| approved.is_none_or(|a| a < o));
         let strange = words.iter().rposition(|s| **s == Unknown);
         let unsure = strange.is_some_and(|o| approved.is_none_or(|a| a < o));
@@ -339,6 +344,24 @@ fn every_sequence_of_reviews_ends_as_its_last_word_says() {
             }
         }
     }
+}
+
+#[test]
+fn dismissing_somebodys_change_request_is_not_their_word() {
+    let mut scene = Scene::new();
+    scene.reviews("grace", ObjectionDismissed).approves("heidi");
+    let missing = missing(&scene, &demand(1));
+    assert_eq!(
+        missing.reasons[0],
+        "@grace asked for changes (review 100), and dismissing that does not take it back; nothing is granted until @grace reviews again."
+    );
+    assert_eq!(missing.blocked_by, [login("grace")]);
+    // Who is no owner blocks nothing, dismissed or not.
+    let mut scene = Scene::new();
+    scene
+        .reviews("mallory", ObjectionDismissed)
+        .approves("heidi");
+    assert!(weigh(&scene, &demand(1)).is_ok());
 }
 
 #[test]

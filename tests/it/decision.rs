@@ -3,7 +3,7 @@
 mod admission;
 mod glass;
 mod lifecycle;
-mod office;
+pub mod office;
 mod report;
 
 use std::collections::BTreeMap;

@@ -151,6 +151,8 @@ enum Said {
     Changes,
     Comment,
     Dismissed,
+    /// A change request that somebody else dismissed.
+    Overruled,
 }
 
 #[derive(Debug, Deserialize)]
@@ -516,6 +518,7 @@ fn review(id: u64, says: &ReviewSays, usual: Instant) -> Review {
             Said::Changes => ReviewState::ChangesRequested,
             Said::Comment => ReviewState::Commented,
             Said::Dismissed => ReviewState::Dismissed,
+            Said::Overruled => ReviewState::ObjectionDismissed,
         },
         commit: Some(commit(&says.saw)),
         body: says.body.clone(),

@@ -108,6 +108,31 @@ fn what_a_person_holds_ends_with_their_file_and_nothing_else_does() {
 }
 
 #[test]
+fn so_many_leavers_at_once_that_nobody_believes_it_are_said_to_be_held_back() {
+    let gone = |people: u32, leave: u32| {
+        let mut files = world_with(&[]);
+        for n in 0..people {
+            let who = format!("github_id: {}\nidentities:\n  pg: p{n}\n", n + 100);
+            files.push(file(&format!("access/people/p{n}.yaml"), who));
+            let grant = READS.1.replace("ada", &format!("p{n}"));
+            files.push(file(&format!("access/grants/orders/p{n}.yaml"), grant));
+        }
+        let leavers = (0..leave).map(|n| change(&format!("access/people/p{n}.yaml"), ""));
+        let leavers: Vec<ChangedFile> = leavers.collect();
+        Ledger::default().impact_at(&read_tree(&files), &leavers, now())
+    };
+    assert_eq!(gone(8, 5).held_back, 0);
+    let many = gone(8, 6);
+    assert_eq!(many.held_back, 6);
+    assert!(
+        many.parts()[0]
+            .heading
+            .starts_with("6 people would be gone at once")
+    );
+    assert_eq!(gone(24, 6).held_back, 0, "a quarter of them is believed");
+}
+
+#[test]
 fn a_service_whose_owner_leaves_keeps_its_access_for_a_time_of_grace() {
     assert_eq!(
         says(&[change("access/people/bob.yaml", "")]),
@@ -524,4 +549,55 @@ fn policies_that_break_are_told_once() {
     let impact = Ledger::default().impact_at(&base, &changes, now());
     assert!(impact.breaks_policies, "{impact:#?}");
     assert!(impact.touched.is_empty(), "{impact:#?}");
+}
+
+/// A policy file and the one case beside it, as changes of the world.
+fn with_case(policy: &str, case: &str) -> (Catalogue, ChangedFile) {
+    let tests = "access/policies/guardrails.test.yaml";
+    let strict = format!(
+        "{}{}",
+        crate::policy::BASELINE,
+        crate::policy::forbid("short-terms", "context.minutes > 180")
+    );
+    let base = catalogue(&[(crate::policy::FILE, strict.as_str()), (tests, case)]);
+    assert!(
+        base.findings.is_empty() && !base.policy_tests.is_empty(),
+        "{:?}",
+        base.findings
+    );
+    let change = ChangedFile {
+        path: crate::policy::FILE.to_owned(),
+        before: None,
+        after: Some(file(
+            crate::policy::FILE,
+            format!("{}{policy}", crate::policy::BASELINE),
+        )),
+    };
+    (base, change)
+}
+
+#[test]
+fn a_change_that_makes_a_case_fail_is_refused_where_the_case_stands() {
+    let case = "cases:\n  - name: Not overnight\n    action: request\n    person: ada\n    role: orders/readonly\n    context: { minutes: 600 }\n    expect: deny\n";
+    let refused = |policy: &str| {
+        let (base, change) = with_case(policy, case);
+        let found = hallpass::domain::rules::check_change(&base, &[change], now());
+        crate::text::places(&found)
+    };
+    assert_eq!(
+        refused(""),
+        ["access/policies/guardrails.test.yaml:2:1 policy-test-failed"]
+    );
+    assert!(refused(&crate::policy::forbid("shorter", "context.minutes > 60")).is_empty());
+}
+
+#[test]
+fn a_case_that_fails_already_does_not_hold_up_other_changes() {
+    let wrong = "cases:\n  - name: Overnight\n    action: request\n    person: ada\n    role: orders/readonly\n    context: { minutes: 600 }\n    expect: allow\n";
+    let (base, _) = with_case("", wrong);
+    let whole = hallpass::domain::rules::check_tree(&base, now());
+    assert!(whole.iter().any(|f| f.rule == "policy-test-failed"));
+    let other = edit("access/people/ada.yaml", "github_id: 1", "github_id: 9");
+    let found = hallpass::domain::rules::check_change(&base, &[other], now());
+    assert!(found.is_empty(), "{found:?}");
 }

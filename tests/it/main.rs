@@ -5,6 +5,7 @@
     reason = "a test that cannot go on should stop there"
 )]
 
+mod abuse;
 mod approval;
 mod attacks;
 mod breakglass;
@@ -12,6 +13,7 @@ mod codeowners;
 mod config;
 mod decision;
 mod demo;
+mod duties;
 mod evidence;
 mod github;
 mod golden;

@@ -6,12 +6,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use chrono::{DateTime, TimeDelta};
-use hallpass::domain::approval::Basis;
+use hallpass::domain::approval::{Approval, Basis};
+use hallpass::domain::emergency::Review;
 use hallpass::domain::evidence::{Event, Kind};
 use hallpass::domain::ledger::{Arrival, Entry, State, Terms, Wanted};
 use hallpass::domain::model::{
-    Access, Account, BlobId, CommitId, ConnectionName, GrantPath, Instant, Login, PullNumber,
-    ResourceName, RoleName, RoleRef, Subject,
+    Access, Account, Actor, ActorKind, BlobId, CommitId, ConnectionName, GrantPath, Instant, Login,
+    Owner, PullNumber, ResourceName, RoleName, RoleRef, Subject, UserId,
 };
 use hallpass::store::{Notice, Scope, Store, StoreError, Wake};
 use sqlx::Connection;
@@ -45,6 +46,23 @@ fn arrived(name: &str) -> Entry {
             order: 1,
         },
     )
+}
+
+/// grace's approval of a record.
+fn signature() -> Approval {
+    Approval {
+        review: 7,
+        reviewer: Actor {
+            id: UserId(2),
+            login: Login::new("grace").unwrap(),
+            kind: ActorKind::User,
+        },
+        commit: commit('d'),
+        blob: BlobId::new("e".repeat(40)).unwrap(),
+        at: Some(at(3)),
+        through: Owner::User(Login::new("grace").unwrap()),
+        line: 3,
+    }
 }
 
 /// The same, given by connection `db` to `account`, with something to do at minute `due`.
@@ -131,7 +149,45 @@ macro_rules! on_both {
     };
 }
 
+fn asks(of: &[(&str, &str)]) -> BTreeSet<(Subject, RoleRef)> {
+    let ask = |(login, role): &(&str, &str)| {
+        (
+            Subject::Person(Login::new(*login).unwrap()),
+            RoleRef::try_from((*role).to_owned()).unwrap(),
+        )
+    };
+    of.iter().map(ask).collect()
+}
+
 on_both! {
+    async fn what_open_pull_requests_ask_is_replaced_told_by_subject_and_forgotten(store: Store) {
+        let ask = asks(&[("ada", "books/submitter"), ("bob", "books/approver")]);
+        let nothing = BTreeSet::new();
+        let head = commit('a');
+        assert_eq!(store.remember_asks(PullNumber(7), &head, &ask).await.unwrap(), nothing);
+        assert_eq!(store.remember_asks(PullNumber(7), &head, &ask).await.unwrap(), ask);
+        let other = asks(&[("ada", "books/approver")]);
+        assert_eq!(store.remember_asks(PullNumber(8), &head, &other).await.unwrap(), nothing);
+
+        let ada = BTreeSet::from([Subject::Person(Login::new("ada").unwrap())]);
+        let told = |pending: Vec<hallpass::domain::decision::Pending>| -> Vec<String> {
+            pending.iter().map(|p| format!("#{} {} {}", p.pull, p.subject, p.role)).collect()
+        };
+        assert_eq!(
+            told(store.asks_of(&ada).await.unwrap()),
+            ["#7 ada books/submitter", "#8 ada books/approver"]
+        );
+        // A service of the same name is somebody else.
+        let service = hallpass::domain::model::ServiceName::new("ada").unwrap();
+        assert_eq!(store.asks_of(&BTreeSet::from([Subject::Service(service)])).await.unwrap(), []);
+        assert_eq!(store.asking().await.unwrap(), BTreeSet::from([PullNumber(7), PullNumber(8)]));
+
+        assert_eq!(store.remember_asks(PullNumber(7), &head, &nothing).await.unwrap(), ask);
+        assert_eq!(store.forget_asks(PullNumber(8)).await.unwrap(), other);
+        assert_eq!(store.forget_asks(PullNumber(8)).await.unwrap(), nothing);
+        assert_eq!(store.asking().await.unwrap(), BTreeSet::new());
+    }
+
     async fn an_entry_is_read_back_as_it_was_written(store: Store) {
         let entry = active("ada", "ada", 5);
         store.commit(&[entry.clone(), arrived("bob")], &[event("e1")]).await.unwrap();
@@ -154,6 +210,23 @@ on_both! {
         assert_eq!(names(&after), ["ada"]);
         assert_eq!((after[0].state, after[0].attempts, after[0].version), (State::Active, 1, 2));
         assert_eq!(store.unpublished(9).await.unwrap(), []);
+    }
+
+    async fn a_second_unreviewed_emergency_of_one_person_is_a_conflict(store: Store) {
+        let glass = |name: &str, who: &str| Entry { review: Some(Review::due()), ..active(name, who, 5) };
+        store.commit(&[glass("first", "ada")], &[]).await.unwrap();
+        let error = store.commit(&[glass("second", "ada")], &[event("e1")]).await.unwrap_err();
+        assert!(matches!(error, StoreError::Conflict(id) if id == "orders/second@aaaaaaaaaaaa"));
+        assert_eq!(store.unpublished(9).await.unwrap(), []);
+        store.commit(&[glass("other", "bob")], &[]).await.unwrap();
+
+        let unreviewed = store.entries(Scope::Unreviewed).await.unwrap();
+        assert_eq!(names(&unreviewed), ["first", "other"]);
+        let signed = Review { signed: Some(signature()), ..Review::due() };
+        let first = Entry { review: Some(signed), state: State::Ended, ..unreviewed[0].clone() };
+        store.commit(&[first], &[]).await.unwrap();
+        store.commit(&[glass("second", "ada")], &[]).await.unwrap();
+        assert_eq!(names(&store.entries(Scope::Unreviewed).await.unwrap()), ["other", "second"]);
     }
 
     async fn a_new_entry_whose_id_is_taken_is_a_conflict(store: Store) {

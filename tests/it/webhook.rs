@@ -279,6 +279,15 @@ async fn each_event_points_at_what_has_to_be_looked_at() {
         (
             "pull_request",
             with(pull(12), "action", json!("closed")),
+            BTreeSet::from([Wake::Main, Wake::Pull(PullNumber(12))]),
+        ),
+        (
+            "pull_request",
+            with(
+                with(pull(12), "action", json!("closed")),
+                "pull_request",
+                json!({ "number": 12, "merged": true }),
+            ),
             BTreeSet::from([Wake::Main]),
         ),
         (

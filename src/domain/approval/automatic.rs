@@ -26,6 +26,7 @@ pub(in super::super) fn prove_by_policy(
     Some(Proof {
         path: request.path.clone(),
         blob: request.blob.clone()?,
+        part: request.part().cloned(),
         pull: case.pull.number,
         base: case.base_commit.clone(),
         basis: Basis::Policy {

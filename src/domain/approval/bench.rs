@@ -6,13 +6,16 @@ use super::super::catalogue::Catalogue;
 use super::super::codeowners::Ownership;
 use super::super::decision::Case;
 use super::super::model::{
-    Access, Actor, ActorKind, Grant, GrantPath, Login, Owner, RepoPath, Subject, UserId,
+    Access, Actor, ActorKind, Grant, GrantPath, Login, Owner, RepoPath, RoleRef, Subject, UserId,
 };
 use super::super::pull::{Collaborator, Lookup, Pull, Pushers, Roster, Team};
 
 /// The people behind the owners of one path.
 pub(in super::super) struct Bench<'a> {
+    path: RepoPath,
     ownership: Ownership<'a>,
+    /// For a part of a bundle: which, and the bench of the file. Who sits there may object, and not approve.
+    part: Option<(RoleRef, Box<Bench<'a>>)>,
     members: BTreeMap<UserId, Member<'a>>,
     absent: Vec<String>,
     unknown: Vec<String>,
@@ -54,6 +57,11 @@ impl Beneficiary {
         Self::by(base, &grant.subject, base.access(path, grant).as_ref())
     }
 
+    /// [`Beneficiary::of`] giving `role` to `subject`, by itself or as part of a bundle.
+    pub fn of_role(base: &Catalogue, role: &RoleRef, subject: &Subject) -> Self {
+        Self::by(base, subject, base.access_to(role, subject).as_ref())
+    }
+
     /// Who gains by giving `access` to `subject`, whether or not it is declared any more.
     pub(super) fn by(base: &Catalogue, subject: &Subject, access: Option<&Access>) -> Self {
         let mut ids: BTreeSet<UserId> = base.beneficiaries(subject).into_iter().collect();
@@ -90,7 +98,9 @@ impl<'a> Bench<'a> {
     ) -> Self {
         let ownership = case.base.codeowners.owners(path);
         let mut bench = Self {
+            path: path.clone(),
             ownership,
+            part: None,
             members: BTreeMap::new(),
             absent: Vec::new(),
             unknown: Vec::new(),
@@ -100,12 +110,41 @@ impl<'a> Bench<'a> {
             Ownership::Cleared { .. } | Ownership::Unowned => &[],
         };
         for owner in owners {
-            bench.seat(owner, case.roster);
+            bench.seat(owner, case);
         }
         for member in bench.members.values_mut() {
             member.barred = barred(case.pull, beneficiary, member.actor);
         }
         bench
+    }
+
+    /// The people who approve `part` of the bundle that the file at `path` asks for: the owners of a grant of the same name for
+    /// that part alone.
+    pub(in super::super) fn of_part(
+        case: &Case<'a>,
+        path: &GrantPath,
+        part: &RoleRef,
+        beneficiary: &Beneficiary,
+    ) -> Self {
+        let alone = path.within(&part.resource).as_repo_path();
+        let of_file = Self::of(case, &path.as_repo_path(), beneficiary);
+        Self {
+            part: Some((part.clone(), Box::new(of_file))),
+            ..Self::of(case, &alone, beneficiary)
+        }
+    }
+
+    /// The path whose owners they are.
+    pub(super) fn path(&self) -> &RepoPath {
+        &self.path
+    }
+
+    /// What they own, after "an owner of".
+    pub(super) fn thing(&self) -> String {
+        match &self.part {
+            Some((part, _)) => part.to_string(),
+            None => "this file".to_owned(),
+        }
     }
 
     /// Bars whom a policy refuses.
@@ -153,12 +192,20 @@ impl<'a> Bench<'a> {
             .filter(move |m| m.barred.is_none() && !taken.contains(&m.actor.id))
     }
 
-    /// Whether the person with this number is on the bench, standing aside or not.
+    /// Whether the person with this number is an owner, standing aside or not: of the part or of the file.
     pub(in super::super) fn seats(&self, id: UserId) -> bool {
-        self.members.contains_key(&id)
+        let of_file = |bench: &Self| bench.seats(id);
+        self.members.contains_key(&id) || self.part.as_ref().is_some_and(|(_, b)| of_file(b))
     }
 
-    fn seat(&mut self, owner: &'a Owner, roster: &'a Roster) {
+    /// Whether it is not known of everybody whether they are an owner: of the part or of the file.
+    pub(super) fn has_doubts(&self) -> bool {
+        let of_file = |bench: &Self| bench.has_doubts();
+        !self.unknown.is_empty() || self.part.as_ref().is_some_and(|(_, b)| of_file(b))
+    }
+
+    fn seat(&mut self, owner: &'a Owner, case: &Case<'a>) {
+        let roster: &'a Roster = case.roster;
         match owner {
             Owner::Email(address) => self.absent.push(format!(
                 "The owner {address} counts as absent: an email address does not say which account it is."
@@ -168,6 +215,10 @@ impl<'a> Bench<'a> {
                 other => self.not_seated(owner, other),
             },
             Owner::User(login) => match roster.users.get(login) {
+                Some(Lookup::Found(person)) if changed_hands(case.base, login, person) => {
+                    let why = "its login belongs to another account now than the one in access/people/";
+                    self.absent.push(absent(owner, why));
+                }
                 Some(Lookup::Found(person)) => self.seat_person(owner, person),
                 other => self.not_seated(owner, other),
             },
@@ -228,6 +279,12 @@ impl<'a> Bench<'a> {
             }
         }
     }
+}
+
+/// Whether a login is known with another number: it was free after a renaming, and somebody else registered it.
+fn changed_hands(base: &Catalogue, login: &Login, found: &Collaborator) -> bool {
+    let known = base.people.get(login);
+    known.is_some_and(|person| person.github_id != found.actor.id)
 }
 
 fn absent(owner: &Owner, why: &str) -> String {

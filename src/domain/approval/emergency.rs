@@ -34,6 +34,7 @@ pub fn prove_emergency(
         let bench = Bench::of(case, &file, &demand.beneficiary);
         let question = Question {
             path: &file,
+            owned: &file,
             content: Some(content),
             demand,
         };
@@ -109,13 +110,14 @@ pub fn sign(
         ..Demand::default()
     };
     let record = &emergency.record_path().as_repo_path();
+    let grant = &emergency.path.as_repo_path();
     let question = Question {
         path: record,
+        owned: grant,
         content: Some(content),
         demand,
     };
-    let grant = emergency.path.as_repo_path();
-    let bench = Bench::of(case, &grant, &demand.beneficiary);
+    let bench = Bench::of(case, grant, &demand.beneficiary);
     let counted = weigh_before(case, &question, &bench)?;
     let first = counted.into_iter().next();
     // Enough for one: there is one.

@@ -11,9 +11,8 @@
 //! branch they were given. Whoever retargets before anybody looked keeps the approvals; those still need owners by the protected
 //! branch's CODEOWNERS and exactly the content that is there now.
 //!
-//! Accepted limit: GitHub turns a change request that somebody dismisses into a review that says no more than "dismissed",
-//! so a dismissed change request blocks only as long as GitHub still shows it as one. A change request of the same person
-//! that still stands keeps blocking until that person approves, whatever was dismissed after it.
+//! A change request blocks until its author approves or takes it back. That somebody else dismisses it, which everybody with
+//! write access can, changes nothing.
 
 mod automatic;
 mod bench;
@@ -26,8 +25,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::decision::Case;
 use super::model::{
-    Actor, BlobId, CommitId, GrantPath, Instant, Login, Owner, PullNumber, RepoPath, TermLength,
-    UserId,
+    Actor, BlobId, CommitId, GrantPath, Instant, Login, Owner, PullNumber, RepoPath, RoleRef,
+    TermLength, UserId,
 };
 
 pub(super) use automatic::prove_by_policy;
@@ -45,6 +44,7 @@ pub const RATIONALE_CHARACTERS: usize = 10;
 pub struct Proof {
     path: GrantPath,
     blob: BlobId,
+    part: Option<RoleRef>,
     pull: PullNumber,
     base: CommitId,
     basis: Basis,
@@ -79,6 +79,10 @@ impl Proof {
     /// The content that was approved.
     pub fn blob(&self) -> &BlobId {
         &self.blob
+    }
+    /// The part of a bundle that its own owners approved; `None` where the file's owners approved all that it gives.
+    pub fn part(&self) -> Option<&RoleRef> {
+        self.part.as_ref()
     }
     /// The pull request in which it was approved.
     pub fn pull(&self) -> PullNumber {
@@ -124,6 +128,8 @@ pub struct Demand {
     pub needed: u32,
     /// Whether an approving review must say why.
     pub rationale: bool,
+    /// The part of a bundle that is approved by those who own such grants, and not by the owners of the file. `None`: no part.
+    pub part: Option<RoleRef>,
     /// How old an approval may be when it counts; `None`: any age.
     pub max_age: Option<TermLength>,
     /// Who receives the access, and so cannot approve it.
@@ -135,6 +141,8 @@ pub struct Demand {
 /// What is asked about one path of a pull request.
 struct Question<'a> {
     path: &'a RepoPath,
+    /// The path whose owners are asked: another one only for a part of a bundle, and where an emergency is signed.
+    owned: &'a RepoPath,
     /// What stands there at head; `None` where the pull request removes it.
     content: Option<&'a BlobId>,
     demand: &'a Demand,
@@ -182,8 +190,23 @@ pub fn prove(
     content: &BlobId,
     demand: &Demand,
 ) -> Result<Proof, Box<Missing>> {
-    let counted = weigh(case, &path.as_repo_path(), Some(content), demand)?;
-    Ok(proof(case, path, content, Basis::Owners, counted))
+    let file = path.as_repo_path();
+    let mut bench = match &demand.part {
+        Some(part) => Bench::of_part(case, path, part, &demand.beneficiary),
+        None => Bench::of(case, &file, &demand.beneficiary),
+    };
+    let question = Question {
+        path: &file,
+        owned: &bench.path().clone(),
+        content: Some(content),
+        demand,
+    };
+    bench.refuse(&demand.refused);
+    let counted = weigh_before(case, &question, &bench)?;
+    Ok(Proof {
+        part: demand.part.clone(),
+        ..proof(case, path, content, Basis::Owners, counted)
+    })
 }
 
 fn proof(
@@ -197,6 +220,7 @@ fn proof(
     Proof {
         path: path.clone(),
         blob: content.clone(),
+        part: None,
         pull: case.pull.number,
         base: case.base_commit.clone(),
         basis,
@@ -249,6 +273,7 @@ pub fn weigh(
 ) -> Result<Vec<Counted>, Box<Missing>> {
     let question = &Question {
         path,
+        owned: path,
         content,
         demand,
     };

@@ -25,6 +25,8 @@ pub(super) struct Heard {
 pub(super) struct Block {
     pub(super) login: Login,
     pub(super) review: u64,
+    /// Whether GitHub still shows it as one.
+    pub(super) state: ReviewState,
 }
 
 /// What one person said.
@@ -94,7 +96,7 @@ fn voices(pull: &Pull) -> Vec<Voice<'_>> {
         let standing = earlier.and_then(|(_, voice)| voice.objection);
         let objection = match review.state {
             ReviewState::Approved => None,
-            ReviewState::ChangesRequested => Some(review),
+            ReviewState::ChangesRequested | ReviewState::ObjectionDismissed => Some(review),
             ReviewState::Unknown => standing.or(Some(review)),
             _ => standing,
         };
@@ -116,14 +118,17 @@ fn object(voice: &Voice<'_>, objection: &Review, bench: &Bench<'_>, heard: &mut 
         heard.blocks.push(Block {
             login: login.clone(),
             review: objection.id,
+            state: objection.state,
         });
-    } else if !may_be_owner(voice.actor, bench) {
+    } else if !may_be_owner(bench) {
         heard.discounted.push(format!(
-            "@{login} asked for changes, but is not an owner of this file now, so that does not block it."
+            "@{login} asked for changes, but is not an owner of {} now, so that does not block it.",
+            bench.thing()
         ));
     } else {
         heard.unknown.push(format!(
-            "@{login} asked for changes, and whether @{login} is an owner of this file is not known."
+            "@{login} asked for changes, and whether @{login} is an owner of {} is not known.",
+            bench.thing()
         ));
     }
 }
@@ -134,7 +139,7 @@ fn wonder(voice: &Voice<'_>, bench: &Bench<'_>, heard: &mut Heard) {
         "A review by @{} is of a kind that this version of Hallpass does not know, so it does not count.",
         voice.actor.login
     );
-    if bench.seats(voice.actor.id) || may_be_owner(voice.actor, bench) {
+    if bench.seats(voice.actor.id) || may_be_owner(bench) {
         heard
             .unknown
             .push(format!("{sentence} Please review again."));
@@ -143,9 +148,10 @@ fn wonder(voice: &Voice<'_>, bench: &Bench<'_>, heard: &mut Heard) {
     }
 }
 
-/// Whether somebody who is not on the bench could be there, if only everything were known.
-fn may_be_owner(actor: &Actor, bench: &Bench<'_>) -> bool {
-    !bench.unknown().is_empty() && actor.kind == ActorKind::User
+/// Whether somebody who is not on the bench could be there, if only everything were known. That the review is said to be an
+/// app's is no answer: the list that could not be read may say otherwise.
+fn may_be_owner(bench: &Bench<'_>) -> bool {
+    bench.has_doubts()
 }
 
 /// Whether the latest review of one person counts; if not, why.
@@ -194,9 +200,12 @@ fn may_approve<'b, 'a>(
     }
     let member = bench
         .member(actor.id)
-        .ok_or_else(|| match may_be_owner(actor, bench) {
-            true => format!("whether @{login} is an owner of this file is not known"),
-            false => format!("@{login} is not an owner of this file now"),
+        .ok_or_else(|| match may_be_owner(bench) {
+            true => format!(
+                "whether @{login} is an owner of {} is not known",
+                bench.thing()
+            ),
+            false => format!("@{login} is not an owner of {} now", bench.thing()),
         })?;
     if let (Some(Barred::Policy), Some(why)) =
         (member.barred, question.demand.refused.get(&actor.id))

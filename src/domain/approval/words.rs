@@ -3,7 +3,7 @@
 use super::super::codeowners::Ownership;
 use super::super::decision::Case;
 use super::super::model::{Owner, UserId};
-use super::super::pull::Pushers;
+use super::super::pull::{Pushers, ReviewState};
 use super::bench::Bench;
 use super::reviews::{Block, because};
 use super::{DeadEnd, Question};
@@ -13,8 +13,12 @@ const NAMES: usize = 6;
 
 pub(super) fn blocks(blocks: &[Block]) -> Vec<String> {
     let sentence = |b: &Block| {
+        let dismissed = match b.state {
+            ReviewState::ObjectionDismissed => ", and dismissing that does not take it back",
+            _ => "",
+        };
         format!(
-            "@{0} asked for changes (review {1}); nothing is granted until @{0} reviews again.",
+            "@{0} asked for changes (review {1}){dismissed}; nothing is granted until @{0} reviews again.",
             b.login, b.review
         )
     };
@@ -72,7 +76,7 @@ fn file(case: &Case<'_>) -> &'static str {
 
 fn unowned(case: &Case<'_>, question: &Question<'_>) -> DeadEnd {
     let branch = case.protected_branch;
-    let path = question.path.as_str();
+    let path = question.owned.as_str();
     let (message, help) = match case.base.codeowners.path {
         None => (
             format!("there is no CODEOWNERS file on `{branch}`, so nobody can approve `{path}`"),

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use super::super::catalogue::role_at;
 use super::super::finding::Finding;
 use super::super::ledger::Holding;
 use super::super::model::{Grant, GrantPath, RoleRef};
@@ -13,14 +12,14 @@ pub(super) fn findings(case: &Case<'_>, requests: &[Request]) -> Vec<Finding> {
     let over = case.over();
     let mut found = Vec::new();
     for request in requests {
-        let Some(grant) = &request.grant else {
+        let (Some(grant), Some(own)) = (&request.grant, &request.role) else {
             continue;
         };
         let asked = Asked {
             case,
             path: &request.path,
             grant,
-            own: role_at(&request.path, grant),
+            own: own.clone(),
         };
         let excluded = case.base.excluded_by(&asked.own).into_iter().flatten();
         for excluded in excluded.filter(|role| **role != asked.own) {

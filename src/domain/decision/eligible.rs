@@ -5,9 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::catalogue::{Catalogue, ChangedFile, role_at};
+use super::super::catalogue::{Catalogue, ChangedFile};
 use super::super::finding::Finding;
-use super::super::model::{Eligibility, Grant, GrantPath, Owner, RepoPath, Subject, UserId};
+use super::super::model::{
+    Eligibility, Grant, GrantPath, Owner, RepoPath, RoleRef, Subject, UserId,
+};
 use super::super::pull::Lookup;
 use super::super::rules::{self, Eligible, refusal};
 use super::{Case, Request, places};
@@ -24,9 +26,9 @@ pub enum MayAsk {
 }
 
 impl MayAsk {
-    /// By what `tree` declares.
-    pub fn by(tree: &Catalogue, path: &GrantPath, grant: &Grant) -> Self {
-        let Some((_, role)) = tree.role(&path.resource(), &grant.role) else {
+    /// For `role`, which `grant` asks for by itself or as part of a bundle, by what `tree` declares.
+    pub fn by(tree: &Catalogue, role: &RoleRef, grant: &Grant) -> Self {
+        let Some((_, role)) = tree.role(&role.resource, &role.role) else {
             return Self::Yes;
         };
         match rules::eligible(tree, grant, role) {
@@ -47,20 +49,27 @@ impl MayAsk {
 }
 
 impl Case<'_> {
-    /// Who may ask for what a change asks for, by what `tree` declares.
-    pub fn may_ask(tree: &Catalogue, changes: &[ChangedFile]) -> BTreeMap<GrantPath, MayAsk> {
-        let asked = super::asked(changes).grants;
-        let one = |(path, declared): (GrantPath, super::super::catalogue::Declared)| {
-            let may = MayAsk::by(tree, &path, &declared.grant);
-            (path, may)
-        };
-        asked.into_iter().map(one).collect()
+    /// Who may ask for what a change asks for in view of `base`, by what `tree` declares: for each file and each role that binds
+    /// it.
+    pub fn may_ask(
+        base: &Catalogue,
+        tree: &Catalogue,
+        changes: &[ChangedFile],
+    ) -> BTreeMap<(GrantPath, RoleRef), MayAsk> {
+        let mut may_ask = BTreeMap::new();
+        for (path, declared) in super::asked(changes).grants {
+            for role in base.binding(&path, &declared.grant) {
+                let may = MayAsk::by(tree, &role, &declared.grant);
+                may_ask.insert((path.clone(), role), may);
+            }
+        }
+        may_ask
     }
 
     /// The files that say who may ask for what a change asks for.
-    pub fn files_of_eligibility(changes: &[ChangedFile]) -> Vec<RepoPath> {
+    pub fn files_of_eligibility(base: &Catalogue, changes: &[ChangedFile]) -> Vec<RepoPath> {
         let mut files = BTreeSet::new();
-        for (subject, role) in Self::asks(changes) {
+        for (subject, role) in Self::asks(base, changes) {
             files.insert(format!("access/resources/{}.yaml", role.resource));
             if let Subject::Person(login) = subject {
                 files.insert(format!("access/people/{login}.yaml"));
@@ -76,10 +85,9 @@ impl Case<'_> {
 /// What is wrong with `requests`.
 pub(super) fn findings(case: &Case<'_>, requests: &[Request]) -> Vec<Finding> {
     let mut found = Vec::new();
-    for (request, grant, named) in not_said(case, requests) {
+    for (request, grant, role, named) in not_said(case, requests) {
         if let Membership::No(named) = membership(case, grant, &named) {
-            let role = role_at(&request.path, grant);
-            let (message, help) = refusal(&grant.subject, &role, &named);
+            let (message, help) = refusal(&grant.subject, role, &named);
             let place = places(case, &request.path).subject;
             let path = request.path.as_str();
             found.push(Finding::error("not-eligible", path, place, message, help));
@@ -91,7 +99,7 @@ pub(super) fn findings(case: &Case<'_>, requests: &[Request]) -> Vec<Finding> {
 /// What is not known about who may ask.
 pub(super) fn unknowns(case: &Case<'_>, requests: &[Request]) -> Vec<String> {
     let mut unknown = Vec::new();
-    for (_, grant, named) in not_said(case, requests) {
+    for (_, grant, _, named) in not_said(case, requests) {
         if let Membership::Unknown(why) = membership(case, grant, &named) {
             unknown.extend(why);
         }
@@ -99,24 +107,28 @@ pub(super) fn unknowns(case: &Case<'_>, requests: &[Request]) -> Vec<String> {
     unknown
 }
 
-/// What the tree of the base does not answer with yes: every judgement that is asked for, with its request.
+/// What the tree of the base does not answer with yes: every judgement that is asked for, with its request and its role.
 fn not_said<'r>(
     case: &Case<'_>,
     requests: &'r [Request],
-) -> impl Iterator<Item = (&'r Request, &'r Grant, MayAsk)> {
+) -> impl Iterator<Item = (&'r Request, &'r Grant, &'r RoleRef, MayAsk)> {
     requests.iter().flat_map(|request| {
         let Some(grant) = &request.grant else {
             return Vec::new();
         };
-        let by_base = MayAsk::by(case.base, &request.path, grant);
-        // What the base alone refuses has been told already.
-        let by_base = Some(by_base).filter(|may| matches!(may, MayAsk::InTeams(_)));
-        let now = case.around.may_ask_now.get(&request.path).cloned();
-        let judgements = by_base.into_iter().chain(now);
-        judgements
-            .filter(|may| *may != MayAsk::Yes)
-            .map(|may| (request, grant, may))
-            .collect()
+        let of_role = |role: &'r RoleRef| {
+            let by_base = MayAsk::by(case.base, role, grant);
+            // What the base alone refuses has been told already.
+            let by_base = Some(by_base).filter(|may| matches!(may, MayAsk::InTeams(_)));
+            let key = (request.path.clone(), role.clone());
+            let now = case.around.may_ask_now.get(&key).cloned();
+            let judgements = by_base.into_iter().chain(now);
+            judgements
+                .filter(|may| *may != MayAsk::Yes)
+                .map(move |may| (request, grant, role, may))
+                .collect::<Vec<_>>()
+        };
+        request.binding().flat_map(of_role).collect()
     })
 }
 

@@ -101,13 +101,13 @@ fn signed(
     case: &Case<'_>,
     emergency: &Emergency,
     change: &ChangedFile,
-) -> Result<approval::Approval, Missing> {
+) -> Result<approval::Approval, Box<Missing>> {
     match &change.after {
-        Some(file) => approval::sign(case, emergency, &file.blob).map_err(|missing| *missing),
-        None => Err(Missing {
+        Some(file) => approval::sign(case, emergency, &file.blob),
+        None => Err(Box::new(Missing {
             needed: 1,
             reasons: vec!["The pull request removes the record instead of bringing it.".to_owned()],
             ..Missing::default()
-        }),
+        })),
     }
 }

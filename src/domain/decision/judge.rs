@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::super::approval::{Bench, Beneficiary, Demand, Missing, prove, prove_emergency, weigh};
-use super::super::catalogue::{Catalogue, ChangedFile, File, REGULAR_FILE};
+use super::super::catalogue::{Catalogue, ChangedFile, File, REGULAR_FILE, role_at};
 use super::super::finding::{Finding, Severity};
-use super::super::impact::Impact;
-use super::super::model::{Grant, GrantPath, RepoPath, Subject, UserId};
+use super::super::model::{Grant, GrantPath, RepoPath, RoleRef, Subject, UserId};
 use super::super::pull::Pushers;
 use super::super::rules;
+use super::policy::Ask;
 use super::scope::Scope;
-use super::{Case, Change, Control, Outcome, Request, Standing, Verdict};
+use super::{Case, Change, Control, Outcome, Request, SignOff, Standing, Verdict};
 use super::{conflicts, doubt, eligible, emergency, membership, policy, renewal};
 
 const NEEDS_NOBODY_TIDY: &str =
@@ -32,7 +32,7 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
         requests: Vec::new(),
         control: Vec::new(),
         sign_off: None,
-        impact: Impact::default(),
+        impact: None,
         notes: Vec::new(),
         only_grants: scope.only_grants(),
     };
@@ -91,20 +91,20 @@ fn outcome(verdict: &Verdict) -> Outcome {
 
 fn requests(case: &Case<'_>, scope: &Scope<'_>) -> Vec<Request> {
     let asked = super::asked(case.changes);
-    let request = |(path, change): &(GrantPath, &ChangedFile)| request(case, &asked, path, change);
-    scope.grants.iter().filter_map(request).collect()
+    let of_file = |(path, change): &(GrantPath, &ChangedFile)| of_file(case, &asked, path, change);
+    scope.grants.iter().flat_map(of_file).collect()
 }
 
-/// What a change of one grant file asks for; `None` if it changes nothing.
-fn request(
+/// What a change of one grant file asks for: one role, the parts of a bundle, or nothing if it changes nothing.
+fn of_file(
     case: &Case<'_>,
     asked: &Catalogue,
     path: &GrantPath,
     change: &ChangedFile,
-) -> Option<Request> {
+) -> Vec<Request> {
     let today = || case.base.grants.get(path).map(|d| Grant::clone(&d.grant));
     let (kind, file) = match (&change.before, &change.after) {
-        (None, None) => return None,
+        (None, None) => return Vec::new(),
         (None, Some(file)) => (Change::Add, Some(file)),
         (Some(_), Some(file)) => (Change::Amend(today()), Some(file)),
         (Some((blob, _)), None) if case.ended.get(path) == Some(blob) => (Change::Tidy, None),
@@ -113,49 +113,80 @@ fn request(
     let grant = file
         .and_then(|_| asked.grants.get(path))
         .map(|d| Grant::clone(&d.grant));
-    let approval = match (&kind, file) {
-        (Change::Add | Change::Amend(_), Some(file)) => {
-            approval(case, (path, file), grant.as_ref(), &kind)
-        }
-        (Change::Tidy, _) => Standing::NotNeeded(NEEDS_NOBODY_TIDY),
-        (Change::Remove(held), _) => removal(case, path, held.as_ref()),
-        // Not reached: a file that is added or amended is there.
-        (Change::Add | Change::Amend(_), None) => return None,
-    };
-    Some(Request {
+    let whole = Request {
         path: path.clone(),
-        access: grant.as_ref().and_then(|g| case.base.access(path, g)),
+        role: None,
+        bundle: None,
+        access: None,
         blob: file.map(|f| f.blob.clone()),
+        approval: match &kind {
+            Change::Tidy => Standing::NotNeeded(NEEDS_NOBODY_TIDY),
+            Change::Remove(held) => removal(case, path, held.as_ref()),
+            Change::Add | Change::Amend(_) => Standing::Missing(not_before_repair()),
+        },
         change: kind,
-        approval,
         grant,
-    })
+    };
+    match (&whole.grant, file) {
+        (Some(grant), Some(file)) => {
+            let roles = case.base.gives(path, grant).into_iter();
+            roles
+                .map(|role| of_role(case, &whole, file, role))
+                .collect()
+        }
+        _ => vec![whole],
+    }
 }
 
-fn approval(
-    case: &Case<'_>,
-    (path, file): (&GrantPath, &File),
-    grant: Option<&Grant>,
-    change: &Change,
-) -> Standing {
-    let role = grant.and_then(|g| Some((g, case.base.role(&path.resource(), &g.role)?.1)));
-    let Some((grant, role)) = role.filter(|_| file.mode == REGULAR_FILE) else {
-        return Standing::Missing(Missing {
-            needed: 1,
-            reasons: vec![
-                "It cannot be approved before what is wrong with the file is repaired.".to_owned(),
-            ],
-            ..Missing::default()
-        });
+/// What the file that is to become `whole` asks for with `role`, its own or one that it bundles.
+fn of_role(case: &Case<'_>, whole: &Request, file: &File, role: RoleRef) -> Request {
+    let mut request = whole.clone();
+    let Some(grant) = &whole.grant else {
+        return request;
     };
-    let own = grant.emergency && matches!(grant.subject, Subject::Person(_));
+    let own = role_at(&whole.path, grant);
+    request.access = case.base.access_to(&role, &grant.subject);
+    request.bundle = (role != own).then_some(own);
+    let ask = Ask {
+        path: &whole.path,
+        grant,
+        role: &role,
+        change: &whole.change,
+    };
+    request.approval = approval(case, &ask, file, request.bundle.as_ref());
+    request.role = Some(role);
+    request
+}
+
+fn not_before_repair() -> Missing {
+    Missing {
+        needed: 1,
+        reasons: vec![
+            "It cannot be approved before what is wrong with the file is repaired.".to_owned(),
+        ],
+        ..Missing::default()
+    }
+}
+
+fn approval(case: &Case<'_>, ask: &Ask<'_>, file: &File, bundle: Option<&RoleRef>) -> Standing {
+    let (path, grant) = (ask.path, ask.grant);
+    let declared = |role: &RoleRef| Some(case.base.role(&role.resource, &role.role)?.1);
+    let role = declared(ask.role).filter(|role| role.bundled().is_none());
+    let Some(role) = role.filter(|_| file.mode == REGULAR_FILE) else {
+        return Standing::Missing(not_before_repair());
+    };
+    // A bundle can only be stricter than its parts; and nobody breaks the glass with one.
+    let with = bundle.and_then(declared);
+    let max_age = with.map_or(role.approval_max_age, |w| w.approval_max_age);
+    let own = grant.emergency && bundle.is_none() && matches!(grant.subject, Subject::Person(_));
     let offer = role.emergency.as_ref().filter(|_| own);
     let demand = Demand {
         needed: offer.map_or(role.approvals, |offer| offer.approvals),
-        rationale: role.rationale,
-        max_age: Some(role.approval_max_age),
-        beneficiary: Beneficiary::of(case.base, path, grant),
-        refused: policy::refused(case, path, grant, change),
+        rationale: role.rationale || with.is_some_and(|with| with.rationale),
+        part: bundle.map(|_| ask.role.clone()),
+        max_age: Some(role.approval_max_age.min(max_age)),
+        beneficiary: Beneficiary::of_role(case.base, ask.role, &grant.subject),
+        refused: policy::refused(case, ask),
     };
     let person = case.base.github_id(&grant.subject);
     let proved = match offer {
@@ -168,12 +199,21 @@ fn approval(
     }
 }
 
-/// Ending access early: the holder or an owner may ask for it; anybody else needs one owner who agrees.
+/// Ending access early: the holder or an owner, of the file or of a part, may ask for it; anybody else needs one owner of the
+/// file who agrees.
 fn removal(case: &Case<'_>, path: &GrantPath, held: Option<&Grant>) -> Standing {
     let file = path.as_repo_path();
-    let bench = Bench::of(case, &file, &Beneficiary::default());
+    let nobody = Beneficiary::default();
+    let bench = Bench::of(case, &file, &nobody);
+    let parts = held.and_then(|grant| case.base.parts(&role_at(path, grant)));
+    let of_part = |part: &RoleRef| Bench::of_part(case, path, part, &nobody);
+    let of_parts: Vec<Bench<'_>> = parts.into_iter().flatten().map(of_part).collect();
     let holders = held.map(|grant| case.base.beneficiaries(&grant.subject));
-    let may_end = |id: UserId| holders.iter().any(|h| h.contains(&id)) || bench.seats(id);
+    let may_end = |id: UserId| {
+        holders.iter().any(|h| h.contains(&id))
+            || bench.seats(id)
+            || of_parts.iter().any(|bench| bench.seats(id))
+    };
     let author_may = case.pull.author.as_ref().is_some_and(|a| may_end(a.id));
     // Others can push to the branch: what it says is the author's word only if nobody else had a hand in it.
     let all_may =
@@ -226,13 +266,12 @@ fn own_findings(case: &Case<'_>, verdict: &mut Verdict) {
         .collect();
     let control = verdict.control.iter();
     paths.extend(control.filter_map(|c| Some((c.path.as_str(), c.missing.as_ref()?))));
-    let record = verdict.sign_off.as_ref().map(|s| s.emergency.record_path());
-    if let (Some(path), Some(Err(missing))) = (
-        &record,
-        verdict.sign_off.as_ref().map(|s| s.signed.as_ref()),
-    ) {
-        paths.push((path.as_str(), missing));
-    }
+    let record = verdict.sign_off.as_ref().map(SignOff::record);
+    paths.extend(
+        record
+            .iter()
+            .filter_map(|(path, m)| Some((path.as_str(), (*m)?))),
+    );
     for (path, missing) in paths {
         let Some(end) = &missing.dead_end else {
             continue;
@@ -249,7 +288,7 @@ fn own_findings(case: &Case<'_>, verdict: &mut Verdict) {
         .find(|r| r.change != Change::Tidy)
         .map(|r| r.path.as_str())
         .or_else(|| verdict.control.first().map(|c| c.path.as_str()))
-        .or(record.as_ref().map(|path| path.as_str()));
+        .or(record.as_ref().map(|(path, _)| path.as_str()));
     if let (None, Some(path)) = (&case.pull.author, needs_author) {
         found.push(author_unknown(path));
     }

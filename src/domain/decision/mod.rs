@@ -5,6 +5,7 @@
 //!
 //! Invariant: an [`Approved`] grant exists only with a [`Proof`] for exactly the content that stands on the protected branch.
 
+mod admission;
 mod conflicts;
 mod doubt;
 mod eligible;
@@ -18,13 +19,16 @@ mod surroundings;
 
 use std::collections::BTreeMap;
 
-use super::approval::{Approval, Basis, Proof};
+use super::approval::{Approval, Proof};
 use super::catalogue::{Catalogue, ChangedFile};
 use super::emergency::Emergency;
 use super::finding::{Finding, Severity};
-use super::impact::{Impact, Known, impact};
-use super::ledger::Holding;
-use super::model::{Access, BlobId, CommitId, Grant, GrantPath, Instant, PullNumber, TermLength};
+use super::impact::{self, Impact, Known};
+use super::ledger::{Entry, Holding};
+use super::model::{
+    Access, BlobId, CommitId, Grant, GrantId, GrantPath, Instant, PullNumber, RecordPath, RoleRef,
+    TermLength,
+};
 use super::parse::{self, GrantPlaces, Read};
 use super::people::Receiver;
 use super::pull::{Pull, PullState, Reviewed, Roster};
@@ -91,25 +95,30 @@ pub struct Verdict {
     pub findings: Vec<Finding>,
     /// What could not be looked up, beside what the approval of each file waits for: a sentence each.
     pub unknown: Vec<String>,
-    /// One for each grant file that it changes, by path.
+    /// One for each grant file that it changes, by path; of a file that asks for a bundle, one for each part, side by side.
     pub requests: Vec<Request>,
     /// One for each other governed file that it changes, by path.
     pub control: Vec<Control>,
     /// The review of an emergency, where that is all that it is.
     pub sign_off: Option<SignOff>,
-    /// What a change of the files that decide would do to live grants. Decides nothing.
-    pub impact: Impact,
+    /// What a change of the files that decide would do to live grants; `None` for any other change. Decides nothing.
+    pub impact: Option<Impact>,
     /// Sentences about the pull request as a whole: why it is not granted although nothing is wrong with its files.
     pub notes: Vec<String>,
     /// Whether it changes nothing but grant files, so that Hallpass may merge it when it is approved.
     pub only_grants: bool,
 }
 
-/// One grant file of a pull request.
+/// What one grant file of a pull request asks for; where it asks for a bundle, one part of it.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// Its path.
+    /// The path of the file.
     pub path: GrantPath,
+    /// The role that is asked for: the file's, or one of those that the file's role bundles. `None` for a removal or a file that
+    /// cannot be read.
+    pub role: Option<RoleRef>,
+    /// The bundle that the role is asked for with: the file's role. `None` where it is asked for by itself.
+    pub bundle: Option<RoleRef>,
     /// What the file says; `None` for a removal or a file that cannot be read.
     pub grant: Option<Grant>,
     /// Its blob at head; `None` for a removal.
@@ -161,7 +170,7 @@ pub struct SignOff {
     /// What was given.
     pub emergency: Emergency,
     /// The approval that signs it; or what is missing.
-    pub signed: Result<Approval, Missing>,
+    pub signed: Result<Approval, Box<Missing>>,
 }
 
 /// What a merged pull request gives at one path: the only way to an [`Approved`] grant.
@@ -169,6 +178,8 @@ pub struct SignOff {
 pub enum Admission {
     /// Proved: may be granted.
     Approved(Box<Approved>),
+    /// A bundle, proved in every part: each becomes a grant of its own.
+    Bundle(Vec<Approved>),
     /// Not proved; why, one sentence each. Final for this merge: a later approval does not heal it.
     Unapproved(Vec<String>),
     /// Could not be established; why. Neither yes nor no: tried again.
@@ -180,6 +191,7 @@ pub enum Admission {
 pub struct Approved {
     proof: Proof,
     grant: Grant,
+    role: RoleRef,
     access: Access,
     review_within: Option<TermLength>,
 }
@@ -192,6 +204,10 @@ impl Approved {
     /// What was asked for.
     pub fn grant(&self) -> &Grant {
         &self.grant
+    }
+    /// The role that it gives: the file's, or one of those that the file's role bundles.
+    pub fn role(&self) -> &RoleRef {
+        &self.role
     }
     /// What the target system is asked to give.
     pub fn access(&self) -> &Access {
@@ -210,6 +226,35 @@ impl Approved {
     }
 }
 
+impl Request {
+    /// The part of a bundle that it is; `None` for a role that is asked for by itself, and for a removal.
+    pub fn part(&self) -> Option<&RoleRef> {
+        self.role.as_ref().filter(|_| self.bundle.is_some())
+    }
+
+    /// What it is called in evidence, before there is a grant: `<resource>/<name>#<pull>`, with the part of a bundle after `+`.
+    pub fn name(&self, pull: PullNumber) -> String {
+        let name = self.path.request(pull);
+        match self.part() {
+            Some(part) => format!("{name}+{}.{}", part.resource, part.role),
+            None => name,
+        }
+    }
+
+    /// The roles whose limits bind it: the one that is asked for, and the bundle that it is asked for with.
+    pub fn binding(&self) -> impl Iterator<Item = &RoleRef> {
+        self.role.iter().chain(&self.bundle)
+    }
+}
+
+impl SignOff {
+    /// The path of the record, and what is missing there.
+    fn record(&self) -> (RecordPath, Option<&Missing>) {
+        let missing = self.signed.as_ref().err().map(|m| &**m);
+        (self.emergency.record_path(), missing)
+    }
+}
+
 impl Verdict {
     /// What is wrong and denies: the findings that are more than warnings.
     pub fn errors(&self) -> impl Iterator<Item = &Finding> {
@@ -224,7 +269,10 @@ impl Verdict {
             Standing::Approved(_) | Standing::NotNeeded(_) => None,
         });
         let control = self.control.iter().filter_map(|c| c.missing.as_ref());
-        let sign_off = self.sign_off.iter().filter_map(|s| s.signed.as_ref().err());
+        let sign_off = self
+            .sign_off
+            .iter()
+            .filter_map(|s| s.signed.as_ref().err().map(|m| &**m));
         grants.chain(control).chain(sign_off)
     }
 }
@@ -242,13 +290,13 @@ fn places(case: &Case<'_>, path: &GrantPath) -> GrantPlaces {
 /// Judges one pull request.
 pub fn decide(case: &Case<'_>) -> Verdict {
     let mut verdict = judge::judge(case);
-    if !verdict.control.is_empty() {
+    if !verdict.control.is_empty() && impact::decides(case.changes) {
         let known = Known {
             ended: case.ended,
             held: &case.around.held,
             now: case.now,
         };
-        verdict.impact = impact(case.base, case.changes, &known);
+        verdict.impact = Some(impact::impact(case.base, case.changes, &known));
     }
     let note = match &case.pull.state {
         PullState::Closed => {
@@ -283,18 +331,38 @@ pub fn admit_all(
     case: &Case<'_>,
     files: &BTreeMap<GrantPath, BlobId>,
 ) -> BTreeMap<GrantPath, Admission> {
-    let verdict = match unmerged(case) {
-        Some(why) => Err(Admission::Unapproved(vec![why])),
-        None => denied(judge::judge(case)),
-    };
+    let verdict = judged_merge(case);
     let one = |(path, main_blob): (&GrantPath, &BlobId)| {
         let admission = match &verdict {
-            Ok(verdict) => admission(case, verdict, path, main_blob),
+            Ok(verdict) => admission::of_file(case, verdict, path, main_blob),
             Err(admission) => admission.clone(),
         };
         (path.clone(), admission)
     };
     files.iter().map(one).collect()
+}
+
+/// [`admit_all`] for what the ledger has of one merge: files, and parts of bundles that have become entries already.
+pub fn admit_entries(case: &Case<'_>, entries: &[Entry]) -> BTreeMap<GrantId, Admission> {
+    let verdict = judged_merge(case);
+    let one = |entry: &Entry| {
+        let admission = match (&verdict, &entry.part) {
+            (Err(admission), _) => admission.clone(),
+            (Ok(verdict), None) => admission::of_file(case, verdict, &entry.path, &entry.blob),
+            (Ok(verdict), Some(part)) => {
+                admission::of_part(case, verdict, (&entry.path, part), &entry.blob)
+            }
+        };
+        (entry.id.clone(), admission)
+    };
+    entries.iter().map(one).collect()
+}
+
+fn judged_merge(case: &Case<'_>) -> Result<Verdict, Admission> {
+    match unmerged(case) {
+        Some(why) => Err(Admission::Unapproved(vec![why])),
+        None => denied(judge::judge(case)),
+    }
 }
 
 fn unmerged(case: &Case<'_>) -> Option<String> {
@@ -321,63 +389,4 @@ fn denied(verdict: Verdict) -> Result<Verdict, Admission> {
     } else {
         Err(Admission::Unapproved(errors))
     }
-}
-
-fn admission(
-    case: &Case<'_>,
-    verdict: &Verdict,
-    path: &GrantPath,
-    main_blob: &BlobId,
-) -> Admission {
-    let no = |why: String| Admission::Unapproved(vec![why]);
-    let number = verdict.pull;
-    let Some(request) = verdict.requests.iter().find(|r| r.path == *path) else {
-        return no(format!("Pull request #{number} does not change {path}."));
-    };
-    let asks = matches!(request.change, Change::Add | Change::Amend(_));
-    if !asks || request.blob.as_ref() != Some(main_blob) {
-        return no(format!(
-            "What stands at {path} is not what pull request #{number} put there."
-        ));
-    }
-    let proof = match &request.approval {
-        Standing::Approved(proof) => proof,
-        Standing::NotNeeded(why) => return no((*why).to_owned()),
-        Standing::Missing(missing) if missing.unknown.is_empty() => {
-            return Admission::Unapproved(missing.reasons.clone());
-        }
-        Standing::Missing(missing) => return Admission::Unknown(missing.unknown.clone()),
-    };
-    if !verdict.unknown.is_empty() {
-        return Admission::Unknown(verdict.unknown.clone());
-    }
-    let (Some(grant), Some(access)) = (&request.grant, &request.access) else {
-        return no(format!(
-            "What {path} asks for is not declared on the protected branch."
-        ));
-    };
-    // Cannot differ; if it ever did, the proof would be for something else.
-    if proof.path() != path || proof.blob() != main_blob {
-        return no(format!("The approval of {path} is for other content."));
-    }
-    Admission::Approved(Box::new(Approved {
-        proof: proof.clone(),
-        grant: grant.clone(),
-        access: access.clone(),
-        review_within: review_within(case, path, grant, proof),
-    }))
-}
-
-/// Break-glass is always reviewed: the role that offers it says how soon.
-fn review_within(
-    case: &Case<'_>,
-    path: &GrantPath,
-    grant: &Grant,
-    proof: &Proof,
-) -> Option<TermLength> {
-    if *proof.basis() != Basis::Emergency {
-        return None;
-    }
-    let (_, role) = case.base.role(&path.resource(), &grant.role)?;
-    role.emergency.as_ref().map(|offer| offer.review_within)
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::approval;
 use super::super::finding::{Finding, Place};
-use super::super::model::{Actor, Grant, GrantPath, Owner, UserId};
+use super::super::model::{Actor, Grant, GrantPath, Owner, RoleRef, UserId};
 use super::super::policy::{Action, Answer, PolicyRef, Principal, Question};
 use super::super::pull::Lookup;
 use super::{Case, Change, Request, Standing, Verdict};
@@ -41,6 +41,27 @@ fn asks(request: &Request) -> bool {
     matches!(request.change, Change::Add | Change::Amend(_))
 }
 
+/// One role that a file asks for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ask<'a> {
+    pub(super) path: &'a GrantPath,
+    pub(super) grant: &'a Grant,
+    /// The file's role, or one that it bundles.
+    pub(super) role: &'a RoleRef,
+    pub(super) change: &'a Change,
+}
+
+impl<'a> Ask<'a> {
+    fn of(request: &'a Request) -> Option<Self> {
+        Some(Self {
+            path: &request.path,
+            grant: request.grant.as_ref()?,
+            role: request.role.as_ref()?,
+            change: &request.change,
+        })
+    }
+}
+
 /// The questions that the requests are.
 fn asked<'r>(
     case: &'r Case<'_>,
@@ -48,8 +69,7 @@ fn asked<'r>(
 ) -> impl Iterator<Item = (&'r Request, Question)> {
     let requests = requests.iter().filter(|r| asks(r));
     requests.filter_map(|request| {
-        let grant = request.grant.as_ref()?;
-        let question = question::of(case, &request.path, grant, &request.change)?;
+        let question = question::of(case, &Ask::of(request)?)?;
         Some((request, question))
     })
 }
@@ -137,18 +157,16 @@ fn absent_teams(case: &Case<'_>, requests: &[Request]) -> Vec<Finding> {
         .collect()
 }
 
-/// Owners whom a policy refuses as approvers of `grant` at `path`, and why, after "The approval does not count:".
-pub(super) fn refused(
-    case: &Case<'_>,
-    path: &GrantPath,
-    grant: &Grant,
-    change: &Change,
-) -> BTreeMap<UserId, String> {
+/// Owners whom a policy refuses as approvers of what is asked for, and why, after "The approval does not count:".
+pub(super) fn refused(case: &Case<'_>, ask: &Ask<'_>) -> BTreeMap<UserId, String> {
     let policies = &case.base.policies;
-    if !policies.asks_reviewers() {
+    if !policies.asks_reviewers() || !doubts(case).is_empty() {
         return BTreeMap::new();
     }
-    let Some(question) = question::of(case, path, grant, change) else {
+    let asked = question::of(case, ask);
+    // What is denied has its finding; who could not approve it either would only hide why.
+    let permitted = |q: &Question| matches!(policies.ask(q), Answer::Permitted(_));
+    let Some(question) = asked.filter(permitted) else {
         return BTreeMap::new();
     };
     let refused = |actor: &Actor| {
@@ -161,7 +179,12 @@ pub(super) fn refused(
         };
         Some((actor.id, why))
     };
-    owners(case, path).into_iter().filter_map(refused).collect()
+    // The folder of a role that is asked for by itself is the file's own.
+    let owned = ask.path.within(&ask.role.resource);
+    owners(case, &owned)
+        .into_iter()
+        .filter_map(refused)
+        .collect()
 }
 
 fn because(policies: &[PolicyRef]) -> String {
@@ -208,10 +231,10 @@ pub(super) fn approve_automatically(case: &Case<'_>, verdict: &mut Verdict) {
         if findings.iter().any(|f| f.path == request.path.as_str()) {
             continue;
         }
-        let (Standing::Missing(_), Some(grant)) = (&request.approval, &request.grant) else {
+        if !matches!(request.approval, Standing::Missing(_)) {
             continue;
-        };
-        let asked = question::of(case, &request.path, grant, &request.change);
+        }
+        let asked = Ask::of(request).and_then(|ask| question::of(case, &ask));
         let Some(question) = asked.filter(|_| asks(request)) else {
             continue;
         };

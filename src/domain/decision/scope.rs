@@ -100,23 +100,22 @@ impl Case<'_> {
         Scope::of(changes).in_access().is_some()
     }
 
-    /// What a change asks for: whom, and for which role.
-    pub fn asks(changes: &[ChangedFile]) -> BTreeSet<(Subject, RoleRef)> {
+    /// What a change asks for: for whom, and which roles, bundles and what they bundle.
+    pub fn asks(base: &Catalogue, changes: &[ChangedFile]) -> BTreeSet<(Subject, RoleRef)> {
         let asked = asked(changes).grants;
         let ask = |(path, declared): (GrantPath, Declared)| {
-            (
-                declared.grant.subject.clone(),
-                role_at(&path, &declared.grant),
-            )
+            let subject = declared.grant.subject.clone();
+            let roles = base.binding(&path, &declared.grant).into_iter();
+            roles.map(move |role| (subject.clone(), role))
         };
-        asked.into_iter().map(ask).collect()
+        asked.into_iter().flat_map(ask).collect()
     }
 
     /// The grant files of the base in whose way a change could be, and which could be in its: what gives its subjects the roles
     /// that it asks for, or roles that exclude them.
     pub fn files_beside(base: &Catalogue, changes: &[ChangedFile]) -> BTreeSet<GrantPath> {
         let mut beside = BTreeSet::new();
-        for (subject, role) in Self::asks(changes) {
+        for (subject, role) in Self::asks(base, changes) {
             let excluded = base.excluded_by(&role).into_iter().flatten();
             for role in excluded.chain([&role]) {
                 let giving = base.giving(&subject, role);
@@ -145,10 +144,27 @@ impl Case<'_> {
             // Policies are asked about requests, and must know who is in the teams that they mention.
             owners.extend(base.policies.teams().iter().cloned());
         }
-        for may in Self::may_ask(base, changes).values() {
+        owners.extend(Self::owners_of_parts(base, changes));
+        for may in Self::may_ask(base, base, changes).values() {
             owners.extend(may.teams().cloned());
         }
         owners.retain(|owner| !matches!(owner, Owner::Email(_)));
+        owners
+    }
+
+    /// The owners of the parts of bundles that a change asks for, or ends.
+    fn owners_of_parts(base: &Catalogue, changes: &[ChangedFile]) -> BTreeSet<Owner> {
+        let asked = asked(changes);
+        let mut owners = BTreeSet::new();
+        for path in changes.iter().filter_map(|c| GrantPath::new(&c.path).ok()) {
+            let declared = asked.grants.get(&path).or_else(|| base.grants.get(&path));
+            let Some(declared) = declared else { continue };
+            let parts = base.parts(&role_at(&path, &declared.grant));
+            for part in parts.into_iter().flatten() {
+                let alone = path.within(&part.resource).as_repo_path();
+                owners.extend(base.codeowners.owners(&alone).owners().iter().cloned());
+            }
+        }
         owners
     }
 

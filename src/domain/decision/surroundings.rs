@@ -36,7 +36,7 @@ pub struct Surroundings {
     pub elsewhere: Option<Instant>,
     /// Who may ask, by what the protected branch declares *now*: it must hold beside what the base declares, so that a grant that
     /// begins later is asked about again when it begins. Absent: as the base says.
-    pub may_ask_now: BTreeMap<GrantPath, MayAsk>,
+    pub may_ask_now: BTreeMap<(GrantPath, RoleRef), MayAsk>,
     /// What the subjects of the requests had or asked for before, newest end first, at most [`PAST`] of each. Absent: nothing, as
     /// far as the ledger goes back. Decides nothing.
     pub past: Vec<Past>,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::{Effect, Known, live};
-use crate::domain::catalogue::{Catalogue, role_at};
+use crate::domain::catalogue::Catalogue;
 use crate::domain::model::{Grant, GrantPath, Instant, RoleRef, Subject};
 use crate::domain::supposed::{Reading, Supposed, readings, refused};
 
@@ -51,7 +51,8 @@ impl<'a> Asks<'a> {
     ) -> Option<Effect> {
         let others = self.holdings.get(&grant.subject).into_iter().flatten();
         let others = others.filter(|(other, _)| *other != path);
-        let live_roles: BTreeSet<RoleRef> = others.map(|(p, g)| role_at(p, g)).collect();
+        let live_roles: BTreeSet<RoleRef> =
+            others.flat_map(|(p, g)| self.base.gives(p, g)).collect();
         let supposed = Supposed {
             path,
             grant,

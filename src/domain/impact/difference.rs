@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::catalogue::{Catalogue, ChangedFile, role_at};
+use crate::domain::catalogue::{Catalogue, ChangedFile};
 use crate::domain::codeowners::LOCATIONS;
 use crate::domain::model::{
     Grant, GrantPath, Login, ResourceName, Role, RoleName, RoleRef, ServiceName, Subject,
@@ -87,7 +87,8 @@ impl Difference {
     }
 
     /// Whether anything changes that decides about this grant.
-    pub(super) fn concerns(&self, path: &GrantPath, grant: &Grant) -> bool {
+    pub(super) fn concerns(&self, base: &Catalogue, path: &GrantPath, grant: &Grant) -> bool {
+        let roles = !self.resources.is_empty() || !self.conflicts.is_empty();
         let subject = match &grant.subject {
             Subject::Person(login) => self.people.contains(login),
             Subject::Service(name) => self.services.contains(name),
@@ -95,8 +96,15 @@ impl Difference {
         self.owners
             || self.policies
             || subject
-            || (!self.resources.is_empty() && self.resources.contains(&path.resource()))
-            || (!self.conflicts.is_empty() && self.conflicts.contains(&role_at(path, grant)))
+            || (roles
+                && base
+                    .binding(path, grant)
+                    .iter()
+                    .any(|role| self.touches(role)))
+    }
+
+    fn touches(&self, role: &RoleRef) -> bool {
+        self.resources.contains(&role.resource) || self.conflicts.contains(role)
     }
 
     /// The roles that allow less time in all than before, or need more approvals.

@@ -136,37 +136,58 @@ impl Judge<'_> {
 
     /// How long in all, and by how many: what the rules over a tree cannot know.
     fn limits(&self, path: &GrantPath, grant: &Grant, effects: &mut Vec<Effect>) {
-        let resource = path.resource();
-        let role = |tree: &'_ Catalogue| {
-            tree.role(&resource, &grant.role)
+        for role in self.base.binding(path, grant) {
+            self.limits_of(path, grant, &role, effects);
+        }
+    }
+
+    fn limits_of(
+        &self,
+        path: &GrantPath,
+        grant: &Grant,
+        role: &RoleRef,
+        effects: &mut Vec<Effect>,
+    ) {
+        let limits = |tree: &'_ Catalogue| {
+            tree.role(&role.resource, &role.role)
                 .map(|(_, role)| (role.max_total, role.approvals))
         };
-        let (Some(old), Some(new)) = (role(self.base), role(self.head)) else {
+        let (Some((old_total, old_needed)), Some((limit, needed))) =
+            (limits(self.base), limits(self.head))
+        else {
             return;
         };
         let held = self.known.held.get(path);
-        let total = match (held, grant.term) {
-            (Some(held), _) => Some((held.since, held.ends - held.since)),
-            _ => None,
-        };
-        if let Some((since, total)) = total
-            && total > new.0.delta()
-            && total <= old.0.delta()
-        {
-            effects.push(Effect::LongerInAll {
-                since,
-                limit: new.0,
-            });
+        // How many approved which part of a bundle is not known here: at least as many as it took.
+        let bundled = *role != role_at(path, grant);
+        // What renews nothing is judged by the rules alone.
+        if let Some(held) = held.filter(|held| held.since < held.starts) {
+            let (since, total) = (held.since, held.ends - held.since);
+            if total > limit.delta() && total <= old_total.delta() {
+                effects.push(Effect::LongerInAll { since, limit });
+            }
         }
-        let had = held.map_or(old.1, |held| held.approvals);
-        if new.1 > old.1 && had < new.1 {
-            effects.push(Effect::FewerApprovals { had, needed: new.1 });
+        let had = held
+            .filter(|_| !bundled)
+            .map_or(old_needed, |held| held.approvals);
+        if needed > old_needed && had < needed {
+            effects.push(Effect::FewerApprovals { had, needed });
         }
     }
 
     /// Whether what is held is what the files would give after the change.
     fn access(&self, path: &GrantPath, grant: &Grant, effects: &mut Vec<Effect>) {
-        let access = |tree: &Catalogue| tree.access(path, grant);
+        let (old, new) = (self.base.gives(path, grant), self.head.gives(path, grant));
+        if old != new {
+            effects.push(Effect::OtherEntitlement(role_at(path, grant)));
+        }
+        for role in old.iter().filter(|role| new.contains(role)) {
+            self.access_to(role, &grant.subject, effects);
+        }
+    }
+
+    fn access_to(&self, role: &RoleRef, subject: &Subject, effects: &mut Vec<Effect>) {
+        let access = |tree: &Catalogue| tree.access_to(role, subject);
         let (Some(old), Some(new)) = (access(self.base), access(self.head)) else {
             return;
         };
@@ -181,7 +202,7 @@ impl Judge<'_> {
             });
         }
         if old.entitlement != new.entitlement {
-            effects.push(Effect::OtherEntitlement(role_at(path, grant)));
+            effects.push(Effect::OtherEntitlement(role.clone()));
         }
     }
 }

@@ -28,6 +28,15 @@ impl Impact {
                 entries: Vec::new(),
             });
         }
+        if self.held_back > 0 {
+            parts.push(Part {
+                heading: format!(
+                    "{} people would be gone at once: the ends that follow from it are held back until a person has looked",
+                    self.held_back
+                ),
+                entries: Vec::new(),
+            });
+        }
         for fate in Fate::ALL {
             let entries: Vec<String> = self.of(fate).map(entry).collect();
             if !entries.is_empty() {

@@ -198,13 +198,27 @@ pub struct EmergencyOffer {
     pub people: BTreeSet<Login>,
 }
 
+/// What a role gives.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Gives {
+    /// Something that a target system knows.
+    Entitlement {
+        /// The server's connection that gives and takes it.
+        connection: ConnectionName,
+        /// What it gives; its shape is the provider's own.
+        value: serde_json::Value,
+    },
+    /// These roles of other resources, all at once: a bundle. Each is approved by its own owners and lives its own life.
+    Roles(BTreeSet<RoleRef>),
+}
+
 /// One role of a resource: what it gives and its limits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Role {
     /// What it allows, for the person who approves.
     pub description: String,
-    /// What the provider gives; its shape is the provider's own.
-    pub entitlement: serde_json::Value,
+    /// What whoever holds it has.
+    pub gives: Gives,
     /// The shortest term, if there is one.
     pub min_duration: Option<TermLength>,
     /// The longest term.
@@ -217,7 +231,7 @@ pub struct Role {
     pub approval_max_age: TermLength,
     /// Break-glass, where it is offered.
     pub emergency: Option<EmergencyOffer>,
-    /// How many distinct owners must approve. At least 1.
+    /// How many distinct owners must approve. At least 1; a bundle has no owners of its own, so there it says nothing.
     pub approvals: u32,
     /// Fields that a request must fill in.
     pub requires: BTreeSet<Field>,
@@ -234,9 +248,17 @@ impl Role {
     pub const MAX_TOTAL: TermLength = TermLength::days(90);
     /// How old an approval may be when it counts, where a role does not say: 7 days.
     pub const APPROVAL_MAX_AGE: TermLength = TermLength::days(7);
+
+    /// The roles that it bundles; `None` for a role that gives something itself.
+    pub fn bundled(&self) -> Option<&BTreeSet<RoleRef>> {
+        match &self.gives {
+            Gives::Roles(parts) => Some(parts),
+            Gives::Entitlement { .. } => None,
+        }
+    }
 }
 
-/// A system that can be asked for, from `access/resources/<name>.yaml`.
+/// A system that can be asked for, or a bundle of roles of such systems, from `access/resources/<name>.yaml`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resource {
     /// The name, which is the file's name.
@@ -245,10 +267,18 @@ pub struct Resource {
     pub description: String,
     /// How much harm access to it can do.
     pub risk: Risk,
-    /// The server's connection that gives and takes its roles.
-    pub provider: ConnectionName,
     /// What can be asked for, in the file's order.
     pub roles: IndexMap<RoleName, Role>,
+}
+
+impl Resource {
+    /// The connection that gives its roles; `None` for bundles.
+    pub fn connection(&self) -> Option<&ConnectionName> {
+        self.roles.values().find_map(|role| match &role.gives {
+            Gives::Entitlement { connection, .. } => Some(connection),
+            Gives::Roles(_) => None,
+        })
+    }
 }
 
 /// A subject as a target system knows it.

@@ -142,8 +142,9 @@ pub(crate) fn owners_in_force(files: &BTreeMap<&'static str, File>) -> Codeowner
 
 /// Policies that stand in a tree and cannot be read deny every request, whatever is wrong with them: a link, a name, a letter.
 pub(crate) fn note_broken(tree: &mut Catalogue, findings: &[Finding]) {
-    for path in findings.iter().map(|f| &f.path).filter(|p| is_policy(p)) {
-        tree.policies.insert_broken(path);
+    if let Some(first) = findings.iter().find(|f| is_policy(&f.path)) {
+        let why = format!("line {}: {}", first.line, first.message);
+        tree.policies.insert_broken(&first.path, why);
     }
 }
 

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::typed::{read, team};
 use crate::domain::model::{
-    ConnectionName, EmergencyOffer, Field, Login, RepoPath, Risk, Role, RoleRef, ServiceName,
-    Subject, TermLength,
+    ConnectionName, EmergencyOffer, Field, Gives, Login, RepoPath, Risk, Role, RoleRef,
+    ServiceName, Subject, TermLength,
 };
 use crate::domain::policy::cases::{Expectation, Expected, Overrides, PolicyCase, PolicyTests};
 use crate::domain::policy::{Action, Wanted};
@@ -187,14 +187,18 @@ fn wanted(name: RoleRef, says: RoleSays) -> Wanted {
         review_within: TermLength::days(3),
         people: BTreeSet::new(),
     };
+    let provider = says.provider.unwrap_or_else(example);
     Wanted {
         resource: name.resource,
         risk: says.risk,
-        provider: says.provider.unwrap_or_else(example),
+        provider: provider.clone(),
         name: name.role,
         role: Role {
             description: String::new(),
-            entitlement: Value::Null,
+            gives: Gives::Entitlement {
+                connection: provider,
+                value: Value::Null,
+            },
             min_duration: says.min_duration,
             max_duration,
             max_total: says.max_total.unwrap_or(Role::MAX_TOTAL),

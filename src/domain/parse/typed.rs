@@ -10,9 +10,9 @@ use serde_json::Value;
 
 use crate::domain::emergency::Record;
 use crate::domain::model::{
-    CommitId, ConnectionName, Eligibility, EmergencyOffer, Field, Grant, GrantId, Instant, Login,
-    Owner, Person, PullNumber, Resource, ResourceName, Risk, Role, RoleName, RoleRef, Service,
-    ServiceName, Subject, Term, TermLength, UserId,
+    CommitId, ConnectionName, Eligibility, EmergencyOffer, Field, Gives, Grant, GrantId, Instant,
+    Login, Owner, Person, PullNumber, Resource, ResourceName, Risk, Role, RoleName, RoleRef,
+    Service, ServiceName, Subject, Term, TermLength, UserId,
 };
 
 /// Reads an instant in its one accepted form, `2026-11-30T18:00:00Z`; `None` for any other text.
@@ -134,7 +134,7 @@ pub(super) fn service(name: ServiceName, value: Value) -> Result<Service, String
 struct ResourceFile {
     description: String,
     risk: Risk,
-    provider: ConnectionName,
+    provider: Option<ConnectionName>,
     roles: IndexMap<RoleName, RoleFile>,
 }
 
@@ -142,7 +142,8 @@ struct ResourceFile {
 #[serde(deny_unknown_fields)]
 struct RoleFile {
     description: String,
-    entitlement: Value,
+    entitlement: Option<Value>,
+    bundle: Option<BTreeSet<RoleRef>>,
     min_duration: Option<TermLength>,
     max_duration: TermLength,
     max_total: Option<TermLength>,
@@ -210,22 +211,29 @@ pub(super) fn resource(name: ResourceName, value: Value) -> Result<(Resource, Ti
                 .ok_or_else(|| format!("{pattern:?} is not a regular expression"))?;
             tickets.insert(role.clone(), compiled);
         }
-        typed.insert(role, typed_role(file)?);
+        typed.insert(role, typed_role(file, provider.as_ref())?);
     }
     let resource = Resource {
         name,
         description,
         risk,
-        provider,
         roles: typed,
     };
     Ok((resource, tickets))
 }
 
-fn typed_role(file: RoleFile) -> Result<Role, String> {
+fn typed_role(file: RoleFile, provider: Option<&ConnectionName>) -> Result<Role, String> {
+    let gives = match (provider, file.entitlement, file.bundle) {
+        (Some(connection), Some(value), None) => Gives::Entitlement {
+            connection: connection.clone(),
+            value,
+        },
+        (None, None, Some(parts)) => Gives::Roles(parts),
+        _ => return Err("a role is neither one of a provider's nor a bundle".into()),
+    };
     Ok(Role {
         description: file.description,
-        entitlement: file.entitlement,
+        gives,
         min_duration: file.min_duration,
         max_duration: file.max_duration,
         // A role that allows one longer term means it.

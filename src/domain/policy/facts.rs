@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::model::{
-    ConnectionName, Grant, Instant, Login, Owner, Resource, ResourceName, Risk, Role, RoleName,
-    RoleRef, ServiceName, UserId,
+    ConnectionName, Gives, Grant, Instant, Login, Owner, Resource, ResourceName, Risk, Role,
+    RoleName, RoleRef, ServiceName, UserId,
 };
 
 /// What somebody wants to do with a role.
@@ -112,14 +112,18 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// `role` of `resource`; `None` if the resource has no such role.
-    pub fn of(resource: &Resource, role: &RoleName) -> Option<Self> {
+    /// `name` of `resource`; `None` if the resource has no such role, and for a bundle: policies are asked about its parts.
+    pub fn of(resource: &Resource, name: &RoleName) -> Option<Self> {
+        let role = resource.roles.get(name)?;
+        let Gives::Entitlement { connection, .. } = &role.gives else {
+            return None;
+        };
         Some(Self {
             resource: resource.name.clone(),
             risk: resource.risk,
-            provider: resource.provider.clone(),
-            name: role.clone(),
-            role: resource.roles.get(role)?.clone(),
+            provider: connection.clone(),
+            name: name.clone(),
+            role: role.clone(),
         })
     }
 

@@ -23,8 +23,8 @@ use crate::domain::schema::nearest;
 #[derive(Debug, Clone, Default)]
 pub struct Guardrails {
     files: BTreeMap<RepoPath, Arc<PolicyFile>>,
-    /// Files that could not be read.
-    broken: BTreeSet<String>,
+    /// Files that could not be read, and why.
+    broken: BTreeMap<String, String>,
     compiled: OnceLock<Arc<Compiled>>,
 }
 
@@ -53,6 +53,8 @@ pub(super) struct Compiled {
     pub by_id: BTreeMap<String, PolicyRef>,
     /// The entities that policies name.
     pub literals: BTreeSet<EntityUid>,
+    /// The first file that cannot be relied on, and why.
+    pub broken: Option<(String, String)>,
     pub teams: BTreeSet<Owner>,
     /// Whether reviews are anything that a policy asks about.
     pub asks_reviewers: bool,
@@ -70,9 +72,9 @@ impl Guardrails {
     }
 
     /// Notes that the policy file at `path` cannot be read: nothing can be permitted as long as it stands there.
-    pub(crate) fn insert_broken(&mut self, path: &str) {
+    pub(crate) fn insert_broken(&mut self, path: &str, why: String) {
         self.remove(path);
-        self.broken.insert(path.to_owned());
+        self.broken.insert(path.to_owned(), why);
     }
 
     /// Forgets what stands at `path`.
@@ -88,9 +90,13 @@ impl Guardrails {
     }
 
     /// The first file that makes the policies unusable, and why; `None` when all can be relied on.
-    pub fn broken(&self) -> Option<(String, String)> {
-        if let Some(path) = self.broken.first() {
-            return Some((path.clone(), "it cannot be read".to_owned()));
+    pub fn broken(&self) -> Option<&(String, String)> {
+        self.compiled().broken.as_ref()
+    }
+
+    fn unusable(&self) -> Option<(String, String)> {
+        if let Some((path, why)) = self.broken.first_key_value() {
+            return Some((path.clone(), why.clone()));
         }
         let ids = self.by_id();
         let twice = ids.into_iter().find(|(_, holders)| holders.len() > 1)?;
@@ -162,6 +168,7 @@ impl Guardrails {
             teams: teams.filter_map(|l| team(l.id().unescaped())).collect(),
             asks_reviewers: !self.is_default() && asks_reviewers(policies()),
             of_renewals: self.of_renewals(),
+            broken: self.unusable(),
             literals,
         }
     }

@@ -17,6 +17,7 @@ mod facts;
 mod gate;
 mod guardrails;
 mod read;
+mod reference;
 mod schema;
 mod vocabulary;
 
@@ -28,5 +29,6 @@ pub use gate::{MAX_DEPTH, MAX_TOKENS};
 pub use guardrails::{Guardrails, PolicyRef};
 pub use read::MAX_MESSAGE;
 pub(crate) use read::{PolicyFile, read};
+pub use reference::reference;
 pub use schema::source as schema_source;
 pub use vocabulary::{Kind, RISKS, Row, WEEKDAYS, table};

@@ -249,8 +249,12 @@ fn plain(text: &str) -> String {
     let numbered = text.strip_prefix("for policy `policy");
     let rest = numbered.map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
     let text = rest.map_or(text, |rest| rest.trim_start_matches(['`', ',', ':', ' ']));
-    let line: String = text
+    // Of all actions that a policy is about, Cedar names one.
+    let (before, after) = text.split_once(" for Action::\"").unwrap_or((text, ""));
+    let after = after.split_once('"').map_or("", |(_, after)| after);
+    let line: String = before
         .chars()
+        .chain(after.chars())
         .map(|c| if is_hidden(c) { ' ' } else { c })
         .take(400)
         .collect();

@@ -35,6 +35,7 @@ pub(super) struct Told<'a> {
     other_owners: Vec<Handover<'a>>,
     breaks_codeowners: bool,
     breaks_policies: bool,
+    held_back: usize,
     not_asked: usize,
     unread: &'a [String],
 }
@@ -94,6 +95,7 @@ impl<'a> From<&'a Impact> for Told<'a> {
             other_owners: impact.handovers.iter().map(handover).collect(),
             breaks_codeowners: impact.breaks_codeowners,
             breaks_policies: impact.breaks_policies,
+            held_back: impact.held_back,
             not_asked: impact.not_asked,
             unread: &impact.unread,
         }

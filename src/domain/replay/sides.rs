@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::{Decision, Merged, Turn};
-use crate::domain::catalogue::{Catalogue, role_at};
+use crate::domain::catalogue::Catalogue;
 use crate::domain::model::{Grant, GrantPath, RoleRef, Term};
 use crate::domain::rules;
 use crate::domain::supposed::{Reading, Says, Supposed, ask};
@@ -80,7 +80,7 @@ impl<'a> Side<'a> {
     fn refused(&self, merged: &Merged) -> Vec<&'static str> {
         let others = |role: &RoleRef| -> Vec<(&GrantPath, &Grant)> {
             let held = live(merged);
-            held.filter(|(path, grant)| role_at(path, grant) == *role)
+            held.filter(|(path, grant)| self.tree(merged).gives(path, grant).contains(role))
                 .collect()
         };
         let asked = (&merged.path, &*merged.grant);
@@ -106,7 +106,9 @@ impl<'a> Side<'a> {
             grant: &merged.grant,
             at: merged.at,
             since: merged.renews().then(|| merged.since.unwrap_or(begin)),
-            live_roles: live(merged).map(|(path, g)| role_at(path, g)).collect(),
+            live_roles: live(merged)
+                .flat_map(|(path, g)| self.tree(merged).gives(path, g))
+                .collect(),
         };
         match ask(self.tree(merged), &supposed, reading) {
             Some(Says::Yes) => (Decision::Allowed, Vec::new()),

@@ -59,7 +59,7 @@ fn number(count: usize) -> String {
 }
 
 /// What the subject holds, had, and may not have beside it.
-pub(super) fn section(case: &Case<'_>, role: &RoleRef, grant: &Grant) -> String {
+pub(super) fn section(case: &Case<'_>, roles: &[RoleRef], grant: &Grant) -> String {
     let subject = &grant.subject;
     let mut past: Vec<&Past> = case
         .around
@@ -68,19 +68,25 @@ pub(super) fn section(case: &Case<'_>, role: &RoleRef, grant: &Grant) -> String 
         .filter(|p| p.subject == *subject)
         .collect();
     past.sort_by(|a, b| (b.at, &b.id).cmp(&(a.at, &a.id)));
-    let mut out = excluded(case, role, subject, &past);
+    let mut out: String = roles
+        .iter()
+        .map(|role| excluded(case, role, subject, &past))
+        .collect();
     let holds = case.holdings.iter().any(|h| h.subject == *subject);
-    let asked = past.iter().any(|p| p.role == *role);
+    let asked = past.iter().any(|p| roles.contains(&p.role));
     if !holds && !asked && !is_cut(&past) {
         let who = code(&subject.to_string());
         out.push_str(&format!(
-            "{who} holds nothing else through Hallpass now, and is not known to have had this role before.\n\n"
+            "{who} holds nothing else through Hallpass now, and is not known to have had {} before.\n\n",
+            if roles.len() > 1 { "any of these roles" } else { "this role" }
         ));
     } else {
         out.push_str(&holdings(case, subject));
-        out.push_str(&asked_before(role, subject, &past));
+        for role in roles {
+            out.push_str(&asked_before(role, subject, &past));
+        }
     }
-    out.push_str(&held_before(role, &past));
+    out.push_str(&held_before(roles, &past));
     out
 }
 
@@ -177,10 +183,10 @@ fn asked_before(role: &RoleRef, subject: &Subject, past: &[&Past]) -> String {
 }
 
 /// What else was held lately, folded away.
-fn held_before(role: &RoleRef, past: &[&Past]) -> String {
+fn held_before(roles: &[RoleRef], past: &[&Past]) -> String {
     let other: Vec<&&Past> = past
         .iter()
-        .filter(|p| p.role != *role && p.held_from.is_some())
+        .filter(|p| !roles.contains(&p.role) && p.held_from.is_some())
         .collect();
     if other.is_empty() {
         return String::new();

@@ -7,6 +7,7 @@
 //! Invariant: a check says the same however late it is made, until something happens or an instant passes that the request
 //! names itself. It would otherwise be published again at every look.
 
+mod bundle;
 mod context;
 mod emergency;
 mod impact;

@@ -1,6 +1,6 @@
 //! One request: who gets what, why, for how long, at what risk, against what holds today.
 
-use super::super::approval::Basis;
+use super::super::approval::{Basis, Proof};
 use super::super::decision::{Case, Change, Missing, Outcome, Request, Standing, Verdict};
 use super::super::ledger::Holding;
 use super::super::model::{Grant, GrantPath, Instant, RoleRef, Subject, Term};
@@ -41,7 +41,7 @@ pub(super) fn section(case: &Case<'_>, verdict: &Verdict, one: &Request) -> Stri
             out.push_str(&facts(case, one, grant));
             out.push_str(&words(grant));
             out.push_str(&against_today(case, one, grant));
-            out.push_str(&context::section(case, &role(&one.path, grant), grant));
+            out.push_str(&context::section(case, &[role(&one.path, grant)], grant));
         }
     }
     out.push_str(&standing(verdict, &one.approval));
@@ -124,7 +124,7 @@ fn facts(case: &Case<'_>, one: &Request, grant: &Grant) -> String {
     format!("| | |\n|---|---|\n{rows}\n")
 }
 
-fn who(case: &Case<'_>, subject: &Subject) -> String {
+pub(super) fn who(case: &Case<'_>, subject: &Subject) -> String {
     match subject {
         Subject::Person(login) => {
             let name = case.base.people.get(login).and_then(|p| p.name.as_deref());
@@ -148,7 +148,7 @@ fn who(case: &Case<'_>, subject: &Subject) -> String {
     }
 }
 
-fn term(grant: &Grant) -> String {
+pub(super) fn term(grant: &Grant) -> String {
     let length = match grant.term {
         Term::Duration(length) => length.to_string(),
         Term::Expires(at) => format!("until {}", utc(at)),
@@ -159,7 +159,7 @@ fn term(grant: &Grant) -> String {
     }
 }
 
-fn how_long(case: &Case<'_>, grant: &Grant) -> String {
+pub(super) fn how_long(case: &Case<'_>, grant: &Grant) -> String {
     let merged = match case.pull.state {
         PullState::Merged { at, .. } => at,
         PullState::Open | PullState::Closed => case.now,
@@ -184,7 +184,7 @@ fn how_long(case: &Case<'_>, grant: &Grant) -> String {
 }
 
 /// What the requester wrote, each in a fence of its own, so that one cannot pass for another.
-fn words(grant: &Grant) -> String {
+pub(super) fn words(grant: &Grant) -> String {
     let texts = [
         ("Why", Some(&grant.reason)),
         ("Ticket", grant.ticket.as_ref()),
@@ -199,7 +199,7 @@ fn words(grant: &Grant) -> String {
 }
 
 /// What changes against today.
-fn against_today(case: &Case<'_>, one: &Request, grant: &Grant) -> String {
+pub(super) fn against_today(case: &Case<'_>, one: &Request, grant: &Grant) -> String {
     match &one.change {
         Change::Amend(Some(held)) => amended(held, grant),
         Change::Amend(None) => {
@@ -212,7 +212,7 @@ fn against_today(case: &Case<'_>, one: &Request, grant: &Grant) -> String {
     }
 }
 
-fn added(case: &Case<'_>, role: &RoleRef, subject: &Subject) -> String {
+pub(super) fn added(case: &Case<'_>, role: &RoleRef, subject: &Subject) -> String {
     let (what, who) = (code(&role.to_string()), code(&subject.to_string()));
     let mut same: Vec<&Holding> = case
         .holdings
@@ -286,29 +286,34 @@ fn standing(verdict: &Verdict, approval: &Standing) -> String {
             if proof.approvals().is_empty() {
                 return "**Approval:** nobody's is needed beforehand.\n\n".to_owned();
             }
-            let mut out = String::from("**Approved by**\n");
-            if let Basis::Policy { id, file, blob } = proof.basis() {
-                out.push_str(&format!(
-                    "- the policy {}, by itself ({}, version {})\n",
-                    code(id),
-                    code(file.as_str()),
-                    code(&blob.as_str()[..12])
-                ));
-            }
-            for one in proof.approvals() {
-                let (who, line) = (&one.reviewer.login, one.line);
-                let through = sentence(&one.through.to_string());
-                out.push_str(&format!(
-                    "- @{} for {through} (CODEOWNERS line {line}, review {})\n",
-                    sentence(who.as_str()),
-                    one.review
-                ));
-            }
-            out.push('\n');
-            out
+            let lines: String = approved_lines(proof).collect();
+            format!("**Approved by**\n{lines}\n")
         }
         Standing::Missing(missing) => missing_words(verdict, missing),
     }
+}
+
+/// A line for each policy and each person that approved.
+pub(super) fn approved_lines(proof: &Proof) -> impl Iterator<Item = String> {
+    let policy = match proof.basis() {
+        Basis::Policy { id, file, blob } => Some(format!(
+            "- the policy {}, by itself ({}, version {})\n",
+            code(id),
+            code(file.as_str()),
+            code(&blob.as_str()[..12])
+        )),
+        Basis::Owners | Basis::Emergency => None,
+    };
+    let people = proof.approvals().iter().map(|one| {
+        let (who, line) = (&one.reviewer.login, one.line);
+        let through = sentence(&one.through.to_string());
+        format!(
+            "- @{} for {through} (CODEOWNERS line {line}, review {})\n",
+            sentence(who.as_str()),
+            one.review
+        )
+    });
+    policy.into_iter().chain(people)
 }
 
 pub(super) fn missing_words(verdict: &Verdict, missing: &Missing) -> String {

@@ -5,7 +5,7 @@ use super::super::decision::{Case, Change, Control, Outcome, Request, Standing, 
 use super::super::finding::{Finding, Severity};
 use super::super::rules;
 use super::markdown::{code, fence, sentence};
-use super::{context, count, emergency, impact, request};
+use super::{bundle, context, count, emergency, impact, request};
 
 /// How many findings are written out; annotations carry more.
 const FINDINGS: usize = 20;
@@ -35,16 +35,19 @@ pub(super) fn summary(case: &Case<'_>, verdict: &Verdict) -> String {
     if let Some(of) = &verdict.sign_off {
         page.push_str(&emergency::review_section(case, verdict, of));
     }
-    if verdict.requests.len() > 1 {
-        page.push_str(&overview(case, &verdict.requests));
+    let files: Vec<&[Request]> = bundle::by_file(&verdict.requests).collect();
+    if files.len() > 1 {
+        page.push_str(&overview(case, &files));
     }
-    let asked = verdict
-        .requests
+    let asked = files
         .iter()
-        .filter(|r| r.change != Change::Tidy || verdict.requests.len() == 1);
+        .filter(|of| files.len() == 1 || of.iter().any(|r| r.change != Change::Tidy));
     let mut left_out = 0;
-    for one in asked {
-        let section = request::section(case, verdict, one);
+    for file in asked {
+        let section = match file {
+            [one] if one.bundle.is_none() => request::section(case, verdict, one),
+            parts => bundle::section(case, verdict, parts),
+        };
         if page.len() + section.len() > PAGE {
             left_out += 1;
         } else {
@@ -56,16 +59,10 @@ pub(super) fn summary(case: &Case<'_>, verdict: &Verdict) -> String {
         page.push_str(&format!("**{files} not shown here, because the page would become too long. Read the files before you approve.**\n\n"));
     }
     page.push_str(&control(&verdict.control));
-    if !verdict.control.is_empty() {
-        page.push_str(&impact::section(&verdict.impact));
-        page.push_str(
-            &case
-                .around
-                .replay
-                .as_ref()
-                .map(impact::replayed)
-                .unwrap_or_default(),
-        );
+    if let Some(told) = &verdict.impact {
+        page.push_str(&impact::section(told));
+        let replay = case.around.replay.as_ref();
+        page.push_str(&replay.map(impact::replayed).unwrap_or_default());
     }
     page.push_str(&findings(verdict, Severity::Warning));
     page
@@ -108,16 +105,19 @@ fn findings(verdict: &Verdict, severity: Severity) -> String {
     out
 }
 
-/// One row a request.
-fn overview(case: &Case<'_>, requests: &[Request]) -> String {
+/// One row a file.
+fn overview(case: &Case<'_>, files: &[&[Request]]) -> String {
     let mut out = String::from(
         "| file | who | what | how long | risk | approvals |\n|---|---|---|---|---|---|\n",
     );
-    for one in requests.iter().take(ROWS) {
-        out.push_str(&request::row(case, one));
+    for file in files.iter().take(ROWS) {
+        out.push_str(&match file {
+            [one] if one.bundle.is_none() => request::row(case, one),
+            parts => bundle::row(case, parts),
+        });
     }
-    if requests.len() > ROWS {
-        let left = count(requests.len() - ROWS, "more file", "more files");
+    if files.len() > ROWS {
+        let left = count(files.len() - ROWS, "more file", "more files");
         out.push_str(&format!("\n... and {left}.\n"));
     }
     out.push('\n');
@@ -163,10 +163,8 @@ pub(super) fn approvals(case: &Case<'_>, one: &Request) -> String {
             "by policy".to_owned()
         }
         Standing::Approved(proof) => {
-            let role = one
-                .grant
-                .as_ref()
-                .and_then(|g| case.base.role(&one.path.resource(), &g.role));
+            let role = one.role.as_ref();
+            let role = role.and_then(|role| case.base.role(&role.resource, &role.role));
             let usual = role.map_or(1, |(_, role)| role.approvals.max(1));
             match emergency::approvals_needed(case, one) {
                 Some(0) => "none needed beforehand".to_owned(),

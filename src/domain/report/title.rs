@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::approval::{Basis, Proof};
 use super::super::decision::{Case, Change, Missing, Outcome, Request, Standing, Verdict};
-use super::super::model::{Login, Owner};
+use super::super::model::{GrantPath, Login, Owner};
 use super::super::pull::PullState;
 use super::{count, emergency};
 
@@ -59,14 +59,23 @@ fn waiting(verdict: &Verdict) -> String {
     let missing: Vec<&Missing> = verdict.missing().collect();
     let owners: BTreeSet<&Owner> = missing.iter().flat_map(|m| &m.owners).collect();
     let names = names(owners.iter().map(ToString::to_string));
-    match missing.as_slice() {
-        [one] => format!(
-            "Waiting for {names} ({} of {})",
-            one.have,
-            count(one.needed as usize, "approval", "approvals")
-        ),
-        many => format!("Waiting for {names} ({} files)", many.len()),
+    match files_missing(verdict) {
+        1 => {
+            let have: u32 = missing.iter().map(|m| m.have).sum();
+            let needed: u32 = missing.iter().map(|m| m.needed).sum();
+            let needed = count(needed as usize, "approval", "approvals");
+            format!("Waiting for {names} ({have} of {needed})")
+        }
+        many => format!("Waiting for {names} ({many} files)"),
     }
+}
+
+/// The files of which something is missing; a bundle is one of them.
+fn files_missing(verdict: &Verdict) -> usize {
+    let waits = |r: &&Request| matches!(r.approval, Standing::Missing(_));
+    let of_requests = verdict.requests.iter().filter(waits);
+    let requests: BTreeSet<&GrantPath> = of_requests.clone().map(|r| &r.path).collect();
+    verdict.missing().count() - of_requests.count() + requests.len()
 }
 
 fn approved(verdict: &Verdict) -> String {

@@ -1,5 +1,7 @@
 //! What shows only between grants: the same role twice, roles that exclude each other.
 
+use std::collections::BTreeSet;
+
 use super::grant::Judged;
 use crate::domain::finding::Finding;
 use crate::domain::model::{Grant, GrantPath, Instant, RoleRef, Term};
@@ -21,35 +23,39 @@ impl Judged<'_> {
                 .map(|(path, _)| path)
                 .min()
         };
-        let own = self.role_ref();
         if ended(self.grant, self.now) {
             return;
         }
-        if let Some(other) = live(&own) {
-            let message = format!("{other} already gives {own} to {}", self.grant.subject);
-            let help = format!(
-                "Change {other} to renew that access, or remove one of the two. {JUST_ENDED}"
-            );
-            found.push(self.error("duplicate-grant", self.places.subject, message, help));
-        }
-        for excluded in self
-            .base
-            .excluded_by(&own)
-            .into_iter()
-            .flatten()
-            .filter(|role| **role != own)
-        {
-            if let Some(other) = live(excluded) {
-                let message = format!(
-                    "{own} and {excluded} exclude each other, and {} is given {excluded} by {other}",
-                    self.grant.subject
-                );
-                let help = format!(
-                    "Ask for it when the other has ended, or for somebody else. {JUST_ENDED}"
-                );
-                found.push(self.error("role-conflict", self.places.role, message, help));
+        let bound = self.base.binding(self.path, self.grant);
+        let mut told = BTreeSet::new();
+        for own in &bound {
+            if let Some(other) = live(own).filter(|other| told.insert(*other)) {
+                found.push(self.twice(own, other));
+            }
+            let excluded = self.base.excluded_by(own).into_iter().flatten();
+            for excluded in excluded.filter(|role| !bound.contains(role)) {
+                if let Some(other) = live(excluded) {
+                    found.push(self.excluding((own, excluded), other));
+                }
             }
         }
+    }
+
+    fn twice(&self, own: &RoleRef, other: &GrantPath) -> Finding {
+        let message = format!("{other} already gives {own} to {}", self.grant.subject);
+        let help =
+            format!("Change {other} to renew that access, or remove one of the two. {JUST_ENDED}");
+        self.error("duplicate-grant", self.places.subject, message, help)
+    }
+
+    fn excluding(&self, (own, excluded): (&RoleRef, &RoleRef), other: &GrantPath) -> Finding {
+        let message = format!(
+            "{own} and {excluded} exclude each other, and {} is given {excluded} by {other}",
+            self.grant.subject
+        );
+        let help =
+            format!("Ask for it when the other has ended, or for somebody else. {JUST_ENDED}");
+        self.error("role-conflict", self.places.role, message, help)
     }
 }
 

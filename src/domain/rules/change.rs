@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::grant::Judged;
-use super::{Setting, control, emergency, is_control_path, is_grant_path, sorted};
+use super::{Setting, bundle, cases, control, emergency, is_control_path, is_grant_path, sorted};
 use crate::domain::catalogue::{Catalogue, ChangedFile, File, role_at};
 use crate::domain::codeowners::LOCATIONS;
 use crate::domain::finding::{Finding, Place};
@@ -155,14 +155,18 @@ fn grants(live: &Live<'_>, asked: &[Asked], now: Instant, found: &mut Vec<Findin
     let base = live.base;
     let mut together: BTreeMap<_, Vec<(&GrantPath, &Grant)>> = BTreeMap::new();
     for (path, grant, _) in asked {
-        let key = (grant.subject.clone(), role_at(path, grant));
-        together.entry(key).or_default().push((path, grant));
+        for role in base.binding(path, grant) {
+            let key = (grant.subject.clone(), role);
+            let asking: &mut Vec<(&GrantPath, &Grant)> = together.entry(key).or_default();
+            asking.push((path, grant));
+        }
     }
     for (path, grant, places) in asked {
         let judged = Judged {
             base,
             path,
             grant,
+            asked: role_at(path, grant),
             places: *places,
             now,
             setting: Setting::Asked,
@@ -185,8 +189,25 @@ fn control_findings(base: &Catalogue, changes: &[ChangedFile], reads: Vec<Read>)
     let mut found = after.codeowners.problems.clone();
     control::check(&after, &mut found);
     let changed: BTreeSet<&str> = changes.iter().map(|change| change.path.as_str()).collect();
+    found.extend(gone_permits(changes, &found));
     found.retain(|finding| changed.contains(finding.path.as_str()));
+    bundle::broken(base, &after, &changed, &mut found);
+    found.extend(cases::newly_failed(base, &after, changes));
     found
+}
+
+/// That nothing is permitted any more is told at the policy files whose removal makes it so, too.
+fn gone_permits(changes: &[ChangedFile], found: &[Finding]) -> Vec<Finding> {
+    let nothing = found.iter().find(|f| f.rule == "policy-permits-nothing");
+    let policy = |path: &str| matches!(classify(path), Some(Ok(Governed::Policy(_))));
+    let gone = changes
+        .iter()
+        .filter(|c| c.after.is_none() && policy(&c.path));
+    let told = |change: &ChangedFile| {
+        let path = change.path.clone();
+        nothing.map(|f| Finding { path, ..f.clone() })
+    };
+    gone.filter_map(told).collect()
 }
 
 /// The tree that a change of control files would make.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{emergency, limits};
+use super::{bundle, emergency, limits};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::codeowners::{LOCATIONS, Ownership};
 use crate::domain::finding::{Finding, Place};
@@ -14,6 +14,7 @@ pub(super) fn check(tree: &Catalogue, found: &mut Vec<Finding>) {
     numbers(tree, found);
     service_owners(tree, found);
     conflicts(tree, found);
+    bundle::check(tree, found);
     limits::check(tree, found);
     ownership(tree, found);
     tree.policies.check(tree, found);

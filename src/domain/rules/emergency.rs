@@ -6,7 +6,7 @@ use super::change::Asked;
 use super::grant::Judged;
 use crate::domain::catalogue::{Catalogue, ChangedFile};
 use crate::domain::finding::{Finding, Place};
-use crate::domain::model::{EmergencyOffer, GrantPath, Role, RoleRef, Subject};
+use crate::domain::model::{EmergencyOffer, GrantPath, Login, Role, RoleRef, Subject};
 use crate::domain::parse::MAX_PATH;
 use crate::domain::schema::nearest;
 
@@ -50,6 +50,11 @@ impl Judged<'_> {
                 "Remove `starts`; or remove `emergency`, and let the owners approve what can be planned.",
             ));
         }
+        self.named_shortly(found);
+    }
+
+    /// The record has a longer path than the grant.
+    fn named_shortly(&self, found: &mut Vec<Finding>) {
         let length = self.path.as_str().len() + RECORD;
         if length > MAX_PATH {
             found.push(self.error(
@@ -160,22 +165,13 @@ fn offered(
     offer: &EmergencyOffer,
     found: &mut Vec<Finding>,
 ) {
-    let error = |below: &str, rule: &'static str, message: String, help: String| {
-        let at = |label: &str| tree.index.role_place(own, label);
-        let place = at(&format!("emergency/{below}"))
-            .or_else(|| at("emergency"))
-            .unwrap_or_default();
-        let file = format!("access/resources/{}.yaml", own.resource);
-        Finding::error(rule, file, place, message, help)
-    };
     let limits = |below: &str, message: String, help: &str| {
-        error(below, "emergency-offer", message, help.to_owned())
+        at(tree, own, below, "emergency-offer", message, help)
     };
     if offer.approvals > role.approvals {
-        let message = format!(
-            "{own} needs {} approvals in an emergency and {} otherwise",
-            offer.approvals, role.approvals
-        );
+        let (asked, usual) = (offer.approvals, role.approvals);
+        let message =
+            format!("{own} needs {asked} approvals in an emergency and {usual} otherwise");
         let help = "Demand at most as many approvals as without an emergency.";
         found.push(limits("approvals", message, help));
     }
@@ -184,37 +180,45 @@ fn offered(
         let help = "List under `people` who may use it; or demand at least one approval.";
         found.push(limits("", message, help));
     }
+    let limit = role.max_duration;
     if offer.max_duration.delta() > LONGEST {
         let message = format!("{own} lasts {} in an emergency", offer.max_duration);
         found.push(limits("max_duration", message, "Choose at most 24h."));
-    } else if offer.max_duration > role.max_duration {
-        let message = format!(
-            "{own} lasts {} at most, in an emergency too",
-            role.max_duration
-        );
+    } else if offer.max_duration > limit {
+        let message = format!("{own} lasts {limit} at most, in an emergency too");
         let help = "Nothing needs to be done: the shorter of the two counts.";
         found.push(limits("max_duration", message, help).as_warning());
     }
-    for login in &offer.people {
-        if tree.people.contains_key(login) {
-            continue;
-        }
-        let near = nearest(
-            login.as_str(),
-            tree.people.keys().map(|known| known.as_str()),
-        );
-        let help = match near {
-            Some(near) => format!(
-                "Did you mean `{near}`? Otherwise add access/people/{login}.yaml first, or take them off the list."
-            ),
-            None => format!("Add access/people/{login}.yaml first, or take them off the list."),
-        };
-        let message = format!("nobody is known as `{login}`");
-        found.push(error(
-            &format!("people/{login}"),
-            "unknown-person",
-            message,
-            help,
-        ));
-    }
+    let unknown = offer.people.iter().filter(|l| !tree.people.contains_key(l));
+    found.extend(unknown.map(|login| nobody(tree, own, login)));
+}
+
+/// Somebody on the list who has no file.
+fn nobody(tree: &Catalogue, own: &RoleRef, login: &Login) -> Finding {
+    let known = tree.people.keys().map(|known| known.as_str());
+    let add = format!("dd access/people/{login}.yaml first, or take them off the list.");
+    let help = match nearest(login.as_str(), known) {
+        Some(near) => format!("Did you mean `{near}`? Otherwise a{add}"),
+        None => format!("A{add}"),
+    };
+    let message = format!("nobody is known as `{login}`");
+    let below = format!("people/{login}");
+    at(tree, own, &below, "unknown-person", message, &help)
+}
+
+/// A finding at what the role says about emergencies, `below` that.
+fn at(
+    tree: &Catalogue,
+    own: &RoleRef,
+    below: &str,
+    rule: &'static str,
+    message: String,
+    help: &str,
+) -> Finding {
+    let place = |label: &str| tree.index.role_place(own, label);
+    let place = place(&format!("emergency/{below}"))
+        .or_else(|| place("emergency"))
+        .unwrap_or_default();
+    let file = format!("access/resources/{}.yaml", own.resource);
+    Finding::error(rule, file, place, message, help)
 }

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 
 use super::Setting;
 use super::eligible::{Eligible, eligible, refusal};
-use crate::domain::catalogue::{Catalogue, role_at};
+use crate::domain::catalogue::Catalogue;
 use crate::domain::codeowners::Ownership;
 use crate::domain::finding::{Finding, Place};
 use crate::domain::model::{
@@ -21,6 +21,8 @@ pub(super) struct Judged<'a> {
     pub base: &'a Catalogue,
     pub path: &'a GrantPath,
     pub grant: &'a Grant,
+    /// The role whose rules are asked: the grant's own, or one that it bundles.
+    pub asked: RoleRef,
     pub places: GrantPlaces,
     pub now: Instant,
     pub setting: Setting,
@@ -47,14 +49,28 @@ impl Judged<'_> {
             return found.extend(self.unknown_resource(resource.as_str()));
         };
         self.identity(resource, found);
-        match resource.roles.get(&self.grant.role) {
-            Some(role) => self.role(role, found),
-            None => found.push(self.unknown_role(resource)),
+        let Some(role) = resource.roles.get(&self.grant.role) else {
+            return found.push(self.unknown_role(resource));
+        };
+        self.role(role, found);
+        self.length(&self.bound(), found);
+        self.emergency(role, found);
+        if let Some(parts) = role.bundled() {
+            self.parts(parts, found);
         }
     }
 
     pub(super) fn role_ref(&self) -> RoleRef {
-        role_at(self.path, self.grant)
+        self.asked.clone()
+    }
+
+    /// The roles whose limits bind the grant, that are declared.
+    fn bound(&self) -> Vec<(RoleRef, &Role)> {
+        let roles = self.base.binding(self.path, self.grant).into_iter();
+        let declared = |role: &RoleRef| Some(self.base.role(&role.resource, &role.role)?.1);
+        roles
+            .filter_map(|name| Some((name.clone(), declared(&name)?)))
+            .collect()
     }
 
     pub(super) fn error(
@@ -169,7 +185,10 @@ impl Judged<'_> {
         self.error("unknown-role", self.places.role, message, help)
     }
 
-    fn identity(&self, resource: &Resource, found: &mut Vec<Finding>) {
+    pub(super) fn identity(&self, resource: &Resource, found: &mut Vec<Finding>) {
+        let Some(connection) = resource.connection() else {
+            return;
+        };
         let (identities, file) = match &self.grant.subject {
             Subject::Person(login) => {
                 let Some(person) = self.base.people.get(login) else {
@@ -184,7 +203,6 @@ impl Judged<'_> {
                 (&service.identities, format!("access/services/{name}.yaml"))
             }
         };
-        let connection = &resource.provider;
         if !identities.contains_key(connection) {
             found.push(self.error(
                 "no-identity",
@@ -195,7 +213,7 @@ impl Judged<'_> {
         }
     }
 
-    fn role(&self, role: &Role, found: &mut Vec<Finding>) {
+    pub(super) fn role(&self, role: &Role, found: &mut Vec<Finding>) {
         let grant = self.grant;
         for field in &role.requires {
             let (name, value) = match field {
@@ -213,8 +231,6 @@ impl Judged<'_> {
         }
         self.ticket(role, found);
         self.eligible(role, found);
-        self.length(role, found);
-        self.emergency(role, found);
     }
 
     fn ticket(&self, role: &Role, found: &mut Vec<Finding>) {
@@ -256,20 +272,22 @@ impl Judged<'_> {
         }
     }
 
-    fn length(&self, role: &Role, found: &mut Vec<Finding>) {
+    /// The strictest of `roles` decides.
+    fn length(&self, roles: &[(RoleRef, &Role)], found: &mut Vec<Finding>) {
         let length = self.lasts();
         let asked = match self.grant.term {
             Term::Duration(length) => format!("{length} is asked for"),
             Term::Expires(at) => format!("it would last until {}", written(at)),
         };
-        let role_ref = self.role_ref();
-        let limits = [
-            (role.max_duration, "max_duration"),
-            (role.max_total, "max_total"),
-        ];
+        let limits = roles.iter().flat_map(|(role_ref, role)| {
+            [
+                (role.max_duration, "max_duration", role_ref),
+                (role.max_total, "max_total", role_ref),
+            ]
+        });
         // The first of equals.
-        let strictest = limits.into_iter().min_by_key(|(limit, _)| *limit);
-        if let Some((limit, name)) = strictest.filter(|(limit, _)| length > limit.delta()) {
+        let strictest = limits.min_by_key(|(limit, ..)| *limit);
+        if let Some((limit, name, role_ref)) = strictest.filter(|l| length > l.0.delta()) {
             found.push(self.error(
                 "term-too-long",
                 self.places.term,
@@ -278,9 +296,14 @@ impl Judged<'_> {
             ));
         }
         // What is over has a rule of its own; so has ending sooner what is held.
-        let short = role.min_duration.filter(|least| length < least.delta());
+        let least = roles
+            .iter()
+            .filter_map(|(role_ref, role)| Some((role.min_duration?, role_ref)));
+        let longest = least.max_by_key(|(least, _)| *least);
+        let short = longest.filter(|(least, _)| length < least.delta());
         let judged = length > TimeDelta::zero() && !self.grant.emergency && !self.only_shortens();
-        if let Some(least) = short.filter(|_| judged && self.setting == Setting::Asked) {
+        if let Some((least, role_ref)) = short.filter(|_| judged && self.setting == Setting::Asked)
+        {
             found.push(self.error(
                 "term-too-short",
                 self.places.term,
@@ -341,7 +364,7 @@ impl Judged<'_> {
         }
     }
 
-    fn ownership(&self, found: &mut Vec<Finding>) {
+    pub(super) fn ownership(&self, found: &mut Vec<Finding>) {
         let owners = &self.base.codeowners;
         let standing = self.setting == Setting::Standing;
         let Some(file) = owners.path else {
@@ -362,14 +385,21 @@ impl Judged<'_> {
             let help = format!("Repair {file} in a pull request of its own.");
             found.push(self.error("codeowners-broken", Place::START, message, help));
         }
-        let message = match owners.owners(&self.path.as_repo_path()) {
+        // The owners of a part of a bundle are those of such a grant by itself.
+        let folder = &self.asked.resource;
+        let path = self.path.within(folder);
+        let what = if path == *self.path {
+            "this path".to_owned()
+        } else {
+            format!("{path}, so nobody can approve {}", self.asked)
+        };
+        let message = match owners.owners(&path.as_repo_path()) {
             Ownership::Owned { .. } => return,
             Ownership::Cleared { line, pattern } => {
-                format!("nobody owns this path: line {line} of {file}, `{pattern}`, names no owner")
+                format!("nobody owns {what}: line {line} of {file}, `{pattern}`, names no owner")
             }
-            Ownership::Unowned => format!("nobody owns this path: no line of {file} matches it"),
+            Ownership::Unowned => format!("nobody owns {what}: no line of {file} matches it"),
         };
-        let folder = self.path.resource();
         let help =
             format!("Add a line `/access/grants/{folder}/ @owner` to {file}, below the others.");
         found.push(self.error("owner-missing", Place::START, message, help));
@@ -379,7 +409,7 @@ impl Judged<'_> {
     fn policies(&self, found: &mut Vec<Finding>) {
         if let (Setting::Asked, Some((file, why))) = (self.setting, self.base.policies.broken()) {
             let message = format!("nothing can be granted: {file} cannot be relied on ({why})");
-            let help = format!("Repair {} in a pull request of its own.", shown(&file));
+            let help = format!("Repair {} in a pull request of its own.", shown(file));
             found.push(self.error("policy-broken", Place::START, message, help));
         }
     }

@@ -1,6 +1,8 @@
 //! The named rules: one table, one name each, one remedy each.
 
 mod beside;
+mod bundle;
+mod cases;
 mod change;
 mod control;
 mod eligible;
@@ -13,7 +15,7 @@ mod table;
 
 use rayon::prelude::*;
 
-use super::catalogue::Catalogue;
+use super::catalogue::{Catalogue, role_at};
 use super::codeowners::LOCATIONS;
 use super::finding::{Finding, Severity};
 use super::model::{Grant, GrantPath, Instant, RoleRef};
@@ -23,7 +25,7 @@ pub(crate) use change::resulting;
 pub use change::{MOST_GRANTS, check_change, check_change_knowing};
 pub(crate) use eligible::{Eligible, eligible, refusal};
 pub use page::{find, page, url};
-pub use table::{RULES, Rule};
+pub use table::{FoundIn, RULES, Rule};
 
 /// Whether a grant is being asked for, or stands in the tree already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +39,7 @@ pub fn check_tree(tree: &Catalogue, now: Instant) -> Vec<Finding> {
     let mut found = tree.findings.clone();
     found.extend_from_slice(&tree.codeowners.problems);
     control::check(tree, &mut found);
+    found.extend(cases::failed(tree));
     let grants: Vec<_> = tree.grants.iter().enumerate().collect();
     let of_grants =
         grants
@@ -47,6 +50,7 @@ pub fn check_tree(tree: &Catalogue, now: Instant) -> Vec<Finding> {
                     base: tree,
                     path,
                     grant: &declared.grant,
+                    asked: role_at(path, &declared.grant),
                     places: tree
                         .index
                         .places
@@ -79,6 +83,7 @@ pub(crate) fn check_request<'o>(
         base: tree,
         path: asked.0,
         grant: asked.1,
+        asked: role_at(asked.0, asked.1),
         places: GrantPlaces::default(),
         now,
         setting: Setting::Asked,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{RULES, Rule};
+use super::{FoundIn, RULES, Rule};
 
 /// Where the page of the released version is read. Each rule has its name as anchor.
 const PAGE: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/rules.md");
@@ -56,11 +56,15 @@ pub fn page() -> String {
             meaning,
             example,
             remedy,
+            found_in,
         } = rule;
         let _ = write!(
             page,
             "\n### {name}\n\n{meaning}\n\n- Refused, for example: {example}\n- The way out: {remedy}\n"
         );
+        if *found_in == FoundIn::Service {
+            page.push_str("- Found by the service alone: a clone does not hold what it takes.\n");
+        }
     }
     page
 }

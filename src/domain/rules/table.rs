@@ -11,6 +11,25 @@ pub struct Rule {
     pub example: &'static str,
     /// The way out.
     pub remedy: &'static str,
+    /// What it takes to find it.
+    pub found_in: FoundIn,
+}
+
+/// What it takes to find that a rule is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FoundIn {
+    /// The trees of a clone: `hallpass validate` finds exactly what the service finds in the same trees.
+    Trees,
+    /// What only the service knows: the pull request, the forge, the ledger, or its own configuration.
+    Service,
+}
+
+impl Rule {
+    /// The same rule, as one that no clone can judge.
+    const fn in_service(mut self) -> Self {
+        self.found_in = FoundIn::Service;
+        self
+    }
 }
 
 const fn rule(
@@ -24,6 +43,7 @@ const fn rule(
         meaning,
         example,
         remedy,
+        found_in: FoundIn::Trees,
     }
 }
 
@@ -166,22 +186,26 @@ pub static RULES: &[Rule] = &[
         "Nothing is granted while a policy file cannot be relied on.",
         "a policy file on the protected branch with a syntax error",
         "Repair the file in a pull request of its own."),
+    rule("policy-test-failed",
+        "The policies of a tree say what the cases beside them expect: a change that makes one fail is refused, whatever file it touches.",
+        "`expect: deny` in access/policies/office-hours.test.yaml, and a policy that permits it",
+        "Correct the policy or the case; `hallpass policy test` runs them all."),
     rule("policy-forbids",
         "No policy of the organisation forbids the request.",
         "a write to production at night",
-        "Change the request so that the policy no longer applies."),
+        "Change the request so that the policy no longer applies.").in_service(),
     rule("policy-permits-not",
         "Where there are policies, one of them permits the request.",
         "a request that only `Team::\"acme/backend\"` may make, by somebody else",
-        "Ask for what is permitted, or let security permit it."),
+        "Ask for what is permitted, or let security permit it.").in_service(),
     rule("policy-error",
         "Every policy can be evaluated for the request.",
         "`Person::\"somebody-who-left\".github_id`",
-        "Let security correct the policy."),
+        "Let security correct the policy.").in_service(),
     rule("policy-unknown-team",
         "The teams that policies mention exist.",
         "`principal in Team::\"acme/bakcend\"`",
-        "Let security correct the policy, or let Hallpass see the team."),
+        "Let security correct the policy, or let Hallpass see the team.").in_service(),
     rule("unknown-resource",
         "The folder of a grant names a declared resource.",
         "access/grants/oders/ada.yaml",
@@ -205,7 +229,7 @@ pub static RULES: &[Rule] = &[
     rule("not-a-member",
         "Whoever receives access, or is accountable for the service that does, is an active member of the organisation.",
         "a request for somebody who left the organisation, or who has not accepted its invitation",
-        "Accept the invitation, or ask for one."),
+        "Accept the invitation, or ask for one.").in_service(),
     rule("no-identity",
         "The subject has an account in the connection that gives the resource.",
         "a person without `identities.orders-primary`",
@@ -225,7 +249,7 @@ pub static RULES: &[Rule] = &[
     rule("total-too-long",
         "Renewals keep access for no longer in total than the role's `max_total`, counted from the begin of the first grant.",
         "the fourth renewal of 30 days where the role says 90d",
-        "Let it end, and ask anew when it is over."),
+        "Let it end, and ask anew when it is over.").in_service(),
     rule("expired",
         "A grant ends in the future (a warning for a file that stands in the tree).",
         "`expires:` of last week",
@@ -261,7 +285,7 @@ pub static RULES: &[Rule] = &[
     rule("role-conflict-pending",
         "Two open requests ask for roles that exclude each other, for the same subject: whichever merges second is denied (a warning).",
         "ledger/approver in one pull request and ledger/submitter in another",
-        "Close one of the two."),
+        "Close one of the two.").in_service(),
     rule("renewal-changes-grant",
         "A changed grant file gives the same role to the same subject.",
         "`person: ada` becomes `person: bob` in a file that is there already",
@@ -285,7 +309,7 @@ pub static RULES: &[Rule] = &[
     rule("emergency-for-another",
         "Where nobody approves beforehand, people break the glass for themselves alone: they open the pull request, and nobody else pushes to it.",
         "ada's pull request with `person: octocat` and `emergency: true`",
-        "Let the person themself open it, from a branch of this repository."),
+        "Let the person themself open it, from a branch of this repository.").in_service(),
     rule("emergency-too-long",
         "Emergency access lasts no longer than the role allows in an emergency, and never longer than otherwise.",
         "`duration: 2h` where the role says 1h for emergencies",
@@ -305,7 +329,7 @@ pub static RULES: &[Rule] = &[
     rule("emergency-unreviewed",
         "Who broke the glass does not do so again before an owner has signed the review.",
         "`emergency: true` while the last one waits for its review",
-        "Ask the owners to review it, or ask without `emergency`."),
+        "Ask the owners to review it, or ask without `emergency`.").in_service(),
     rule("emergency-record",
         "What stands in access/emergencies/ is what Hallpass knows: who was given what, when and by which merge.",
         "a file there that was written by hand",
@@ -318,6 +342,18 @@ pub static RULES: &[Rule] = &[
         "Two people have two accounts.",
         "the same `github_id` in two files",
         "Give each person their own number."),
+    rule("unknown-part",
+        "A bundle is made of declared roles that give something themselves.",
+        "`bundle: [orders/readonyl, on-call/member]`, or a bundle within a bundle",
+        "Name the roles themselves."),
+    rule("bundle-conflict",
+        "The roles of a bundle do not exclude each other.",
+        "`bundle: [ledger/submitter, ledger/approver]`",
+        "Remove one of them from the bundle."),
+    rule("one-kind",
+        "A resource has a provider, and each of its roles an entitlement; or it has none, and each of its roles is a bundle.",
+        "`bundle:` in a file with `provider:`",
+        "Make a file of its own for the bundles."),
     rule("unknown-conflict",
         "`conflicts_with` names another declared role.",
         "`conflicts_with: [ledger/aprover]`",
@@ -333,7 +369,7 @@ pub static RULES: &[Rule] = &[
     rule("unknown-connection",
         "The server has the connection that a resource names as its provider.",
         "`provider: orders-primary` where the server has no [providers.orders-primary]",
-        "Ask whoever runs Hallpass to configure it, or correct the resource."),
+        "Ask whoever runs Hallpass to configure it, or correct the resource.").in_service(),
     rule("owner-missing",
         "Every path of a grant has an owner, by the last matching line of CODEOWNERS.",
         "a line without owners below the right one",
@@ -381,17 +417,17 @@ pub static RULES: &[Rule] = &[
     rule("no-eligible-approver",
         "Enough people can approve: owners who are neither author nor pusher nor the one who receives the access.",
         "two approvals are needed, and one of the two owners opened the pull request",
-        "Let somebody else open it, or let security name more owners in CODEOWNERS."),
+        "Let somebody else open it, or let security name more owners in CODEOWNERS.").in_service(),
     rule("pushers-unknown",
         "It is known who pushed to a pull request, because they cannot approve it.",
         "a pull request from a fork",
-        "Push the branch to the repository itself, and open the pull request from there."),
+        "Push the branch to the repository itself, and open the pull request from there.").in_service(),
     rule("author-unknown",
         "The author of a pull request has an account.",
         "a pull request whose author's account was deleted",
-        "Let somebody else open it again."),
+        "Let somebody else open it again.").in_service(),
     rule("wrong-branch",
         "A request is for the protected branch.",
         "a pull request with a grant into a release branch",
-        "Change the base of the pull request."),
+        "Change the base of the pull request.").in_service(),
 ];

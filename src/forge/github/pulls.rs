@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::wire::{Account, Activity, Numbered, PullRequest, PullRequestReview, PullRequestSimple};
+use super::wire::{
+    Account, Activity, IssueEvent, Numbered, PullRequest, PullRequestReview, PullRequestSimple,
+};
 use super::{GitHub, malformed};
 use crate::domain::model::{CommitId, PullNumber, UserId};
 use crate::domain::pull::PullListed;
-use crate::domain::pull::{Pull, Pushers, Review};
+use crate::domain::pull::{Pull, Pushers, Review, ReviewState};
 use crate::github_app::{Failure, query};
 
 impl GitHub {
@@ -102,9 +104,38 @@ impl GitHub {
         let reviews: Result<Vec<Review>, _> =
             found.into_iter().map(PullRequestReview::review).collect();
         let mut reviews = reviews.map_err(|e| malformed(&what, e))?;
+        if reviews.iter().any(|r| r.state == ReviewState::Dismissed) {
+            self.tell_dismissed(number, &mut reviews).await?;
+        }
         // A review has its number from when it was begun; what counts is when it was submitted. Drafts come last.
         reviews.sort_by_key(|r| (r.submitted_at.is_none(), r.submitted_at, r.id));
         Ok(reviews)
+    }
+
+    /// A dismissed review only says that it is one. What it said before stands in the history of the pull request, which is
+    /// asked only where there is such a review. What the history does not tell is not known.
+    async fn tell_dismissed(
+        &self,
+        number: PullNumber,
+        reviews: &mut [Review],
+    ) -> Result<(), Failure> {
+        let what = format!("history of pull request {number}");
+        let route = query(
+            &self.route(&["issues", &number.to_string(), "events"]),
+            &[("per_page", "100")],
+        );
+        let events: Vec<IssueEvent> = self.api.list(&what, &route).await?;
+        for review in reviews
+            .iter_mut()
+            .filter(|r| r.state == ReviewState::Dismissed)
+        {
+            let dismissed = events.iter().rev().find(|event| {
+                let said = event.dismissed_review.as_ref();
+                event.event == "review_dismissed" && said.is_some_and(|s| s.review_id == review.id)
+            });
+            review.state = dismissed.map_or(ReviewState::Unknown, |event| was(event, review));
+        }
+        Ok(())
     }
 
     /// Everybody who pushed to the branch, from GitHub's own record of pushes. Commit authors are free text.
@@ -136,6 +167,19 @@ impl GitHub {
             .list("pushes to the branch of the pull request", &route)
             .await?;
         Ok(pushers(pushes, head))
+    }
+}
+
+/// What a dismissed review is, by the event that dismissed it.
+fn was(event: &IssueEvent, review: &Review) -> ReviewState {
+    let by = event.actor.as_ref().map(|actor| UserId(actor.id));
+    let own = by.is_some() && by == review.reviewer.as_ref().map(|r| r.id);
+    let said = event.dismissed_review.as_ref().map(|s| s.state.as_str());
+    match said {
+        Some("approved") => ReviewState::Dismissed,
+        Some("changes_requested") if own => ReviewState::Dismissed,
+        Some("changes_requested") => ReviewState::ObjectionDismissed,
+        _ => ReviewState::Unknown,
     }
 }
 

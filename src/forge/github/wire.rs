@@ -80,6 +80,23 @@ pub struct PullRequestReview {
     pub submitted_at: Option<Instant>,
 }
 
+/// One event of a pull request's history, as far as it dismisses a review.
+#[derive(Debug, Deserialize)]
+pub struct IssueEvent {
+    pub event: String,
+    #[serde(default)]
+    pub actor: Option<Account>,
+    #[serde(default)]
+    pub dismissed_review: Option<DismissedReview>,
+}
+
+/// What a review said before somebody dismissed it.
+#[derive(Debug, Deserialize)]
+pub struct DismissedReview {
+    pub review_id: u64,
+    pub state: String,
+}
+
 /// One entry of a branch's activity.
 #[derive(Debug, Deserialize)]
 pub struct Activity {

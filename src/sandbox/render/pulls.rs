@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::sandbox::git;
 use crate::sandbox::model::Permission;
 use crate::sandbox::refusal::Refusal;
-use crate::sandbox::world::{Comment, Pull, Review, World};
+use crate::sandbox::world::{Comment, Dismissed, Pull, Review, World};
 
 use super::people::{merged, user};
 use super::repos::repo;
@@ -254,5 +254,25 @@ pub fn permission(world: &World, id: u64, permission: Option<Permission>) -> Val
         "permission": permission.map_or("none", Permission::legacy),
         "role_name": role,
         "user": merged(user(world, id), more),
+    })
+}
+
+/// The event of a dismissal.
+pub fn dismissal(world: &World, index: usize, review: &Review, how: &Dismissed) -> Value {
+    json!({
+        "id": how.event,
+        "node_id": node_id("RDE", how.event),
+        "url": format!("{}/issues/events/{}", world.repo_url(index), how.event),
+        "actor": user(world, how.by),
+        "event": "review_dismissed",
+        "commit_id": null,
+        "commit_url": null,
+        "created_at": time(how.at),
+        "dismissed_review": {
+            "state": how.was.as_str().to_ascii_lowercase(),
+            "review_id": review.id,
+            "dismissal_message": null,
+        },
+        "performed_via_github_app": null,
     })
 }

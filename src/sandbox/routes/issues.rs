@@ -91,6 +91,22 @@ pub fn delete_comment(world: &mut World, call: &Call) -> Answered {
         .ok_or_else(Refusal::not_found)
 }
 
+/// `GET /repos/{owner}/{repo}/issues/{issue_number}/events`, of which the stand-in keeps the dismissals of reviews: oldest first.
+pub fn events(world: &mut World, call: &Call) -> Answered {
+    let repo = call.repository()?;
+    let pull = world.pull(repo, call.number("issue_number")?)?;
+    let dismissed = pull
+        .reviews
+        .iter()
+        .filter_map(|review| Some((review, review.dismissed.as_ref()?)));
+    let mut dismissed: Vec<_> = dismissed.collect();
+    dismissed.sort_by_key(|(_, how)| how.event);
+    let shapes = dismissed
+        .into_iter()
+        .map(|(review, how)| pulls::dismissal(world, repo, review, how));
+    Ok(call.page(shapes.collect()))
+}
+
 fn shown(world: &World, call: &Call) -> Answered {
     let repo = call.repository()?;
     let pull = world.pull(repo, call.number("issue_number")?)?;

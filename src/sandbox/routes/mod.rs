@@ -124,6 +124,7 @@ pub const OPERATIONS: &[Operation] = &[
     op("GET", "/repos/{owner}/{repo}/issues/comments/{comment_id}", Read(ISSUES), issues::get_comment),
     op("PATCH", "/repos/{owner}/{repo}/issues/comments/{comment_id}", Write(ISSUES), issues::edit_comment),
     op("DELETE", "/repos/{owner}/{repo}/issues/comments/{comment_id}", Write(ISSUES), issues::delete_comment),
+    op("GET", "/repos/{owner}/{repo}/issues/{issue_number}/events", Read(ISSUES), issues::events),
     op("GET", "/repos/{owner}/{repo}/issues/{issue_number}/labels", Read(ISSUES), issues::labels),
     op("POST", "/repos/{owner}/{repo}/issues/{issue_number}/labels", Write(ISSUES), issues::add_labels),
     op("PUT", "/repos/{owner}/{repo}/issues/{issue_number}/labels", Write(ISSUES), issues::set_labels),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use hallpass::domain::model::ActorKind;
 use hallpass::domain::pull::ReviewState::{
-    Approved, ChangesRequested, Commented, Dismissed, Unknown,
+    Approved, ChangesRequested, Commented, Dismissed, ObjectionDismissed, Unknown,
 };
 use hallpass::domain::pull::{Lookup, Pushers, Review, ReviewState};
 use proptest::prelude::*;
@@ -30,6 +30,7 @@ fn state() -> impl Strategy<Value = ReviewState> {
         2 => Just(ChangesRequested),
         1 => Just(Commented),
         1 => Just(Dismissed),
+        1 => Just(ObjectionDismissed),
         1 => Just(Unknown),
     ]
 }
@@ -101,7 +102,8 @@ fn cast(scene: &mut Scene, doubt: &Doubt) {
         Doubt::Ghost(i) => {
             let id = |r: &Review| r.reviewer.as_ref().map(|a| a.id);
             let gone = scene.pull.reviews.get(at(i)).and_then(id);
-            let objects = |r: &Review| matches!(r.state, ChangesRequested | Unknown);
+            let objects =
+                |r: &Review| matches!(r.state, ChangesRequested | ObjectionDismissed | Unknown);
             let of_it = |r: &Review| id(r) == gone;
             if !scene.pull.reviews.iter().any(|r| of_it(r) && objects(r)) {
                 for review in scene.pull.reviews.iter_mut().filter(|r| of_it(r)) {

@@ -9,7 +9,7 @@ use hallpass::domain::codeowners::{Codeowners, LOCATIONS};
 use hallpass::domain::decision::{Case, Surroundings};
 use hallpass::domain::ledger::Holding;
 use hallpass::domain::model::{
-    Actor, ActorKind, BlobId, CommitId, ConnectionName, GrantPath, Instant, Login, Owner,
+    Actor, ActorKind, BlobId, CommitId, ConnectionName, Gives, GrantPath, Instant, Login, Owner,
     PullNumber, RepoPath, Resource, ResourceName, Risk, Role, RoleName, TermLength, UserId,
 };
 use hallpass::domain::pull::{
@@ -217,7 +217,10 @@ impl Scene {
 pub fn orders() -> (ResourceName, Resource) {
     let role = |description: &str, hours: &str, approvals: u32| Role {
         description: description.to_owned(),
-        entitlement: serde_json::json!({ "role": "orders" }),
+        gives: Gives::Entitlement {
+            connection: ConnectionName::new("orders-primary").expect("a name"),
+            value: serde_json::json!({ "role": "orders" }),
+        },
         min_duration: None,
         max_duration: TermLength::parse(hours).expect("a term"),
         max_total: Role::MAX_TOTAL,
@@ -235,7 +238,6 @@ pub fn orders() -> (ResourceName, Resource) {
         name: ResourceName::new("orders").expect("a name"),
         description: "Orders database, production".to_owned(),
         risk: Risk::Critical,
-        provider: ConnectionName::new("orders-primary").expect("a name"),
         roles: [
             (name("readonly"), role("SELECT on every table", "8h", 1)),
             (name("admin"), role("Schema changes", "2h", 2)),

@@ -170,6 +170,12 @@ fn a_list_that_cannot_be_read_is_neither_yes_nor_no() {
         );
         merged(&mut scene);
         let admission = admit(&scene.case(), &path, &blob(WANTED));
-        assert!(matches!(admission, Admission::Unknown(_)), "{admission:?}");
+        // Without an approval the answer is no, whoever is a member.
+        assert_eq!(
+            matches!(admission, Admission::Unknown(_)),
+            approved,
+            "{admission:?}"
+        );
+        assert!(!matches!(admission, Admission::Approved(_)));
     }
 }

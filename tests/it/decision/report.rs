@@ -2,7 +2,7 @@
 
 use hallpass::domain::decision::{Change, Outcome, Standing, Verdict};
 use hallpass::domain::finding::{Finding, Severity};
-use hallpass::domain::model::{BlobId, GrantPath, RepoPath};
+use hallpass::domain::model::{BlobId, Gives, GrantPath, RepoPath};
 use hallpass::domain::pull::ReviewState;
 use hallpass::domain::report::{Check, CheckStatus, check};
 use proptest::prelude::*;
@@ -368,7 +368,9 @@ proptest! {
             resource.description.clone_from(&text);
             for role in resource.roles.values_mut() {
                 role.description.clone_from(&text);
-                role.entitlement = serde_json::json!({ "role": text });
+                if let Gives::Entitlement { value, .. } = &mut role.gives {
+                    *value = serde_json::json!({ "role": text });
+                }
             }
         }
         for person in scene.base.people.values_mut() {

@@ -144,6 +144,66 @@ async fn reviews_come_oldest_first_by_when_they_were_submitted() {
     );
 }
 
+/// The state of grace's dismissed review, where the pull request's history says this.
+async fn dismissed(history: Value) -> ReviewState {
+    let review =
+        json!([{ "id": 5, "user": user(2, "grace"), "state": "DISMISSED", "commit_id": head() }]);
+    let server = Scripted::new(move |asked| {
+        let path = asked.call.split('?').next().unwrap();
+        match path.trim_start_matches("GET /repos/acme/access/") {
+            "pulls/12" => Some(said(200, &pull(&head()))),
+            "pulls/12/reviews" => Some(said(200, &review)),
+            "issues/12/events" => Some(said(200, &history)),
+            "activity" => {
+                let pushed = push("push", user(1, "octocat"), &head());
+                Some(said(200, &json!([pushed])))
+            }
+            _ => None,
+        }
+    })
+    .await;
+    let pull = server.github().pull(PullNumber(12)).await.unwrap();
+    pull.reviews[0].state
+}
+
+#[tokio::test]
+async fn what_a_dismissed_review_said_stands_in_the_history() {
+    let event = |by: Value, review: u64, state: &str| json!({ "event": "review_dismissed", "actor": by, "dismissed_review": { "review_id": review, "state": state } });
+    let (grace, mallory) = (|| user(2, "grace"), || user(3, "mallory"));
+    let others = json!({ "event": "labeled", "actor": mallory() });
+    let cases = [
+        (
+            json!([event(mallory(), 5, "approved")]),
+            ReviewState::Dismissed,
+        ),
+        (
+            json!([event(mallory(), 5, "changes_requested")]),
+            ReviewState::ObjectionDismissed,
+        ),
+        (
+            json!([others, event(Value::Null, 5, "changes_requested")]),
+            ReviewState::ObjectionDismissed,
+        ),
+        (
+            json!([event(grace(), 5, "changes_requested")]),
+            ReviewState::Dismissed,
+        ),
+        (
+            json!([event(mallory(), 6, "approved")]),
+            ReviewState::Unknown,
+        ),
+        (
+            json!([event(mallory(), 5, "frowned")]),
+            ReviewState::Unknown,
+        ),
+        (json!([]), ReviewState::Unknown),
+    ];
+    for (history, expected) in cases {
+        let text = history.to_string();
+        assert_eq!(dismissed(history).await, expected, "{text}");
+    }
+}
+
 #[tokio::test]
 async fn unknown_words_and_absent_people_stay_what_they_are() {
     let pull = reviewed(json!([

@@ -6,8 +6,8 @@ use chrono::{DateTime, TimeDelta};
 use hallpass::domain::catalogue::{ChangedFile, File, REGULAR_FILE};
 use hallpass::domain::decision::{Admission, Approved, Case, admit};
 use hallpass::domain::model::{
-    Access, Actor, ActorKind, BlobId, CommitId, GrantPath, Instant, Login, Owner, PullNumber,
-    RepoPath, UserId,
+    Access, Actor, ActorKind, BlobId, CommitId, Gives, GrantPath, Instant, Login, Owner,
+    PullNumber, RepoPath, UserId,
 };
 use hallpass::domain::parse::read_tree;
 use hallpass::domain::pull::{
@@ -67,7 +67,10 @@ pub fn approved(access: &Access) -> Approved {
         .identities
         .insert(access.connection.clone(), access.account.name.clone());
     let resource = base.resources.values_mut().next().unwrap();
-    resource.roles.values_mut().next().unwrap().entitlement = access.entitlement.clone();
+    resource.roles.values_mut().next().unwrap().gives = Gives::Entitlement {
+        connection: access.connection.clone(),
+        value: access.entitlement.clone(),
+    };
 
     let asked = file(
         PATH,

@@ -409,6 +409,70 @@ async fn a_folder_that_is_a_link_is_a_file_that_the_rules_see() {
     assert!(mirror.grants(&commit).await.unwrap().is_empty());
 }
 
+#[tokio::test]
+async fn people_and_services_are_read_without_the_grants() {
+    let origin = Origin::new();
+    let one = origin.blob("one");
+    let file = |name: &'static [u8]| origin.tree(&[("100644", name, one.as_str())]);
+    let (ada, bot, grant) = (file(b"ada.yaml"), file(b"bot.yaml"), file(b"x.yaml"));
+    let access = origin.tree(&[
+        ("40000", b"grants", &grant),
+        ("40000", b"people", &ada),
+        ("40000", b"services", &bot),
+    ]);
+    let commit = origin.commit_tree(&origin.tree(&[("40000", b"access", &access)]), &[]);
+    origin.set("refs/heads/main", &commit);
+    let mirror = origin.mirror().await;
+    let files = mirror.subjects(&commit).await.unwrap().unwrap();
+    assert_eq!(
+        listing(&files),
+        [
+            ("access/people/ada.yaml", 0o100_644, 3),
+            ("access/services/bot.yaml", 0o100_644, 3)
+        ]
+    );
+    assert!(matches!(
+        mirror.subjects(&CommitId::new(ABSENT).unwrap()).await,
+        Err(RepoError::NoCommit(_))
+    ));
+}
+
+#[tokio::test]
+async fn nobody_is_missing_from_a_folder_that_cannot_be_read() {
+    let origin = Origin::new();
+    let (one, two) = (origin.blob("one"), origin.blob("two"));
+    let (one, two) = (one.as_str(), two.as_str());
+    let twice = origin.tree(&[("100644", b"ada.yaml", one), ("100644", b"ada.yaml", two)]);
+    let below = origin.tree(&[("40000", b"more", &twice)]);
+    let people = |mode, id: &str| origin.tree(&[(mode, b"people", id)]);
+    let beside = origin.tree(&[("100644", b"people", one), ("40000", b"people", &below)]);
+    for access in [
+        ("40000", people("40000", &twice)),
+        ("40000", people("40000", &below)),
+        ("40000", people("120000", one)),
+        ("40000", people("100644", one)),
+        ("40000", beside),
+        ("40000", twice.clone()),
+        ("120000", one.to_owned()),
+    ] {
+        let root = origin.tree(&[(access.0, b"access", &access.1)]);
+        let commit = origin.commit_tree(&root, &[]);
+        origin.set("refs/heads/main", &commit);
+        let mirror = origin.mirror().await;
+        assert_eq!(mirror.subjects(&commit).await.unwrap(), None, "{access:?}");
+    }
+    // Where there is no folder there is nobody.
+    for root in [
+        origin.tree(&[]),
+        origin.tree(&[("100644", b"README.md", one)]),
+    ] {
+        let commit = origin.commit_tree(&root, &[]);
+        origin.set("refs/heads/main", &commit);
+        let mirror = origin.mirror().await;
+        assert_eq!(mirror.subjects(&commit).await.unwrap(), Some(Vec::new()));
+    }
+}
+
 /// A few bytes of nested trees can name one blob at very many paths.
 #[tokio::test]
 async fn content_that_stands_at_many_paths_is_kept_once() {

@@ -1,7 +1,7 @@
-//! Commits of our own on the main history: the removal of what ended.
+//! Commits of our own on the main history: the removal of what ended, the record of an emergency.
 
-use hallpass::domain::model::{CommitId, GrantPath};
-use hallpass::repo::{Mirror, RepoError};
+use hallpass::domain::model::{CommitId, GrantPath, RepoPath};
+use hallpass::repo::{Addition, Mirror, RepoError};
 
 use super::fixture::{Origin, at, path};
 
@@ -121,4 +121,57 @@ async fn opening_keeps_what_is_there_and_refuses_what_is_no_mirror() {
         Mirror::open(&file).await,
         Err(RepoError::Broken { .. })
     ));
+}
+
+async fn add(mirror: &Mirror, onto: &CommitId, path: &str, text: &str) -> Option<CommitId> {
+    let addition = Addition {
+        onto: onto.clone(),
+        path: RepoPath::new(path).unwrap(),
+        bytes: text.as_bytes().to_vec(),
+        message: "Review break-glass".to_owned(),
+        at: at("2026-11-24T18:00:00Z"),
+    };
+    mirror
+        .commit_file("hallpass/emergency/x", addition)
+        .await
+        .unwrap()
+}
+
+const RECORD: &str = "access/emergencies/orders/ada-0123456789ab.yaml";
+
+#[tokio::test]
+async fn a_file_is_added_beside_everything_else_and_replaced_in_its_place() {
+    let (origin, onto, mirror) = three().await;
+    let git = |args: &[&str]| origin.git(args);
+    let before = git(&["ls-tree", "-r", onto.as_str()]);
+    let first = add(&mirror, &onto, RECORD, "one").await.unwrap();
+    let tree = git(&["ls-tree", "-r", first.as_str()]);
+    let (ours, others): (Vec<&str>, Vec<&str>) =
+        tree.lines().partition(|line| line.ends_with(RECORD));
+    assert!(
+        ours.len() == 1 && ours[0].starts_with("100644 blob "),
+        "{ours:?}"
+    );
+    assert_eq!(others, before.lines().collect::<Vec<_>>());
+    let second = add(&mirror, &first, RECORD, "two").await.unwrap();
+    assert_eq!(git(&["show", &format!("{second}:{RECORD}")]), "two");
+    assert_eq!(
+        git(&["diff", "--name-status", first.as_str(), second.as_str()]),
+        format!("M\t{RECORD}")
+    );
+    git(&["fsck", "--strict", "--no-dangling", second.as_str()]);
+}
+
+#[tokio::test]
+async fn the_same_addition_is_the_same_commit_and_what_stands_already_is_none() {
+    let (_origin, onto, mirror) = three().await;
+    let first = add(&mirror, &onto, RECORD, "one").await.unwrap();
+    assert_eq!(
+        add(&mirror, &onto, RECORD, "one").await,
+        Some(first.clone())
+    );
+    assert_eq!(add(&mirror, &first, RECORD, "one").await, None);
+    // A file in the place of a folder gives way.
+    let odd = add(&mirror, &onto, "README/odd", "one").await.unwrap();
+    assert_eq!(mirror.changes(&onto, &odd).await.unwrap().len(), 2);
 }

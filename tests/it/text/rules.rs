@@ -795,6 +795,7 @@ fn lint(node: &serde_json::Value, place: &str) {
         "maximum",
         "minProperties",
         "minItems",
+        "maxItems",
         "maxProperties",
         "uniqueItems",
         "items",

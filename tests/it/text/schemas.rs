@@ -1,5 +1,6 @@
 //! The published schemas and the typed readers agree.
 
+use hallpass::domain::model::Gives;
 use hallpass::domain::parse::read_tree;
 use proptest::prelude::*;
 
@@ -40,6 +41,7 @@ fn value() -> impl Strategy<Value = String> {
         "[ticket, risk]",
         "[ticket, ticket]",
         "[ledger/approver]",
+        "[ledger/approver, orders/readonly]",
         "[ledger]",
         "{}",
         "{ a: b }",
@@ -124,6 +126,7 @@ const ROLE: &[&str] = &[
     "    ticket_pattern",
     "    rationale",
     "    conflicts_with",
+    "    bundle",
 ];
 
 proptest! {
@@ -169,6 +172,14 @@ proptest! {
         let text = format!("description: Orders\nrisk: low\nprovider: pg\nroles:\n  reader:\n{kept}{field}: {value}\n");
         agree("access/resources/x.yaml", &text)?;
     }
+
+    #[test]
+    fn almost_right_bundles(field in prop::sample::select(ROLE), value in value()) {
+        let right = "    description: Reads\n    bundle: [a/b, c/d]\n    max_duration: 2h\n";
+        let kept: String = right.lines().filter(|line| !line.starts_with(&format!("{field}:"))).map(|line| format!("{line}\n")).collect();
+        let text = format!("description: Kit\nrisk: low\nroles:\n  reader:\n{kept}{field}: {value}\n");
+        agree("access/resources/x.yaml", &text)?;
+    }
 }
 
 #[test]
@@ -211,7 +222,11 @@ fn every_field_of_a_schema_is_read() {
         ),
         (2, true, 1, 1)
     );
-    assert_eq!(role.entitlement, serde_json::json!({ "a": ["b", 1, true] }));
+    let Gives::Entitlement { connection, value } = &role.gives else {
+        panic!("{:?}", role.gives);
+    };
+    assert_eq!(connection.as_str(), "pg");
+    assert_eq!(*value, serde_json::json!({ "a": ["b", 1, true] }));
     // Logins are folded to lower case, as GitHub compares them.
     assert_eq!(tree.services.values().next().unwrap().owner.as_str(), "ada");
 }

@@ -12,15 +12,17 @@ use super::super::super::policy::{
 };
 use super::super::super::pull::{Lookup, Pushers};
 use super::super::{Case, Change};
+use super::Ask;
 
-/// What `grant` at `path` asks of the policies; `None` where role or subject is not declared, which is a finding of its own.
-pub(super) fn of(
-    case: &Case<'_>,
-    path: &GrantPath,
-    grant: &Grant,
-    change: &Change,
-) -> Option<Question> {
-    let resource = case.base.resources.get(&path.resource())?;
+/// What is asked of the policies; `None` where role or subject is not declared, which is a finding of its own, and for a removal.
+pub(super) fn of(case: &Case<'_>, ask: &Ask<'_>) -> Option<Question> {
+    let Ask {
+        path,
+        grant,
+        role,
+        change,
+    } = *ask;
+    let resource = case.base.resources.get(&role.resource)?;
     let renewal = matches!(change, Change::Amend(Some(held)) if continues(held, grant));
     let at = case.judged_at();
     let mut circumstances = Circumstances {
@@ -30,7 +32,7 @@ pub(super) fn of(
         author: case.pull.author.as_ref().map(|a| somebody(case, a)),
         ..Circumstances::of(grant, at)
     };
-    if renewal && let Some(first) = first_begin(case, path, grant) {
+    if renewal && let Some(first) = first_begin(case, ask) {
         let begin = first.min(circumstances.begin);
         circumstances.total_minutes = begun_minutes(begin, grant.end(at));
     }
@@ -41,7 +43,7 @@ pub(super) fn of(
             (false, false) => Action::Request,
         },
         principal: principal(case, &grant.subject)?,
-        wanted: Wanted::of(resource, &grant.role)?,
+        wanted: Wanted::of(resource, &role.role)?,
         circumstances,
     })
 }
@@ -141,10 +143,10 @@ fn live_roles(
     roles
 }
 
-/// When the unbroken access that the file at `path` gives began, by the ledger; `None` where that is not known.
-fn first_begin(case: &Case<'_>, path: &GrantPath, grant: &Grant) -> Option<Instant> {
+/// When the unbroken access that the file gives began, by the ledger; `None` where that is not known.
+fn first_begin(case: &Case<'_>, ask: &Ask<'_>) -> Option<Instant> {
     let goes_on = |held: &&Holding| {
-        held.path == *path && held.subject == grant.subject && held.role.role == grant.role
+        held.path == *ask.path && held.subject == ask.grant.subject && held.role == *ask.role
     };
     let held = case.holdings.iter().filter(goes_on);
     held.filter_map(|held| held.since).min()
