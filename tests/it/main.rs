@@ -11,6 +11,7 @@ mod attacks;
 mod breakglass;
 mod codeowners;
 mod config;
+mod context;
 mod decision;
 mod demo;
 mod duties;
