@@ -12,6 +12,7 @@ mod breakglass;
 mod bundle;
 mod codeowners;
 mod config;
+mod context;
 mod decision;
 mod demo;
 mod duties;
