@@ -1,5 +1,7 @@
 //! What one tree of the repository declares: people, services, resources, owners and grants.
 
+mod people;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
@@ -100,6 +102,7 @@ pub struct Index {
     tickets: BTreeMap<RoleRef, Regex>,
     conflicts: OnceLock<BTreeMap<RoleRef, BTreeSet<RoleRef>>>,
     given: OnceLock<Vec<(u64, GrantPath)>>,
+    directory: OnceLock<people::Directory>,
 }
 
 impl Index {

@@ -71,10 +71,7 @@ impl Beneficiary {
         };
         if let Some(access) = access {
             ids.extend(access.account.github_id);
-            let shares = base
-                .people
-                .values()
-                .filter(|p| p.identities.get(&access.connection) == Some(&access.account.name));
+            let shares = base.using(&access.connection, &access.account.name);
             ids.extend(shares.map(|p| p.github_id));
         }
         Self {

@@ -99,7 +99,7 @@ fn somebody(case: &Case<'_>, actor: &Actor) -> Somebody {
 }
 
 fn by_number(base: &Catalogue, id: UserId) -> Option<&Person> {
-    base.people.values().find(|p| p.github_id == id)
+    base.numbered(id)
 }
 
 /// The teams that policies mention and that hold the account.
