@@ -15,6 +15,7 @@ use hallpass::domain::model::{
     Actor, ActorKind, BlobId, CommitId, GrantPath, Instant, Login, Owner, PullNumber, UserId,
 };
 use hallpass::domain::parse::{instant, read_tree};
+use hallpass::domain::policy::cases;
 use hallpass::domain::pull::{
     Lookup, Pull, PullState, Pushers, Review, ReviewState, Reviewed, Roster, Team,
 };
@@ -24,6 +25,7 @@ const RESOURCES: usize = 200;
 const ROUNDS: usize = 25;
 
 fn main() {
+    policies();
     println!(
         "{:<10}{:>12}{:>14}{:>14}{:>14}{:>14}{:>14}",
         "grants", "asked for", "read base", "first", "rules", "decide", "admit_all"
@@ -55,6 +57,36 @@ fn main() {
             );
         }
     }
+}
+
+/// What one question to the policies of the example costs, entities and request included.
+fn policies() {
+    let example = [
+        "access/people/ada.yaml",
+        "access/people/grace.yaml",
+        "access/people/octocat.yaml",
+        "access/policies/guardrails.cedar",
+        "access/policies/guardrails.test.yaml",
+        "access/resources/dashboards.yaml",
+        "access/resources/orders.yaml",
+        "access/services/deploy-bot.yaml",
+    ];
+    let read = |path: &str| {
+        let disk = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        let text = std::fs::read_to_string(disk).expect("the example is part of the repository");
+        file(path.to_owned(), text)
+    };
+    let (read, tree) = time(|| read_tree(&example.map(read)));
+    let tests = tree.policy_tests.values().next().expect("cases");
+    let asked = median(|| {
+        let results = cases::run(tests, &tree);
+        assert!(results.iter().all(|r| r.failure.is_none()), "{results:?}");
+    });
+    let count = u32::try_from(tests.cases.len()).unwrap_or(u32::MAX);
+    println!(
+        "policies of the example: read and validated in {read:.1?}, a question {:.1?}\n",
+        asked / count
+    );
 }
 
 fn time<T>(work: impl FnOnce() -> T) -> (Duration, T) {

@@ -4,6 +4,8 @@ use hallpass::domain::policy::cases;
 use hallpass::domain::policy::table;
 use hallpass::domain::schema::Kind;
 
+use proptest::prelude::*;
+
 use super::{BASELINE, FILE, forbid};
 use crate::text::command::{commit, hallpass, put, world};
 use crate::text::{catalogue, findings, places};
@@ -310,4 +312,44 @@ fn a_policy_file_that_git_would_leave_out_is_checked_all_the_same() {
     let (code, out, _) = hallpass(dir.path(), &["validate"]);
     assert_eq!(code, 1);
     assert!(out.contains("policy-syntax"), "{out}");
+}
+
+/// Where a case may say something, with what it says in the case of these tests.
+const PLACES: [&str; 8] = [
+    "action: request",
+    "person: ada",
+    "role: orders/readonly",
+    "context: {}",
+    "expect: allow",
+    "hour: 3",
+    "live_roles: []",
+    "author: bob",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 512, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_the_schema_of_cases_accepts_the_types_accept(
+        place in prop::sample::select(PLACES.to_vec()),
+        value in prop_oneof![
+            prop::sample::select(vec![
+                "ada", "Ada_x", "orders/readonly", "request", "auto_approve", "allow", "deny", "0", "23", "24", "-1", "true", "[]",
+                "[a/b]", "[a]", "{}", "{ hour: 1 }", "{ minutes: 52560001 }", "sunday", "\"\"", "x", "1e3", "99999999999999999999",
+            ]).prop_map(str::to_owned),
+            "[ -~]{0,12}",
+        ],
+    ) {
+        let context = "{ hour: 3, live_roles: [], author: bob }";
+        let right = case("request", context, "expect: allow").replace("context: {}", context);
+        let (key, _) = place.split_once(": ").unwrap();
+        let said = right.replace(place, &format!("{key}: {value}"));
+        let found = findings(&[(FILE, BASELINE), (TESTS, &said)]);
+        for finding in &found {
+            let typed = finding.help.starts_with("Compare with the examples");
+            prop_assert!(finding.rule != "bad-value" || !typed, "{finding:?}\n{said}");
+        }
+        let read = catalogue(&[(FILE, BASELINE), (TESTS, &said)]).policy_tests.len();
+        prop_assert_eq!(read == 1, found.is_empty());
+    }
 }

@@ -201,15 +201,9 @@ fn other_terms_of_a_grant_are_a_renewal_and_another_role_is_a_request() {
     assert_eq!(rules(&verdict(&amended(renewals, &longer()))), [""; 0]);
     assert_eq!(rules(&verdict(&under(renewals))), ["policy-permits-not"]);
     let other = WANTED.replace("readonly", "admin");
-    assert_eq!(
-        rules(&verdict(&amended(renewals, &other))),
-        ["policy-permits-not"]
-    );
+    assert!(rules(&verdict(&amended(renewals, &other))).contains(&"policy-permits-not"));
     let somebody = WANTED.replace("octocat", "ivan");
-    assert_eq!(
-        rules(&verdict(&amended(renewals, &somebody))),
-        ["policy-permits-not"]
-    );
+    assert!(rules(&verdict(&amended(renewals, &somebody))).contains(&"policy-permits-not"));
 }
 
 #[test]
