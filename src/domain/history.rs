@@ -1,13 +1,12 @@
-//! What somebody had or asked for before, and how it ended: context for the approver, told by the ledger's final entries.
+//! What somebody had or asked for before, and how it ended: context for the approver, told by the ledger's final entries
+//! and by what is kept of pull requests that were closed.
 
 use super::ledger::{Cause, Entry, State};
-use super::model::{GrantId, Instant, PullNumber, RoleRef, Subject};
+use super::model::{Instant, PullNumber, RoleRef, Subject};
 
-/// One grant that is over, or a file that was merged and never became one.
+/// One grant that is over, or a request that never became one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Past {
-    /// Which.
-    pub id: GrantId,
     /// Who.
     pub subject: Subject,
     /// What.
@@ -37,6 +36,8 @@ pub enum Ending {
     NeverBegan,
     /// Merged without the approval that it needed, and never given.
     Unproved,
+    /// Its pull request was closed without a merge.
+    TurnedDown,
 }
 
 impl Ending {
@@ -49,6 +50,7 @@ impl Ending {
             Self::Revoked => "revoked",
             Self::NeverBegan => "over before it began",
             Self::Unproved => "merged without proof",
+            Self::TurnedDown => "closed without a merge",
         }
     }
 }
@@ -68,7 +70,6 @@ impl Past {
             (_, Some(_)) => Ending::Revoked,
         };
         Some(Self {
-            id: entry.id.clone(),
             subject: subject.clone(),
             role: role.clone(),
             pull: entry.arrival.pull,

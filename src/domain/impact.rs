@@ -66,6 +66,17 @@ impl Held {
             approvals: u32::try_from(terms.approvals.len()).unwrap_or(u32::MAX),
         }
     }
+
+    /// This and another part of the same bundle, as one: from the first begin to the last end, on the fewest approvals.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self {
+            since: self.since.min(other.since),
+            starts: self.starts.min(other.starts),
+            ends: self.ends.max(other.ends),
+            approvals: self.approvals.min(other.approvals),
+        }
+    }
 }
 
 /// A live grant to which the change does something.
@@ -252,7 +263,13 @@ fn handovers(
     let hands: Vec<Hands> = concerned
         .par_iter()
         .with_min_len(64)
-        .map(|(path, _)| (path.resource(), owners(base, path), owners(head, path)))
+        .flat_map_iter(|(path, declared)| {
+            // The owners of a part of a bundle are those of such a grant by itself.
+            base.gives(path, &declared.grant).into_iter().map(|role| {
+                let path = path.within(&role.resource);
+                (role.resource, owners(base, &path), owners(head, &path))
+            })
+        })
         .filter(|(_, before, after)| before != after && !after.is_empty())
         .collect();
     let mut counted: BTreeMap<Hands, usize> = BTreeMap::new();

@@ -53,20 +53,32 @@ impl Reconciler {
     /// Forgets a pull request that is not open any more, and wakes those that ask for the same subjects.
     pub(super) async fn forget_asks(&self, number: PullNumber) -> Result<(), ReconcileError> {
         let before = self.store.forget_asks(number).await?;
+        self.wake_others(before).await
+    }
+
+    /// [`Reconciler::forget_asks`] for a pull request that was closed without a merge: approvers of the next one are told.
+    pub(super) async fn turn_down(&self, number: PullNumber) -> Result<(), ReconcileError> {
+        let before = self.store.turn_down_asks(number, self.now()).await?;
+        self.wake_others(before).await
+    }
+
+    async fn wake_others(
+        &self,
+        before: BTreeSet<(Subject, RoleRef)>,
+    ) -> Result<(), ReconcileError> {
         let subjects = before.into_iter().map(|(subject, _)| subject).collect();
         let others = self.store.asks_of(&subjects).await?;
         self.wake_pulls(others.iter()).await
     }
 
-    /// Forgets every pull request that is not among the open ones.
+    /// Looks at every pull request that is not among the open ones any more: how it ended decides what is kept of it.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn keep_asks(&self, open: &BTreeSet<PullNumber>) -> Result<(), ReconcileError> {
-        for number in self.store.asking().await?.difference(open) {
-            self.forget_asks(*number).await?;
-        }
-        Ok(())
+        let asking = self.store.asking().await?;
+        let gone: Vec<Wake> = asking.difference(open).copied().map(Wake::Pull).collect();
+        Ok(self.store.wake(&gone, self.now()).await?)
     }
 
     /// Wakes the pull requests that ask for `subject`, whose access has just ended: it may have stood in their way. Nothing that

@@ -216,7 +216,9 @@ impl Reconciler {
             .map(|(s, _)| s)
             .collect();
         let ended = self.store.ended_of(&subjects, PAST).await?;
-        Ok(ended.iter().filter_map(Past::of).collect())
+        let mut past = self.store.turned_down_of(&subjects, PAST).await?;
+        past.extend(ended.iter().filter_map(Past::of));
+        Ok(past)
     }
 
     /// What the ledger knows about the subjects and the files of a change.

@@ -33,8 +33,14 @@ impl Reconciler {
         let entries = newest(self.store.entries_at(&paths).await?);
         let live = entries.into_values().flatten();
         let live = live.filter(|e| !e.state.is_final());
-        let held = live.filter_map(|e| Some((e.path, Held::of(e.terms.as_ref()?))));
-        Ok(held.collect())
+        let mut held: BTreeMap<GrantPath, Held> = BTreeMap::new();
+        for entry in live {
+            let Some(terms) = &entry.terms else { continue };
+            let part = Held::of(terms);
+            let whole = held.get(&entry.path).map_or(part, |other| other.with(part));
+            held.insert(entry.path, whole);
+        }
+        Ok(held)
     }
 
     /// The files of grants that ended or were denied and still stand.

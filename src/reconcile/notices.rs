@@ -87,10 +87,8 @@ impl Reconciler {
         policy: EndsSoon,
     ) -> Result<Vec<(GrantId, Notice)>, ReconcileError> {
         let now = self.now();
-        let ending = self.ending(pull, policy, now).await?;
-        let mut told: BTreeSet<GrantId> = ending.keys().cloned().collect();
+        let (mut told, grants) = self.ending(pull, policy, now).await?;
         if !told.is_empty() {
-            let grants: Vec<EndingGrant> = ending.into_values().collect();
             let text = ends_soon(&self.settings.pages, &grants);
             match self.forge.comment(pull, MARKER, &text).await {
                 Ok(()) => info!(pull = pull.0, "told on #{pull} what ends soon"),
@@ -109,16 +107,17 @@ impl Reconciler {
         Ok(due.into_iter().map(becomes).collect())
     }
 
-    /// What `pull` brought and ends soon, if it still stands on the protected branch as it was granted.
+    /// What `pull` brought and ends soon, if it still stands on the protected branch as it was granted: by file, and which grants
+    /// of the ledger that is.
     async fn ending(
         &self,
         pull: PullNumber,
         policy: EndsSoon,
         now: Instant,
-    ) -> Result<BTreeMap<GrantId, EndingGrant>, ReconcileError> {
-        let mut ending = BTreeMap::new();
+    ) -> Result<(BTreeSet<GrantId>, Vec<EndingGrant>), ReconcileError> {
+        let (mut ids, mut ending) = (BTreeSet::new(), BTreeMap::new());
         let Some(tip) = self.mirror.tip(&self.settings.protected_branch).await? else {
-            return Ok(ending);
+            return Ok((ids, Vec::new()));
         };
         for entry in self.store.live_of_pull(pull).await? {
             let terms = entry
@@ -126,11 +125,18 @@ impl Reconciler {
                 .as_ref()
                 .filter(|_| is_told(&entry, policy, now));
             if let Some(terms) = terms {
-                let grant = self.ending_grant(&tip, &entry, terms).await?;
-                ending.extend(grant.map(|grant| (entry.id, grant)));
+                let Some(grant) = self.ending_grant(&tip, &entry, terms).await? else {
+                    continue;
+                };
+                // One file may give several roles.
+                let of_file = ending.entry(entry.path.clone()).or_insert(grant);
+                if !of_file.roles.contains(&terms.role) {
+                    of_file.roles.push(terms.role.clone());
+                }
+                ids.insert(entry.id);
             }
         }
-        Ok(ending)
+        Ok((ids, ending.into_values().collect()))
     }
 
     async fn ending_grant(
@@ -151,7 +157,7 @@ impl Reconciler {
             path: entry.path.clone(),
             subject: terms.subject.clone(),
             tell: self.person_behind(tip, &terms.subject).await?,
-            role: terms.role.clone(),
+            roles: vec![terms.role.clone()],
             ends: terms.ends,
             term: declared.grant.term,
         }))

@@ -54,7 +54,7 @@ impl Reconciler {
         match pull.state {
             PullState::Open => {}
             PullState::Closed => {
-                self.forget_asks(number).await?;
+                self.turn_down(number).await?;
                 return Ok(None);
             }
             PullState::Merged { .. } => {

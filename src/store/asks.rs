@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use sqlx::any::AnyRow;
 use sqlx::{Any, AnyPool, AssertSqlSafe, Row, Transaction};
 
-use super::fault::{natural, number};
+use super::fault::{instant, natural, number, text};
 use super::ledger::{CHUNK, subject_key};
 use super::{StoreError, Writer};
 use crate::domain::decision::Pending;
-use crate::domain::model::{CommitId, Login, PullNumber, RoleRef, ServiceName, Subject};
+use crate::domain::history::{Ending, Past};
+use crate::domain::model::{CommitId, Instant, Login, PullNumber, RoleRef, ServiceName, Subject};
 
 /// Whom, and which role.
 pub(super) type Ask = (Subject, RoleRef);
@@ -24,6 +25,11 @@ pub(super) async fn replace(
     let mut tx = writer.begin().await?;
     let before = of_pull(&mut tx, pull).await?;
     sqlx::query("DELETE FROM asks WHERE pull = $1")
+        .bind(number("pull request", pull.0)?)
+        .execute(&mut *tx)
+        .await?;
+    // It is open, again perhaps.
+    sqlx::query("DELETE FROM turned_down WHERE pull = $1")
         .bind(number("pull request", pull.0)?)
         .execute(&mut *tx)
         .await?;
@@ -53,6 +59,64 @@ pub(super) async fn forget(writer: &Writer, pull: PullNumber) -> Result<BTreeSet
         .await?;
     tx.commit().await?;
     Ok(before)
+}
+
+/// Keeps what `pull` asked for as turned down, forgets that it asks, and returns what that was.
+pub(super) async fn turn_down(
+    writer: &Writer,
+    pull: PullNumber,
+    at: Instant,
+) -> Result<BTreeSet<Ask>, StoreError> {
+    let mut tx = writer.begin().await?;
+    let before = of_pull(&mut tx, pull).await?;
+    let number = number("pull request", pull.0)?;
+    sqlx::query(
+        "INSERT INTO turned_down (pull, subject, role, at) SELECT pull, subject, role, $2 FROM asks WHERE pull = $1 \
+         ON CONFLICT (pull, subject, role) DO NOTHING",
+    )
+    .bind(number)
+    .bind(text(at))
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query("DELETE FROM asks WHERE pull = $1")
+        .bind(number)
+        .execute(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    Ok(before)
+}
+
+/// What was turned down of these subjects last, at most `most` of each.
+pub(super) async fn turned_down(
+    readers: &AnyPool,
+    subjects: &BTreeSet<Subject>,
+    most: u32,
+) -> Result<Vec<Past>, StoreError> {
+    let sql = format!(
+        "SELECT pull, subject, role, at FROM turned_down WHERE subject = $1 ORDER BY at DESC, pull DESC LIMIT {most}"
+    );
+    let mut found = Vec::new();
+    for subject in subjects {
+        let query = sqlx::query(AssertSqlSafe(sql.clone())).bind(subject_key(subject));
+        for row in query.fetch_all(readers).await? {
+            let at: String = row.try_get(3)?;
+            let at = instant("what was turned down", &at)?;
+            let Pending {
+                pull,
+                subject,
+                role,
+            } = read(&row)?;
+            found.push(Past {
+                subject,
+                role,
+                pull: Some(pull),
+                held_from: None,
+                at,
+                ending: Ending::TurnedDown,
+            });
+        }
+    }
+    Ok(found)
 }
 
 async fn of_pull(

@@ -22,6 +22,7 @@ use sqlx::AnyPool;
 
 use crate::domain::decision::Pending;
 use crate::domain::evidence::Event;
+use crate::domain::history::Past;
 use crate::domain::ledger::Entry;
 use crate::domain::model::{
     CommitId, ConnectionName, GrantId, GrantPath, Instant, PullNumber, RoleRef, Subject,
@@ -438,6 +439,31 @@ impl Store {
         pull: PullNumber,
     ) -> Result<BTreeSet<(Subject, RoleRef)>, StoreError> {
         asks::forget(&self.inner.writer, pull).await
+    }
+
+    /// [`Store::forget_asks`] for a pull request that was closed without a merge: what it asked for is kept as turned down, until
+    /// it is open again.
+    ///
+    /// # Errors
+    /// When it was not written.
+    pub async fn turn_down_asks(
+        &self,
+        pull: PullNumber,
+        at: Instant,
+    ) -> Result<BTreeSet<(Subject, RoleRef)>, StoreError> {
+        asks::turn_down(&self.inner.writer, pull, at).await
+    }
+
+    /// What was turned down of these subjects last, at most `most` of each.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] tells of a row that cannot be understood.
+    pub async fn turned_down_of(
+        &self,
+        subjects: &BTreeSet<Subject>,
+        most: u32,
+    ) -> Result<Vec<Past>, StoreError> {
+        asks::turned_down(&self.inner.readers, subjects, most).await
     }
 
     /// What open pull requests ask for these subjects, as they were last judged.

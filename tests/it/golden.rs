@@ -16,8 +16,8 @@ use hallpass::domain::decision::{Case, Pending, Surroundings, decide};
 use hallpass::domain::history::{Ending, Past};
 use hallpass::domain::ledger::Holding;
 use hallpass::domain::model::{
-    Actor, ActorKind, BlobId, CommitId, GrantId, GrantPath, Instant, Login, Owner, PullNumber,
-    RoleRef, ServiceName, Subject, UserId,
+    Actor, ActorKind, BlobId, CommitId, GrantPath, Instant, Login, Owner, PullNumber, RoleRef,
+    ServiceName, Subject, UserId,
 };
 use hallpass::domain::parse::read_tree;
 use hallpass::domain::people::Members;
@@ -200,6 +200,7 @@ enum EndingSays {
     Revoked,
     NeverBegan,
     Unproved,
+    TurnedDown,
 }
 
 type Tree = BTreeMap<String, Arc<[u8]>>;
@@ -486,7 +487,6 @@ fn subject(person: Option<&Login>, service: Option<&ServiceName>) -> Subject {
 impl PastSays {
     fn past(&self) -> Past {
         Past {
-            id: GrantId::new(format!("{}/past@{}", self.role.resource, self.at)).unwrap(),
             subject: subject(self.person.as_ref(), self.service.as_ref()),
             role: self.role.clone(),
             pull: self.pull.map(PullNumber),
@@ -499,6 +499,7 @@ impl PastSays {
                 EndingSays::Revoked => Ending::Revoked,
                 EndingSays::NeverBegan => Ending::NeverBegan,
                 EndingSays::Unproved => Ending::Unproved,
+                EndingSays::TurnedDown => Ending::TurnedDown,
             },
         }
     }

@@ -392,6 +392,41 @@ fn other_owners_are_counted_and_nobody_is_an_effect() {
 }
 
 #[test]
+fn a_bundle_is_touched_through_its_parts() {
+    let kit = (
+        "access/resources/kit.yaml",
+        "description: What a newcomer needs\nrisk: high\nroles:\n  all:\n    description: Both\n    bundle: [orders/readonly, ledger/approver]\n    max_duration: 8h\n",
+    );
+    let asked = (
+        "access/grants/kit/ada.yaml",
+        "person: ada\nrole: all\nduration: 6h\nreason: The first day of work.\n",
+    );
+    let base = catalogue(&[kit, asked]);
+    assert!(base.findings.is_empty(), "{:?}", base.findings);
+    let of = |change: ChangedFile| Ledger::default().impact_at(&base, &[change], now());
+    let lower = of(edit(
+        "access/resources/orders.yaml",
+        "max_duration: 8h",
+        "max_duration: 4h",
+    ));
+    assert_eq!(lower.of(Fate::NotAgain).count(), 1, "{lower:#?}");
+    let handed = of(change(
+        ".github/CODEOWNERS",
+        "* @acme/security\n/access/grants/ledger/ @acme/finance\n",
+    ));
+    let hands: Vec<&str> = handed
+        .handovers
+        .iter()
+        .map(|h| h.resource.as_str())
+        .collect();
+    assert_eq!(
+        hands,
+        ["ledger"],
+        "the part changes hands, the bundle has no owners"
+    );
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_not_taken_for_one_that_is_gone() {
     let impact = Ledger::default().impact(&[change("access/people/ada.yaml", "github_id: [\n")]);
     assert_eq!(impact.unread, ["access/people/ada.yaml"]);

@@ -287,7 +287,7 @@ fn ending(name: &str) -> EndingGrant {
         path: GrantPath::new(format!("access/grants/db/{name}.yaml")).unwrap(),
         subject: Subject::Person(Login::new("octo_cat").unwrap()),
         tell: Some(Login::new("octo_cat").unwrap()),
-        role: RoleRef::try_from("db/readonly".to_owned()).unwrap(),
+        roles: vec![RoleRef::try_from("db/readonly".to_owned()).unwrap()],
         ends: instant("2026-11-24T12:34:56Z"),
         term: Term::Expires(instant("2026-11-24T12:34:56Z")),
     }

@@ -370,6 +370,28 @@ on_both! {
         assert_eq!(store.ended_of(&BTreeSet::new(), 9).await.unwrap(), []);
     }
 
+    async fn what_was_closed_is_kept_until_it_is_open_again(store: Store) {
+        let ada = Subject::Person(Login::new("ada").unwrap());
+        let role = |name: &str| RoleRef::try_from(format!("orders/{name}")).unwrap();
+        let asks = BTreeSet::from([(ada.clone(), role("admin")), (ada.clone(), role("readonly"))]);
+        let subjects = BTreeSet::from([ada.clone()]);
+        store.remember_asks(PullNumber(7), &commit('a'), &asks).await.unwrap();
+        store.remember_asks(PullNumber(8), &commit('b'), &BTreeSet::from([(ada, role("admin"))])).await.unwrap();
+        assert_eq!(store.turned_down_of(&subjects, 9).await.unwrap(), []);
+        assert_eq!(store.turn_down_asks(PullNumber(7), at(3)).await.unwrap(), asks);
+        assert_eq!(store.turn_down_asks(PullNumber(8), at(5)).await.unwrap().len(), 1);
+        // Told twice, kept once.
+        assert_eq!(store.turn_down_asks(PullNumber(7), at(9)).await.unwrap(), BTreeSet::new());
+        assert_eq!(store.asking().await.unwrap(), BTreeSet::new());
+        let kept = store.turned_down_of(&subjects, 9).await.unwrap();
+        let told: Vec<_> = kept.iter().map(|p| (p.pull.unwrap().0, p.at)).collect();
+        assert_eq!(told, [(8, at(5)), (7, at(3)), (7, at(3))]);
+        assert_eq!(store.turned_down_of(&subjects, 1).await.unwrap(), kept[..1]);
+
+        store.remember_asks(PullNumber(7), &commit('c'), &asks).await.unwrap();
+        assert_eq!(store.turned_down_of(&subjects, 9).await.unwrap(), kept[..1]);
+    }
+
     async fn a_notice_is_planned_due_and_done_once_whatever_becomes_of_the_entry(store: Store) {
         let ended = Entry { state: State::Ended, ..active("ended", "eve", 2) };
         store.commit(&[active("ada", "ada", 9), active("bob", "bob", 9), ended, arrived("new")], &[]).await.unwrap();

@@ -205,14 +205,16 @@ fn owners<'a>(case: &Case<'a>, path: &GrantPath) -> Vec<&'a Actor> {
     let mut people: Vec<&Actor> = Vec::new();
     for owner in ownership.owners() {
         match owner {
-            Owner::User(login) => match case.roster.users.get(login) {
-                Some(Lookup::Found(person)) => people.push(&person.actor),
-                _ => {}
-            },
-            Owner::Team { .. } => match case.roster.teams.get(owner) {
-                Some(Lookup::Found(team)) => people.extend(&team.members),
-                _ => {}
-            },
+            Owner::User(login) => {
+                if let Some(Lookup::Found(person)) = case.roster.users.get(login) {
+                    people.push(&person.actor);
+                }
+            }
+            Owner::Team { .. } => {
+                if let Some(Lookup::Found(team)) = case.roster.teams.get(owner) {
+                    people.extend(&team.members);
+                }
+            }
             Owner::Email(_) => {}
         }
     }

@@ -51,6 +51,7 @@ impl Judge<'_> {
         self.limits(path, grant, &mut effects);
         self.access(path, grant, &mut effects);
         effects.sort();
+        effects.dedup();
         let fate = effects.iter().map(Effect::fate).min()?;
         Some(Touched {
             path: path.clone(),
@@ -178,8 +179,10 @@ impl Judge<'_> {
     /// Whether what is held is what the files would give after the change.
     fn access(&self, path: &GrantPath, grant: &Grant, effects: &mut Vec<Effect>) {
         let (old, new) = (self.base.gives(path, grant), self.head.gives(path, grant));
-        if old != new {
-            effects.push(Effect::OtherEntitlement(role_at(path, grant)));
+        let own = role_at(path, grant);
+        // A role that is gone has its own rule.
+        if old != new && self.head.role(&own.resource, &own.role).is_some() {
+            effects.push(Effect::OtherEntitlement(own));
         }
         for role in old.iter().filter(|role| new.contains(role)) {
             self.access_to(role, &grant.subject, effects);

@@ -67,7 +67,7 @@ pub(super) fn section(case: &Case<'_>, roles: &[RoleRef], grant: &Grant) -> Stri
         .iter()
         .filter(|p| p.subject == *subject)
         .collect();
-    past.sort_by(|a, b| (b.at, &b.id).cmp(&(a.at, &a.id)));
+    past.sort_by(|a, b| (b.at, b.pull, &b.role).cmp(&(a.at, a.pull, &a.role)));
     let mut out: String = roles
         .iter()
         .map(|role| excluded(case, role, subject, &past))

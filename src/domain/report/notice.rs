@@ -1,11 +1,12 @@
 //! The comment that tells holders what ends soon, how to keep it and how to let it go.
 
+use super::super::approval::list;
 use super::super::evidence::instant;
 use super::super::model::{GrantPath, Instant, Login, RoleRef, Subject, Term};
 use super::markdown::{code, sentence};
 use super::utc;
 
-/// One grant that ends soon.
+/// One file whose access ends soon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndingGrant {
     /// Its file.
@@ -14,8 +15,8 @@ pub struct EndingGrant {
     pub subject: Subject,
     /// The person to tell: the holder, or who is accountable for the service. `None`: nobody is known.
     pub tell: Option<Login>,
-    /// What.
-    pub role: RoleRef,
+    /// What: one role, or the parts of a bundle.
+    pub roles: Vec<RoleRef>,
     /// Until when.
     pub ends: Instant,
     /// How its file says so.
@@ -76,9 +77,10 @@ fn grant(pages: &Pages, one: &EndingGrant) -> String {
             code(&format!("expires: {}", instant(at)))
         ),
     };
+    let roles = one.roles.iter().map(|r| code(&r.to_string())).collect();
     format!(
         "- {} of {} ends at **{}**\n  - keep: [edit {name}]({}) ({term})\n  - let go: {} or [delete {name}]({})\n",
-        code(&one.role.to_string()),
+        list(roles, "and"),
         code(&one.subject.to_string()),
         utc(one.ends),
         pages.of("edit", path),

@@ -283,7 +283,7 @@ fn standing(verdict: &Verdict, approval: &Standing) -> String {
     match approval {
         Standing::NotNeeded(why) => format!("**Approval:** {why}\n\n"),
         Standing::Approved(proof) => {
-            if proof.approvals().is_empty() {
+            if proof.approvals().is_empty() && *proof.basis() == Basis::Emergency {
                 return "**Approval:** nobody's is needed beforehand.\n\n".to_owned();
             }
             let lines: String = approved_lines(proof).collect();

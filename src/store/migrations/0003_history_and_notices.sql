@@ -4,6 +4,16 @@ ALTER TABLE ledger ADD COLUMN settled_at TEXT;
 UPDATE ledger SET settled_at = ends_at WHERE live = 0;
 CREATE INDEX ledger_history ON ledger (subject, settled_at) WHERE live = 0;
 
+-- What closed pull requests had asked for: `asks` forgets it when they close.
+CREATE TABLE turned_down (
+    pull    BIGINT NOT NULL,
+    subject TEXT   NOT NULL,
+    role    TEXT   NOT NULL,
+    at      TEXT   NOT NULL,
+    PRIMARY KEY (pull, subject, role)
+);
+CREATE INDEX turned_down_subject ON turned_down (subject, at);
+
 -- The pull request that brought it: what it brought is told of together.
 ALTER TABLE ledger ADD COLUMN pull BIGINT;
 CREATE INDEX ledger_pull ON ledger (pull) WHERE live = 1;

@@ -2,7 +2,8 @@
 
 use hallpass::domain::decision::{Change, Outcome, Standing, Verdict};
 use hallpass::domain::finding::{Finding, Severity};
-use hallpass::domain::model::{BlobId, Gives, GrantPath, RepoPath};
+use hallpass::domain::history::{Ending, Past};
+use hallpass::domain::model::{BlobId, Gives, GrantPath, PullNumber, RepoPath, RoleRef, Subject};
 use hallpass::domain::pull::ReviewState;
 use hallpass::domain::report::{Check, CheckStatus, check};
 use proptest::prelude::*;
@@ -11,7 +12,7 @@ use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 use super::office::{
     FOR_SERVICE, OWNERS, WANTED, failed, holds, merged, office, request, standing, verdict,
 };
-use crate::approval::scene::{FILE, Scene, actor, at, blob, commit};
+use crate::approval::scene::{FILE, Scene, actor, at, blob, commit, login};
 
 fn checked(scene: &Scene) -> Check {
     let verdict = verdict(scene);
@@ -272,6 +273,35 @@ fn words(page: &str) -> (String, String) {
     (fenced, others)
 }
 
+/// The only HTML that a page may hold: our own, to fold away what is long.
+const OUR_HTML: &str =
+    "<details><summary>Other access that ended: the latest 1 of 1</summary>\n</details>\n";
+
+fn html(page: &str) -> String {
+    parser(page)
+        .filter_map(|event| match event {
+            Event::Html(html) | Event::InlineHtml(html) => Some(html.into_string()),
+            _ => None,
+        })
+        .collect()
+}
+
+/// An earlier request for the role, and other access that ended.
+fn past() -> Vec<Past> {
+    let past = |role: &str, ending| Past {
+        subject: Subject::Person(login("octocat")),
+        role: RoleRef::try_from(role.to_owned()).expect("a role"),
+        pull: Some(PullNumber(7)),
+        held_from: Some(at(-90)),
+        at: at(-60),
+        ending,
+    };
+    vec![
+        past("orders/readonly", Ending::Expired),
+        past("ledger/readonly", Ending::Returned),
+    ]
+}
+
 const HOSTILE: [&str; 22] = [
     "```",
     "````\n# Approved by @acme/all",
@@ -345,13 +375,16 @@ proptest! {
 
     #[test]
     fn untrusted_text_stays_in_its_fences(texts in prop::array::uniform6(hostile())) {
-        let scene = request();
+        let mut scene = request();
+        scene.around.past = past();
+        holds(&mut scene, "octocat", "ledger", "readonly", 90);
         let tame = ["a", "b", "c", "d", "e", "f"].map(str::to_owned);
         let expected = check(&scene.case(), &poisoned(&scene, &tame));
         let found = check(&scene.case(), &poisoned(&scene, &texts));
         prop_assert_eq!(skeleton(&found.summary), skeleton(&expected.summary), "{}", found.summary);
         prop_assert_eq!(words(&found.summary).1, words(&expected.summary).1);
         prop_assert_eq!(&found.title, &expected.title);
+        prop_assert_eq!(html(&found.summary), OUR_HTML);
         // What can be seen of it is there, whole.
         let fenced: String = words(&found.summary).0.split_whitespace().collect();
         let seen = texts[0].lines().next().unwrap_or_default();

@@ -174,7 +174,9 @@ fn live_roles_come_from_files_and_from_the_ledger_but_not_from_the_file_itself()
 }
 
 fn longer() -> String {
-    WANTED.replace("duration: 2h", "duration: 1h")
+    WANTED
+        .replace("duration: 2h", "duration: 1h")
+        .replace("reason: Checkout", "reason: As before, checkout")
 }
 
 /// octocat's live grant gets other terms.

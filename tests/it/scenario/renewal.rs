@@ -7,9 +7,10 @@ use crate::world::{DB, World, file, grant};
 
 const PULLS_OF: &str = "GET /repos/{owner}/{repo}/commits/{commit_sha}/pulls";
 
-/// Two hours, then four, for a new reason.
+/// The same access for so long, for a reason that was not given before.
 fn renewed(duration: &str) -> String {
-    grant("ada", "readonly", duration).replace("look wrong", "still look wrong")
+    let longer = format!("look wrong still, so {duration} more");
+    grant("ada", "readonly", duration).replace("look wrong", &longer)
 }
 
 async fn granted(world: &World) {

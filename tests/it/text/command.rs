@@ -268,12 +268,55 @@ fn sarif_tells_the_rule_the_place_and_the_way_out() {
         (&result["ruleId"], &rule["id"]),
         (&"term-too-long".into(), &"term-too-long".into())
     );
+    assert_eq!(
+        rule["helpUri"],
+        hallpass::domain::rules::url("term-too-long")
+    );
     assert_eq!(result["level"], "error");
     let region = &result["locations"][0]["physicalLocation"]["region"];
     assert_eq!(
         *region,
         serde_json::json!({ "startLine": 3, "startColumn": 11 })
     );
+}
+
+#[test]
+fn an_annotation_leads_to_the_explanation_of_its_rule() {
+    let dir = world(&[(PATH, &GRANT.replace("duration: 2h", "duration: 9h"))]);
+    let (_, out) = validate(dir.path(), &["--format", "github"]);
+    let end = format!("%0A{}\n", hallpass::domain::rules::url("term-too-long"));
+    assert!(out.ends_with(&end), "{out}");
+}
+
+#[test]
+fn a_rule_is_explained_where_it_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let (code, out, _) = hallpass(dir.path(), &["explain", "term-too-long"]);
+    assert_eq!(code, 0);
+    for part in [
+        "term-too-long\n  A grant lasts no longer",
+        "Refused, for example: ",
+        "The way out: ",
+        "docs/rules.md#term-too-long\n",
+    ] {
+        assert!(out.contains(part), "{out}");
+    }
+    let (code, out, _) = hallpass(dir.path(), &["explain"]);
+    let rules = hallpass::domain::rules::RULES;
+    assert_eq!((code, out.lines().count()), (0, rules.len()));
+    let (code, out, _) = hallpass(dir.path(), &["explain", "--json"]);
+    let told: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(
+        (code, told["rules"].as_array().unwrap().len()),
+        (0, rules.len())
+    );
+    assert_eq!(
+        told["rules"][0]["url"],
+        hallpass::domain::rules::url(rules[0].name)
+    );
+    let (code, _, err) = hallpass(dir.path(), &["explain", "term-to-long"]);
+    assert_eq!(code, 2);
+    assert!(err.contains("did you mean `term-too-long`?"), "{err}");
 }
 
 #[cfg(unix)]
