@@ -124,6 +124,8 @@ enum UserSays {
     Write,
     Read,
     Absent,
+    /// The name belongs to another account now.
+    Another,
 }
 
 #[derive(Debug, Deserialize)]
@@ -429,6 +431,13 @@ impl Story {
         for (name, says) in &self.users {
             let lookup = match says {
                 UserSays::Absent => Lookup::Absent,
+                UserSays::Another => Lookup::Found(Collaborator {
+                    actor: Actor {
+                        login: login(name),
+                        ..actor("mallory")
+                    },
+                    can_write: true,
+                }),
                 UserSays::Read | UserSays::Write => Lookup::Found(Collaborator {
                     actor: actor(name),
                     can_write: matches!(says, UserSays::Write),

@@ -83,10 +83,13 @@ fn unowned(case: &Case<'_>, question: &Question<'_>) -> DeadEnd {
             "An administrator of the repository has to add `.github/CODEOWNERS` to it first, and to merge that by hand.".to_owned(),
         ),
         Some(file) => {
-            let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+            // A file at the root is owned by its name: a line for its folder would own everything.
+            let pattern = path
+                .rsplit_once('/')
+                .map_or_else(|| format!("/{path}"), |(folder, _)| format!("/{folder}/"));
             (
                 format!("no line of `{file}` on `{branch}` matches `{path}`, so nobody owns it and nobody can approve it"),
-                format!("An administrator of the repository has to add a line such as `/{folder}/ @organisation/team` to `{file}` first."),
+                format!("An administrator of the repository has to add a line such as `{pattern} @organisation/team` to `{file}` first."),
             )
         }
     };

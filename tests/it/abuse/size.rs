@@ -60,6 +60,15 @@ fn ac_29_fifty_grants_can_be_asked_for_at_once_and_fifty_one_cannot() {
         }
         scene.approves("grace");
         assert_eq!(gives(&scene), expected, "{count}");
+        // GitHub cuts a summary at 65,535 bytes; whoever approves must not have to guess the rest.
+        let told = hallpass::domain::report::check(&scene.case(), &verdict(&scene)).summary;
+        assert!(
+            told.len() < 65_535,
+            "{count} grants take {} bytes",
+            told.len()
+        );
+        let names = (1..count).all(|n| told.contains(&format!("`orders/p{n}`")));
+        assert!(names || !expected, "{told}");
         assert_eq!(
             rules(&verdict(&scene)).contains(&"too-many-grants"),
             !expected
