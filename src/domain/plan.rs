@@ -233,9 +233,12 @@ fn step<'a>(
     let presence = presence(view, entry, admission);
     let due = entry.wake_at.is_none_or(|at| at <= view.now);
     let stale = gone(view, entry, current);
-    // A renewal must leave no gap, however long the forge takes to say that it is one.
+    // A renewal must leave no gap, however long the forge takes to say that it is one. The same content again is none: that file
+    // went, which ended the access, and came back.
+    let renewed = || view.main.and_then(|main| main.get(&entry.path)) != Some(&entry.blob);
     let goes_on = matches!(entry.state, State::Granting | State::Active)
         && stale == Some(Cause::Replaced)
+        && renewed()
         && view.unsettled.contains(&entry.path);
     let end = || {
         over(view, entry)

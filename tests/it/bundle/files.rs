@@ -149,7 +149,7 @@ fn a_bundle_is_made_of_roles_that_give_something_and_do_not_exclude_each_other()
         ("[orders/readonly, wiki/editor]", &[]),
         ("[orders/readonly, ledger/aprover]", &["6:31 unknown-part"]),
         ("[kit/responder, ledger/approver]", &["6:14 unknown-part"]),
-        ("[orders/admin, ledger/approver]", &["6:28 bundle-conflict"]),
+        ("[orders/admin, ledger/approver]", &["6:14 bundle-conflict"]),
         // The editor lasts at least four hours, an administrator at most two.
         ("[orders/admin, wiki/editor]", &["6:14 limits-contradict"]),
     ];

@@ -69,6 +69,7 @@ fn a_renewal_takes_over_part_by_part() {
         entry.arrival.commit = crate::approval::scene::commit("later");
         entry.blob = blob("later");
         entry.state = State::Arrived;
+        entry.wake_at = None;
         entry.terms = None;
         let role = entry.part.clone().expect("a part");
         let renewed = entry.path.part_id(&entry.arrival.commit, &role);

@@ -332,7 +332,7 @@ fn arrived() -> Entry {
 fn once_admitted_each_part_is_weighed_by_itself() {
     let mut scene = approved();
     // heidi left support, so that one of two is left there; what grace approved stands.
-    scene.staff("support", &["mallory"]);
+    scene.staff("support", &["mallory", "judy"]);
     let entries = ["mail/reader", "orders/readonly"].map(|name| arrived().of_part(&role(name)));
     let admissions = admit_entries(&scene.case(), &entries);
     assert!(matches!(
