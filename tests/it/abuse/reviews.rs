@@ -182,7 +182,9 @@ async fn ac_13_a_reviewer_who_applies_a_suggestion_of_their_own_does_not_count()
 }
 
 /// What can become of an owner between two looks.
-fn flips() -> [(&'static str, fn(&mut Scene)); 5] {
+type Flip = (&'static str, fn(&mut Scene));
+
+fn flips() -> [Flip; 5] {
     [
         ("left the team", |s| {
             s.staff("dba", &["heidi"]);

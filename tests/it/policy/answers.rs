@@ -188,7 +188,8 @@ fn every_attribute_of_the_schema_is_filled_in() {
             "resource.conflicts_with == [Role::\"ledger/approver\"]",
         ),
     ];
-    let sections: [(&str, &str, &[(&str, &str)]); 6] = [
+    type Section<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+    let sections: [Section<'_>; 6] = [
         ("Person", "principal is Person", &of_person),
         ("Service", "principal is Service", &of_service),
         ("Resource", "principal", &of_resource),
