@@ -1,5 +1,6 @@
 //! `hallpass owners`: who owns a path, and which line of CODEOWNERS says so.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
 use std::io::Read;
@@ -13,10 +14,12 @@ use serde::Serialize;
 use crate::domain::catalogue::{File, REGULAR_FILE};
 use crate::domain::codeowners::{Codeowners, LOCATIONS, MAX_BYTES, Ownership};
 use crate::domain::finding::Finding;
-use crate::domain::model::{BlobId, RepoPath};
-use crate::domain::render;
+use crate::domain::model::{BlobId, GrantPath, RepoPath, RoleRef};
+use crate::domain::{parse, render};
 
 /// Tell who owns a path, and which line of CODEOWNERS decides it
+///
+/// Of a request for a bundle it tells the owners of each part, by the resources of this folder.
 ///
 /// The last line that matches decides alone, as on GitHub. Lines that GitHub would skip silently, or that readers would
 /// understand differently, are problems: Hallpass grants nothing until they are repaired.
@@ -64,6 +67,19 @@ struct OwnedPath<'a> {
     pattern: Option<&'a str>,
     /// Why nobody owns the path; null where somebody does.
     why: Option<String>,
+    /// For a request for a bundle: who approves each part of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    parts: Vec<OwnedPart>,
+}
+
+#[derive(Serialize)]
+struct OwnedPart {
+    /// `<resource>/<role>`
+    part: String,
+    owners: Vec<String>,
+    line: Option<u32>,
+    pattern: Option<String>,
+    why: Option<String>,
 }
 
 impl Owners {
@@ -75,17 +91,22 @@ impl Owners {
             .iter()
             .map(|p| asked(p))
             .collect::<Result<_, _>>()?;
-        let answer = Answer {
+        let mut answer = Answer {
             codeowners: &name,
             paths: paths.iter().map(|p| owned(&codeowners, &name, p)).collect(),
             problems: &codeowners.problems,
         };
+        for one in &mut answer.paths {
+            one.parts = parts(&codeowners, &name, one.path);
+        }
         super::print(&if self.json {
             serde_json::to_string(&answer)? + "\n"
         } else {
             human(&answer, &bytes)
         })?;
-        let unowned = answer.paths.iter().any(|p| p.why.is_some());
+        let nobody =
+            |p: &OwnedPath<'_>| p.why.is_some() || p.parts.iter().any(|part| part.why.is_some());
+        let unowned = answer.paths.iter().any(nobody);
         Ok(ExitCode::from(u8::from(
             unowned || !answer.problems.is_empty(),
         )))
@@ -196,7 +217,55 @@ fn owned<'a>(codeowners: &'a Codeowners, name: &str, path: &'a RepoPath) -> Owne
         line,
         pattern,
         why,
+        parts: Vec::new(),
     }
+}
+
+/// Who approves the parts of the bundles that a request at `path` can ask for, by the resources of this folder; none for anything
+/// else. Of a request that is there, those of its role.
+fn parts(codeowners: &Codeowners, name: &str, path: &str) -> Vec<OwnedPart> {
+    let Ok(path) = GrantPath::new(path) else {
+        return Vec::new();
+    };
+    let resource = path.resource();
+    let files = [
+        format!("access/resources/{resource}.yaml"),
+        path.as_str().to_owned(),
+    ];
+    let files: Vec<File> = files.iter().filter_map(|path| read(path)).collect();
+    let tree = parse::read_tree(&files);
+    let asked = tree.grants.get(&path).map(|declared| &declared.grant.role);
+    let roles = tree.resources.get(&resource).map(|r| &r.roles);
+    let roles = roles.into_iter().flatten();
+    let asked_for = roles.filter(|(role, _)| asked.is_none_or(|asked| asked == *role));
+    let parts: BTreeSet<&RoleRef> = asked_for
+        .filter_map(|(_, r)| r.bundled())
+        .flatten()
+        .collect();
+    let part = |part: &RoleRef| {
+        let alone = path.within(&part.resource).as_repo_path();
+        let owned = owned(codeowners, name, &alone);
+        OwnedPart {
+            part: part.to_string(),
+            owners: owned.owners,
+            line: owned.line,
+            pattern: owned.pattern.map(str::to_owned),
+            why: owned.why,
+        }
+    };
+    parts.into_iter().map(part).collect()
+}
+
+/// A file of this folder, if it is there and can be read; who owns a path is told without it too.
+fn read(path: &str) -> Option<File> {
+    let bytes = content(Path::new(path)).ok()?;
+    let id = git2::Oid::hash_object(git2::ObjectType::Blob, &bytes).ok()?;
+    Some(File {
+        path: path.to_owned(),
+        mode: REGULAR_FILE,
+        blob: BlobId::new(id.to_string()).ok()?,
+        bytes: bytes.into(),
+    })
 }
 
 fn human(answer: &Answer<'_>, bytes: &[u8]) -> String {
@@ -211,6 +280,22 @@ fn human(answer: &Answer<'_>, bytes: &[u8]) -> String {
         if let (Some(line), Some(pattern)) = (one.line, one.pattern) {
             let place = format!("{}:{line}: {pattern}", answer.codeowners);
             let _ = writeln!(out, "  {}", visible(&place));
+        }
+        if !one.parts.is_empty() {
+            out.push_str("  it is a bundle, and each part is approved by its own owners:\n");
+        }
+        for part in &one.parts {
+            let who = match &part.why {
+                None => part.owners.join(" "),
+                Some(why) => format!("nobody: {why}"),
+            };
+            let place = match (part.line, &part.pattern) {
+                (Some(line), Some(pattern)) => {
+                    format!(" ({}:{line}: {pattern})", answer.codeowners)
+                }
+                _ => String::new(),
+            };
+            let _ = writeln!(out, "    {}: {}", part.part, visible(&(who + &place)));
         }
     }
     if !answer.problems.is_empty() {

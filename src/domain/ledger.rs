@@ -11,6 +11,9 @@
 //!                       active --due--> revoking --read back--> ended
 //! ```
 //!
+//! A file that asks for a bundle arrives as one entry. Once it is proved in every part, an entry for each part takes its place, and
+//! each lives its own life from there.
+//!
 //! Invariant: `granting` and `revoking` are written before the provider is called, and left only after a read-back.
 
 use serde::{Deserialize, Serialize};

@@ -6,7 +6,7 @@ pub mod command;
 mod documented;
 mod hostile;
 mod roles;
-mod rules;
+pub mod rules;
 mod schemas;
 
 use std::sync::Arc;

@@ -44,6 +44,7 @@ const EXAMPLE: &[(&str, &str)] = example![
     "access/policies/guardrails.test.yaml",
     "access/resources/billing.yaml",
     "access/resources/dashboards.yaml",
+    "access/resources/incident-kit.yaml",
     "access/resources/ledger.yaml",
     "access/resources/on-call.yaml",
     "access/resources/orders.yaml",

@@ -136,12 +136,15 @@ impl<'a> Bench<'a> {
         &self.path
     }
 
+    /// The part of a bundle that they approve; `None` where they own the file itself.
+    pub(super) fn part(&self) -> Option<&RoleRef> {
+        self.part.as_ref().map(|(part, _)| part)
+    }
+
     /// What they own, after "an owner of".
     pub(super) fn thing(&self) -> String {
-        match &self.part {
-            Some((part, _)) => part.to_string(),
-            None => "this file".to_owned(),
-        }
+        self.part()
+            .map_or("this file".to_owned(), ToString::to_string)
     }
 
     /// Bars whom a policy refuses.

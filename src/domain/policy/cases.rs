@@ -257,6 +257,11 @@ impl Setting<'_> {
             Wanted::of(resource, &name.role)
         };
         let inline = self.tests.roles.get(name).cloned();
+        if inline.is_none() && self.tree.parts(name).is_some() {
+            return Err(format!(
+                "{name} is a bundle: policies are asked about each role that it bundles"
+            ));
+        }
         inline.or_else(declared).ok_or_else(|| {
             let declared = self.tree.resources.values().flat_map(|r| {
                 let roles = r.roles.keys();

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::domain::catalogue::Catalogue;
 use crate::domain::finding::{Finding, Place};
-use crate::domain::model::{BlobId, Owner, RepoPath, Resource};
+use crate::domain::model::{BlobId, Owner, RepoPath, Resource, ResourceName, Role, RoleRef};
 use crate::domain::schema::nearest;
 
 /// The organisation's policies: every `access/policies/*.cedar` of one tree.
@@ -313,7 +313,13 @@ fn unknown(
         _ => return None,
     };
     if known.iter().any(|name| name == id) {
-        return None;
+        return bundled(tree, &kind, id).map(|help| {
+            let message = format!(
+                "the policy {:?} names {literal}, which is a bundle: policies are asked about each role that it bundles, and never about itself",
+                rule.id
+            );
+            error("policy-unknown-name", file, rule.place, message, &help)
+        });
     }
     let near = nearest(id, known.iter().map(String::as_str));
     let hint = near
@@ -331,6 +337,24 @@ fn unknown(
     } else {
         finding
     })
+}
+
+/// The way out of naming a bundle, or a resource of bundles; `None` for what gives something itself.
+fn bundled(tree: &Catalogue, kind: &str, id: &str) -> Option<String> {
+    let parts: BTreeSet<&RoleRef> = match kind {
+        "Resource" => {
+            let name = ResourceName::new(id).ok()?;
+            let roles = tree.resources.get(&name)?.roles.values();
+            roles.filter_map(Role::bundled).flatten().collect()
+        }
+        "Role" => {
+            let role = RoleRef::try_from(id.to_owned()).ok()?;
+            tree.parts(&role)?.iter().collect()
+        }
+        _ => return None,
+    };
+    let parts: Vec<String> = parts.iter().map(|part| format!("Role::\"{part}\"")).collect();
+    (!parts.is_empty()).then(|| format!("Name {} instead.", parts.join(", ")))
 }
 
 fn names<T: ToString>(all: impl Iterator<Item = T>) -> Vec<String> {

@@ -179,7 +179,7 @@ pub static RULES: &[Rule] = &[
         "`((((((((((((((((((((((((((((true))))))))))))))))))))))))))))`",
         "Flatten the condition, or split the policy."),
     rule("policy-unknown-name",
-        "Resources and roles that policies name are declared, and teams are written organisation/slug (for people and service accounts a warning).",
+        "Resources and roles that policies name are declared and give something themselves, which a bundle does not, and teams are written organisation/slug (for people and service accounts a warning).",
         "`Role::\"orders/readonyl\"`",
         "Correct the name."),
     rule("policy-broken",

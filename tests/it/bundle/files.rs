@@ -363,3 +363,62 @@ fn the_catalogue_tells_what_a_grant_gives_and_what_binds_it() {
     assert_eq!(access.connection.as_str(), "books");
     assert_eq!(tree.resources[&path.resource()].connection(), None);
 }
+
+#[test]
+fn a_bundle_is_broken_where_its_parts_are_changed() {
+    let base: &[(&str, &str)] = &[(KIT, BUNDLE)];
+    let change = |path: &str, text: Option<&str>| places(&changed(base, &[(path, text)]));
+    let world = |path: &str| {
+        let mut files = crate::text::WORLD.iter();
+        files.find(|(p, _)| *p == path).expect("a file of the world").1
+    };
+    let orders = "access/resources/orders.yaml";
+    let ledger = "access/resources/ledger.yaml";
+    assert_eq!(
+        change(orders, Some(&world(orders).replace("  readonly:", "  reading:"))),
+        [format!("{orders}:1:1 unknown-part")]
+    );
+    assert_eq!(
+        change(ledger, None),
+        [
+            format!("{ledger}:1:1 unknown-part"),
+        ]
+    );
+    let excluding = world(ledger).replace(
+        "    max_duration: 30d\n",
+        "    max_duration: 30d\n    conflicts_with: [orders/readonly]\n",
+    );
+    assert_eq!(
+        change(ledger, Some(&excluding)),
+        [format!("{ledger}:1:1 bundle-conflict")]
+    );
+    // What was broken before is no fault of whoever changes something else.
+    let broken = BUNDLE.replace("ledger/approver", "ledger/aprover");
+    let longer = world(orders).replace("max_duration: 8h", "max_duration: 9h");
+    let found = changed(&[(KIT, &broken)], &[(orders, Some(&longer))]);
+    assert_eq!(places(&found), [""; 0]);
+}
+
+fn changed(base: &[(&str, &str)], after: &[(&str, Option<&str>)]) -> Vec<Finding> {
+    crate::text::rules::change(base, after)
+}
+
+#[test]
+fn a_policy_names_roles_and_not_bundles() {
+    let policy = |what: &str| {
+        format!(
+            "@id(\"baseline\")\npermit (principal, action, resource);\n\
+             @id(\"not-these\")\n@message(\"Not these.\")\nforbid (principal, action == Action::\"request\", {what});\n"
+        )
+    };
+    let of = |what: &str| {
+        let text = policy(what);
+        let found = findings(&[(KIT, BUNDLE), ("access/policies/guardrails.cedar", &text)]);
+        let told = found.iter().map(|f| format!("{} {}", f.rule, f.help));
+        told.collect::<Vec<_>>()
+    };
+    assert_eq!(of("resource == Role::\"orders/readonly\""), [""; 0]);
+    let way_out = "policy-unknown-name Name Role::\"ledger/approver\", Role::\"orders/readonly\" instead.";
+    assert_eq!(of("resource == Role::\"kit/responder\""), [way_out]);
+    assert_eq!(of("resource in Resource::\"kit\""), [way_out]);
+}

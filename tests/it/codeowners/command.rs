@@ -42,6 +42,46 @@ fn each_path_is_told_with_its_owners_and_the_line_that_decides() {
 }
 
 #[test]
+fn a_request_for_a_bundle_is_told_with_the_owners_of_its_parts() {
+    let lines = "* @acme/all\n/access/grants/orders/ @acme/dba\n/access/grants/mail/\n";
+    let dir = folder(LOCATIONS[0], lines);
+    let kit = "description: A kit\nrisk: low\nroles:\n  day:\n    description: By day\n    bundle: [orders/reader, wiki/editor]\n    \
+               max_duration: 1d\n  night:\n    description: By night\n    bundle: [orders/reader, mail/reader]\n    max_duration: 1d\n";
+    fs::create_dir_all(dir.path().join("access/resources")).expect("a folder");
+    fs::write(dir.path().join("access/resources/kit.yaml"), kit).expect("a file");
+    let path = "access/grants/kit/ada.yaml";
+    let (code, out, err) = owners(dir.path(), &[path]);
+    assert_eq!(err, "");
+    assert_eq!(code, 1, "nobody owns mail/reader");
+    assert_eq!(
+        out,
+        "access/grants/kit/ada.yaml\n  @acme/all\n  .github/CODEOWNERS:1: *\n  \
+         it is a bundle, and each part is approved by its own owners:\n    \
+         mail/reader: nobody: line 3 of .github/CODEOWNERS is the last that matches, and names no owner (.github/CODEOWNERS:3: /access/grants/mail/)\n    \
+         orders/reader: @acme/dba (.github/CODEOWNERS:2: /access/grants/orders/)\n    \
+         wiki/editor: @acme/all (.github/CODEOWNERS:1: *)\n"
+    );
+    // Of a request that is there, the parts of its role.
+    let grant = "person: ada\nrole: day\nduration: 2h\nreason: On call until the evening.\n";
+    fs::create_dir_all(dir.path().join("access/grants/kit")).expect("a folder");
+    fs::write(dir.path().join(path), grant).expect("a file");
+    let (code, out, _) = owners(dir.path(), &[path]);
+    assert_eq!(code, 0);
+    assert!(
+        !out.contains("mail/reader") && out.contains("wiki/editor"),
+        "{out}"
+    );
+    let (_, out, _) = owners(dir.path(), &["--json", path]);
+    let answer: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!(
+        answer["paths"][0]["parts"][0],
+        serde_json::json!({
+            "part": "orders/reader", "owners": ["@acme/dba"], "line": 2, "pattern": "/access/grants/orders/", "why": null,
+        })
+    );
+}
+
+#[test]
 fn a_path_that_nobody_owns_fails_and_says_why() {
     let dir = folder("CODEOWNERS", "/access/ @a\n/access/open/\n");
     let (code, out, _) = owners(dir.path(), &["access/open/x", "README.md"]);

@@ -407,7 +407,7 @@ pub(super) fn changes(base: &[(&str, &str)], after: &[(&str, Option<&str>)]) -> 
 }
 
 /// The findings of a change to the world and `base`.
-pub(super) fn change(base: &[(&str, &str)], after: &[(&str, Option<&str>)]) -> Vec<Finding> {
+pub fn change(base: &[(&str, &str)], after: &[(&str, Option<&str>)]) -> Vec<Finding> {
     check_change(&catalogue(base), &changes(base, after), now())
 }
 

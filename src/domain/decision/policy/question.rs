@@ -132,8 +132,10 @@ fn live_roles(
         .iter()
         .filter(|h| h.subject == *subject && h.ends > at && h.path != *path);
     let mut roles: BTreeSet<RoleRef> = held.map(|h| h.role.clone()).collect();
+    // Policies know what is had, and not by which bundle.
     let declared = case.base.resources.values().flat_map(|resource| {
-        resource.roles.keys().map(|role| RoleRef {
+        let roles = resource.roles.iter().filter(|(_, says)| says.bundled().is_none());
+        roles.map(|(role, _)| RoleRef {
             resource: resource.name.clone(),
             role: role.clone(),
         })
