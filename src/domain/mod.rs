@@ -28,3 +28,4 @@ pub mod report;
 pub mod rules;
 pub mod schema;
 mod supposed;
+pub mod target;
