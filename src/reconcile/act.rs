@@ -246,7 +246,8 @@ impl Reconciler {
         let Some(provider) = self.providers.get(&access.connection) else {
             return Ok(Err(not_configured(access.connection.as_str())));
         };
-        let is_holder = |h: &Holder| h.name.eq_ignore_ascii_case(&access.account.name);
+        let names = provider.kind().names;
+        let is_holder = |h: &Holder| names.same(&h.name, &access.account.name);
         let holders = provider.holders(&access.entitlement);
         Ok(in_time(&access.connection, holders)
             .await
@@ -434,7 +435,7 @@ fn order(entry: &Entry) -> Order {
 }
 
 /// Gives up on a call that does not come back, or that runs into a bug. Whether it had an effect is unknown, as after any failure.
-async fn in_time<T>(
+pub(super) async fn in_time<T>(
     connection: &ConnectionName,
     call: impl Future<Output = Result<T, ProviderError>>,
 ) -> Result<T, ProviderError> {
