@@ -5,6 +5,7 @@
 
 pub mod approval;
 pub mod catalogue;
+pub mod changes;
 pub mod codeowners;
 pub mod decision;
 pub mod emergency;

@@ -17,26 +17,29 @@ mod renewal;
 mod scope;
 mod surroundings;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::approval::{Approval, Proof};
-use super::catalogue::{Catalogue, ChangedFile};
+use super::catalogue::Catalogue;
+use super::changes::Changes;
 use super::emergency::Emergency;
 use super::finding::{Finding, Severity};
 use super::impact::{self, Impact, Known};
 use super::ledger::{Entry, Holding};
 use super::model::{
     Access, BlobId, CommitId, Grant, GrantId, GrantPath, Instant, PullNumber, RecordPath, RoleRef,
-    TermLength,
+    Subject, TermLength,
 };
-use super::parse::{self, GrantPlaces, Read};
 use super::people::Receiver;
 use super::pull::{Pull, PullState, Reviewed, Roster};
 
 pub use super::approval::Missing;
 pub use eligible::MayAsk;
-use scope::asked;
 pub use surroundings::{PAST, Pending, Surroundings};
+
+/// What is asked for: for whom, and which roles, bundles and what they bundle.
+pub type Asks = BTreeSet<(Subject, RoleRef)>;
 
 /// Everything that a verdict depends on.
 #[derive(Debug)]
@@ -49,8 +52,8 @@ pub struct Case<'a> {
     pub base_commit: &'a CommitId,
     /// What that commit declares.
     pub base: &'a Catalogue,
-    /// What the pull request changes, from trees: merge base to head.
-    pub changes: &'a [ChangedFile],
+    /// What the pull request changes, from trees: merge base to head. Shared, as it is read once and looked at by many.
+    pub changes: Arc<Changes>,
     /// What stood at the changed paths in every reviewed commit.
     pub reviewed: &'a Reviewed,
     /// Who stands behind the owners of the changed paths.
@@ -277,26 +280,16 @@ impl Verdict {
     }
 }
 
-/// Where the fields of the grant that the pull request puts at `path` stand.
-fn places(case: &Case<'_>, path: &GrantPath) -> GrantPlaces {
-    let change = case.changes.iter().find(|c| c.path == path.as_str());
-    let file = change.and_then(|c| c.after.as_ref());
-    match file.and_then(parse::read_file) {
-        Some(Ok(Read::Grant(_, _, places))) => places,
-        _ => GrantPlaces::default(),
-    }
-}
-
 /// Judges one pull request.
 pub fn decide(case: &Case<'_>) -> Verdict {
     let mut verdict = judge::judge(case);
-    if !verdict.control.is_empty() && impact::decides(case.changes) {
+    if !verdict.control.is_empty() && impact::decides(&case.changes) {
         let known = Known {
             ended: case.ended,
             held: &case.around.held,
             now: case.now,
         };
-        verdict.impact = Some(impact::impact(case.base, case.changes, &known));
+        verdict.impact = Some(impact::impact(case.base, &case.changes, &known));
     }
     let note = match &case.pull.state {
         PullState::Closed => {
