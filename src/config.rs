@@ -3,6 +3,7 @@
 //! Invariant: a [`Config`] that exists is usable. Everything wrong is reported at once, each with what to write. Secrets come
 //! from the environment or from files, never from the TOML; only this module reads the environment.
 
+mod providers;
 mod sections;
 mod table;
 

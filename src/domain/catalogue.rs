@@ -320,6 +320,7 @@ impl Catalogue {
             account: Account {
                 name: identities.get(connection)?.clone(),
                 github_id: self.github_id(subject),
+                id: None,
             },
             entitlement: value.clone(),
         })

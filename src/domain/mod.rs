@@ -29,3 +29,4 @@ pub mod report;
 pub mod rules;
 pub mod schema;
 mod supposed;
+pub mod target;

@@ -159,6 +159,7 @@ fn every_kind(said: &str) -> Vec<Event> {
     let answer = Granted {
         read_back: said.to_owned(),
         pending: Some(said.to_owned()),
+        account_id: None,
     };
     let gone = Revoked {
         read_back: said.to_owned(),
@@ -260,6 +261,7 @@ fn a_grant_is_written_down_with_everything_that_an_auditor_asks() {
     let answer = Granted {
         read_back: "octocat is a member of orders_ro".to_owned(),
         pending: None,
+        account_id: None,
     };
     let event = granted(&entry(), &answer, None, at(1), at(2));
     let all = trailers(&event.message);
@@ -363,6 +365,7 @@ fn the_same_transition_has_the_same_key_whenever_and_however_it_is_seen() {
         Granted {
             read_back: String::new(),
             pending: None,
+            account_id: None,
         },
     );
     let key = |replaces: Option<&GrantId>, minute| {
@@ -388,6 +391,7 @@ fn every_transition_has_a_key_of_its_own() {
         let answer = Granted {
             read_back: String::new(),
             pending: None,
+            account_id: None,
         };
         note(vec![
             granted(entry, &answer, None, at(1), at(1)),
@@ -460,6 +464,7 @@ fn what_people_write_freely_is_never_written_down() {
     let answer = Granted {
         read_back: String::new(),
         pending: None,
+        account_id: None,
     };
     events.push(granted(&entry, &answer, None, at(1), at(1)));
     events.push(reverted(&entry, &commit("tip"), at(1)));

@@ -13,6 +13,7 @@ mod bundle;
 mod codeowners;
 mod config;
 mod context;
+mod contract;
 mod decision;
 mod demo;
 mod duties;

@@ -78,6 +78,7 @@ fn active(name: &str, account: &str, due: i64) -> Entry {
             account: Account {
                 name: account.to_owned(),
                 github_id: None,
+                id: None,
             },
             entitlement: serde_json::json!({ "role": "orders_ro" }),
         },

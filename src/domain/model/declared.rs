@@ -288,6 +288,10 @@ pub struct Account {
     pub name: String,
     /// GitHub's number, where the subject has one: GitHub targets compare it before they act on the name.
     pub github_id: Option<UserId>,
+    /// The target's own, immutable id of the account, as it was read when the access was given: who re-creates an account under the
+    /// old name gets another. `None` before that, or where the target has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
 }
 
 /// One thing that a target system gives to one account: what is granted, revoked and compared.

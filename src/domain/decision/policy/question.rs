@@ -134,7 +134,10 @@ fn live_roles(
     let mut roles: BTreeSet<RoleRef> = held.map(|h| h.role.clone()).collect();
     // Policies know what is had, and not by which bundle.
     let declared = case.base.resources.values().flat_map(|resource| {
-        let roles = resource.roles.iter().filter(|(_, says)| says.bundled().is_none());
+        let roles = resource
+            .roles
+            .iter()
+            .filter(|(_, says)| says.bundled().is_none());
         roles.map(|(role, _)| RoleRef {
             resource: resource.name.clone(),
             role: role.clone(),
