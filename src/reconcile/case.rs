@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{ReconcileError, Reconciler};
+use super::{ReconcileError, Reconciler, aside};
 use crate::domain::catalogue::{Catalogue, ChangedFile};
 use crate::domain::changes::Changes;
 use crate::domain::decision::{Asks, Case, MayAsk, PAST, Surroundings};
@@ -105,10 +105,17 @@ impl Reconciler {
     }
 
     async fn matter(&self, pull: Pull, base_commit: CommitId) -> Result<Matter, ReconcileError> {
-        let changes = Changes::read(self.changes_of(&pull, &base_commit).await?);
+        let files = self.changes_of(&pull, &base_commit).await?;
         let base = self.catalogue(&base_commit).await?;
+        let by = Arc::clone(&base);
+        let (changes, asks) = aside(move || {
+            let changes = Changes::read(files);
+            let asks = Case::asks(&by, &changes);
+            (changes, asks)
+        })
+        .await?;
         Ok(Matter {
-            asks: Case::asks(&base, &changes),
+            asks,
             pull,
             base_commit,
             base,

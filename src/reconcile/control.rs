@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use super::case::{Matter, newest, over};
-use super::{ReconcileError, Reconciler};
+use super::{ReconcileError, Reconciler, aside};
 use crate::domain::impact::{self, Held};
 use crate::domain::model::{BlobId, CommitId, GrantPath};
 use crate::domain::replay::{Replay, replay};
@@ -27,7 +27,8 @@ impl Reconciler {
         if !impact::decides(&matter.changes) {
             return Ok(BTreeMap::new());
         }
-        let paths = impact::to_ask(&matter.base, &matter.changes);
+        let (base, changes) = (Arc::clone(&matter.base), Arc::clone(&matter.changes));
+        let paths = aside(move || impact::to_ask(&base, &changes)).await?;
         let entries = newest(self.store.entries_at(&paths).await?);
         let live = entries.into_values().flatten();
         let live = live.filter(|e| !e.state.is_final());
@@ -60,13 +61,9 @@ impl Reconciler {
         }
         let base = Arc::clone(&matter.base);
         let past = self.mirror.merged(&key.0, REPLAYED, &base).await?;
-        let after = rules::resulting(&base, &matter.changes).tree;
-        let work = tokio::task::spawn_blocking(move || replay(&past, &base, &after));
-        let found = match work.await {
-            Ok(found) => found,
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(_) => return Err(ReconcileError::Unsettled("shutting down".to_owned())),
-        };
+        let changes = Arc::clone(&matter.changes);
+        let work = move || replay(&past, &base, &rules::resulting(&base, &changes).tree);
+        let found = aside(work).await?;
         self.keep_replay(key, found.clone());
         Ok(Some(found))
     }

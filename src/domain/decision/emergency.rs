@@ -55,7 +55,8 @@ fn is(case: &Case<'_>, emergency: &Emergency, person: &Login) -> bool {
 /// Records that say something else than the ledger.
 fn records(case: &Case<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
-    for (_, reading) in case.changes.readings() {
+    let is_record = |change: &ChangedFile| RecordPath::new(&change.path).is_ok();
+    for (_, reading) in case.changes.readings(is_record) {
         let Some(Ok(Read::Emergency(path, record))) = reading else {
             continue;
         };

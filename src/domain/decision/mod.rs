@@ -324,38 +324,38 @@ pub fn admit_all(
     case: &Case<'_>,
     files: &BTreeMap<GrantPath, BlobId>,
 ) -> BTreeMap<GrantPath, Admission> {
-    let verdict = judged_merge(case);
+    let verdict = judge::judge(case);
+    let refused = refused(case, &verdict);
     let one = |(path, main_blob): (&GrantPath, &BlobId)| {
-        let admission = match &verdict {
-            Ok(verdict) => admission::of_file(case, verdict, path, main_blob),
-            Err(admission) => admission.clone(),
-        };
-        (path.clone(), admission)
+        let of_file = || admission::of_file(case, &verdict, path, main_blob);
+        (path.clone(), refused.clone().unwrap_or_else(of_file))
     };
     files.iter().map(one).collect()
 }
 
-/// [`admit_all`] for what the ledger has of one merge: files, and parts of bundles that have become entries already.
-pub fn admit_entries(case: &Case<'_>, entries: &[Entry]) -> BTreeMap<GrantId, Admission> {
-    let verdict = judged_merge(case);
+/// [`admit_all`] for what the ledger has of one merge: files, and parts of bundles that have become entries already. With what
+/// [`decide`] says of it, so that it is judged once.
+pub fn admit_entries(
+    case: &Case<'_>,
+    entries: &[Entry],
+) -> (Verdict, BTreeMap<GrantId, Admission>) {
+    let verdict = decide(case);
+    let refused = refused(case, &verdict);
     let one = |entry: &Entry| {
-        let admission = match (&verdict, &entry.part) {
-            (Err(admission), _) => admission.clone(),
-            (Ok(verdict), None) => admission::of_file(case, verdict, &entry.path, &entry.blob),
-            (Ok(verdict), Some(part)) => {
-                admission::of_part(case, verdict, (&entry.path, part), &entry.blob)
-            }
+        let given = || match &entry.part {
+            None => admission::of_file(case, &verdict, &entry.path, &entry.blob),
+            Some(part) => admission::of_part(case, &verdict, (&entry.path, part), &entry.blob),
         };
-        (entry.id.clone(), admission)
+        (entry.id.clone(), refused.clone().unwrap_or_else(given))
     };
-    entries.iter().map(one).collect()
+    let admissions = entries.iter().map(one).collect();
+    (verdict, admissions)
 }
 
-fn judged_merge(case: &Case<'_>) -> Result<Verdict, Admission> {
-    match unmerged(case) {
-        Some(why) => Err(Admission::Unapproved(vec![why])),
-        None => denied(judge::judge(case)),
-    }
+/// Why nothing that a pull request holds is given.
+fn refused(case: &Case<'_>, verdict: &Verdict) -> Option<Admission> {
+    let why = unmerged(case).map(|why| vec![why]);
+    why.or_else(|| denied(verdict)).map(Admission::Unapproved)
 }
 
 fn unmerged(case: &Case<'_>) -> Option<String> {
@@ -371,15 +371,11 @@ fn unmerged(case: &Case<'_>) -> Option<String> {
     })
 }
 
-fn denied(verdict: Verdict) -> Result<Verdict, Admission> {
+fn denied(verdict: &Verdict) -> Option<Vec<String>> {
     let errors: Vec<String> = verdict
         .errors()
         // Without the message, which may quote what somebody wrote: reasons are written down for ever.
         .map(|f| format!("{} at {}:{}:{}", f.rule, f.path, f.line, f.column))
         .collect();
-    if errors.is_empty() {
-        Ok(verdict)
-    } else {
-        Err(Admission::Unapproved(errors))
-    }
+    (!errors.is_empty()).then_some(errors)
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::grant::Judged;
 use super::{Setting, bundle, cases, control, emergency, is_control_path, is_grant_path, sorted};
 use crate::domain::catalogue::{Catalogue, ChangedFile, File, role_at};
-use crate::domain::changes::Changes;
+use crate::domain::changes::{Changes, Reading};
 use crate::domain::codeowners::LOCATIONS;
 use crate::domain::finding::{Finding, Place};
 use crate::domain::model::{Grant, GrantPath, Instant, RoleRef};
@@ -36,7 +36,7 @@ pub fn check_change_knowing(
     let mut found = shape(changes);
     found.extend(case_twins(base, changes));
     let mut asked = Vec::new();
-    for (_, reading) in changes.readings() {
+    for (_, reading) in changes.readings(|_| true) {
         match reading {
             Some(Ok(Read::Grant(path, declared, places))) => {
                 asked.push((path.clone(), Arc::clone(&declared.grant), *places))
@@ -183,7 +183,7 @@ fn grants(live: &Live<'_>, asked: &[Asked], now: Instant, found: &mut Vec<Findin
 
 /// What is wrong between the control files of the tree that the change would make, told at the changed ones.
 fn control_findings(base: &Catalogue, changes: &Changes) -> Vec<Finding> {
-    let after = apply(base, changes.readings());
+    let after = apply(base, changes.readings(|_| true));
     let mut found = after.codeowners.problems.clone();
     control::check(&after, &mut found);
     let changed: BTreeSet<&str> = changes.iter().map(|change| change.path.as_str()).collect();
@@ -219,8 +219,7 @@ pub(crate) struct Resulting {
 
 /// The tree that `changes` would make of `base`.
 pub(crate) fn resulting(base: &Catalogue, changes: &Changes) -> Resulting {
-    let control = changes.readings();
-    let control = control.filter(|(change, _)| is_control_path(&change.path));
+    let control = changes.readings(|change| is_control_path(&change.path));
     let (unread, readable): (Vec<_>, Vec<_>) =
         control.partition(|(_, reading)| matches!(reading, Some(Err(_))));
     let paths = unread.into_iter().map(|(change, _)| change.path.clone());
@@ -231,9 +230,6 @@ pub(crate) fn resulting(base: &Catalogue, changes: &Changes) -> Resulting {
         unread,
     }
 }
-
-/// A changed file, and what it will say or what is wrong with it.
-type Reading<'a> = (&'a ChangedFile, Option<Result<&'a Read, &'a [Finding]>>);
 
 /// The control files of the tree that the change would make, without those that cannot be read. Grants are left out.
 fn apply<'a>(base: &Catalogue, changes: impl IntoIterator<Item = Reading<'a>>) -> Catalogue {

@@ -334,7 +334,7 @@ fn once_admitted_each_part_is_weighed_by_itself() {
     // heidi left support, so that one of two is left there; what grace approved stands.
     scene.staff("support", &["mallory", "judy"]);
     let entries = ["mail/reader", "orders/readonly"].map(|name| arrived().of_part(&role(name)));
-    let admissions = admit_entries(&scene.case(), &entries);
+    let (_, admissions) = admit_entries(&scene.case(), &entries);
     assert!(matches!(
         admissions[&entries[0].id],
         Admission::Unapproved(_)
@@ -345,7 +345,7 @@ fn once_admitted_each_part_is_weighed_by_itself() {
     }
     // A part that the bundle does not hold was never asked for.
     let other = arrived().of_part(&role("orders/admin"));
-    let admissions = admit_entries(&scene.case(), std::slice::from_ref(&other));
+    let (_, admissions) = admit_entries(&scene.case(), std::slice::from_ref(&other));
     assert!(matches!(admissions[&other.id], Admission::Unapproved(_)));
 }
 
