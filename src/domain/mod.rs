@@ -6,6 +6,7 @@
 pub mod approval;
 pub mod brake;
 pub mod catalogue;
+pub mod changes;
 pub mod codeowners;
 pub mod decision;
 pub mod drift;

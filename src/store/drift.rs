@@ -3,12 +3,38 @@
 use sqlx::{AnyPool, Row};
 
 use super::fault::{instant, text};
-use super::{StoreError, Writer, outbox};
+use super::{Store, StoreError, Writer, outbox};
 use crate::domain::drift::{Changes, Drift, Known};
 use crate::domain::evidence::Event;
 use crate::domain::model::{ConnectionName, Instant};
 
-pub(super) async fn known(
+impl Store {
+    /// How target systems differ from the ledger, as last seen: all of them, or one connection. Oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] names a row that cannot be understood.
+    pub async fn drift(
+        &self,
+        connection: Option<&ConnectionName>,
+    ) -> Result<Vec<Known>, StoreError> {
+        known(&self.inner.readers, connection).await
+    }
+
+    /// Notes what is new and forgets what is over, with its events, in one transaction.
+    ///
+    /// # Errors
+    /// When the database fails: nothing is written then.
+    pub async fn change_drift(
+        &self,
+        changes: &Changes,
+        at: Instant,
+        events: &[Event],
+    ) -> Result<(), StoreError> {
+        change(&self.inner.writer, changes, at, events).await
+    }
+}
+
+async fn known(
     readers: &AnyPool,
     connection: Option<&ConnectionName>,
 ) -> Result<Vec<Known>, StoreError> {
@@ -31,7 +57,7 @@ pub(super) async fn known(
         .collect()
 }
 
-pub(super) async fn change(
+async fn change(
     writer: &Writer,
     changes: &Changes,
     at: Instant,

@@ -5,7 +5,8 @@ use sha2::{Digest as _, Sha256};
 use super::super::drift::{Drift, Known};
 use super::super::ledger::Revoked;
 use super::super::model::{Instant, RoleRef};
-use super::{Draft, Event, Kind, instant, one_line};
+use super::draft::{Draft, instant, one_line};
+use super::{Event, Kind};
 
 /// A difference was seen for the first time.
 pub fn drifted(drift: &Drift, at: Instant) -> Event {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono::TimeZone;
 use hallpass::domain::catalogue::{Catalogue, ChangedFile, File, REGULAR_FILE};
+use hallpass::domain::changes::Changes;
 use hallpass::domain::codeowners::{Codeowners, LOCATIONS};
 use hallpass::domain::decision::{Case, Surroundings};
 use hallpass::domain::ledger::Holding;
@@ -196,6 +197,12 @@ impl Scene {
         self.pull.reviews.last_mut().expect("a review")
     }
 
+    /// Whom a roster must answer for.
+    pub fn owners_to_ask(&self) -> BTreeSet<Owner> {
+        let changes = Changes::read(self.changes.clone());
+        Case::owners_to_ask(&self.base, &changes, &self.ended)
+    }
+
     /// The case that all this makes.
     pub fn case(&self) -> Case<'_> {
         Case {
@@ -203,7 +210,7 @@ impl Scene {
             protected_branch: "main",
             base_commit: &self.base_commit,
             base: &self.base,
-            changes: &self.changes,
+            changes: Arc::new(Changes::read(self.changes.clone())),
             reviewed: &self.reviewed,
             roster: &self.roster,
             holdings: &self.holdings,
