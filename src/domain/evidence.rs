@@ -274,6 +274,8 @@ pub enum Removal<'a> {
         called_at: Instant,
         /// What it said.
         answer: &'a Revoked,
+        /// How long something may still work: [`super::target::Kind::residual`].
+        residual: &'a str,
     },
     /// Nothing was removed, because these live grants give the same.
     Retained(&'a [GrantId]),
@@ -298,10 +300,15 @@ pub fn revoked(entry: &Entry, due: Instant, removal: Removal<'_>, at: Instant) -
         Removal::Retained(ids) => ids
             .iter()
             .fold(draft, |d, id| d.line("Retained-by", id.as_str())),
-        Removal::ReadBack { called_at, answer } => {
+        Removal::ReadBack {
+            called_at,
+            answer,
+            residual,
+        } => {
             let draft = draft
                 .line("Called-at", precise(called_at))
-                .line("Read-back", &answer.read_back);
+                .line("Read-back", &answer.read_back)
+                .line("Residual", residual);
             let draft = answer
                 .sessions
                 .iter()

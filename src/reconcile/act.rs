@@ -297,6 +297,7 @@ impl Reconciler {
                     Removal::ReadBack {
                         called_at,
                         answer: &answer,
+                        residual: self.residual(&entry),
                     },
                     now,
                 );
@@ -322,6 +323,12 @@ impl Reconciler {
             }
             Err(failure) => self.failed(entry, "revoke", &failure).await,
         }
+    }
+
+    /// What the target's kind says may still work after a removal.
+    fn residual(&self, entry: &Entry) -> &'static str {
+        let provider = entry.connection().and_then(|c| self.providers.get(c));
+        provider.map_or("Nothing was ever given.", |p| p.kind().residual)
     }
 
     async fn call_revoke(&self, entry: &Entry) -> Result<Revoked, ProviderError> {

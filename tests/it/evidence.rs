@@ -172,6 +172,7 @@ fn every_kind(said: &str) -> Vec<Event> {
     let read_back = Removal::ReadBack {
         called_at: at(119),
         answer: &gone,
+        residual: said,
     };
     let reasons = [said.to_owned(), said.to_owned()];
     events.extend([

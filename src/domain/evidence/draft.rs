@@ -95,6 +95,7 @@ impl Draft {
             .line("Role", terms.role.to_string())
             .line("Connection", terms.access.connection.as_str())
             .line("Account", &account.name)
+            .maybe("Account-Id", account.id.as_deref())
             .line("Entitlement", terms.access.entitlement_text())
             .line("Starts", instant(terms.starts))
             .line("Expires", instant(terms.ends))
