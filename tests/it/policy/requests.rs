@@ -78,7 +78,7 @@ fn what_a_policy_forbids_is_denied_with_its_message_and_its_place() {
     merged(&mut scene);
     assert_eq!(
         admission(&scene),
-        Admission::Unapproved(vec![format!("policy-forbids at {FILE}:1:1")])
+        Admission::Unapproved(vec![format!("policy-forbids at {FILE}:2:7")])
     );
 }
 
