@@ -172,6 +172,9 @@ pub struct Terms {
     /// Until when an owner must have reviewed a grant that was given in an emergency; `None` for any other.
     #[serde(default)]
     pub review_by: Option<Instant>,
+    /// Whether the account had it before and not from Hallpass, so that it was taken over.
+    #[serde(default)]
+    pub taken_over: bool,
 }
 
 impl Terms {

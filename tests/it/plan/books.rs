@@ -396,5 +396,6 @@ pub fn terms(entry: &Entry, approved: &Approved) -> Terms {
         approvals: approved.proof().approvals().to_vec(),
         since: None,
         review_by: None,
+        taken_over: false,
     }
 }
