@@ -434,3 +434,24 @@ fn any_owner_of_a_part_may_end_the_bundle_and_a_stranger_may_not() {
         assert_eq!(decide(&scene.case()).outcome, outcome, "{who}");
     }
 }
+
+#[test]
+fn any_owner_of_a_part_may_agree_that_a_stranger_ends_the_bundle() {
+    let mut scene = night(BUNDLE);
+    let tree = read_tree(&[file(REQUEST, WANTED)]);
+    scene.base.grants.extend(tree.grants);
+    scene.changes.clear();
+    scene.changes(REQUEST, Some(WANTED), None);
+    scene.pull.author = Some(actor("deploy"));
+    scene.pull.pushers = hallpass::domain::pull::Pushers::Known([actor("deploy").id].into());
+    assert_eq!(decide(&scene.case()).outcome, Outcome::Waiting);
+    for who in ["judy", "ivan", "mallory"] {
+        let mut agreed = scene.clone();
+        agreed.approves(who);
+        assert_eq!(decide(&agreed.case()).outcome, Outcome::Approved, "{who}");
+    }
+    // An owner of the file objects, to all of it.
+    scene.approves("ivan");
+    scene.reviews("judy", ReviewState::ChangesRequested);
+    assert_eq!(decide(&scene.case()).outcome, Outcome::Waiting);
+}
