@@ -228,7 +228,9 @@ impl Reconciler {
         base: &Catalogue,
         changes: &[ChangedFile],
     ) -> Result<(Vec<Holding>, BTreeMap<GrantPath, BlobId>), ReconcileError> {
-        let held = self.store.entries_of(subjects).await?;
+        let hands = subjects.iter().flat_map(|s| base.same_hand(s));
+        let known = subjects.iter().cloned().chain(hands).collect();
+        let held = self.store.entries_of(&known).await?;
         let holdings = held.iter().filter_map(Entry::holding).collect();
         let removed = changes
             .iter()

@@ -453,3 +453,75 @@ async fn an_end_that_is_due_but_not_done_is_in_the_way() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_holds_nothing_that_excludes_what_its_owner_holds() {
+    hearing_and_deaf(async |world| {
+        with_books(world).await;
+        for name in ["robot", "crawler"] {
+            let text = format!("description: Releases payments at night\nowner: ada\nidentities:\n  vault: {name}\n");
+            declare(world, &format!("access/services/{name}.yaml"), &text).await;
+        }
+        let by = |name: &str, role: &str| {
+            grant("ada", role, "2h").replace("person: ada", &format!("service: {name}"))
+        };
+        let submit = world
+            .request("ada", "books/ada-submits", &grant("ada", "submitter", "2h"))
+            .await;
+        world.approve(submit, "mei").await;
+        assert_eq!(world.holders("submit"), ["ada"]);
+        let robot = world
+            .request("ada", "books/robot", &by("robot", "approver"))
+            .await;
+        assert!(check(world, robot).title.contains("role-conflict"), "{:?}", check(world, robot));
+        world.approve(robot, "mei").await;
+        assert!(!world.is_merged(robot));
+        // Given back, and not taken yet.
+        world.vault.down(true);
+        let leave = [Change::delete(file("books/ada-submits"))];
+        world.propose("ada", &leave).await;
+        world
+            .push(
+                "ada",
+                robot,
+                "books/robot",
+                &by("robot", "approver").replace("2h", "1h"),
+            )
+            .await;
+        assert!(check(world, robot).title.contains("role-conflict"), "{:?}", check(world, robot));
+        world.vault.down(false);
+        world.advance(TimeDelta::minutes(20)).await;
+        world.approve(robot, "mei").await;
+        assert_eq!(world.holders("release"), ["robot"]);
+        // Neither does another service of hers, nor she herself.
+        let two = [
+            ("crawler", by("crawler", "submitter")),
+            ("ada", grant("ada", "submitter", "2h")),
+        ];
+        for (name, text) in two {
+            let pull = world.request("ada", &format!("books/{name}"), &text).await;
+            assert!(check(world, pull).title.contains("role-conflict"), "{name}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_pull_request_gives_no_two_that_exclude_each_other_to_one_hand() {
+    let world = World::hearing().await;
+    with_books(&world).await;
+    let text = "description: Releases payments at night\nowner: ada\nidentities:\n  vault: robot\n";
+    declare(&world, "access/services/robot.yaml", text).await;
+    let robot = grant("ada", "approver", "2h").replace("person: ada", "service: robot");
+    let both = [
+        Change::write(file("books/ada"), grant("ada", "submitter", "2h")),
+        Change::write(file("books/robot"), robot),
+    ];
+    let pull = world.propose("ada", &both).await;
+    assert!(
+        check(&world, pull).title.contains("role-conflict"),
+        "{:?}",
+        check(&world, pull)
+    );
+    world.assert_contract();
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::finding::Finding;
 use super::super::ledger::Holding;
-use super::super::model::{Grant, GrantPath, RoleRef};
+use super::super::model::{Grant, GrantPath, RoleRef, Subject};
 use super::super::rules;
 use super::{Case, Pending, Request, places};
 
@@ -27,6 +27,7 @@ pub(super) fn findings(case: &Case<'_>, requests: &[Request]) -> Vec<Finding> {
             for excluded in excluded.filter(|role| *role != own) {
                 found.extend(asked.held(excluded, &over));
                 found.extend(asked.pending(excluded));
+                found.extend(asked.same_hand(excluded, &over, requests));
             }
         }
     }
@@ -77,6 +78,42 @@ impl Asked<'_> {
                 held.path
             ),
             "Wait until it has been taken away; the check looks again by itself.",
+        ))
+    }
+
+    /// `excluded` in the hand of the same person: who answers for a service gains by what it is given, as with approvals.
+    fn same_hand(
+        &self,
+        excluded: &RoleRef,
+        over: &BTreeSet<GrantPath>,
+        requests: &[Request],
+    ) -> Option<Finding> {
+        let (case, own) = (self.case, &self.own);
+        let lives = |(path, grant): &(&GrantPath, &Grant)| {
+            !over.contains(*path) && !rules::ended(grant, case.judged_at())
+        };
+        let by = |other: &Subject| {
+            let stand = case.base.giving(other, excluded).filter(lives);
+            let held = case.holdings.iter();
+            let held = held.filter(|h| h.subject == *other && h.role == *excluded);
+            let asks = |r: &&Request| {
+                r.grant.as_ref().is_some_and(|g| g.subject == *other)
+                    && r.binding().any(|role| role == excluded)
+            };
+            let together = requests.iter().filter(asks).map(|r| &r.path);
+            let paths = stand.map(|(path, _)| path).chain(held.map(|h| &h.path));
+            paths.chain(together).min()
+        };
+        let others = case.base.same_hand(&self.grant.subject);
+        let (other, path) = others.iter().find_map(|other| Some((other, by(other)?)))?;
+        Some(Finding::error(
+            "role-conflict",
+            self.path.as_str(),
+            places(case, self.path).role,
+            format!(
+                "{own} and {excluded} exclude each other, and {other}, with the same person behind it, is given {excluded} by {path}"
+            ),
+            "Ask for it when the other has ended, or let somebody else answer for the service.",
         ))
     }
 

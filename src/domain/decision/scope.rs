@@ -116,10 +116,15 @@ impl Case<'_> {
     pub fn files_beside(base: &Catalogue, changes: &[ChangedFile]) -> BTreeSet<GrantPath> {
         let mut beside = BTreeSet::new();
         for (subject, role) in Self::asks(base, changes) {
-            let excluded = base.excluded_by(&role).into_iter().flatten();
-            for role in excluded.chain([&role]) {
-                let giving = base.giving(&subject, role);
-                beside.extend(giving.map(|(path, _)| path.clone()));
+            let giving = |subject: &Subject, role: &RoleRef| {
+                let giving = base.giving(subject, role);
+                giving.map(|(path, _)| path.clone()).collect::<Vec<_>>()
+            };
+            beside.extend(giving(&subject, &role));
+            for excluded in base.excluded_by(&role).into_iter().flatten() {
+                beside.extend(giving(&subject, excluded));
+                let hands = base.same_hand(&subject).into_iter();
+                beside.extend(hands.flat_map(|other| giving(&other, excluded)));
             }
         }
         beside

@@ -279,7 +279,7 @@ pub static RULES: &[Rule] = &[
         "two files that give ada orders/readonly, or a bundle with it beside such a file",
         "Change the first to renew it; or remove it, and ask when its access has ended."),
     rule("role-conflict",
-        "Nobody holds two roles that exclude each other, until the first was taken: removing its file in the same pull request is not enough.",
+        "Nobody holds two roles that exclude each other, themselves or by a service that they answer for, until the first was taken: removing its file in the same pull request is not enough.",
         "ledger/approver beside ledger/submitter",
         "Wait until the other ends, or ask for somebody else."),
     rule("role-conflict-pending",
