@@ -8,6 +8,7 @@
 //! Invariant: untrusted free text (reasons, review bodies, titles) is not in here; what a target system answered is, on one
 //! line, without control characters and without characters that cannot be seen.
 
+mod drift;
 mod review;
 mod service;
 
@@ -21,6 +22,7 @@ use super::parse::is_hidden;
 use super::pull::Pull;
 use super::rules::MOST_GRANTS;
 
+pub use drift::{drift_over, drift_removed, drifted};
 pub use review::{review_overdue, review_unsigned, reviewed};
 pub use service::{adopted, orphaned};
 
@@ -57,11 +59,17 @@ pub enum Kind {
     ReviewUnsigned,
     /// Nobody signed the review of an emergency in time.
     ReviewOverdue,
+    /// A target system holds something else than the ledger says.
+    Drifted,
+    /// A target system agrees with the ledger again.
+    DriftOver,
+    /// What was given outside was taken away, because its resource says so.
+    DriftRemoved,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::Requested,
         Self::Denied,
         Self::Approved,
@@ -77,6 +85,9 @@ impl Kind {
         Self::Reviewed,
         Self::ReviewUnsigned,
         Self::ReviewOverdue,
+        Self::Drifted,
+        Self::DriftOver,
+        Self::DriftRemoved,
     ];
 
     /// The kind that `word` names.
@@ -102,6 +113,9 @@ impl Kind {
             Self::Reviewed => "reviewed",
             Self::ReviewUnsigned => "review-unsigned",
             Self::ReviewOverdue => "review-overdue",
+            Self::Drifted => "drift",
+            Self::DriftOver => "drift-over",
+            Self::DriftRemoved => "drift-removed",
         }
     }
 }
@@ -168,6 +182,12 @@ impl Draft {
         // Writing to a String cannot fail.
         let _ = writeln!(self.trailers, "{name}: {}", one_line(value.as_ref()));
         self
+    }
+
+    fn lines(self, name: &str, values: &[String]) -> Self {
+        values
+            .iter()
+            .fold(self, |draft, value| draft.line(name, value))
     }
 
     fn maybe(self, name: &str, value: Option<impl AsRef<str>>) -> Self {

@@ -7,6 +7,7 @@
 //! WAL mode lets them read beside the writer). A SQLite file belongs to one process: a lock file beside it says whose.
 
 mod asks;
+mod drift;
 mod fault;
 mod ledger;
 mod notices;
@@ -21,6 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sqlx::AnyPool;
 
 use crate::domain::decision::Pending;
+use crate::domain::drift::{Changes, Known};
 use crate::domain::evidence::Event;
 use crate::domain::history::Past;
 use crate::domain::ledger::Entry;
@@ -179,6 +181,30 @@ impl Store {
             .fetch_optional(&self.inner.readers)
             .await?;
         Ok(())
+    }
+
+    /// How target systems differ from the ledger, as last seen: all of them, or one connection. Oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] names a row that cannot be understood.
+    pub async fn drift(
+        &self,
+        connection: Option<&ConnectionName>,
+    ) -> Result<Vec<Known>, StoreError> {
+        drift::known(&self.inner.readers, connection).await
+    }
+
+    /// Notes what is new and forgets what is over, with its events, in one transaction.
+    ///
+    /// # Errors
+    /// When the database fails: nothing is written then.
+    pub async fn change_drift(
+        &self,
+        changes: &Changes,
+        at: Instant,
+        events: &[Event],
+    ) -> Result<(), StoreError> {
+        drift::change(&self.inner.writer, changes, at, events).await
     }
 
     /// Writes entries and events in one transaction. An entry of version 0 is inserted, another is updated if the stored version

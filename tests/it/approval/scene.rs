@@ -9,8 +9,9 @@ use hallpass::domain::codeowners::{Codeowners, LOCATIONS};
 use hallpass::domain::decision::{Case, Surroundings};
 use hallpass::domain::ledger::Holding;
 use hallpass::domain::model::{
-    Actor, ActorKind, BlobId, CommitId, ConnectionName, Gives, GrantPath, Instant, Login, Owner,
-    PullNumber, RepoPath, Resource, ResourceName, Risk, Role, RoleName, TermLength, UserId,
+    Actor, ActorKind, BlobId, CommitId, ConnectionName, DriftMode, Gives, GrantPath, Instant,
+    Login, Owner, PullNumber, RepoPath, Resource, ResourceName, Risk, Role, RoleName, TermLength,
+    UserId,
 };
 use hallpass::domain::pull::{
     Collaborator, Lookup, Pull, PullState, Pushers, Review, ReviewState, Reviewed, Roster, Team,
@@ -238,6 +239,7 @@ pub fn orders() -> (ResourceName, Resource) {
         name: ResourceName::new("orders").expect("a name"),
         description: "Orders database, production".to_owned(),
         risk: Risk::Critical,
+        drift: DriftMode::Report,
         roles: [
             (name("readonly"), role("SELECT on every table", "8h", 1)),
             (name("admin"), role("Schema changes", "2h", 2)),
