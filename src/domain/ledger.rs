@@ -228,6 +228,8 @@ pub struct Holding {
     pub subject: Subject,
     /// What.
     pub role: RoleRef,
+    /// What, as the target system takes it: [`Access::key`]. Other roles may give the same.
+    pub access_key: String,
     /// From when.
     pub starts: Instant,
     /// Until when.
@@ -328,6 +330,7 @@ impl Entry {
             path: self.path.clone(),
             subject: terms.subject.clone(),
             role: terms.role.clone(),
+            access_key: terms.access.key(),
             starts: terms.starts,
             ends: terms.ends,
             since: self.state.may_be_held().then(|| terms.since()),

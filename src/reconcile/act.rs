@@ -200,7 +200,7 @@ impl Reconciler {
                 let event = evidence::granted(
                     &entry,
                     &answer,
-                    replaces.map(|old| &old.id),
+                    replaces.and_then(|old| old.id.as_ref()),
                     called_at,
                     self.now(),
                 );

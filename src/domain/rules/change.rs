@@ -47,7 +47,11 @@ pub fn check_change_knowing(
     }
     let live = Live {
         base,
-        changed: changes.iter().map(|change| change.path.as_str()).collect(),
+        replaced: changes
+            .iter()
+            .filter(|change| change.after.is_some())
+            .map(|change| change.path.as_str())
+            .collect(),
         over,
     };
     grants(&live, &asked, now, &mut found);
@@ -139,13 +143,14 @@ pub(super) type Asked = (GrantPath, Arc<Grant>, GrantPlaces);
 /// The grants of the base that count as live beside a change.
 struct Live<'a> {
     base: &'a Catalogue,
-    changed: BTreeSet<&'a str>,
+    /// Files that are judged as they will be. What is removed counts until it was taken away, which may fail or be held back.
+    replaced: BTreeSet<&'a str>,
     over: &'a BTreeSet<GrantPath>,
 }
 
 impl Live<'_> {
     fn counts(&self, path: &GrantPath) -> bool {
-        !self.changed.contains(path.as_str()) && !self.over.contains(path)
+        !self.replaced.contains(path.as_str()) && !self.over.contains(path)
     }
 }
 
