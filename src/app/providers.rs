@@ -4,19 +4,27 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use crate::config::{self, Config};
+use crate::clock::Clock;
+use crate::config::{self, Config, Endpoint};
 use crate::forge::github::GitHub;
 use crate::providers::github_team::GithubTeam;
+use crate::providers::http::{Http, LinkLocal, Settings};
 use crate::providers::postgres::Postgres;
+use crate::providers::scim::Scim;
 use crate::providers::{Provider, Registry};
 
 /// A connection for each table of the configuration. Nothing is called.
 ///
 /// # Errors
 /// When an address or a key of one cannot be used.
-pub(super) fn connect(config: &Config, forge: &GitHub) -> anyhow::Result<Registry> {
+pub(super) fn connect(
+    config: &Config,
+    forge: &GitHub,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Registry> {
     let mut registry = Registry::new();
     for (name, provider) in &config.providers {
+        let unusable = || format!("cannot set up [providers.{name}]");
         let provider: Arc<dyn Provider> = match provider {
             config::Provider::GithubTeam { organisation } => {
                 let own = *organisation == config.github.repository.owner;
@@ -24,12 +32,30 @@ pub(super) fn connect(config: &Config, forge: &GitHub) -> anyhow::Result<Registr
                 let client = forge.client_for_organisation(organisation, installation);
                 Arc::new(GithubTeam::new(name.clone(), organisation.clone(), client))
             }
-            config::Provider::Postgres { url, end_sessions } => Arc::new(
-                Postgres::new(name.clone(), url, *end_sessions)
-                    .with_context(|| format!("cannot set up [providers.{name}]"))?,
-            ),
+            config::Provider::Postgres { url, end_sessions } => {
+                Arc::new(Postgres::new(name.clone(), url, *end_sessions).with_context(unusable)?)
+            }
+            config::Provider::Scim { endpoint, token } => {
+                let http = Http::with_token(settings(endpoint, clock), "Bearer", token);
+                Arc::new(Scim::new(name.clone(), http.with_context(unusable)?))
+            }
         };
         registry.insert(name.clone(), provider);
     }
     Ok(registry)
+}
+
+/// How an HTTP server is reached.
+fn settings(endpoint: &Endpoint, clock: &Arc<dyn Clock>) -> Settings {
+    let clock = Arc::clone(clock);
+    Settings {
+        url: endpoint.url.clone(),
+        ca: endpoint.ca.clone(),
+        link_local: if endpoint.allow_link_local {
+            LinkLocal::Allowed
+        } else {
+            LinkLocal::Refused
+        },
+        now: Arc::new(move || clock.now()),
+    }
 }

@@ -6,6 +6,7 @@ use secrecy::ExposeSecret;
 use url::Url;
 
 use super::Provider;
+use super::endpoints;
 use super::sections::is_local;
 use super::table::Table;
 use crate::domain::model::{ConnectionName, Login};
@@ -34,7 +35,11 @@ pub(super) fn read(mut table: Table<'_>) -> BTreeMap<ConnectionName, Provider> {
 /// How each kind's table is read.
 type Read = fn(&mut Table<'_>) -> Option<Provider>;
 
-const KINDS: [(&str, Read); 2] = [("github-team", github_team), ("postgres", postgres)];
+const KINDS: [(&str, Read); 3] = [
+    ("github-team", github_team),
+    ("postgres", postgres),
+    ("scim", endpoints::scim),
+];
 
 fn remedy() -> String {
     let kinds = KINDS.map(|(name, _)| format!("kind = {name:?}"));

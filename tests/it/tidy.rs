@@ -48,6 +48,7 @@ const CONCRETE: &[&str] = &[
     "forge::github",
     "providers::github_team",
     "providers::postgres",
+    "providers::scim",
 ];
 
 /// Files at which `unsafe` may stand, with the reason in the code.
