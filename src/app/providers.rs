@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use crate::config::{self, Config};
 use crate::forge::github::GitHub;
 use crate::providers::github_team::GithubTeam;
+use crate::providers::mysql::{DefaultRole, MySql};
 use crate::providers::postgres::Postgres;
 use crate::providers::{Provider, Registry};
 
@@ -23,6 +24,18 @@ pub(super) fn connect(config: &Config, forge: &GitHub) -> anyhow::Result<Registr
                 let installation = config.github.installation_id.filter(|_| own);
                 let client = forge.client_for_organisation(organisation, installation);
                 Arc::new(GithubTeam::new(name.clone(), organisation.clone(), client))
+            }
+            config::Provider::Mysql {
+                url,
+                end_sessions,
+                set_default_role,
+            } => {
+                let default_role = match set_default_role {
+                    true => DefaultRole::Set,
+                    false => DefaultRole::Leave,
+                };
+                let server = MySql::new(name.clone(), url, *end_sessions, default_role);
+                Arc::new(server.with_context(|| format!("cannot set up [providers.{name}]"))?)
             }
             config::Provider::Postgres { url, end_sessions } => Arc::new(
                 Postgres::new(name.clone(), url, *end_sessions)

@@ -1,6 +1,7 @@
 //! The port to target systems. One file a kind; each call is idempotent and reads back what it did.
 
 pub mod github_team;
+pub mod mysql;
 pub mod postgres;
 
 use std::collections::BTreeMap;
@@ -72,7 +73,7 @@ pub trait Provider: Send + Sync {
 }
 
 /// Every kind of target system, in the order of the page that lists them.
-pub const KINDS: [&Kind; 2] = [&github_team::KIND, &postgres::KIND];
+pub const KINDS: [&Kind; 3] = [&github_team::KIND, &mysql::KIND, &postgres::KIND];
 
 /// The configured connections.
 pub type Registry = BTreeMap<ConnectionName, Arc<dyn Provider>>;

@@ -21,6 +21,7 @@ mod evidence;
 mod github;
 mod golden;
 mod impact;
+mod mysql;
 mod notices;
 mod people;
 mod plan;
