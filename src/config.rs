@@ -139,6 +139,8 @@ pub struct Timing {
     pub resync: Duration,
     /// How long ended access is gathered before its files are removed.
     pub revert_window: Duration,
+    /// How often target systems are compared with the ledger.
+    pub drift: Duration,
     /// The longest pause between two attempts.
     pub retry_cap: Duration,
     /// How long a service account goes on without an accountable owner.

@@ -79,6 +79,7 @@ impl Service {
         let pace = Pace {
             resync: delta(config.timing.resync),
             full: FULL_LOOK,
+            drift: delta(config.timing.drift),
             retry_cap: delta(config.timing.retry_cap),
         };
         let worker = Arc::new(Worker::new(

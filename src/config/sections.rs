@@ -226,6 +226,7 @@ fn timing(mut table: Table<'_>) -> Timing {
     let timing = Timing {
         resync: table.duration("resync", Duration::from_secs(60)),
         revert_window: table.duration("revert_window", Duration::from_secs(60)),
+        drift: table.duration("drift", Duration::from_secs(600)),
         retry_cap: table.duration("retry_cap", Duration::from_secs(300)),
         orphan_grace: table.days("orphan_grace", Duration::from_secs(7 * 86_400)),
     };

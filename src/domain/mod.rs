@@ -4,9 +4,12 @@
 //! observes, calls [`decision::decide`] or [`plan::plan`], and acts.
 
 pub mod approval;
+pub mod brake;
 pub mod catalogue;
+pub mod changes;
 pub mod codeowners;
 pub mod decision;
+pub mod drift;
 pub mod emergency;
 pub mod evidence;
 pub mod finding;

@@ -15,6 +15,8 @@ pub struct Kind {
     pub residual: &'static str,
     /// What the target ends by itself at the end of a term, as a second line; `None` where it cannot.
     pub native_expiry: Option<&'static str>,
+    /// How it tells names of accounts apart.
+    pub names: Names,
 }
 
 /// On whose behalf a target is called.
@@ -34,4 +36,23 @@ pub enum Change {
     Grant,
     /// It is taken away.
     Revoke,
+}
+
+/// How a target tells names of accounts apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Names {
+    /// Letter by letter.
+    Exact,
+    /// `Ada` and `ada` are one account.
+    CaseInsensitive,
+}
+
+impl Names {
+    /// Whether both are the same account's.
+    pub fn same(self, a: &str, b: &str) -> bool {
+        match self {
+            Self::Exact => a == b,
+            Self::CaseInsensitive => a.to_lowercase() == b.to_lowercase(),
+        }
+    }
 }

@@ -24,7 +24,7 @@ use super::{Provider, ProviderError};
 use crate::domain::decision::Approved;
 use crate::domain::ledger::{Granted, Holder, Revoked};
 use crate::domain::model::{Access, Account, ConnectionName, Login, UserId};
-use crate::domain::target::{Change, Kind, Order};
+use crate::domain::target::{Change, Kind, Names, Order};
 use crate::github_app::{Failure, Installation, path, query};
 
 /// Teams of an organisation.
@@ -54,6 +54,7 @@ pub const KIND: Kind = Kind {
 }"#,
     residual: "GitHub asks for membership at every request; a clone that was made before stays where it is.",
     native_expiry: None,
+    names: Names::CaseInsensitive,
 };
 
 /// Teams of one organisation.

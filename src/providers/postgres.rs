@@ -30,7 +30,7 @@ use super::{Provider, ProviderError};
 use crate::domain::decision::Approved;
 use crate::domain::ledger::{Granted, Holder, Revoked};
 use crate::domain::model::{Access, ConnectionName};
-use crate::domain::target::{Change, Kind, Order};
+use crate::domain::target::{Change, Kind, Names, Order};
 use roles::Role;
 
 /// PostgreSQL servers.
@@ -54,6 +54,7 @@ pub const KIND: Kind = Kind {
 }"#,
     residual: "Nothing where `end_sessions` is on. Otherwise a session that is open keeps what it has used already until it ends; each is named.",
     native_expiry: None,
+    names: Names::Exact,
 };
 
 /// How long connecting may take, or waiting for one of our connections.

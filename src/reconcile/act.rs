@@ -246,7 +246,8 @@ impl Reconciler {
         let Some(provider) = self.providers.get(&access.connection) else {
             return Ok(Err(not_configured(access.connection.as_str())));
         };
-        let is_holder = |h: &Holder| h.name.eq_ignore_ascii_case(&access.account.name);
+        let names = provider.kind().names;
+        let is_holder = |h: &Holder| names.same(&h.name, &access.account.name);
         let holders = provider.holders(&access.entitlement);
         Ok(in_time(&access.connection, holders)
             .await
@@ -296,6 +297,7 @@ impl Reconciler {
                     Removal::ReadBack {
                         called_at,
                         answer: &answer,
+                        residual: self.residual(&entry),
                     },
                     now,
                 );
@@ -321,6 +323,12 @@ impl Reconciler {
             }
             Err(failure) => self.failed(entry, "revoke", &failure).await,
         }
+    }
+
+    /// What the target's kind says may still work after a removal.
+    fn residual(&self, entry: &Entry) -> &'static str {
+        let provider = entry.connection().and_then(|c| self.providers.get(c));
+        provider.map_or("Nothing was ever given.", |p| p.kind().residual)
     }
 
     async fn call_revoke(&self, entry: &Entry) -> Result<Revoked, ProviderError> {
@@ -434,7 +442,7 @@ fn order(entry: &Entry) -> Order {
 }
 
 /// Gives up on a call that does not come back, or that runs into a bug. Whether it had an effect is unknown, as after any failure.
-async fn in_time<T>(
+pub(super) async fn in_time<T>(
     connection: &ConnectionName,
     call: impl Future<Output = Result<T, ProviderError>>,
 ) -> Result<T, ProviderError> {

@@ -4,9 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
-use super::case::{newest, over};
-use super::{ReconcileError, Reconciler};
-use crate::domain::catalogue::{Catalogue, ChangedFile};
+use super::case::{Matter, newest, over};
+use super::{ReconcileError, Reconciler, aside};
 use crate::domain::impact::{self, Held};
 use crate::domain::model::{BlobId, CommitId, GrantPath};
 use crate::domain::replay::{Replay, replay};
@@ -23,13 +22,13 @@ impl Reconciler {
     /// What the ledger says of the live grants whose limits a change lowers.
     pub(super) async fn held(
         &self,
-        base: &Catalogue,
-        changes: &[ChangedFile],
+        matter: &Matter,
     ) -> Result<BTreeMap<GrantPath, Held>, ReconcileError> {
-        if !impact::decides(changes) {
+        if !impact::decides(&matter.changes) {
             return Ok(BTreeMap::new());
         }
-        let paths = impact::to_ask(base, changes);
+        let (base, changes) = (Arc::clone(&matter.base), Arc::clone(&matter.changes));
+        let paths = aside(move || impact::to_ask(&base, &changes)).await?;
         let entries = newest(self.store.entries_at(&paths).await?);
         let live = entries.into_values().flatten();
         let live = live.filter(|e| !e.state.is_final());
@@ -50,29 +49,21 @@ impl Reconciler {
         Ok(over(self.store.entries_at(&paths).await?))
     }
 
-    /// Past requests, judged by the files that decide in `base` and by those that `changes` would make. `None` for a change that
-    /// touches none of them. Both commits name what they come with.
-    pub(super) async fn replay(
-        &self,
-        (base_commit, base): (&CommitId, &Arc<Catalogue>),
-        (head, changes): (&CommitId, &[ChangedFile]),
-    ) -> Result<Option<Replay>, ReconcileError> {
-        if !impact::decides(changes) {
+    /// Past requests, judged by the files that decide in the base and by those that the change would make. `None` for a change that
+    /// touches none of them.
+    pub(super) async fn replay(&self, matter: &Matter) -> Result<Option<Replay>, ReconcileError> {
+        if !impact::decides(&matter.changes) {
             return Ok(None);
         }
-        let key = (base_commit.clone(), head.clone());
+        let key = (matter.base_commit.clone(), matter.pull.head.clone());
         if let Some(known) = self.known_replay(&key) {
             return Ok(Some(known));
         }
-        let past = self.mirror.merged(base_commit, REPLAYED, base).await?;
-        let after = rules::resulting(base, changes).tree;
-        let base = Arc::clone(base);
-        let work = tokio::task::spawn_blocking(move || replay(&past, &base, &after));
-        let found = match work.await {
-            Ok(found) => found,
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(_) => return Err(ReconcileError::Unsettled("shutting down".to_owned())),
-        };
+        let base = Arc::clone(&matter.base);
+        let past = self.mirror.merged(&key.0, REPLAYED, &base).await?;
+        let changes = Arc::clone(&matter.changes);
+        let work = move || replay(&past, &base, &rules::resulting(&base, &changes).tree);
+        let found = aside(work).await?;
         self.keep_replay(key, found.clone());
         Ok(Some(found))
     }

@@ -7,8 +7,9 @@ use tracing::{error, info, warn};
 
 use super::case::Facts;
 use super::emergencies::hold_rivals;
-use super::{ReconcileError, Reconciler};
+use super::{ReconcileError, Reconciler, aside};
 use crate::domain::decision::{self, Admission};
+use crate::domain::evidence;
 use crate::domain::landing;
 use crate::domain::ledger::{Arrival, Entry, State};
 use crate::domain::model::{
@@ -118,8 +119,9 @@ impl Reconciler {
         };
         self.record_arrivals(&tip).await?;
         let main = self.mirror.grants(&tip).await?;
-        let weighed = self.weigh_all(&remote, &main).await?;
-        let weighed = self.divide_bundles(weighed).await?;
+        let waiting = self.store.entries(Scope::Waiting).await?;
+        let weighed = self.weigh_all(&remote, &main, &waiting).await;
+        let weighed = self.divide_bundles(weighed, &waiting).await?;
         let look = self.look(&tip, main, weighed).await?;
         self.settle_all(&look).await?;
         let unsettled = look
@@ -206,16 +208,17 @@ impl Reconciler {
         &self,
         remote: &Remote,
         main: &BTreeMap<GrantPath, BlobId>,
-    ) -> Result<BTreeMap<GrantId, Weighed>, ReconcileError> {
+        waiting: &[Entry],
+    ) -> BTreeMap<GrantId, Weighed> {
         let now = self.now();
         let wants_proof = |e: &Entry| e.state == State::Arrived || waits_for_proof(e, now);
         let mut by_commit: BTreeMap<CommitId, Vec<Entry>> = BTreeMap::new();
-        for entry in self.store.entries(Scope::Waiting).await? {
-            if wants_proof(&entry) && main.get(&entry.path) == Some(&entry.blob) {
+        for entry in waiting {
+            if wants_proof(entry) && main.get(&entry.path) == Some(&entry.blob) {
                 by_commit
                     .entry(entry.arrival.commit.clone())
                     .or_default()
-                    .push(entry);
+                    .push(entry.clone());
             }
         }
         let mut weighed = BTreeMap::new();
@@ -223,7 +226,7 @@ impl Reconciler {
             weighed.extend(self.weigh(remote, &commit, &entries).await);
         }
         hold_rivals(&mut weighed);
-        Ok(weighed)
+        weighed
     }
 
     /// Weighs everything that one commit brought.
@@ -249,22 +252,15 @@ impl Reconciler {
                     .collect();
             }
         };
-        let case = facts.case(&self.settings.protected_branch);
-        let verdict = landing::demand_connections(decision::decide(&case), self.providers.keys());
-        let events = crate::domain::evidence::of_verdict(
-            &facts.pull,
-            &facts.base_commit,
-            &verdict,
-            facts.now,
-        );
-        if let Err(error) = self.store.commit(&[], &events).await {
-            return entries
-                .iter()
-                .map(|e| (e.id.clone(), Weighed::unknown(error.to_string())))
-                .collect();
-        }
-        // Judged once, however many files it brought.
-        let mut admissions = decision::admit_entries(&case, entries);
+        let mut admissions = match self.judge_merge(facts, entries).await {
+            Ok(admissions) => admissions,
+            Err(error) => {
+                return entries
+                    .iter()
+                    .map(|e| (e.id.clone(), Weighed::unknown(error.to_string())))
+                    .collect();
+            }
+        };
         let mut weigh = |entry: &Entry| match admissions.remove(&entry.id) {
             Some(admission) => Weighed {
                 admission,
@@ -275,13 +271,32 @@ impl Reconciler {
         entries.iter().map(|e| (e.id.clone(), weigh(e))).collect()
     }
 
+    /// Judges a merge once, however many files it brought, and notes the verdict.
+    async fn judge_merge(
+        &self,
+        facts: Facts,
+        entries: &[Entry],
+    ) -> Result<BTreeMap<GrantId, Admission>, ReconcileError> {
+        let (entries, branch) = (entries.to_vec(), self.settings.protected_branch.clone());
+        let configured: Vec<_> = self.providers.keys().cloned().collect();
+        let (events, admissions) = aside(move || {
+            let (verdict, admissions) = decision::admit_entries(&facts.case(&branch), &entries);
+            let verdict = landing::demand_connections(verdict, configured.iter());
+            let events = evidence::of_verdict(&facts.pull, &facts.base_commit, &verdict, facts.now);
+            (events, admissions)
+        })
+        .await?;
+        self.store.commit(&[], &events).await?;
+        Ok(admissions)
+    }
+
     /// Lets the parts of every bundle that has its proof become entries of their own, each with its part of the proof. In one
     /// transaction for each bundle: after a crash the parts are there, or the bundle is weighed again.
     async fn divide_bundles(
         &self,
         weighed: BTreeMap<GrantId, Weighed>,
+        waiting: &[Entry],
     ) -> Result<BTreeMap<GrantId, Weighed>, ReconcileError> {
-        let waiting = self.store.entries(Scope::Waiting).await?;
         let mut divided = BTreeMap::new();
         for (id, Weighed { admission, merge }) in weighed {
             let Admission::Bundle(parts) = admission else {

@@ -8,10 +8,12 @@ use std::sync::Arc;
 use hallpass::domain::approval::Approval;
 use hallpass::domain::catalogue::{File, REGULAR_FILE};
 use hallpass::domain::decision::{Admission, admit, decide};
+use hallpass::domain::drift::{Difference, Drift, Known};
 use hallpass::domain::emergency::Review;
 use hallpass::domain::evidence::{
-    Event, Kind, Removal, adopted, blocked, cancelled, granted, merged_without_proof, of_verdict,
-    orphaned, reverted, review_overdue, review_unsigned, reviewed, revoked,
+    Event, Kind, Removal, adopted, blocked, cancelled, drift_over, drift_removed, drifted, granted,
+    merged_without_proof, of_verdict, orphaned, reverted, review_overdue, review_unsigned,
+    reviewed, revoked,
 };
 use hallpass::domain::ledger::{Cause, Entry, Granted, Revoked, State};
 use hallpass::domain::model::{GrantId, GrantPath, PullNumber};
@@ -170,6 +172,7 @@ fn every_kind(said: &str) -> Vec<Event> {
     let read_back = Removal::ReadBack {
         called_at: at(119),
         answer: &gone,
+        residual: said,
     };
     let reasons = [said.to_owned(), said.to_owned()];
     events.extend([
@@ -208,6 +211,29 @@ fn every_kind(said: &str) -> Vec<Event> {
         orphaned(&entry, at(90), at(60)),
         adopted(&entry, at(70)),
     ]);
+    let drift = Drift {
+        connection: entry.connection().unwrap().clone(),
+        entitlement: said.to_owned(),
+        account: said.to_owned(),
+        account_id: Some(said.to_owned()),
+        difference: Difference::GivenOutside,
+        roles: [entry.terms.as_ref().unwrap().role.clone()].into(),
+        grants: [other()].into(),
+    };
+    let known = Known {
+        drift: drift.clone(),
+        first_seen: at(80),
+    };
+    let answer = Revoked {
+        read_back: said.to_owned(),
+        still_effective_through: vec![said.to_owned()],
+        ..Revoked::default()
+    };
+    events.extend([
+        drifted(&drift, at(80)),
+        drift_over(&known, at(90)),
+        drift_removed(&known, &answer, at(89), at(90)),
+    ]);
     events
 }
 
@@ -235,6 +261,9 @@ fn subject_lines_tell_the_story() {
             "Reverted: orders/incident is off the protected branch",
             "Orphaned: nobody is accountable for octocat on orders/readonly",
             "Adopted: somebody is accountable again for octocat on orders/readonly",
+            "Drift: something at orders-primary has it, and not from Hallpass",
+            "Drift over: something at orders-primary is as it should be",
+            "Drift removed: something at orders-primary",
         ]
     );
     let kinds: BTreeSet<Kind> = events.iter().map(|e| e.kind).collect();

@@ -16,6 +16,7 @@ mod context;
 mod contract;
 mod decision;
 mod demo;
+mod drift;
 mod duties;
 mod evidence;
 mod github;

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use hallpass::domain::decision::Approved;
 use hallpass::domain::ledger::{Granted, Holder, Revoked};
 use hallpass::domain::model::Access;
-use hallpass::domain::target::{Change, Kind, Order};
+use hallpass::domain::target::{Change, Kind, Names, Order};
 use hallpass::providers::{Provider, ProviderError};
 
 /// What it is.
@@ -17,6 +17,7 @@ const KIND: Kind = Kind {
     entitlement: r#"{"type": "object"}"#,
     residual: "Nothing.",
     native_expiry: None,
+    names: Names::Exact,
 };
 
 /// How one call goes wrong.
@@ -72,6 +73,12 @@ impl Vault {
             .unwrap()
             .held
             .insert((role.to_owned(), account.to_owned()));
+    }
+
+    /// Somebody takes `role` away by hand.
+    pub fn take_by_hand(&self, role: &str, account: &str) {
+        let held = (role.to_owned(), account.to_owned());
+        self.0.lock().unwrap().held.remove(&held);
     }
 
     /// Every call fails while it is down.

@@ -23,7 +23,8 @@ pub(super) fn findings(case: &Case<'_>, requests: &[Request]) -> Vec<Finding> {
     }
     let mut found = absent_teams(case, requests);
     for (request, question) in asked(case, requests) {
-        found.extend(told(request, &question, policies.ask(&question)));
+        let place = case.changes.places(&request.path).role;
+        found.extend(told((request, place), &question, policies.ask(&question)));
     }
     found
 }
@@ -74,15 +75,16 @@ fn asked<'r>(
     })
 }
 
-fn told(request: &Request, question: &Question, answer: Answer) -> Vec<Finding> {
-    let error = |rule, message: String, help: String| {
-        Finding::error(rule, request.path.as_str(), Place::START, message, help)
+fn told((request, role): (&Request, Place), question: &Question, answer: Answer) -> Vec<Finding> {
+    let at = |place, rule, message: String, help: String| {
+        Finding::error(rule, request.path.as_str(), place, message, help)
     };
+    let error = |rule, message, help| at(Place::START, rule, message, help);
     match answer {
         Answer::Permitted(_) => Vec::new(),
         Answer::Forbidden(policies) => policies
             .into_iter()
-            .map(|p| error("policy-forbids", message(&p), where_it_stands(&p)))
+            .map(|p| at(role, "policy-forbids", message(&p), where_it_stands(&p)))
             .collect(),
         Answer::NotPermitted => vec![error(
             "policy-permits-not",

@@ -212,6 +212,17 @@ pub enum Gives {
     Roles(BTreeSet<RoleRef>),
 }
 
+/// What is done about access to a resource that Hallpass did not give.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DriftMode {
+    /// It is reported.
+    #[default]
+    Report,
+    /// It is reported and taken away.
+    Enforce,
+}
+
 /// One role of a resource: what it gives and its limits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Role {
@@ -267,6 +278,8 @@ pub struct Resource {
     pub description: String,
     /// How much harm access to it can do.
     pub risk: Risk,
+    /// What is done about access to it that Hallpass did not give.
+    pub drift: DriftMode,
     /// What can be asked for, in the file's order.
     pub roles: IndexMap<RoleName, Role>,
 }
@@ -282,7 +295,7 @@ impl Resource {
 }
 
 /// A subject as a target system knows it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Account {
     /// The name in the target system, from the identity map; never from a grant file.
     pub name: String,
