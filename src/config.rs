@@ -163,6 +163,15 @@ pub enum Provider {
         /// The organisation that has the teams.
         organisation: Login,
     },
+    /// Membership of roles on MariaDB or MySQL.
+    Mysql {
+        /// The server, and as whom.
+        url: SecretString,
+        /// Whether sessions of the account are ended when its access ends.
+        end_sessions: bool,
+        /// Whether a role is made a default role; otherwise the subject says `SET ROLE`.
+        set_default_role: bool,
+    },
     /// Membership of roles.
     Postgres {
         /// The server, the database, and as whom.

@@ -9,6 +9,7 @@ use crate::config::{self, Config, Endpoint};
 use crate::forge::github::GitHub;
 use crate::providers::github_team::GithubTeam;
 use crate::providers::http::{Http, LinkLocal, Settings};
+use crate::providers::mysql::{DefaultRole, MySql};
 use crate::providers::postgres::Postgres;
 use crate::providers::scim::Scim;
 use crate::providers::{Provider, Registry};
@@ -34,6 +35,18 @@ pub(super) fn connect(
             }
             config::Provider::Postgres { url, end_sessions } => {
                 Arc::new(Postgres::new(name.clone(), url, *end_sessions).with_context(unusable)?)
+            }
+            config::Provider::Mysql {
+                url,
+                end_sessions,
+                set_default_role,
+            } => {
+                let default_role = match set_default_role {
+                    true => DefaultRole::Set,
+                    false => DefaultRole::Leave,
+                };
+                let server = MySql::new(name.clone(), url, *end_sessions, default_role);
+                Arc::new(server.with_context(unusable)?)
             }
             config::Provider::Scim { endpoint, token } => {
                 let http = Http::with_token(settings(endpoint, clock), "Bearer", token);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::Provider;
@@ -35,8 +35,9 @@ pub(super) fn read(mut table: Table<'_>) -> BTreeMap<ConnectionName, Provider> {
 /// How each kind's table is read.
 type Read = fn(&mut Table<'_>) -> Option<Provider>;
 
-const KINDS: [(&str, Read); 3] = [
+const KINDS: [(&str, Read); 4] = [
     ("github-team", github_team),
+    ("mysql", mysql),
     ("postgres", postgres),
     ("scim", endpoints::scim),
 ];
@@ -69,12 +70,36 @@ fn github_team(table: &mut Table<'_>) -> Option<Provider> {
 }
 
 fn postgres(table: &mut Table<'_>) -> Option<Provider> {
+    let end_sessions = table.switch("end_sessions");
+    let url = address(table, postgres_url)?;
+    Some(Provider::Postgres { url, end_sessions })
+}
+
+fn mysql(table: &mut Table<'_>) -> Option<Provider> {
+    let end_sessions = table.switch("end_sessions");
+    let set_default_role = table.parsed("default_role", |text| match text {
+        "set" => Ok(true),
+        "leave" => Ok(false),
+        _ => Err("Write \"set\" or \"leave\""),
+    });
+    let url = address(table, mysql_url)?;
+    Some(Provider::Mysql {
+        url,
+        end_sessions,
+        set_default_role: set_default_role.unwrap_or(true),
+    })
+}
+
+/// An address with a password in it, from `url_env` or `url_file`, and fit for `check`.
+fn address(
+    table: &mut Table<'_>,
+    check: fn(&str) -> Result<(), &'static str>,
+) -> Option<SecretString> {
     const REMEDY: &str =
         "Name the environment variable that holds it with url_env, or the file with url_file.";
     for key in ["url", "password"] {
         table.no_secret(key, REMEDY);
     }
-    let end_sessions = table.switch("end_sessions");
     let line = table.line();
     let variable = table.text("url_env").map(|at| at.value);
     let set = variable.clone().unwrap_or_default();
@@ -90,7 +115,7 @@ fn postgres(table: &mut Table<'_>) -> Option<Provider> {
         }
         return None;
     };
-    if let Err(remedy) = postgres_url(url.expose_secret()) {
+    if let Err(remedy) = check(url.expose_secret()) {
         table.report(
             line,
             "url_env",
@@ -98,7 +123,7 @@ fn postgres(table: &mut Table<'_>) -> Option<Provider> {
             remedy,
         );
     }
-    Some(Provider::Postgres { url, end_sessions })
+    Some(url)
 }
 
 /// The words never repeat the address, which holds a password.
@@ -111,10 +136,7 @@ fn postgres_url(text: &str) -> Result<(), &'static str> {
     if !matches!(url.scheme(), "postgres" | "postgresql") {
         return Err("It must begin with postgres://.");
     }
-    let mode = url
-        .query_pairs()
-        .find(|(key, _)| key == "sslmode" || key == "ssl-mode")
-        .map(|(_, mode)| mode.into_owned());
+    let mode = ssl_mode(&url);
     let chosen = mode.is_some_and(|mode| {
         matches!(
             mode.as_str(),
@@ -126,4 +148,31 @@ fn postgres_url(text: &str) -> Result<(), &'static str> {
     }
     // The default, `prefer`, goes on without encryption when somebody in between says so.
     Err("Say how the connection is protected: add ?sslmode=verify-full.")
+}
+
+/// The words never repeat the address, which holds a password.
+fn mysql_url(text: &str) -> Result<(), &'static str> {
+    if text.is_empty() {
+        return Ok(()); // Already reported.
+    }
+    let url = Url::parse(text)
+        .map_err(|_| "Write mysql://user:password@host/?ssl-mode=VERIFY_IDENTITY.")?;
+    if !matches!(url.scheme(), "mysql" | "mariadb") {
+        return Err("It must begin with mysql://.");
+    }
+    let chosen = ssl_mode(&url).is_some_and(|mode| {
+        let known = ["disabled", "required", "verify_ca", "verify_identity"];
+        known.iter().any(|known| mode.eq_ignore_ascii_case(known))
+    });
+    if chosen || is_local(&url) {
+        return Ok(());
+    }
+    // The default, `PREFERRED`, goes on without encryption when somebody in between says so.
+    Err("Say how the connection is protected: add ?ssl-mode=VERIFY_IDENTITY.")
+}
+
+fn ssl_mode(url: &Url) -> Option<String> {
+    url.query_pairs()
+        .find(|(key, _)| key == "sslmode" || key == "ssl-mode")
+        .map(|(_, mode)| mode.into_owned())
 }

@@ -2,6 +2,7 @@
 
 pub mod github_team;
 pub mod http;
+pub mod mysql;
 pub mod postgres;
 pub mod scim;
 
@@ -74,7 +75,12 @@ pub trait Provider: Send + Sync {
 }
 
 /// Every kind of target system, in the order of the page that lists them.
-pub const KINDS: [&Kind; 3] = [&github_team::KIND, &postgres::KIND, &scim::KIND];
+pub const KINDS: [&Kind; 4] = [
+    &github_team::KIND,
+    &mysql::KIND,
+    &postgres::KIND,
+    &scim::KIND,
+];
 
 /// The configured connections.
 pub type Registry = BTreeMap<ConnectionName, Arc<dyn Provider>>;

@@ -25,7 +25,7 @@ use super::{Provider, ProviderError};
 use crate::domain::decision::Approved;
 use crate::domain::ledger::{Granted, Holder, Revoked};
 use crate::domain::model::{Access, ConnectionName};
-use crate::domain::target::{Change, Kind, Order};
+use crate::domain::target::{Change, Kind, Names, Order};
 
 /// SCIM 2.0 servers.
 pub const KIND: Kind = Kind {
@@ -55,6 +55,7 @@ pub const KIND: Kind = Kind {
 }"#,
     residual: "Whatever reads the group there decides when it asks again; sessions and tokens that carry the group stay until they end, and SCIM does not tell of them.",
     native_expiry: None,
+    names: Names::CaseInsensitive,
 };
 
 #[derive(Debug, Deserialize)]

@@ -237,7 +237,7 @@ fn every_mistake_is_told_at_once_with_its_line_and_what_to_write() {
     /hallpass.toml:6: [servr] is unknown. Did you mean `server`?
     /hallpass.toml:8: `resync` of [timing] cannot be used. Write a duration such as "500ms", "60s", "5m" or "1h", at most a day.
     /hallpass.toml:9: `retry_cap` of [timing] is integer, not text. Put it in quotes.
-    /hallpass.toml:11: `kind` of [providers.x] cannot be used. Write kind = "github-team" or kind = "postgres" or kind = "scim".
+    /hallpass.toml:11: `kind` of [providers.x] cannot be used. Write kind = "github-team" or kind = "mysql" or kind = "postgres" or kind = "scim".
     "#);
 }
 
@@ -320,6 +320,19 @@ fn single_mistakes_are_refused() {
             "[providers.x]\nkind = 'scim'\nurl = 'https://scim.example.org'\ntoken_env = 'TOKEN'\nallow_link_local = 'yes'",
             "true or false",
         ),
+        ("[providers.x]\nkind = 'mysql'", "url_env"),
+        (
+            "[providers.x]\nkind = 'mysql'\npassword = 'canary'",
+            "is a secret",
+        ),
+        (
+            "[providers.x]\nkind = 'mysql'\nurl_file = 'secret'\ndefault_role = 'maybe'",
+            "\"set\" or \"leave\"",
+        ),
+        (
+            "[providers.x]\nkind = 'mysql'\nurl_file = 'secret'",
+            "mysql://user:password@host",
+        ),
         ("app_id = 2", "not TOML"),
         ("[github", "not TOML"),
     ] {
@@ -359,6 +372,29 @@ fn a_remote_database_must_say_how_the_connection_is_protected() {
         ("postgres://h:canary@127.0.0.1:5432/x", true),
         ("postgres://h:canary@localhost/x", true),
         ("https://h:canary@db.example.org/x", false),
+    ] {
+        let mut env = secrets();
+        env.insert("U", url);
+        match load_with(&toml, &env) {
+            Ok(_) => assert!(fine, "{url}"),
+            Err(error) => assert!(!fine && !error.contains("canary"), "{url}: {error}"),
+        }
+    }
+}
+
+#[test]
+fn a_remote_mysql_server_must_say_how_the_connection_is_protected() {
+    let toml = format!("{MINIMAL}[providers.x]\nkind = 'mysql'\nurl_env = 'U'");
+    for (url, fine) in [
+        ("mysql://h:canary@db.example.org/", false),
+        ("mysql://h:canary@db.example.org/?ssl-mode=PREFERRED", false),
+        (
+            "mysql://h:canary@db.example.org/?ssl-mode=VERIFY_IDENTITY",
+            true,
+        ),
+        ("mysql://h:canary@db.example.org/?sslmode=required", true),
+        ("mysql://h:canary@127.0.0.1:3306/", true),
+        ("postgres://h:canary@127.0.0.1/x", false),
     ] {
         let mut env = secrets();
         env.insert("U", url);

@@ -23,6 +23,7 @@ mod github;
 mod golden;
 mod http_client;
 mod impact;
+mod mysql;
 mod notices;
 mod people;
 mod plan;

@@ -1,0 +1,477 @@
+//! Membership of roles on a MariaDB or MySQL server.
+//!
+//! Invariants: a name of a role or an account is looked up as a value and compared letter by letter, because to the server a space at
+//! the end changes nothing; a statement names only what was found so, quoted. What a statement did is read back. A grant never
+//! carries ADMIN OPTION.
+//!
+//! A role that was granted is without effect until it is a default role of the account, or the session says `SET ROLE`: so a grant
+//! makes it a default role. On MariaDB an account has one; another that it has already is left, and the subject told to `SET ROLE`.
+//!
+//! Both servers apply each of these statements at once and for good: there is no transaction around them, and a call that broke off
+//! is made again.
+//!
+//! The connection needs a role (on MySQL: an account) with ADMIN OPTION on the roles it gives; see `docs/providers/mysql.md`.
+
+mod fault;
+mod names;
+mod power;
+mod server;
+mod sessions;
+
+use std::future::Future;
+use std::str::FromStr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
+use sqlx::{ConnectOptions, Executor, MySqlPool};
+
+use super::{Provider, ProviderError};
+use crate::domain::decision::Approved;
+use crate::domain::ledger::{Granted, Holder, Revoked};
+use crate::domain::model::{Access, ConnectionName};
+use crate::domain::target::{Change, Kind, Names, Order};
+use fault::Needs;
+use names::Name;
+use server::{Member, Server};
+
+/// MariaDB and MySQL servers.
+pub const KIND: Kind = Kind {
+    name: "mysql",
+    gives: "membership of a role",
+    entitlement: r#"{
+  "$schema": "https://json-schema.org/draft/2020-12/schema",
+  "title": "What a MariaDB or MySQL connection gives",
+  "type": "object",
+  "properties": {
+    "role": {
+      "description": "The role that the account receives, exactly as the server spells it.",
+      "type": "string",
+      "minLength": 1,
+      "maxLength": 128
+    }
+  },
+  "required": ["role"],
+  "additionalProperties": false
+}"#,
+    residual: "Nothing where `end_sessions` is on. Otherwise a session in which the role is in effect keeps it until it ends; each is named.",
+    native_expiry: None,
+    names: Names::Exact,
+};
+
+/// How long connecting may take, or waiting for one of our connections.
+const CONNECTING: Duration = Duration::from_secs(5);
+
+/// How long one call may take in all: the server limits each statement, this what the server cannot.
+const CALL: Duration = Duration::from_secs(30);
+
+/// How many connections there are at most.
+const CONNECTIONS: u32 = 8;
+
+/// Who sees to it that a granted role is in effect.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum DefaultRole {
+    /// A grant makes it a default role of the account.
+    #[default]
+    Set,
+    /// The subject says `SET ROLE`.
+    Leave,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entitlement {
+    role: String,
+}
+
+/// One MariaDB or MySQL server.
+#[derive(Debug)]
+pub struct MySql {
+    connection: ConnectionName,
+    pool: MySqlPool,
+    end_sessions: bool,
+    default_role: DefaultRole,
+}
+
+impl MySql {
+    /// A server by its address (`mysql://user:password@host/?ssl-mode=VERIFY_IDENTITY`). Nothing is connected yet. Must be called
+    /// within a runtime.
+    ///
+    /// # Errors
+    /// [`ProviderError::Refused`] when the address cannot be read.
+    pub fn new(
+        connection: ConnectionName,
+        url: &SecretString,
+        end_sessions: bool,
+        default_role: DefaultRole,
+    ) -> Result<Self, ProviderError> {
+        let options = MySqlConnectOptions::from_str(url.expose_secret()).map_err(|_| ProviderError::Refused {
+            connection: connection.to_string(),
+            // The error might repeat the address, which holds a password.
+            reason: "its address cannot be read; write mysql://user:password@host/?ssl-mode=VERIFY_IDENTITY".to_owned(),
+        })?;
+        let pool = MySqlPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(CONNECTING)
+            .idle_timeout(Duration::from_secs(60))
+            .after_connect(|connection, _| {
+                Box::pin(async move { connection.execute(server::SETTINGS).await.map(drop) })
+            })
+            .connect_lazy_with(options.disable_statement_logging());
+        Ok(Self {
+            connection,
+            pool,
+            end_sessions,
+            default_role,
+        })
+    }
+
+    fn entitlement(&self, value: &serde_json::Value) -> Result<Entitlement, ProviderError> {
+        Entitlement::deserialize(value).map_err(|error| {
+            self.refused(format!(
+                "the entitlement must look like {{ \"role\": \"orders_ro\" }}: {error}"
+            ))
+        })
+    }
+
+    fn refused(&self, reason: impl Into<String>) -> ProviderError {
+        ProviderError::Refused {
+            connection: self.connection.to_string(),
+            reason: reason.into(),
+        }
+    }
+
+    fn unknown(&self, account: &str, reason: impl Into<String>) -> ProviderError {
+        let (connection, account) = (self.connection.to_string(), account.to_owned());
+        ProviderError::UnknownSubject {
+            connection,
+            account,
+            reason: reason.into(),
+        }
+    }
+
+    /// Runs a whole call, but not for ever.
+    async fn within<T>(
+        &self,
+        what: &str,
+        call: impl Future<Output = Result<T, ProviderError>> + Send,
+    ) -> Result<T, ProviderError> {
+        match tokio::time::timeout(CALL, call).await {
+            Ok(result) => result,
+            Err(elapsed) => Err(ProviderError::Unavailable {
+                connection: self.connection.to_string(),
+                what: format!("{what}: no answer in {} seconds", CALL.as_secs()),
+                retry_at: None,
+                source: Box::new(elapsed),
+            }),
+        }
+    }
+
+    async fn connect(&self) -> Result<Server, ProviderError> {
+        let failed = |error| self.fault("connecting", Needs::Connecting, error);
+        let connection = self.pool.acquire().await.map_err(failed)?;
+        Server::new(connection).await.map_err(failed)
+    }
+
+    /// The role to be given, existing and fit for it.
+    async fn fit_role(&self, server: &mut Server, name: &str) -> Result<Name, ProviderError> {
+        let role = server.role(name).await;
+        let role = role.map_err(|error| self.fault("looking up the role", Needs::Tables, error))?;
+        let Some(role) = role else {
+            return Err(self.no_role(name));
+        };
+        let grants = server.grants_of(&role).await.map_err(|error| {
+            self.fault("reading what the role may do", Needs::Admin(name), error)
+        })?;
+        match power::control(&grants) {
+            None => Ok(role),
+            Some(grant) => Err(self.refused(format!(
+                "the role {name:?} gives control of the server or could be handed on, through {grant:?}; Hallpass does not give such roles"
+            ))),
+        }
+    }
+
+    fn no_role(&self, name: &str) -> ProviderError {
+        self.refused(format!(
+            "there is no role {name:?}; create it, or correct the resource"
+        ))
+    }
+
+    /// The account to give it to, existing and fit for it.
+    async fn fit_account(&self, server: &mut Server, text: &str) -> Result<Name, ProviderError> {
+        let missing = || {
+            self.unknown(text, "there is no such account on the server; create it, or correct the person's file: `user` is 'user'@'%', `user@host` any other")
+        };
+        let name = Name::account(text).ok_or_else(missing)?;
+        let found = server.find(&name).await;
+        let found =
+            found.map_err(|error| self.fault("looking up the account", Needs::Tables, error))?;
+        let found = found.ok_or_else(missing)?;
+        if name.to_string() != text {
+            return Err(self.unknown(
+                text,
+                format!("it must be written {:?}: two spellings of one account would be two holders of one access", name.to_string()),
+            ));
+        }
+        if name == server.own {
+            return Err(self.own(text));
+        }
+        if found.role {
+            return Err(self.unknown(
+                text,
+                "nobody can log in with it, so it is a role and not the account of one subject",
+            ));
+        }
+        Ok(name)
+    }
+
+    fn own(&self, account: &str) -> ProviderError {
+        self.refused(format!(
+            "{account:?} is the account that Hallpass itself connects with"
+        ))
+    }
+
+    async fn give(&self, access: &Access) -> Result<Granted, ProviderError> {
+        let name = self.entitlement(&access.entitlement)?.role;
+        let mut server = self.connect().await?;
+        let role = self.fit_role(&mut server, &name).await?;
+        let account = self.fit_account(&mut server, &access.account.name).await?;
+        if self
+            .membership(&mut server, &role, &account)
+            .await?
+            .is_none()
+        {
+            let granted = server.grant(&role, &account).await;
+            granted.map_err(|error| self.fault("granting", Needs::Admin(&name), error))?;
+        }
+        if self.default_role == DefaultRole::Set {
+            let chosen = server.make_default(&account, &role).await;
+            chosen
+                .map_err(|error| self.fault("making it a default role", Needs::Defaults, error))?;
+        }
+        self.granted(&mut server, &role, &account).await
+    }
+
+    /// The account's membership; it never has ADMIN OPTION, with which it could hand the role on to people who would keep it.
+    async fn membership(
+        &self,
+        server: &mut Server,
+        role: &Name,
+        account: &Name,
+    ) -> Result<Option<Member>, ProviderError> {
+        let failed = |error| self.fault("reading the membership", Needs::Tables, error);
+        let members = server.members(role).await.map_err(failed)?;
+        let found = members.into_iter().find(|member| member.name == *account);
+        if found.as_ref().is_some_and(|member| member.admin) {
+            return Err(self.refused(format!(
+                "{:?} already has {:?} with ADMIN OPTION, and could hand it on; revoke that option first",
+                account.to_string(),
+                role.to_string()
+            )));
+        }
+        Ok(found)
+    }
+
+    /// Reads back that the membership is there, and whether it is in effect.
+    async fn granted(
+        &self,
+        server: &mut Server,
+        role: &Name,
+        account: &Name,
+    ) -> Result<Granted, ProviderError> {
+        if self.membership(server, role, account).await?.is_none() {
+            return Err(self.refused(format!(
+                "{account} does not have {role} although the server granted it"
+            )));
+        }
+        let defaults = server.defaults(account).await;
+        let defaults = defaults
+            .map_err(|error| self.fault("reading the default roles", Needs::Tables, error))?;
+        let read_back = format!("{account} has {role}");
+        if defaults.contains(role) {
+            return Ok(Granted {
+                read_back: format!("{read_back}, by default"),
+                pending: None,
+                account_id: None,
+            });
+        }
+        let other = defaults.first();
+        let why = other.map_or_else(String::new, |other| {
+            format!(": its default role is {other}")
+        });
+        Ok(Granted {
+            read_back,
+            pending: Some(format!("SET ROLE {} in each session{why}", role.quoted())),
+            account_id: None,
+        })
+    }
+
+    async fn take(&self, access: &Access) -> Result<Revoked, ProviderError> {
+        let name = self.entitlement(&access.entitlement)?.role;
+        let wanted = &access.account.name;
+        let mut server = self.connect().await?;
+        let gone = |read_back| {
+            Ok(Revoked {
+                read_back,
+                ..Revoked::default()
+            })
+        };
+        let failed = |error| self.fault("looking up the role", Needs::Tables, error);
+        let Some(role) = server.role(&name).await.map_err(failed)? else {
+            return gone(format!("there is no role {name} any more"));
+        };
+        let account = match Name::account(wanted) {
+            Some(account) => server.find(&account).await.map_err(failed)?,
+            None => None,
+        };
+        let Some(account) = account.map(|found| found.name) else {
+            return gone(format!("there is no account {wanted} any more"));
+        };
+        if account == server.own {
+            return Err(self.own(wanted));
+        }
+        let members = server.members(&role).await.map_err(failed)?;
+        if members.iter().any(|member| member.name == account) {
+            let revoked = server.revoke(&role, &account).await;
+            revoked.map_err(|error| self.fault("revoking", Needs::Admin(&name), error))?;
+        }
+        let mut revoked = self.taken(&mut server, &role, &account).await?;
+        (revoked.sessions, revoked.sessions_ended) = self.sessions(&mut server, &account).await?;
+        // Last: it takes nothing away, and whoever lacks the right for it shall not keep access for that.
+        if self.default_role == DefaultRole::Set {
+            let unmade = server.unmake_default(&account, &role).await;
+            unmade.map_err(|error| {
+                self.fault("making it no default role any more", Needs::Defaults, error)
+            })?;
+        }
+        Ok(revoked)
+    }
+
+    /// Reads back that the membership is gone, and by what other ways the account still has the role.
+    async fn taken(
+        &self,
+        server: &mut Server,
+        role: &Name,
+        account: &Name,
+    ) -> Result<Revoked, ProviderError> {
+        let failed = |error| self.fault("reading the membership back", Needs::Tables, error);
+        let members = server.members(role).await.map_err(failed)?;
+        if members.iter().any(|member| member.name == *account) {
+            return Err(self.refused(format!(
+                "{account} still has {role} although the server revoked it"
+            )));
+        }
+        let mut ways = Vec::new();
+        for via in server.roles_of(account).await.map_err(failed)? {
+            if server.closure(&via).await.map_err(failed)?.contains(role) {
+                ways.push(format!("the role {via}, which has {role}"));
+            }
+        }
+        for via in server.everybodys().await.map_err(failed)? {
+            if server.closure(&via).await.map_err(failed)?.contains(role) {
+                ways.push(format!("the role {via}, which everybody has"));
+            }
+        }
+        Ok(Revoked {
+            read_back: format!("{account} does not have {role}"),
+            still_effective_through: ways,
+            ..Revoked::default()
+        })
+    }
+
+    /// What may still be used through sessions that were open before, after ending them where that is configured.
+    async fn sessions(
+        &self,
+        server: &mut Server,
+        account: &Name,
+    ) -> Result<(Vec<String>, u32), ProviderError> {
+        let failed = |error| self.fault("listing sessions", Needs::Sessions, error);
+        let own = server.own_grants().await.map_err(failed)?;
+        if !power::sees_sessions(&own) {
+            // Without the right the server lists only ours, as if nobody else had any.
+            let blind = "sessions that are open cannot be listed: the account that Hallpass connects with lacks PROCESS on *.*";
+            return match self.end_sessions {
+                true => Err(self.refused(blind)),
+                false => Ok((vec![blind.to_owned()], 0)),
+            };
+        }
+        let open = sessions::open(server, account).await.map_err(failed)?;
+        if !self.end_sessions || open.is_empty() {
+            return Ok((open.iter().map(ToString::to_string).collect(), 0));
+        }
+        let (left, ended) = sessions::end(server, account, &open)
+            .await
+            .map_err(failed)?;
+        Ok((left.iter().map(ToString::to_string).collect(), ended))
+    }
+
+    async fn list(&self, entitlement: &serde_json::Value) -> Result<Vec<Holder>, ProviderError> {
+        let name = self.entitlement(entitlement)?.role;
+        let failed = |error| self.fault("listing who has the role", Needs::Tables, error);
+        let mut server = self.connect().await?;
+        let Some(role) = server.role(&name).await.map_err(failed)? else {
+            return Err(self.no_role(&name));
+        };
+        let mut holders = Vec::new();
+        for member in server.members(&role).await.map_err(failed)? {
+            if member.name == server.own {
+                continue;
+            }
+            let known = server.find(&member.name).await.map_err(failed)?;
+            let name = match known {
+                Some(found) if found.role => format!("role {}", found.name),
+                _ => member.name.to_string(),
+            };
+            holders.push(Holder {
+                name,
+                id: None,
+                pending: false,
+            });
+        }
+        Ok(holders)
+    }
+}
+
+#[async_trait]
+impl Provider for MySql {
+    fn kind(&self) -> &'static Kind {
+        &KIND
+    }
+
+    async fn grant(&self, approved: &Approved, _: &Order) -> Result<Granted, ProviderError> {
+        self.within("granting", self.give(approved.access())).await
+    }
+
+    async fn revoke(&self, access: &Access, _: &Order) -> Result<Revoked, ProviderError> {
+        self.within("revoking", self.take(access)).await
+    }
+
+    /// As MariaDB spells it.
+    fn preview(&self, change: Change, access: &Access) -> Vec<String> {
+        let role = Name::new(access.entitlement["role"].as_str().unwrap_or_default(), "").quoted();
+        let account = &access.account.name;
+        let quoted = Name::account(account).map_or_else(|| format!("{account:?}"), |n| n.quoted());
+        let default = self.default_role == DefaultRole::Set;
+        let calls = match change {
+            Change::Grant => [
+                Some(format!("GRANT {role} TO {quoted} -- {account}")),
+                default.then(|| format!("SET DEFAULT ROLE {role} FOR {quoted}")),
+                None,
+            ],
+            Change::Revoke => [
+                Some(format!("REVOKE {role} FROM {quoted} -- {account}")),
+                self.end_sessions
+                    .then(|| format!("KILL each session of {quoted}")),
+                default.then(|| format!("SET DEFAULT ROLE NONE FOR {quoted}")),
+            ],
+        };
+        calls.into_iter().flatten().collect()
+    }
+
+    /// The account that Hallpass connects with is left out: it has ADMIN OPTION, to give the role.
+    async fn holders(&self, entitlement: &serde_json::Value) -> Result<Vec<Holder>, ProviderError> {
+        self.within("listing", self.list(entitlement)).await
+    }
+}
