@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::approval::{Bench, Beneficiary, Demand, Missing, prove, prove_emergency, weigh};
-use super::super::catalogue::{Catalogue, ChangedFile, File, REGULAR_FILE, role_at};
+use super::super::catalogue::{Catalogue, ChangedFile, Declared, File, REGULAR_FILE, role_at};
 use super::super::finding::{Finding, Severity};
 use super::super::model::{Grant, GrantPath, RepoPath, RoleRef, Subject, UserId};
 use super::super::pull::Pushers;
@@ -91,14 +91,22 @@ fn outcome(verdict: &Verdict) -> Outcome {
 
 fn requests(case: &Case<'_>, scope: &Scope<'_>) -> Vec<Request> {
     let asked = super::asked(case.changes);
-    let of_file = |(path, change): &(GrantPath, &ChangedFile)| of_file(case, &asked, path, change);
+    let asks = |(path, declared): (&GrantPath, &Declared)| {
+        let subject = declared.grant.subject.clone();
+        let roles = case.base.gives(path, &declared.grant).into_iter();
+        roles.map(move |role| (subject.clone(), role))
+    };
+    let together = asked.grants.iter().flat_map(asks).collect();
+    let of_file = |(path, change): &(GrantPath, &ChangedFile)| {
+        of_file(case, (&asked, &together), path, change)
+    };
     scope.grants.iter().flat_map(of_file).collect()
 }
 
 /// What a change of one grant file asks for: one role, the parts of a bundle, or nothing if it changes nothing.
 fn of_file(
     case: &Case<'_>,
-    asked: &Catalogue,
+    (asked, together): (&Catalogue, &BTreeSet<(Subject, RoleRef)>),
     path: &GrantPath,
     change: &ChangedFile,
 ) -> Vec<Request> {
@@ -131,7 +139,7 @@ fn of_file(
         (Some(grant), Some(file)) => {
             let roles = case.base.gives(path, grant).into_iter();
             roles
-                .map(|role| of_role(case, &whole, file, role))
+                .map(|role| of_role(case, (&whole, together), file, role))
                 .collect()
         }
         _ => vec![whole],
@@ -139,7 +147,12 @@ fn of_file(
 }
 
 /// What the file that is to become `whole` asks for with `role`, its own or one that it bundles.
-fn of_role(case: &Case<'_>, whole: &Request, file: &File, role: RoleRef) -> Request {
+fn of_role(
+    case: &Case<'_>,
+    (whole, together): (&Request, &BTreeSet<(Subject, RoleRef)>),
+    file: &File,
+    role: RoleRef,
+) -> Request {
     let mut request = whole.clone();
     let Some(grant) = &whole.grant else {
         return request;
@@ -152,6 +165,7 @@ fn of_role(case: &Case<'_>, whole: &Request, file: &File, role: RoleRef) -> Requ
         grant,
         role: &role,
         change: &whole.change,
+        beside: together,
     };
     request.approval = approval(case, &ask, file, request.bundle.as_ref());
     request.role = Some(role);
