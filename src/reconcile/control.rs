@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use super::case::{newest, over};
-use super::{ReconcileError, Reconciler};
+use super::{ReconcileError, Reconciler, aside};
 use crate::domain::catalogue::{Catalogue, ChangedFile};
 use crate::domain::impact::{self, Held};
 use crate::domain::model::{BlobId, CommitId, GrantPath};
@@ -23,13 +23,14 @@ impl Reconciler {
     /// What the ledger says of the live grants whose limits a change lowers.
     pub(super) async fn held(
         &self,
-        base: &Catalogue,
+        base: &Arc<Catalogue>,
         changes: &[ChangedFile],
     ) -> Result<BTreeMap<GrantPath, Held>, ReconcileError> {
         if !impact::decides(changes) {
             return Ok(BTreeMap::new());
         }
-        let paths = impact::to_ask(base, changes);
+        let (base, changes) = (Arc::clone(base), changes.to_vec());
+        let paths = aside(move || impact::to_ask(&base, &changes)).await?;
         let entries = newest(self.store.entries_at(&paths).await?);
         let live = entries.into_values().flatten();
         let live = live.filter(|e| !e.state.is_final());
@@ -65,14 +66,9 @@ impl Reconciler {
             return Ok(Some(known));
         }
         let past = self.mirror.merged(base_commit, REPLAYED, base).await?;
-        let after = rules::resulting(base, changes).tree;
-        let base = Arc::clone(base);
-        let work = tokio::task::spawn_blocking(move || replay(&past, &base, &after));
-        let found = match work.await {
-            Ok(found) => found,
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(_) => return Err(ReconcileError::Unsettled("shutting down".to_owned())),
-        };
+        let (base, changes) = (Arc::clone(base), changes.to_vec());
+        let work = move || replay(&past, &base, &rules::resulting(&base, &changes).tree);
+        let found = aside(work).await?;
         self.keep_replay(key, found.clone());
         Ok(Some(found))
     }

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tracing::{error, info};
 
 use super::grants::Weighed;
-use super::{ReconcileError, Reconciler};
+use super::{ReconcileError, Reconciler, aside};
 use crate::domain::approval::Approval;
 use crate::domain::catalogue::ChangedFile;
 use crate::domain::decision::{self, Admission, Outcome, Verdict};
@@ -170,7 +170,8 @@ impl Reconciler {
             let why = "What was merged is not what the pull request holds.";
             return Ok(Signature::Missing(vec![why.to_owned()]));
         };
-        let verdict = decision::decide(&facts.case(&self.settings.protected_branch));
+        let branch = self.settings.protected_branch.clone();
+        let verdict = aside(move || decision::decide(&facts.case(&branch))).await?;
         weigh(verdict)
     }
 

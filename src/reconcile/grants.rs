@@ -7,8 +7,9 @@ use tracing::{error, info, warn};
 
 use super::case::Facts;
 use super::emergencies::hold_rivals;
-use super::{ReconcileError, Reconciler};
+use super::{ReconcileError, Reconciler, aside};
 use crate::domain::decision::{self, Admission};
+use crate::domain::evidence;
 use crate::domain::landing;
 use crate::domain::ledger::{Arrival, Entry, State};
 use crate::domain::model::{
@@ -249,22 +250,15 @@ impl Reconciler {
                     .collect();
             }
         };
-        let case = facts.case(&self.settings.protected_branch);
-        let verdict = landing::demand_connections(decision::decide(&case), self.providers.keys());
-        let events = crate::domain::evidence::of_verdict(
-            &facts.pull,
-            &facts.base_commit,
-            &verdict,
-            facts.now,
-        );
-        if let Err(error) = self.store.commit(&[], &events).await {
-            return entries
-                .iter()
-                .map(|e| (e.id.clone(), Weighed::unknown(error.to_string())))
-                .collect();
-        }
-        // Judged once, however many files it brought.
-        let mut admissions = decision::admit_entries(&case, entries);
+        let mut admissions = match self.judge_merge(facts, entries).await {
+            Ok(admissions) => admissions,
+            Err(error) => {
+                return entries
+                    .iter()
+                    .map(|e| (e.id.clone(), Weighed::unknown(error.to_string())))
+                    .collect();
+            }
+        };
         let mut weigh = |entry: &Entry| match admissions.remove(&entry.id) {
             Some(admission) => Weighed {
                 admission,
@@ -273,6 +267,25 @@ impl Reconciler {
             None => Weighed::unknown("it was not judged"),
         };
         entries.iter().map(|e| (e.id.clone(), weigh(e))).collect()
+    }
+
+    /// Judges a merge once, however many files it brought, and notes the verdict.
+    async fn judge_merge(
+        &self,
+        facts: Facts,
+        entries: &[Entry],
+    ) -> Result<BTreeMap<GrantId, Admission>, ReconcileError> {
+        let (entries, branch) = (entries.to_vec(), self.settings.protected_branch.clone());
+        let configured: Vec<_> = self.providers.keys().cloned().collect();
+        let (events, admissions) = aside(move || {
+            let case = facts.case(&branch);
+            let verdict = landing::demand_connections(decision::decide(&case), configured.iter());
+            let events = evidence::of_verdict(&facts.pull, &facts.base_commit, &verdict, facts.now);
+            (events, decision::admit_entries(&case, &entries))
+        })
+        .await?;
+        self.store.commit(&[], &events).await?;
+        Ok(admissions)
     }
 
     /// Lets the parts of every bundle that has its proof become entries of their own, each with its part of the proof. In one

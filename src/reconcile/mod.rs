@@ -211,7 +211,7 @@ impl Reconciler {
             return Ok(catalogue);
         }
         let files = self.mirror.files(commit).await?;
-        let catalogue = Arc::new(parse::read_tree(&files));
+        let catalogue = aside(move || Arc::new(parse::read_tree(&files))).await?;
         let mut kept = self
             .catalogues
             .lock()
@@ -227,6 +227,18 @@ impl Reconciler {
     fn backoff(&self, attempts: u32) -> TimeDelta {
         let pause = TimeDelta::seconds(1_i64 << attempts.min(20));
         pause.min(self.settings.retry_cap)
+    }
+}
+
+/// Does what can take the processor for long on a thread of its own, so that nothing that is due waits for it: how much there is to
+/// judge is for whoever opens a pull request to say.
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ReconcileError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(found) => Ok(found),
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => Err(ReconcileError::Unsettled("shutting down".to_owned())),
     }
 }
 

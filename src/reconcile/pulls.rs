@@ -1,10 +1,12 @@
 //! One pull request: judged, shown, written down, and merged when it is due.
 
+use std::sync::Arc;
+
 use sha2::{Digest, Sha256};
 use tracing::info;
 
 use super::case::Facts;
-use super::{Merging, ReconcileError, Reconciler};
+use super::{Merging, ReconcileError, Reconciler, aside};
 use crate::domain::decision::{self, Change, Outcome, Verdict};
 use crate::domain::evidence;
 use crate::domain::landing;
@@ -24,9 +26,16 @@ impl Reconciler {
         let Some(facts) = self.observe_pull(number).await? else {
             return Ok(());
         };
-        let case = facts.case(&self.settings.protected_branch);
-        let verdict = landing::demand_connections(decision::decide(&case), self.providers.keys());
-        let check = report::check(&case, &verdict);
+        let facts = Arc::new(facts);
+        let (judged, branch) = (Arc::clone(&facts), self.settings.protected_branch.clone());
+        let configured: Vec<_> = self.providers.keys().cloned().collect();
+        let (verdict, check) = aside(move || {
+            let case = judged.case(&branch);
+            let verdict = landing::demand_connections(decision::decide(&case), configured.iter());
+            let check = report::check(&case, &verdict);
+            (verdict, check)
+        })
+        .await?;
         self.store
             .commit(
                 &[],

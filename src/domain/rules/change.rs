@@ -18,6 +18,9 @@ use crate::domain::parse::{
 /// How many grants one change may ask for: as many as somebody can weigh one by one.
 pub const MOST_GRANTS: usize = 50;
 
+/// How many files of policies and of their cases one change may bring: reading one takes long.
+pub const MOST_POLICY_FILES: usize = 20;
+
 /// Checks what a change brings, judged by `base`: grant files against the resources, people and owners of the base; control
 /// files (everything else that is governed) against the tree that they would make. Only findings of changed files. Sorted.
 pub fn check_change(base: &Catalogue, changes: &[ChangedFile], now: Instant) -> Vec<Finding> {
@@ -32,6 +35,9 @@ pub fn check_change_knowing(
     now: Instant,
     over: &BTreeSet<GrantPath>,
 ) -> Vec<Finding> {
+    if let Some(found) = too_many_policies(changes) {
+        return vec![found];
+    }
     let mut found = shape(changes);
     found.extend(case_twins(base, changes));
     let mut asked = Vec::new();
@@ -102,6 +108,22 @@ fn shape(changes: &[ChangedFile]) -> Vec<Finding> {
         ));
     }
     found
+}
+
+/// More files of policies than are read at once. Nothing else is told beside.
+fn too_many_policies(changes: &[ChangedFile]) -> Option<Finding> {
+    let brought = changes.iter().filter(|change| change.after.is_some());
+    let mut policies = brought.filter(|change| change.path.starts_with("access/policies/"));
+    let first = policies.next()?;
+    (policies.count() >= MOST_POLICY_FILES).then(|| {
+        Finding::error(
+            "policy-too-complex",
+            &first.path,
+            Place::START,
+            format!("the change brings more than {MOST_POLICY_FILES} files of policies and cases"),
+            "Split it, so that each can be weighed.",
+        )
+    })
 }
 
 /// Files of the change that a disk without regard to case would take for another file that is there.
@@ -222,6 +244,13 @@ pub(crate) struct Resulting {
 /// The tree that `changes` would make of `base`.
 pub(crate) fn resulting(base: &Catalogue, changes: &[ChangedFile]) -> Resulting {
     let (mut readable, mut reads, mut unread) = (Vec::new(), Vec::new(), Vec::new());
+    if too_many_policies(changes).is_some() {
+        let unread = changes.iter().map(|change| change.path.clone()).collect();
+        return Resulting {
+            tree: apply(base, &[], Vec::new()),
+            unread,
+        };
+    }
     for change in changes
         .iter()
         .filter(|change| is_control_path(&change.path))
