@@ -3,6 +3,7 @@
 //! Invariant: a [`Config`] that exists is usable. Everything wrong is reported at once, each with what to write. Secrets come
 //! from the environment or from files, never from the TOML; only this module reads the environment.
 
+mod providers;
 mod sections;
 mod table;
 
@@ -138,6 +139,8 @@ pub struct Timing {
     pub resync: Duration,
     /// How long ended access is gathered before its files are removed.
     pub revert_window: Duration,
+    /// How often target systems are compared with the ledger.
+    pub drift: Duration,
     /// The longest pause between two attempts.
     pub retry_cap: Duration,
     /// How long a service account goes on without an accountable owner.

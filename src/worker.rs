@@ -29,6 +29,8 @@ pub struct Pace {
     pub resync: TimeDelta,
     /// Between two looks at *every* open pull request, changed or not: memberships change without a trace there.
     pub full: TimeDelta,
+    /// Between two comparisons of every target system with the ledger.
+    pub drift: TimeDelta,
     /// The longest pause between two attempts at a wake.
     pub retry_cap: TimeDelta,
 }
@@ -106,7 +108,8 @@ impl Worker {
         tokio::join!(
             self.run_due(&stop),
             self.run_wakes(&stop),
-            self.run_ticks(&stop)
+            self.run_ticks(&stop),
+            self.run_drift(&stop)
         );
     }
 
@@ -254,6 +257,35 @@ impl Worker {
         }
     }
 
+    /// Compares target systems with the ledger, beside everything else: a system that is slow to list delays nobody.
+    async fn run_drift(&self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            let now = self.clock.now();
+            let due = match self.compare_when_due().await {
+                Ok(next) => next.max(now + TimeDelta::seconds(1)),
+                Err(error) => {
+                    warn!(error = %error, "cannot compare the target systems with the ledger: {}", chain(&error));
+                    now + self.pace.retry_cap
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.clock.sleep_until(due) => {}
+            }
+        }
+    }
+
+    /// Looks for drift when that is due, and says when it is again.
+    async fn compare_when_due(&self) -> Result<Instant, ReconcileError> {
+        let due = self.reconciler.drift_due(self.pace.drift).await?;
+        if due > self.clock.now() {
+            return Ok(due);
+        }
+        unharmed(self.reconciler.drift()).await?;
+        self.bell.notify_one();
+        self.reconciler.drift_due(self.pace.drift).await
+    }
+
     /// Works off wakes that are due now, a round of them. Returns how many; none when nothing is due.
     ///
     /// # Errors
@@ -389,6 +421,10 @@ impl Worker {
         self.ask_for_reverts().await?;
         while self.work_off().await? > 0 {
             self.due_pass().await?;
+        }
+        if resync == Resync::Everything {
+            // Evidence of it is written below.
+            self.compare_when_due().await?;
         }
         self.write_evidence().await;
         Ok(())

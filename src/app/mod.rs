@@ -4,5 +4,6 @@ pub mod demo;
 pub mod logging;
 pub mod offline;
 pub mod propose;
+mod providers;
 pub mod serve;
 pub mod service;

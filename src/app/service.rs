@@ -11,14 +11,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::clock::Clock;
-use crate::config::{Config, Merge, MergeMethod, Provider as ProviderConfig};
+use crate::config::{Config, Merge, MergeMethod};
 use crate::domain::people::Outsiders;
 use crate::domain::report::Pages;
 use crate::forge::github::{self, GitHub, GitHubSettings};
 use crate::http::{self, Shared, Source};
 use crate::providers::Registry;
-use crate::providers::github_team::GithubTeam;
-use crate::providers::postgres::Postgres;
 use crate::reconcile::{Merging, Reconciler, Settings};
 use crate::repo::Mirror;
 use crate::store::Store;
@@ -67,7 +65,7 @@ impl Service {
             GitHub::new(forge_settings(config, Arc::clone(&clock)))
                 .context("cannot set up the GitHub App")?,
         );
-        let mut providers = providers(config, &forge)?;
+        let mut providers = super::providers::connect(config, &forge)?;
         providers.extend(extra);
         let reconciler = Reconciler::new(
             forge,
@@ -81,6 +79,7 @@ impl Service {
         let pace = Pace {
             resync: delta(config.timing.resync),
             full: FULL_LOOK,
+            drift: delta(config.timing.drift),
             retry_cap: delta(config.timing.retry_cap),
         };
         let worker = Arc::new(Worker::new(
@@ -214,24 +213,4 @@ fn shared(
         // A pass that waits for a slow forge is no reason to restart the service; a worker that hangs is.
         stale_after: config.timing.resync * 5,
     }
-}
-
-fn providers(config: &Config, forge: &GitHub) -> anyhow::Result<Registry> {
-    let mut registry = Registry::new();
-    for (name, provider) in &config.providers {
-        let provider: Arc<dyn crate::providers::Provider> = match provider {
-            ProviderConfig::GithubTeam { organisation } => {
-                let own = *organisation == config.github.repository.owner;
-                let installation = config.github.installation_id.filter(|_| own);
-                let client = forge.client_for_organisation(organisation, installation);
-                Arc::new(GithubTeam::new(name.clone(), organisation.clone(), client))
-            }
-            ProviderConfig::Postgres { url, end_sessions } => Arc::new(
-                Postgres::new(name.clone(), url, *end_sessions)
-                    .with_context(|| format!("cannot set up [providers.{name}]"))?,
-            ),
-        };
-        registry.insert(name.clone(), provider);
-    }
-    Ok(registry)
 }

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 
 use crate::app::offline;
 use crate::domain::catalogue::File;
+use crate::domain::changes::Changes;
 use crate::domain::finding::{Finding, Severity};
 use crate::domain::impact::{self, Impact, Known};
 use crate::domain::model::Instant;
@@ -109,7 +110,8 @@ impl Validate {
         };
         let comparison = offline::comparison(&self.dir, base, &self.head)?;
         let base = parse::read_tree(&comparison.base);
-        let findings = rules::check_change(&base, &comparison.changes, now);
+        let changes = Changes::read(comparison.changes);
+        let findings = rules::check_change_knowing(&base, &changes, now, &BTreeSet::new());
         // No ledger here: what ended before its file was removed counts as live.
         let (ended, held) = Default::default();
         let known = Known {
@@ -117,11 +119,8 @@ impl Validate {
             held: &held,
             now,
         };
-        let impact = impact::impact(&base, &comparison.changes, &known);
-        let files = comparison
-            .changes
-            .into_iter()
-            .filter_map(|change| change.after);
+        let impact = impact::impact(&base, &changes, &known);
+        let files = changes.iter().filter_map(|change| change.after.clone());
         Ok(Checked {
             findings,
             files: files.collect(),

@@ -9,10 +9,8 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::table::{Context, Table, suggestion};
-use super::{
-    Config, Evidence, Github, Merge, MergeMethod, Notices, Provider, Server, Store, Timing,
-};
-use crate::domain::model::{ConnectionName, Login, RepoName};
+use super::{Config, Evidence, Github, Merge, MergeMethod, Notices, Server, Store, Timing};
+use crate::domain::model::RepoName;
 use crate::domain::notice::EndsSoon;
 
 const SECTIONS: [&str; 7] = [
@@ -51,7 +49,7 @@ pub(super) fn read<'a>(context: &'a Context<'a>, table: toml::de::DeTable<'a>) -
     let evidence = evidence(section("evidence"));
     let timing = timing(section("timing"));
     let notices = notices(section("notices"));
-    let providers = providers(section("providers"));
+    let providers = super::providers::read(section("providers"));
     Some(Config {
         server,
         github: github?,
@@ -228,6 +226,7 @@ fn timing(mut table: Table<'_>) -> Timing {
     let timing = Timing {
         resync: table.duration("resync", Duration::from_secs(60)),
         revert_window: table.duration("revert_window", Duration::from_secs(60)),
+        drift: table.duration("drift", Duration::from_secs(600)),
         retry_cap: table.duration("retry_cap", Duration::from_secs(300)),
         orphan_grace: table.days("orphan_grace", Duration::from_secs(7 * 86_400)),
     };
@@ -248,111 +247,8 @@ fn notices(mut table: Table<'_>) -> Notices {
     }
 }
 
-fn providers(mut table: Table<'_>) -> BTreeMap<ConnectionName, Provider> {
-    let mut providers = BTreeMap::new();
-    for (name, section) in table.children() {
-        let line = section.line();
-        let provider = provider(section);
-        match ConnectionName::new(&name) {
-            Ok(name) => {
-                providers.extend(provider.map(|provider| (name, provider)));
-            }
-            Err(error) => table.report(
-                line,
-                &name,
-                "cannot be the name of a provider",
-                format!("{error}."),
-            ),
-        }
-    }
-    providers
-}
-
-fn provider(mut table: Table<'_>) -> Option<Provider> {
-    const KINDS: &str = "Write kind = \"github-team\" or kind = \"postgres\".";
-    let kind = table.required("kind", KINDS, |text| match text {
-        "github-team" | "postgres" => Ok(text.to_owned()),
-        _ => Err(KINDS.trim_end_matches('.')),
-    })?;
-    let provider = if kind == "postgres" {
-        postgres(&mut table)
-    } else {
-        github_team(&mut table)
-    };
-    table.finish();
-    provider
-}
-
-fn github_team(table: &mut Table<'_>) -> Option<Provider> {
-    let organisation = table.required(
-        "organisation",
-        "Write organisation = \"the login of the organisation\".",
-        |text| Login::new(text),
-    )?;
-    Some(Provider::GithubTeam { organisation })
-}
-
-fn postgres(table: &mut Table<'_>) -> Option<Provider> {
-    const REMEDY: &str =
-        "Name the environment variable that holds it with url_env, or the file with url_file.";
-    for key in ["url", "password"] {
-        table.no_secret(key, REMEDY);
-    }
-    let end_sessions = table.switch("end_sessions");
-    let line = table.line();
-    let variable = table.text("url_env").map(|at| at.value);
-    let set = variable.clone().unwrap_or_default();
-    let Some(url) = table.secret(&set, "url_file") else {
-        match variable {
-            Some(name) => table.report(
-                line,
-                "url_env",
-                &format!("names {name}, which is not set"),
-                "Set it.",
-            ),
-            None => table.missing("url_env", REMEDY),
-        }
-        return None;
-    };
-    if let Err(remedy) = postgres_url(url.expose_secret()) {
-        table.report(
-            line,
-            "url_env",
-            "leads to an address that cannot be used",
-            remedy,
-        );
-    }
-    Some(Provider::Postgres { url, end_sessions })
-}
-
-/// The words never repeat the address, which holds a password.
-fn postgres_url(text: &str) -> Result<(), &'static str> {
-    if text.is_empty() {
-        return Ok(()); // Already reported.
-    }
-    let url = Url::parse(text)
-        .map_err(|_| "Write postgres://user:password@host/database?sslmode=verify-full.")?;
-    if !matches!(url.scheme(), "postgres" | "postgresql") {
-        return Err("It must begin with postgres://.");
-    }
-    let mode = url
-        .query_pairs()
-        .find(|(key, _)| key == "sslmode" || key == "ssl-mode")
-        .map(|(_, mode)| mode.into_owned());
-    let chosen = mode.is_some_and(|mode| {
-        matches!(
-            mode.as_str(),
-            "disable" | "require" | "verify-ca" | "verify-full"
-        )
-    });
-    if chosen || is_local(&url) {
-        return Ok(());
-    }
-    // The default, `prefer`, goes on without encryption when somebody in between says so.
-    Err("Say how the connection is protected: add ?sslmode=verify-full.")
-}
-
-fn is_local(url: &Url) -> bool {
+/// Whether an address is this machine's own, so that nothing in between can read along.
+pub(super) fn is_local(url: &Url) -> bool {
     match url.host() {
         None => true,
         Some(url::Host::Ipv4(ip)) => ip.is_loopback(),

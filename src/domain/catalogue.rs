@@ -13,8 +13,9 @@ use super::codeowners::Codeowners;
 use super::emergency::Record;
 use super::finding::{Finding, Place};
 use super::model::{
-    Access, Account, BlobId, Gives, Grant, GrantPath, Login, Person, RecordPath, RepoPath,
-    Resource, ResourceName, Role, RoleName, RoleRef, Service, ServiceName, Subject, UserId,
+    Access, Account, BlobId, ConnectionName, Gives, Grant, GrantPath, Login, Person, RecordPath,
+    RepoPath, Resource, ResourceName, Role, RoleName, RoleRef, Service, ServiceName, Subject,
+    UserId,
 };
 use super::parse::{self, GrantPlaces, ReadResource};
 use super::policy::Guardrails;
@@ -320,9 +321,22 @@ impl Catalogue {
             account: Account {
                 name: identities.get(connection)?.clone(),
                 github_id: self.github_id(subject),
+                id: None,
             },
             entitlement: value.clone(),
         })
+    }
+
+    /// Who is declared to have this account there; the first by name, were there several.
+    pub fn holder_of(&self, connection: &ConnectionName, account: &str) -> Option<Subject> {
+        let has = |identities: &BTreeMap<ConnectionName, String>| {
+            let known = identities.get(connection);
+            known.is_some_and(|name| name.eq_ignore_ascii_case(account))
+        };
+        let mut people = self.people.values().filter(|p| has(&p.identities));
+        let mut services = self.services.values().filter(|s| has(&s.identities));
+        let person = people.next().map(|p| Subject::Person(p.login.clone()));
+        person.or_else(|| services.next().map(|s| Subject::Service(s.name.clone())))
     }
 
     /// Everybody who must not approve access for `subject`: the person, or the service's accountable owner (and its own

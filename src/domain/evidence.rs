@@ -8,21 +8,22 @@
 //! Invariant: untrusted free text (reasons, review bodies, titles) is not in here; what a target system answered is, on one
 //! line, without control characters and without characters that cannot be seen.
 
+mod draft;
+mod drift;
 mod review;
 mod service;
+mod verdict;
 
-use std::fmt::Write as _;
-
-use super::approval::{Approval, Basis, Proof};
-use super::decision::{Change, Request, Standing, Verdict};
+use super::approval::Basis;
 use super::ledger::{Entry, Granted, Revoked, Terms};
-use super::model::{Actor, BlobId, CommitId, GrantId, GrantPath, Instant, PullNumber, Term};
-use super::parse::is_hidden;
-use super::pull::Pull;
-use super::rules::MOST_GRANTS;
+use super::model::{Actor, CommitId, GrantId, Instant};
 
+use draft::{Draft, actor_word, precise};
+pub use draft::{approved_by, approved_by_policy, instant};
+pub use drift::{drift_over, drift_removed, drifted};
 pub use review::{review_overdue, review_unsigned, reviewed};
 pub use service::{adopted, orphaned};
+pub use verdict::of_verdict;
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,11 +58,17 @@ pub enum Kind {
     ReviewUnsigned,
     /// Nobody signed the review of an emergency in time.
     ReviewOverdue,
+    /// A target system holds something else than the ledger says.
+    Drifted,
+    /// A target system agrees with the ledger again.
+    DriftOver,
+    /// What was given outside was taken away, because its resource says so.
+    DriftRemoved,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::Requested,
         Self::Denied,
         Self::Approved,
@@ -77,6 +84,9 @@ impl Kind {
         Self::Reviewed,
         Self::ReviewUnsigned,
         Self::ReviewOverdue,
+        Self::Drifted,
+        Self::DriftOver,
+        Self::DriftRemoved,
     ];
 
     /// The kind that `word` names.
@@ -102,6 +112,9 @@ impl Kind {
             Self::Reviewed => "reviewed",
             Self::ReviewUnsigned => "review-unsigned",
             Self::ReviewOverdue => "review-overdue",
+            Self::Drifted => "drift",
+            Self::DriftOver => "drift-over",
+            Self::DriftRemoved => "drift-removed",
         }
     }
 }
@@ -117,317 +130,6 @@ pub struct Event {
     pub at: Instant,
     /// The whole commit message: subject line, trailers.
     pub message: String,
-}
-
-/// An instant as it stands in evidence: RFC 3339 in UTC, whole seconds.
-pub fn instant(at: Instant) -> String {
-    at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
-}
-
-/// An instant to the millisecond, where latency is read from it.
-fn precise(at: Instant) -> String {
-    at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
-}
-
-/// `text` on one line, without control characters and what else cannot be seen, at most 300 characters.
-fn one_line(text: &str) -> String {
-    let shown = |c| if is_hidden(c) { ' ' } else { c };
-    let clean: String = text.chars().map(shown).collect();
-    let clean = clean.trim();
-    match clean.char_indices().nth(300) {
-        Some((end, _)) => format!("{}...", &clean[..end]),
-        None => clean.to_owned(),
-    }
-}
-
-struct Draft {
-    kind: Kind,
-    key: String,
-    at: Instant,
-    subject: String,
-    trailers: String,
-}
-
-impl Draft {
-    fn new(kind: Kind, key: String, at: Instant, subject: &str) -> Self {
-        let draft = Self {
-            kind,
-            key: one_line(&key),
-            at,
-            subject: one_line(subject),
-            trailers: String::new(),
-        };
-        let key = draft.key.clone();
-        draft
-            .line("Event", kind.as_str())
-            .line("Event-Key", key)
-            .line("At", precise(at))
-    }
-
-    fn line(mut self, name: &str, value: impl AsRef<str>) -> Self {
-        // Writing to a String cannot fail.
-        let _ = writeln!(self.trailers, "{name}: {}", one_line(value.as_ref()));
-        self
-    }
-
-    fn maybe(self, name: &str, value: Option<impl AsRef<str>>) -> Self {
-        match value {
-            Some(value) => self.line(name, value),
-            None => self,
-        }
-    }
-
-    fn file(self, path: &GrantPath, blob: &BlobId) -> Self {
-        self.line("Path", path.as_str()).line("Blob", blob.as_str())
-    }
-
-    fn parts(self, file: &[Request]) -> Self {
-        let parts = file.iter().filter_map(Request::part);
-        parts.fold(self, |draft, part| draft.line("Part", part.to_string()))
-    }
-
-    fn pull(self, pull: Option<PullNumber>) -> Self {
-        self.maybe("Pull", pull.map(|n| n.to_string()))
-    }
-
-    fn terms(self, terms: &Terms) -> Self {
-        let account = &terms.access.account;
-        self.line("Subject", subject_word(&terms.subject))
-            .maybe("Subject-Id", account.github_id.map(|id| id.to_string()))
-            .line("Role", terms.role.to_string())
-            .line("Connection", terms.access.connection.as_str())
-            .line("Account", &account.name)
-            .line("Entitlement", terms.access.entitlement_text())
-            .line("Starts", instant(terms.starts))
-            .line("Expires", instant(terms.ends))
-            .maybe("Since", terms.since.map(instant))
-            .maybe("Ticket", terms.ticket.as_deref().filter(|t| is_plain(t)))
-            .maybe("Basis", basis_word(&terms.basis))
-            .maybe("Review-by", terms.review_by.map(instant))
-            .line("Policy-base", terms.base.as_str())
-    }
-
-    fn approvals(mut self, approvals: &[Approval]) -> Self {
-        for approval in approvals {
-            self = self.line("Approved-by", approved_by(approval));
-        }
-        self
-    }
-
-    /// The policy that approved by itself, where one did.
-    fn basis(self, basis: &Basis) -> Self {
-        self.maybe("Approved-by-policy", approved_by_policy(basis))
-    }
-
-    fn finish(self) -> Event {
-        Event {
-            key: self.key,
-            kind: self.kind,
-            at: self.at,
-            message: format!("{}\n\n{}", self.subject, self.trailers),
-        }
-    }
-}
-
-/// What made the approvals enough, where that is not that there were as many as the role demands.
-fn basis_word(basis: &Basis) -> Option<&'static str> {
-    match basis {
-        Basis::Owners | Basis::Policy { .. } => None,
-        Basis::Emergency => Some("emergency"),
-    }
-}
-
-fn subject_word(subject: &super::model::Subject) -> String {
-    match subject {
-        super::model::Subject::Person(login) => format!("person {login}"),
-        super::model::Subject::Service(name) => format!("service {name}"),
-    }
-}
-
-/// Whether a ticket is plain enough to stand in a commit message: untrusted text otherwise stays in the file.
-fn is_plain(ticket: &str) -> bool {
-    ticket.len() <= 64
-        && ticket
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'/' | b'.'))
-}
-
-fn actor_word(actor: Option<&Actor>) -> String {
-    actor.map_or_else(
-        || "unknown".to_owned(),
-        |a| format!("{} ({})", a.login, a.id),
-    )
-}
-
-/// One `Approved-by:` value: who, by which review, of which content, through which owner.
-pub fn approved_by(approval: &Approval) -> String {
-    format!(
-        "{} ({}) review {} blob {} at {} through {} line {}",
-        approval.reviewer.login,
-        approval.reviewer.id,
-        approval.review,
-        approval.blob,
-        approval.commit,
-        approval.through,
-        approval.line
-    )
-}
-
-/// The `Approved-by-policy:` value: which policy, in which version of which file. `None` where people approved.
-pub fn approved_by_policy(basis: &Basis) -> Option<String> {
-    match basis {
-        Basis::Policy { id, file, blob } => Some(format!("{id} {file} {blob}")),
-        Basis::Owners | Basis::Emergency => None,
-    }
-}
-
-/// What looking at an open or merged pull request leaves behind: `requested`, `approved`, `denied`.
-pub fn of_verdict(pull: &Pull, base: &CommitId, verdict: &Verdict, at: Instant) -> Vec<Event> {
-    let mut events = Vec::new();
-    // More than a pull request may ask for is denied as a whole, and told as that: nobody can flood the evidence.
-    let files: Vec<&[Request]> = verdict.requests.chunk_by(|a, b| a.path == b.path).collect();
-    let told = match files.len() {
-        0..=MOST_GRANTS => files,
-        _ => Vec::new(),
-    };
-    events.extend(
-        told.iter()
-            .filter_map(|file| requested(pull, base, file, at)),
-    );
-    for request in told.into_iter().flatten() {
-        if let Standing::Approved(proof) = &request.approval {
-            events.extend(approved_automatically(pull, request, proof, at));
-            events.extend(
-                proof
-                    .approvals()
-                    .iter()
-                    .map(|a| approved(pull, request, a, at)),
-            );
-        }
-    }
-    if !verdict.findings.is_empty() && verdict.outcome == super::decision::Outcome::Denied {
-        events.push(denied(pull, base, verdict, at));
-    }
-    events
-}
-
-/// What one file asks for, once, however many roles it bundles.
-fn requested(pull: &Pull, base: &CommitId, file: &[Request], at: Instant) -> Option<Event> {
-    let request = file.first()?;
-    let (grant, blob) = (request.grant.as_ref()?, request.blob.as_ref()?);
-    let name = request.path.request(pull.number);
-    let verb = if matches!(request.change, Change::Amend(_)) {
-        "asks for other terms"
-    } else {
-        "asks"
-    };
-    let role = format!("{}/{}", request.path.resource(), grant.role);
-    let term = match grant.term {
-        Term::Duration(length) => format!("for {length}"),
-        Term::Expires(end) => format!("until {}", instant(end)),
-    };
-    let subject = format!(
-        "Requested: {} {verb} for {role} {term} (#{})",
-        grant.subject, pull.number
-    );
-    let draft = Draft::new(
-        Kind::Requested,
-        format!("requested:{name}:{blob}"),
-        at,
-        &subject,
-    )
-    .line("Request", &name)
-    .line("Subject", subject_word(&grant.subject))
-    .line("Role", role)
-    .parts(file)
-    .line("Term", term)
-    .maybe("Starts", grant.starts.map(instant))
-    .maybe("Ticket", grant.ticket.as_deref().filter(|t| is_plain(t)))
-    .line("Actor", actor_word(pull.author.as_ref()))
-    .line("Head", pull.head.as_str())
-    .line("Policy-base", base.as_str());
-    Some(
-        draft
-            .file(&request.path, blob)
-            .pull(Some(pull.number))
-            .finish(),
-    )
-}
-
-fn approved(pull: &Pull, request: &Request, approval: &Approval, at: Instant) -> Event {
-    let name = request.name(pull.number);
-    let subject = format!("Approved: {} approves {name}", approval.reviewer.login);
-    Draft::new(
-        Kind::Approved,
-        format!("approved:{name}:{}:{}", approval.blob, approval.review),
-        at,
-        &subject,
-    )
-    .line("Request", &name)
-    .line("Actor", actor_word(Some(&approval.reviewer)))
-    .maybe("Reviewed-at", approval.at.map(instant))
-    .approvals(std::slice::from_ref(approval))
-    .file(&request.path, &approval.blob)
-    .pull(Some(pull.number))
-    .finish()
-}
-
-/// A policy approves by itself: which, and in which version.
-fn approved_automatically(
-    pull: &Pull,
-    request: &Request,
-    proof: &Proof,
-    at: Instant,
-) -> Option<Event> {
-    let Basis::Policy { id, blob, .. } = proof.basis() else {
-        return None;
-    };
-    let name = request.name(pull.number);
-    let subject = format!("Approved: policy {id} approves {name}");
-    let key = format!("approved:{name}:{}:policy:{id}:{blob}", proof.blob());
-    let draft = Draft::new(Kind::Approved, key, at, &subject)
-        .line("Request", &name)
-        .line("Actor", "hallpass")
-        .basis(proof.basis())
-        .line("Policy-base", proof.base().as_str());
-    Some(
-        draft
-            .file(&request.path, proof.blob())
-            .pull(Some(pull.number))
-            .finish(),
-    )
-}
-
-fn denied(pull: &Pull, base: &CommitId, verdict: &Verdict, at: Instant) -> Event {
-    let errors: Vec<_> = verdict
-        .findings
-        .iter()
-        .filter(|f| f.severity == super::finding::Severity::Error)
-        .collect();
-    let mut rules: Vec<&str> = errors.iter().map(|f| f.rule).collect();
-    rules.sort_unstable();
-    rules.dedup();
-    let subject = format!("Denied: #{} breaks {}", pull.number, rules.join(", "));
-    let mut draft = Draft::new(
-        Kind::Denied,
-        format!("denied:#{}:{}", pull.number, pull.head),
-        at,
-        &subject,
-    )
-    .line("Actor", actor_word(pull.author.as_ref()))
-    .line("Head", pull.head.as_str())
-    .line("Policy-base", base.as_str())
-    .pull(Some(pull.number));
-    for finding in errors.iter().take(50) {
-        draft = draft.line(
-            "Rule",
-            format!(
-                "{} at {}:{}:{}",
-                finding.rule, finding.path, finding.line, finding.column
-            ),
-        );
-    }
-    draft.finish()
 }
 
 /// A file reached the protected branch without the approval that it needs.
@@ -572,6 +274,8 @@ pub enum Removal<'a> {
         called_at: Instant,
         /// What it said.
         answer: &'a Revoked,
+        /// How long something may still work: [`super::target::Kind::residual`].
+        residual: &'a str,
     },
     /// Nothing was removed, because these live grants give the same.
     Retained(&'a [GrantId]),
@@ -596,10 +300,15 @@ pub fn revoked(entry: &Entry, due: Instant, removal: Removal<'_>, at: Instant) -
         Removal::Retained(ids) => ids
             .iter()
             .fold(draft, |d, id| d.line("Retained-by", id.as_str())),
-        Removal::ReadBack { called_at, answer } => {
+        Removal::ReadBack {
+            called_at,
+            answer,
+            residual,
+        } => {
             let draft = draft
                 .line("Called-at", precise(called_at))
-                .line("Read-back", &answer.read_back);
+                .line("Read-back", &answer.read_back)
+                .line("Residual", residual);
             let draft = answer
                 .sessions
                 .iter()

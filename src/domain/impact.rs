@@ -19,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rayon::prelude::*;
 
 use super::catalogue::{Catalogue, ChangedFile, Declared};
+use super::changes::Changes;
 use super::model::{BlobId, GrantPath, Instant, Owner, ResourceName, RoleRef, Subject, Term};
 use super::parse::{Governed, classify};
 use super::{ledger, rules};
@@ -155,7 +156,7 @@ pub fn decides(changes: &[ChangedFile]) -> bool {
 }
 
 /// What `changes` would do to the live grants of `base`.
-pub fn impact(base: &Catalogue, changes: &[ChangedFile], known: &Known<'_>) -> Impact {
+pub fn impact(base: &Catalogue, changes: &Changes, known: &Known<'_>) -> Impact {
     let result = rules::resulting(base, changes);
     let difference = Difference::between(base, &result.tree, changes);
     let mut impact = Impact {
@@ -200,7 +201,7 @@ pub fn impact(base: &Catalogue, changes: &[ChangedFile], known: &Known<'_>) -> I
 
 /// The grants of which the ledger knows more than the files and `changes` makes it count: how long they last in all and how many
 /// approved them, where limits are lowered; when they began, where policies are asked. For [`Known::held`].
-pub fn to_ask(base: &Catalogue, changes: &[ChangedFile]) -> BTreeSet<GrantPath> {
+pub fn to_ask(base: &Catalogue, changes: &Changes) -> BTreeSet<GrantPath> {
     let result = rules::resulting(base, changes);
     let difference = Difference::between(base, &result.tree, changes);
     let lowered = difference.lowered(base, &result.tree);

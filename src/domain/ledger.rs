@@ -339,6 +339,8 @@ pub struct Granted {
     pub read_back: String,
     /// What the subject must still do, such as accepting an invitation.
     pub pending: Option<String>,
+    /// The target's immutable id of the account, where it has one.
+    pub account_id: Option<String>,
 }
 
 /// What a target system said when it took something.
@@ -359,6 +361,8 @@ pub struct Revoked {
 pub struct Holder {
     /// The account there.
     pub name: String,
+    /// The target's immutable id of the account, where it has one.
+    pub id: Option<String>,
     /// Whether it is given but not yet effective, such as an invitation.
     pub pending: bool,
 }

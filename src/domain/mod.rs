@@ -4,9 +4,12 @@
 //! observes, calls [`decision::decide`] or [`plan::plan`], and acts.
 
 pub mod approval;
+pub mod brake;
 pub mod catalogue;
+pub mod changes;
 pub mod codeowners;
 pub mod decision;
+pub mod drift;
 pub mod emergency;
 pub mod evidence;
 pub mod finding;
@@ -28,3 +31,4 @@ pub mod report;
 pub mod rules;
 pub mod schema;
 mod supposed;
+pub mod target;

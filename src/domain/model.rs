@@ -12,8 +12,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use declared::{
-    Access, Account, Eligibility, EmergencyOffer, Field, Gives, Grant, Person, Resource, Risk,
-    Role, RoleRef, Service, Subject, Term,
+    Access, Account, DriftMode, Eligibility, EmergencyOffer, Field, Gives, Grant, Person, Resource,
+    Risk, Role, RoleRef, Service, Subject, Term,
 };
 pub use term::TermLength;
 

@@ -7,12 +7,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::brake;
 use super::catalogue::{Catalogue, PersonFile};
 use super::model::{Actor, Login, Service, Subject, UserId};
 use super::pull::Lookup;
-
-/// The most people that may go at once without a second thought, however few there are.
-pub const BRAKE_FLOOR: usize = 5;
 
 /// The active members of the organisation that owns the access repository, as read at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -127,8 +125,7 @@ impl Register<'_> {
             }
             people.insert(login);
         }
-        let limit = BRAKE_FLOOR.max(people.len() / 4);
-        let held_back = if leavers.len() > limit {
+        let held_back = if brake::holds(leavers.len(), people.len()) {
             leavers
         } else {
             BTreeSet::new()

@@ -17,9 +17,6 @@ use super::ledger::{Cause, Entry, State};
 use super::model::{BlobId, CommitId, GrantId, GrantPath, Instant};
 use super::people::{Presence, Presences};
 
-/// The most inferred removals in one pass that need no second thought, whatever the size of the ledger.
-const BRAKE_FLOOR: usize = super::people::BRAKE_FLOOR;
-
 /// What a plan is made from.
 #[derive(Debug, Clone, Copy)]
 pub struct View<'a> {
@@ -368,8 +365,7 @@ fn current_by_path(entries: &[Entry]) -> BTreeMap<&GrantPath, &CommitId> {
         .collect()
 }
 
-/// Holds back removals that follow from missing files alone when they are too many to believe: more than [`BRAKE_FLOOR`] and
-/// more than a quarter of what is held. A file counts once, however many roles it bundles.
+/// Holds back removals that follow from missing files alone when they are too many to believe: see [`super::brake`]. A file counts once, however many roles it bundles.
 fn brake(view: &View<'_>, steps: &mut Vec<(&Entry, Step<'_>)>) -> Vec<GrantId> {
     let inferred = |(entry, step): &(&Entry, Step<'_>)| {
         entry.state.may_be_held()
@@ -382,7 +378,7 @@ fn brake(view: &View<'_>, steps: &mut Vec<(&Entry, Step<'_>)>) -> Vec<GrantId> {
     };
     let count = files(&mut steps.iter().filter(|s| inferred(s)).map(|(e, _)| *e));
     let held = files(&mut view.entries.iter().filter(|e| e.state.may_be_held()));
-    if count <= BRAKE_FLOOR.max(held / 4) {
+    if !super::brake::holds(count, held) {
         return Vec::new();
     }
     let held_back = steps

@@ -78,6 +78,19 @@ pub struct Proposal {
     pub body: String,
 }
 
+/// An issue of ours, such as what drifted on one resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issue {
+    /// What it is found again by; it stands in the body, unseen.
+    pub marker: String,
+    /// Trusted text.
+    pub title: String,
+    /// Markdown.
+    pub body: String,
+    /// Whether there is still something to do. One that is not there is not opened to be closed.
+    pub open: bool,
+}
+
 /// The forge that holds the access repository.
 #[async_trait]
 pub trait Forge: Send + Sync {
@@ -121,6 +134,14 @@ pub trait Forge: Send + Sync {
     /// it carries.
     async fn comment(&self, number: PullNumber, marker: &str, text: &str)
     -> Result<(), ForgeError>;
+
+    /// Opens the issue that carries its marker, brings it up to date, or closes it. Only an issue that we opened counts, whatever
+    /// others carry. `known` saves looking for it. Its number, where there is one.
+    async fn tell_issue(
+        &self,
+        issue: &Issue,
+        known: Option<u64>,
+    ) -> Result<Option<u64>, ForgeError>;
 
     /// How to fetch and push now.
     async fn git_access(&self) -> Result<GitAccess, ForgeError>;

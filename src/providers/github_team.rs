@@ -16,7 +16,6 @@ mod wire;
 use async_trait::async_trait;
 use serde::Deserialize;
 
-pub use wire::ENTITLEMENT_SCHEMA;
 use wire::{
     ChildTeam, Entitlement, Invitation, Member, Membership, MembershipRequest, TeamRole, User,
 };
@@ -25,7 +24,38 @@ use super::{Provider, ProviderError};
 use crate::domain::decision::Approved;
 use crate::domain::ledger::{Granted, Holder, Revoked};
 use crate::domain::model::{Access, Account, ConnectionName, Login, UserId};
+use crate::domain::target::{Change, Kind, Names, Order};
 use crate::github_app::{Failure, Installation, path, query};
+
+/// Teams of an organisation.
+pub const KIND: Kind = Kind {
+    name: "github-team",
+    gives: "membership of a team",
+    entitlement: r#"{
+  "$schema": "https://json-schema.org/draft/2020-12/schema",
+  "title": "Entitlement of a github-team connection",
+  "type": "object",
+  "additionalProperties": false,
+  "required": ["team"],
+  "properties": {
+    "team": {
+      "description": "The team's slug, as in its address: github.com/orgs/<organisation>/teams/<slug>",
+      "type": "string",
+      "minLength": 1,
+      "maxLength": 100,
+      "pattern": "^[a-z0-9_][a-z0-9_-]*$"
+    },
+    "role": {
+      "description": "What the person is in the team",
+      "enum": ["member", "maintainer"],
+      "default": "member"
+    }
+  }
+}"#,
+    residual: "GitHub asks for membership at every request; a clone that was made before stays where it is.",
+    native_expiry: None,
+    names: Names::CaseInsensitive,
+};
 
 /// Teams of one organisation.
 #[derive(Debug)]
@@ -249,11 +279,21 @@ impl GithubTeam {
 
 #[async_trait]
 impl Provider for GithubTeam {
-    fn kind(&self) -> &'static str {
-        "github-team"
+    fn kind(&self) -> &'static Kind {
+        &KIND
     }
 
-    async fn grant(&self, approved: &Approved) -> Result<Granted, ProviderError> {
+    fn preview(&self, change: Change, access: &Access) -> Vec<String> {
+        let slug = access.entitlement["team"].as_str().unwrap_or_default();
+        let verb = match change {
+            Change::Grant => "PUT",
+            Change::Revoke => "DELETE",
+        };
+        let route = self.team_route(slug, &["memberships", &access.account.name]);
+        vec![format!("{verb} {route}")]
+    }
+
+    async fn grant(&self, approved: &Approved, _: &Order) -> Result<Granted, ProviderError> {
         let access = approved.access();
         let entitlement = self.entitlement(&access.entitlement)?;
         let login = self.login_for_giving(&access.account).await?;
@@ -272,6 +312,7 @@ impl Provider for GithubTeam {
             "active" => Ok(Granted {
                 read_back: format!("@{login} is a {} of {team}", found.role),
                 pending: None,
+                account_id: None,
             }),
             "pending" => Ok(Granted {
                 read_back: format!("@{login} is invited to {team}"),
@@ -280,12 +321,13 @@ impl Provider for GithubTeam {
                      organisation",
                     self.organisation
                 )),
+                account_id: None,
             }),
             other => Err(self.without_effect(what, &format!("the state `{other}`"))),
         }
     }
 
-    async fn revoke(&self, access: &Access) -> Result<Revoked, ProviderError> {
+    async fn revoke(&self, access: &Access, _: &Order) -> Result<Revoked, ProviderError> {
         let entitlement = self.entitlement(&access.entitlement)?;
         let (slug, team) = (&entitlement.team, self.team(&entitlement.team));
         let Some(login) = self.login_for_taking(&access.account).await? else {
@@ -345,6 +387,7 @@ impl Provider for GithubTeam {
         let direct = members.into_iter().filter(|member| !member.inherited);
         let active = direct.map(|member| Holder {
             name: member.login,
+            id: Some(member.id.to_string()),
             pending: false,
         });
         let pending = invited.into_iter().map(|invitation| Holder {
@@ -352,6 +395,7 @@ impl Provider for GithubTeam {
                 .login
                 .or(invitation.email)
                 .unwrap_or_else(|| format!("invitation {}", invitation.id)),
+            id: None,
             pending: true,
         });
         Ok(active.chain(pending).collect())

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use crate::domain::decision::Approved;
 use crate::domain::ledger::{Granted, Holder, Revoked};
 use crate::domain::model::{Access, ConnectionName, Instant};
+use crate::domain::target::{Change, Kind, Order};
 
 /// What went wrong at a target system, named by what the caller should do.
 #[derive(Debug, thiserror::Error)]
@@ -51,19 +52,27 @@ pub enum ProviderError {
 /// One target system.
 #[async_trait]
 pub trait Provider: Send + Sync {
-    /// The kind, as `kind = "..."` in the configuration says it.
-    fn kind(&self) -> &'static str;
+    /// What kind of target system it is.
+    fn kind(&self) -> &'static Kind;
 
     /// Gives what was approved. Doing it twice is doing it once.
-    async fn grant(&self, approved: &Approved) -> Result<Granted, ProviderError>;
+    async fn grant(&self, approved: &Approved, order: &Order) -> Result<Granted, ProviderError>;
 
     /// Takes it away, and ends what may still use it where configured. Doing it twice is doing it once; an account, a role or
-    /// a group that is gone counts as taken away.
-    async fn revoke(&self, access: &Access) -> Result<Revoked, ProviderError>;
+    /// a group that is gone counts as taken away. Where `access.account.id` is known and the name belongs to another account now,
+    /// the account that it was given to is gone. Hallpass' own account, and the last administrator that the target reports, are
+    /// [`ProviderError::Refused`]: nobody may lock everybody out by a pull request.
+    async fn revoke(&self, access: &Access, order: &Order) -> Result<Revoked, ProviderError>;
 
-    /// Everybody who has this entitlement directly, whoever gave it.
+    /// The calls that [`Self::grant`] or [`Self::revoke`] would make to change something, in order, for a person to read. Calls nothing.
+    fn preview(&self, change: Change, access: &Access) -> Vec<String>;
+
+    /// Everybody who has this entitlement directly, whoever gave it. [`ProviderError::Refused`] where there is no such entitlement.
     async fn holders(&self, entitlement: &serde_json::Value) -> Result<Vec<Holder>, ProviderError>;
 }
+
+/// Every kind of target system, in the order of the page that lists them.
+pub const KINDS: [&Kind; 2] = [&github_team::KIND, &postgres::KIND];
 
 /// The configured connections.
 pub type Registry = BTreeMap<ConnectionName, Arc<dyn Provider>>;

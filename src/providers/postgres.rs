@@ -30,10 +30,14 @@ use super::{Provider, ProviderError};
 use crate::domain::decision::Approved;
 use crate::domain::ledger::{Granted, Holder, Revoked};
 use crate::domain::model::{Access, ConnectionName};
+use crate::domain::target::{Change, Kind, Names, Order};
 use roles::Role;
 
-/// The shape of an entitlement: `{ role: orders_ro }`.
-pub const ENTITLEMENT_SCHEMA: &str = r#"{
+/// PostgreSQL servers.
+pub const KIND: Kind = Kind {
+    name: "postgres",
+    gives: "membership of a role",
+    entitlement: r#"{
   "$schema": "https://json-schema.org/draft/2020-12/schema",
   "title": "What a PostgreSQL connection gives",
   "type": "object",
@@ -47,7 +51,11 @@ pub const ENTITLEMENT_SCHEMA: &str = r#"{
   },
   "required": ["role"],
   "additionalProperties": false
-}"#;
+}"#,
+    residual: "Nothing where `end_sessions` is on. Otherwise a session that is open keeps what it has used already until it ends; each is named.",
+    native_expiry: None,
+    names: Names::Exact,
+};
 
 /// How long connecting may take, or waiting for one of our connections.
 const CONNECTING: Duration = Duration::from_secs(5);
@@ -228,6 +236,7 @@ impl Postgres {
         Ok(Granted {
             read_back: format!("{} is a member of {}", account.name, role.name),
             pending: None,
+            account_id: Some(account.oid.to_string()),
         })
     }
 
@@ -265,6 +274,12 @@ impl Postgres {
         let Some(account) = roles::find(&mut server, wanted).await.map_err(failed)? else {
             return gone(format!("there is no account {wanted} any more"));
         };
+        let known = access.account.id.as_ref();
+        if known.is_some_and(|id| *id != account.oid.to_string()) {
+            return gone(format!(
+                "the account {wanted} that had {name} is gone; another has its name now"
+            ));
+        }
         if account.own {
             return Err(self.refused(format!(
                 "{wanted:?} is the account that Hallpass itself connects with"
@@ -345,8 +360,9 @@ impl Postgres {
         let members = roles::members(&mut server, &role).await.map_err(failed)?;
         Ok(members
             .into_iter()
-            .map(|name| Holder {
+            .map(|(name, oid)| Holder {
                 name,
+                id: Some(oid.to_string()),
                 pending: false,
             })
             .collect())
@@ -355,16 +371,30 @@ impl Postgres {
 
 #[async_trait]
 impl Provider for Postgres {
-    fn kind(&self) -> &'static str {
-        "postgres"
+    fn kind(&self) -> &'static Kind {
+        &KIND
     }
 
-    async fn grant(&self, approved: &Approved) -> Result<Granted, ProviderError> {
+    async fn grant(&self, approved: &Approved, _: &Order) -> Result<Granted, ProviderError> {
         self.within("granting", self.give(approved.access())).await
     }
 
-    async fn revoke(&self, access: &Access) -> Result<Revoked, ProviderError> {
+    async fn revoke(&self, access: &Access, _: &Order) -> Result<Revoked, ProviderError> {
         self.within("revoking", self.take(access)).await
+    }
+
+    fn preview(&self, change: Change, access: &Access) -> Vec<String> {
+        let role = access.entitlement["role"].as_str().unwrap_or_default();
+        let account = &access.account.name;
+        match change {
+            Change::Grant => vec![format!("GRANT {role:?} TO {account:?}")],
+            Change::Revoke => {
+                let revoke = format!("REVOKE {role:?} FROM {account:?} CASCADE");
+                let end = format!("pg_terminate_backend of each session of {account:?}");
+                let end = self.end_sessions.then_some(end);
+                std::iter::once(revoke).chain(end).collect()
+            }
+        }
     }
 
     /// The account that Hallpass connects with is left out: it has ADMIN OPTION, to give the role.

@@ -13,10 +13,11 @@ use super::{ReconcileError, Reconciler, chain};
 use crate::domain::decision::{Admission, Approved};
 use crate::domain::emergency::{Emergency, Review};
 use crate::domain::evidence::{self, Removal};
-use crate::domain::ledger::{Cause, Entry, Holder, Revoked, State, Terms, Wanted};
+use crate::domain::ledger::{Cause, Entry, Granted, Holder, Revoked, State, Terms, Wanted};
 use crate::domain::model::{Access, ConnectionName, GrantId, Instant, RoleRef};
 use crate::domain::parse;
 use crate::domain::plan::{Action, Plan, Renewed};
+use crate::domain::target::Order;
 use crate::providers::ProviderError;
 use crate::store::Scope;
 
@@ -182,8 +183,11 @@ impl Reconciler {
         }
         let mut entry = self.write(entry, &[]).await?;
         let called_at = self.now();
-        match self.call_grant(approved).await {
+        match self.call_grant(&entry, approved).await {
             Ok(answer) => {
+                if let Some(terms) = &mut entry.terms {
+                    terms.access.account.id.clone_from(&answer.account_id);
+                }
                 entry.state = State::Active;
                 entry.attempts = 0;
                 entry.last_error = None;
@@ -208,11 +212,15 @@ impl Reconciler {
 
     async fn call_grant(
         &self,
+        entry: &Entry,
         approved: &Approved,
-    ) -> Result<crate::domain::ledger::Granted, ProviderError> {
+    ) -> Result<Granted, ProviderError> {
         let connection = &approved.access().connection;
         match self.providers.get(connection) {
-            Some(provider) => in_time(connection, provider.grant(approved)).await,
+            Some(provider) => {
+                let order = order(entry);
+                in_time(connection, provider.grant(approved, &order)).await
+            }
             None => Err(not_configured(connection.as_str())),
         }
     }
@@ -238,7 +246,8 @@ impl Reconciler {
         let Some(provider) = self.providers.get(&access.connection) else {
             return Ok(Err(not_configured(access.connection.as_str())));
         };
-        let is_holder = |h: &Holder| h.name.eq_ignore_ascii_case(&access.account.name);
+        let names = provider.kind().names;
+        let is_holder = |h: &Holder| names.same(&h.name, &access.account.name);
         let holders = provider.holders(&access.entitlement);
         Ok(in_time(&access.connection, holders)
             .await
@@ -288,6 +297,7 @@ impl Reconciler {
                     Removal::ReadBack {
                         called_at,
                         answer: &answer,
+                        residual: self.residual(&entry),
                     },
                     now,
                 );
@@ -315,6 +325,12 @@ impl Reconciler {
         }
     }
 
+    /// What the target's kind says may still work after a removal.
+    fn residual(&self, entry: &Entry) -> &'static str {
+        let provider = entry.connection().and_then(|c| self.providers.get(c));
+        provider.map_or("Nothing was ever given.", |p| p.kind().residual)
+    }
+
     async fn call_revoke(&self, entry: &Entry) -> Result<Revoked, ProviderError> {
         // An entry that may be held has terms: they are written with the first intent.
         let Some(terms) = &entry.terms else {
@@ -322,7 +338,8 @@ impl Reconciler {
         };
         match self.providers.get(&terms.access.connection) {
             Some(provider) => {
-                let call = provider.revoke(&terms.access);
+                let order = order(entry);
+                let call = provider.revoke(&terms.access, &order);
                 in_time(&terms.access.connection, call).await
             }
             None => Err(not_configured(terms.access.connection.as_str())),
@@ -416,8 +433,16 @@ fn terms(entry: &Entry, approved: &Approved) -> Terms {
     }
 }
 
+/// On whose behalf a target is called. An entry that may be held has terms: they are written with the first intent.
+fn order(entry: &Entry) -> Order {
+    Order {
+        reference: entry.id.to_string(),
+        ends: entry.terms.as_ref().map_or(entry.arrival.at, |t| t.ends),
+    }
+}
+
 /// Gives up on a call that does not come back, or that runs into a bug. Whether it had an effect is unknown, as after any failure.
-async fn in_time<T>(
+pub(super) async fn in_time<T>(
     connection: &ConnectionName,
     call: impl Future<Output = Result<T, ProviderError>>,
 ) -> Result<T, ProviderError> {

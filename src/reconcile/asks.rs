@@ -7,34 +7,30 @@ use std::collections::BTreeSet;
 
 use tracing::warn;
 
+use super::case::Matter;
 use super::{ReconcileError, Reconciler, chain};
-use crate::domain::catalogue::{Catalogue, ChangedFile};
-use crate::domain::decision::{Case, Pending};
+use crate::domain::decision::{Asks, Pending};
 use crate::domain::model::{PullNumber, RoleRef, Subject};
-use crate::domain::pull::{Pull, PullState};
+use crate::domain::pull::PullState;
 use crate::store::Wake;
 
 impl Reconciler {
     /// Remembers what an open pull request asks for, wakes those that this concerns, and returns what others ask for the same
     /// subjects. Written before it is read, so that of two that are judged at once at least one sees the other.
-    pub(super) async fn pending(
-        &self,
-        pull: &Pull,
-        base: &Catalogue,
-        changes: &[ChangedFile],
-    ) -> Result<Vec<Pending>, ReconcileError> {
+    pub(super) async fn pending(&self, matter: &Matter) -> Result<Vec<Pending>, ReconcileError> {
+        let Matter { pull, base, .. } = matter;
         if pull.state != PullState::Open {
             self.forget_asks(pull.number).await?;
             return Ok(Vec::new());
         }
         let asks = if pull.base_branch == self.settings.protected_branch {
-            Case::asks(base, changes)
+            &matter.asks
         } else {
-            BTreeSet::new()
+            &Asks::new()
         };
         let before = self
             .store
-            .remember_asks(pull.number, &pull.head, &asks)
+            .remember_asks(pull.number, &pull.head, asks)
             .await?;
         let subjects = asks.iter().chain(&before).map(|(s, _)| s.clone()).collect();
         let mut others = self.store.asks_of(&subjects).await?;

@@ -4,15 +4,14 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{ReconcileError, Reconciler};
+use super::{ReconcileError, Reconciler, aside};
 use crate::domain::catalogue::{Catalogue, ChangedFile};
-use crate::domain::decision::{Case, MayAsk, PAST, Surroundings};
+use crate::domain::changes::Changes;
+use crate::domain::decision::{Asks, Case, MayAsk, PAST, Surroundings};
 use crate::domain::history::Past;
 use crate::domain::impact;
 use crate::domain::ledger::{Entry, Holding};
-use crate::domain::model::{
-    BlobId, CommitId, GrantPath, Instant, Owner, RepoPath, RoleRef, Subject,
-};
+use crate::domain::model::{BlobId, CommitId, GrantPath, Instant, RepoPath, RoleRef, Subject};
 use crate::domain::pull::{Pull, PullState, Reviewed, Roster};
 use crate::repo::{Remote, RepoError};
 
@@ -22,7 +21,7 @@ pub(super) struct Facts {
     pub pull: Pull,
     pub base_commit: CommitId,
     pub base: Arc<Catalogue>,
-    pub changes: Vec<ChangedFile>,
+    pub changes: Arc<Changes>,
     pub reviewed: Reviewed,
     pub roster: Roster,
     pub holdings: Vec<Holding>,
@@ -38,7 +37,7 @@ impl Facts {
             protected_branch,
             base_commit: &self.base_commit,
             base: &self.base,
-            changes: &self.changes,
+            changes: Arc::clone(&self.changes),
             reviewed: &self.reviewed,
             roster: &self.roster,
             holdings: &self.holdings,
@@ -46,6 +45,25 @@ impl Facts {
             around: &self.around,
             now: self.now,
         }
+    }
+}
+
+/// What is to be judged, read and derived once, before anybody is asked about it.
+#[derive(Debug)]
+pub(super) struct Matter {
+    pub pull: Pull,
+    pub base_commit: CommitId,
+    pub base: Arc<Catalogue>,
+    pub changes: Arc<Changes>,
+    /// What the change asks for.
+    pub asks: Asks,
+}
+
+impl Matter {
+    /// For whom it asks.
+    pub fn subjects(&self) -> BTreeSet<Subject> {
+        let asks = self.asks.iter();
+        asks.map(|(subject, _)| subject.clone()).collect()
     }
 }
 
@@ -57,31 +75,26 @@ impl Reconciler {
         pull: Pull,
         base_commit: CommitId,
     ) -> Result<Facts, ReconcileError> {
-        let changes = self.changes_of(&pull, &base_commit).await?;
-        let base = self.catalogue(&base_commit).await?;
-        let reviewed = self.reviewed(remote, &pull, &changes).await?;
-        let subjects = Case::asks(&base, &changes)
-            .into_iter()
-            .map(|(s, _)| s)
-            .collect();
-        let (holdings, mut ended) = self.context(&subjects, &base, &changes).await?;
-        if impact::decides(&changes) {
+        let matter = self.matter(pull, base_commit).await?;
+        let reviewed = self.reviewed(remote, &matter).await?;
+        let (holdings, mut ended) = self.context(&matter).await?;
+        if impact::decides(&matter.changes) {
             ended.extend(self.ended_files().await?);
         }
         let around = Surroundings {
-            members: self.members_asked(&base, &subjects).await,
-            ..self.around(&pull, (&base_commit, &base), &changes).await?
+            members: self.members_asked(&matter.base, &matter.subjects()).await,
+            ..self.around(&matter).await?
         };
-        let mut owners = owners_to_ask(&base, &changes, &ended);
+        let mut owners = Case::owners_to_ask(&matter.base, &matter.changes, &ended);
         let may_ask_now = around.may_ask_now.values();
         owners.extend(may_ask_now.flat_map(|may| may.teams().cloned()));
         let roster = self.forge.roster(&owners).await;
         let now = self.now();
         Ok(Facts {
-            pull,
-            base_commit,
-            base,
-            changes,
+            pull: matter.pull,
+            base_commit: matter.base_commit,
+            base: matter.base,
+            changes: matter.changes,
             reviewed,
             roster,
             holdings,
@@ -91,36 +104,44 @@ impl Reconciler {
         })
     }
 
+    async fn matter(&self, pull: Pull, base_commit: CommitId) -> Result<Matter, ReconcileError> {
+        let files = self.changes_of(&pull, &base_commit).await?;
+        let base = self.catalogue(&base_commit).await?;
+        let by = Arc::clone(&base);
+        let (changes, asks) = aside(move || {
+            let changes = Changes::read(files);
+            let asks = Case::asks(&by, &changes);
+            (changes, asks)
+        })
+        .await?;
+        Ok(Matter {
+            asks,
+            pull,
+            base_commit,
+            base,
+            changes: Arc::new(changes),
+        })
+    }
+
     /// What the service knows beside the trees and the reviews.
-    async fn around(
-        &self,
-        pull: &Pull,
-        (base_commit, base): (&CommitId, &Arc<Catalogue>),
-        changes: &[ChangedFile],
-    ) -> Result<Surroundings, ReconcileError> {
+    async fn around(&self, matter: &Matter) -> Result<Surroundings, ReconcileError> {
         Ok(Surroundings {
-            held: self.held(base, changes).await?,
-            emergencies: self.emergencies_around(changes).await?,
-            replay: self
-                .replay((base_commit, base), (&pull.head, changes))
-                .await?,
-            pending: self.pending(pull, base, changes).await?,
-            elsewhere: self.elsewhere(pull, changes).await?,
-            may_ask_now: self.may_ask_now(pull, base_commit, changes).await?,
-            past: self.past(base, changes).await?,
+            held: self.held(matter).await?,
+            emergencies: self.emergencies_around(&matter.changes).await?,
+            replay: self.replay(matter).await?,
+            pending: self.pending(matter).await?,
+            elsewhere: self.elsewhere(matter).await?,
+            may_ask_now: self.may_ask_now(matter).await?,
+            past: self.past(&matter.subjects()).await?,
             ..Surroundings::default()
         })
     }
 
     /// When the pull request was last seen to aim at another branch, which is noted at every such sight.
-    async fn elsewhere(
-        &self,
-        pull: &Pull,
-        changes: &[ChangedFile],
-    ) -> Result<Option<Instant>, ReconcileError> {
-        let name = format!("elsewhere/{}", pull.number);
-        let here = pull.base_branch == self.settings.protected_branch;
-        if here || !Case::touches_access(changes) {
+    async fn elsewhere(&self, matter: &Matter) -> Result<Option<Instant>, ReconcileError> {
+        let name = format!("elsewhere/{}", matter.pull.number);
+        let here = matter.pull.base_branch == self.settings.protected_branch;
+        if here || !Case::touches_access(&matter.changes) {
             let Some(text) = self.store.note(&name).await? else {
                 return Ok(None);
             };
@@ -138,21 +159,19 @@ impl Reconciler {
     /// since the merge. Reads the tree only where they did.
     async fn may_ask_now(
         &self,
-        pull: &Pull,
-        base: &CommitId,
-        changes: &[ChangedFile],
+        matter: &Matter,
     ) -> Result<BTreeMap<(GrantPath, RoleRef), MayAsk>, ReconcileError> {
         let tip = self.mirror.tip(&self.settings.protected_branch).await?;
-        let (PullState::Merged { .. }, Some(tip)) = (&pull.state, tip) else {
+        let (PullState::Merged { .. }, Some(tip)) = (&matter.pull.state, tip) else {
             return Ok(BTreeMap::new());
         };
-        let deciding = Case::files_of_eligibility(&*self.catalogue(base).await?, changes);
-        let then = self.mirror.blobs_at(base, &deciding).await?;
+        let deciding = Case::files_of_eligibility(&matter.asks);
+        let then = self.mirror.blobs_at(&matter.base_commit, &deciding).await?;
         if self.mirror.blobs_at(&tip, &deciding).await? == then {
             return Ok(BTreeMap::new());
         }
         let tree = self.catalogue(&tip).await?;
-        Ok(Case::may_ask(&*self.catalogue(base).await?, &tree, changes))
+        Ok(Case::may_ask(&matter.base, &tree, &matter.changes))
     }
 
     /// What the pull request changes, from trees: merge base to head.
@@ -177,14 +196,9 @@ impl Reconciler {
 
     /// What stood at the changed paths in each reviewed commit. A commit that cannot be had is left out: its review counts for
     /// nothing.
-    async fn reviewed(
-        &self,
-        remote: &Remote,
-        pull: &Pull,
-        changes: &[ChangedFile],
-    ) -> Result<Reviewed, ReconcileError> {
-        let paths: Vec<RepoPath> = Case::paths_to_compare(changes);
-        let commits: BTreeSet<CommitId> = Case::commits_to_compare(pull);
+    async fn reviewed(&self, remote: &Remote, matter: &Matter) -> Result<Reviewed, ReconcileError> {
+        let paths: Vec<RepoPath> = Case::paths_to_compare(&matter.changes);
+        let commits: BTreeSet<CommitId> = Case::commits_to_compare(&matter.pull);
         let mut reviewed = Reviewed::new();
         let mut missing = Vec::new();
         for commit in commits {
@@ -206,17 +220,9 @@ impl Reconciler {
     }
 
     /// What the subjects of a change had or asked for before.
-    async fn past(
-        &self,
-        base: &Catalogue,
-        changes: &[ChangedFile],
-    ) -> Result<Vec<Past>, ReconcileError> {
-        let subjects = Case::asks(base, changes)
-            .into_iter()
-            .map(|(s, _)| s)
-            .collect();
-        let ended = self.store.ended_of(&subjects, PAST).await?;
-        let mut past = self.store.turned_down_of(&subjects, PAST).await?;
+    async fn past(&self, subjects: &BTreeSet<Subject>) -> Result<Vec<Past>, ReconcileError> {
+        let ended = self.store.ended_of(subjects, PAST).await?;
+        let mut past = self.store.turned_down_of(subjects, PAST).await?;
         past.extend(ended.iter().filter_map(Past::of));
         Ok(past)
     }
@@ -224,18 +230,17 @@ impl Reconciler {
     /// What the ledger knows about the subjects and the files of a change.
     async fn context(
         &self,
-        subjects: &BTreeSet<Subject>,
-        base: &Catalogue,
-        changes: &[ChangedFile],
+        matter: &Matter,
     ) -> Result<(Vec<Holding>, BTreeMap<GrantPath, BlobId>), ReconcileError> {
-        let held = self.store.entries_of(subjects).await?;
+        let held = self.store.entries_of(&matter.subjects()).await?;
         let holdings = held.iter().filter_map(Entry::holding).collect();
-        let removed = changes
+        let removed = matter
+            .changes
             .iter()
             .filter(|c| c.after.is_none())
             .filter_map(|c| GrantPath::new(&c.path).ok())
             .collect();
-        let mut ended = self.ended_beside(base, changes).await?;
+        let mut ended = self.ended_beside(matter).await?;
         ended.extend(over(self.store.entries_at(&removed).await?));
         Ok((holdings, ended))
     }
@@ -244,34 +249,16 @@ impl Reconciler {
     /// just this content decides, because the base may be older than what stands there now.
     async fn ended_beside(
         &self,
-        base: &Catalogue,
-        changes: &[ChangedFile],
+        matter: &Matter,
     ) -> Result<BTreeMap<GrantPath, BlobId>, ReconcileError> {
-        let mut beside = Case::files_beside(base, changes);
-        beside.retain(|path| changes.iter().all(|c| c.path != path.as_str()));
+        let base = &matter.base;
+        let mut beside = Case::files_beside(base, &matter.asks);
+        beside.retain(|path| matter.changes.iter().all(|c| c.path != path.as_str()));
         let mut entries = self.store.entries_at(&beside).await?;
         let blob_of = |path: &GrantPath| base.grants.get(path).map(|declared| &declared.blob);
         entries.retain(|entry| blob_of(&entry.path) == Some(&entry.blob));
         Ok(over(entries))
     }
-}
-
-/// The owners whose word is needed: nobody's, for files whose access has already ended.
-fn owners_to_ask(
-    base: &Catalogue,
-    changes: &[ChangedFile],
-    ended: &BTreeMap<GrantPath, BlobId>,
-) -> BTreeSet<Owner> {
-    let tidies = |c: &&ChangedFile| {
-        let before = c
-            .before
-            .as_ref()
-            .filter(|_| c.after.is_none())
-            .map(|(blob, _)| blob);
-        before.is_some() && GrantPath::new(&c.path).is_ok_and(|path| ended.get(&path) == before)
-    };
-    let open: Vec<ChangedFile> = changes.iter().filter(|c| !tidies(c)).cloned().collect();
-    Case::owners_to_ask(base, &open)
 }
 
 /// The newest arrival at each path: one entry, or the parts of a bundle. An older one says nothing about the file that stands

@@ -4,9 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
-use super::case::{newest, over};
+use super::case::{Matter, newest, over};
 use super::{ReconcileError, Reconciler, aside};
-use crate::domain::catalogue::{Catalogue, ChangedFile};
 use crate::domain::impact::{self, Held};
 use crate::domain::model::{BlobId, CommitId, GrantPath};
 use crate::domain::replay::{Replay, replay};
@@ -23,13 +22,12 @@ impl Reconciler {
     /// What the ledger says of the live grants whose limits a change lowers.
     pub(super) async fn held(
         &self,
-        base: &Arc<Catalogue>,
-        changes: &[ChangedFile],
+        matter: &Matter,
     ) -> Result<BTreeMap<GrantPath, Held>, ReconcileError> {
-        if !impact::decides(changes) {
+        if !impact::decides(&matter.changes) {
             return Ok(BTreeMap::new());
         }
-        let (base, changes) = (Arc::clone(base), changes.to_vec());
+        let (base, changes) = (Arc::clone(&matter.base), Arc::clone(&matter.changes));
         let paths = aside(move || impact::to_ask(&base, &changes)).await?;
         let entries = newest(self.store.entries_at(&paths).await?);
         let live = entries.into_values().flatten();
@@ -51,22 +49,19 @@ impl Reconciler {
         Ok(over(self.store.entries_at(&paths).await?))
     }
 
-    /// Past requests, judged by the files that decide in `base` and by those that `changes` would make. `None` for a change that
-    /// touches none of them. Both commits name what they come with.
-    pub(super) async fn replay(
-        &self,
-        (base_commit, base): (&CommitId, &Arc<Catalogue>),
-        (head, changes): (&CommitId, &[ChangedFile]),
-    ) -> Result<Option<Replay>, ReconcileError> {
-        if !impact::decides(changes) {
+    /// Past requests, judged by the files that decide in the base and by those that the change would make. `None` for a change that
+    /// touches none of them.
+    pub(super) async fn replay(&self, matter: &Matter) -> Result<Option<Replay>, ReconcileError> {
+        if !impact::decides(&matter.changes) {
             return Ok(None);
         }
-        let key = (base_commit.clone(), head.clone());
+        let key = (matter.base_commit.clone(), matter.pull.head.clone());
         if let Some(known) = self.known_replay(&key) {
             return Ok(Some(known));
         }
-        let past = self.mirror.merged(base_commit, REPLAYED, base).await?;
-        let (base, changes) = (Arc::clone(base), changes.to_vec());
+        let base = Arc::clone(&matter.base);
+        let past = self.mirror.merged(&key.0, REPLAYED, &base).await?;
+        let changes = Arc::clone(&matter.changes);
         let work = move || replay(&past, &base, &rules::resulting(&base, &changes).tree);
         let found = aside(work).await?;
         self.keep_replay(key, found.clone());

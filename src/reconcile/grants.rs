@@ -119,8 +119,9 @@ impl Reconciler {
         };
         self.record_arrivals(&tip).await?;
         let main = self.mirror.grants(&tip).await?;
-        let weighed = self.weigh_all(&remote, &main).await?;
-        let weighed = self.divide_bundles(weighed).await?;
+        let waiting = self.store.entries(Scope::Waiting).await?;
+        let weighed = self.weigh_all(&remote, &main, &waiting).await;
+        let weighed = self.divide_bundles(weighed, &waiting).await?;
         let look = self.look(&tip, main, weighed).await?;
         self.settle_all(&look).await?;
         let unsettled = look
@@ -207,16 +208,17 @@ impl Reconciler {
         &self,
         remote: &Remote,
         main: &BTreeMap<GrantPath, BlobId>,
-    ) -> Result<BTreeMap<GrantId, Weighed>, ReconcileError> {
+        waiting: &[Entry],
+    ) -> BTreeMap<GrantId, Weighed> {
         let now = self.now();
         let wants_proof = |e: &Entry| e.state == State::Arrived || waits_for_proof(e, now);
         let mut by_commit: BTreeMap<CommitId, Vec<Entry>> = BTreeMap::new();
-        for entry in self.store.entries(Scope::Waiting).await? {
-            if wants_proof(&entry) && main.get(&entry.path) == Some(&entry.blob) {
+        for entry in waiting {
+            if wants_proof(entry) && main.get(&entry.path) == Some(&entry.blob) {
                 by_commit
                     .entry(entry.arrival.commit.clone())
                     .or_default()
-                    .push(entry);
+                    .push(entry.clone());
             }
         }
         let mut weighed = BTreeMap::new();
@@ -224,7 +226,7 @@ impl Reconciler {
             weighed.extend(self.weigh(remote, &commit, &entries).await);
         }
         hold_rivals(&mut weighed);
-        Ok(weighed)
+        weighed
     }
 
     /// Weighs everything that one commit brought.
@@ -278,10 +280,10 @@ impl Reconciler {
         let (entries, branch) = (entries.to_vec(), self.settings.protected_branch.clone());
         let configured: Vec<_> = self.providers.keys().cloned().collect();
         let (events, admissions) = aside(move || {
-            let case = facts.case(&branch);
-            let verdict = landing::demand_connections(decision::decide(&case), configured.iter());
+            let (verdict, admissions) = decision::admit_entries(&facts.case(&branch), &entries);
+            let verdict = landing::demand_connections(verdict, configured.iter());
             let events = evidence::of_verdict(&facts.pull, &facts.base_commit, &verdict, facts.now);
-            (events, decision::admit_entries(&case, &entries))
+            (events, admissions)
         })
         .await?;
         self.store.commit(&[], &events).await?;
@@ -293,8 +295,8 @@ impl Reconciler {
     async fn divide_bundles(
         &self,
         weighed: BTreeMap<GrantId, Weighed>,
+        waiting: &[Entry],
     ) -> Result<BTreeMap<GrantId, Weighed>, ReconcileError> {
-        let waiting = self.store.entries(Scope::Waiting).await?;
         let mut divided = BTreeMap::new();
         for (id, Weighed { admission, merge }) in weighed {
             let Admission::Bundle(parts) = admission else {

@@ -11,6 +11,7 @@ mod act;
 mod asks;
 mod case;
 mod control;
+pub mod drift;
 mod emergencies;
 mod evidence;
 mod grants;

@@ -25,6 +25,8 @@ pub(super) struct Look {
     pub weighed: BTreeMap<GrantId, Weighed>,
     pub admissions: BTreeMap<GrantId, Admission>,
     pub unsettled: BTreeSet<GrantPath>,
+    /// What landed and is not decided yet. Nobody but the pass that it goes to touches it until the next look.
+    pub arrived: Vec<Entry>,
     pub presences: Presences,
 }
 
@@ -41,9 +43,11 @@ impl Reconciler {
             .map(|(id, w)| (id.clone(), w.admission.clone()))
             .collect();
         let presences = self.presences(tip, &admissions).await?;
-        let waiting = self.store.entries(Scope::Waiting).await?;
+        let mut waiting = self.store.entries(Scope::Waiting).await?;
         let unsettled = plan::unsettled(&main, &waiting, &admissions, &presences);
+        waiting.retain(|e| e.state == State::Arrived);
         Ok(Look {
+            arrived: waiting,
             main,
             weighed,
             admissions,
@@ -88,27 +92,18 @@ impl Reconciler {
         let _turn = self.lane(connection).lock().await;
         let now = self.now();
         let mut entries = self.store.entries(Scope::Live(connection)).await?;
-        let arrived = self
-            .store
-            .entries(Scope::Waiting)
-            .await?
-            .into_iter()
-            .filter(|e| e.state == State::Arrived);
-        entries.extend(arrived.filter(|e| goes_to(look.admissions.get(&e.id), connection)));
+        let arrived = look.arrived.iter();
+        let ours = arrived.filter(|e| goes_to(look.admissions.get(&e.id), connection));
+        entries.extend(ours.cloned());
         self.plan_and_act(entries, Some(look), now).await
     }
 
     /// Arrivals that no connection will be asked for: denials, and files that went before they were weighed.
     async fn settle_unconnected(&self, look: &Look) -> Result<(), ReconcileError> {
-        let arrived = self
-            .store
-            .entries(Scope::Waiting)
-            .await?
-            .into_iter()
-            .filter(|e| e.state == State::Arrived);
         let approved =
-            |e: &Entry| matches!(look.admissions.get(&e.id), Some(Admission::Approved(_)));
-        let entries = arrived.filter(|e| !approved(e)).collect();
+            |e: &&Entry| matches!(look.admissions.get(&e.id), Some(Admission::Approved(_)));
+        let arrived = look.arrived.iter().filter(|e| !approved(e));
+        let entries = arrived.cloned().collect();
         self.plan_and_act(entries, Some(look), self.now()).await
     }
 

@@ -133,6 +133,15 @@ impl Sandbox {
         world.repos[index].pulls.values().map(view).collect()
     }
 
+    /// The issues of a repository, oldest first: title, text, and whether it is open.
+    pub fn issues(&self, repo: &str) -> Vec<(String, String, bool)> {
+        let world = self.world();
+        let issues = world.repos[self.index(&world, repo)].issues.values();
+        let view =
+            |i: &super::world::Issue| (i.title.clone(), i.body.clone().unwrap_or_default(), i.open);
+        issues.map(view).collect()
+    }
+
     /// One pull request.
     pub fn pull(&self, repo: &str, number: PullNumber) -> PullView {
         let found = self

@@ -138,6 +138,7 @@ impl Sandbox {
             next_number: 1,
             checks: Default::default(),
             comments: Default::default(),
+            issues: Default::default(),
             activity: Vec::new(),
             ruleset: None,
         };

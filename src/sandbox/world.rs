@@ -58,8 +58,25 @@ pub struct Repo {
     pub next_number: u64,
     pub checks: BTreeMap<u64, CheckRun>,
     pub comments: BTreeMap<u64, Comment>,
+    pub issues: BTreeMap<u64, Issue>,
     pub activity: Vec<Activity>,
     pub ruleset: Option<Ruleset>,
+}
+
+/// An issue, or a pull request in the place of one.
+#[derive(Debug, Clone)]
+pub struct Issue {
+    pub id: u64,
+    pub number: u64,
+    pub user: u64,
+    pub app: Option<u64>,
+    pub title: String,
+    pub body: Option<String>,
+    pub open: bool,
+    pub is_pull: bool,
+    pub created_at: Instant,
+    pub updated_at: Instant,
+    pub closed_at: Option<Instant>,
 }
 
 /// How a pull request was merged.

@@ -7,7 +7,7 @@ use sqlx::{Any, AnyPool, AssertSqlSafe, Row, Transaction};
 
 use super::fault::{instant, natural, number, text};
 use super::ledger::{CHUNK, subject_key};
-use super::{StoreError, Writer};
+use super::{Store, StoreError, Writer};
 use crate::domain::decision::Pending;
 use crate::domain::history::{Ending, Past};
 use crate::domain::model::{CommitId, Instant, Login, PullNumber, RoleRef, ServiceName, Subject};
@@ -15,8 +15,72 @@ use crate::domain::model::{CommitId, Instant, Login, PullNumber, RoleRef, Servic
 /// Whom, and which role.
 pub(super) type Ask = (Subject, RoleRef);
 
+impl Store {
+    /// Remembers what an open pull request asks for at `head`, in place of what it asked for. Returns what that was.
+    ///
+    /// # Errors
+    /// When it was not written.
+    pub async fn remember_asks(
+        &self,
+        pull: PullNumber,
+        head: &CommitId,
+        asks: &BTreeSet<Ask>,
+    ) -> Result<BTreeSet<Ask>, StoreError> {
+        replace(&self.inner.writer, pull, head, asks).await
+    }
+
+    /// Forgets what a pull request asked for, because it is not open any more. Returns what that was.
+    ///
+    /// # Errors
+    /// When it was not written.
+    pub async fn forget_asks(&self, pull: PullNumber) -> Result<BTreeSet<Ask>, StoreError> {
+        forget(&self.inner.writer, pull).await
+    }
+
+    /// [`Store::forget_asks`] for a pull request that was closed without a merge: what it asked for is kept as turned down, until
+    /// it is open again.
+    ///
+    /// # Errors
+    /// When it was not written.
+    pub async fn turn_down_asks(
+        &self,
+        pull: PullNumber,
+        at: Instant,
+    ) -> Result<BTreeSet<Ask>, StoreError> {
+        turn_down(&self.inner.writer, pull, at).await
+    }
+
+    /// What was turned down of these subjects last, at most `most` of each.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] tells of a row that cannot be understood.
+    pub async fn turned_down_of(
+        &self,
+        subjects: &BTreeSet<Subject>,
+        most: u32,
+    ) -> Result<Vec<Past>, StoreError> {
+        turned_down(&self.inner.readers, subjects, most).await
+    }
+
+    /// What open pull requests ask for these subjects, as they were last judged.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] tells of a row that cannot be understood.
+    pub async fn asks_of(&self, subjects: &BTreeSet<Subject>) -> Result<Vec<Pending>, StoreError> {
+        of(&self.inner.readers, subjects).await
+    }
+
+    /// The pull requests that are remembered to ask for something.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn asking(&self) -> Result<BTreeSet<PullNumber>, StoreError> {
+        pulls(&self.inner.readers).await
+    }
+}
+
 /// Writes what `pull` asks for at `head` in place of what it asked for, and returns what that was.
-pub(super) async fn replace(
+async fn replace(
     writer: &Writer,
     pull: PullNumber,
     head: &CommitId,
@@ -47,7 +111,7 @@ pub(super) async fn replace(
 }
 
 /// Forgets what `pull` asked for, and returns what that was.
-pub(super) async fn forget(writer: &Writer, pull: PullNumber) -> Result<BTreeSet<Ask>, StoreError> {
+async fn forget(writer: &Writer, pull: PullNumber) -> Result<BTreeSet<Ask>, StoreError> {
     let mut tx = writer.begin().await?;
     let before = of_pull(&mut tx, pull).await?;
     if before.is_empty() {
@@ -62,7 +126,7 @@ pub(super) async fn forget(writer: &Writer, pull: PullNumber) -> Result<BTreeSet
 }
 
 /// Keeps what `pull` asked for as turned down, forgets that it asks, and returns what that was.
-pub(super) async fn turn_down(
+async fn turn_down(
     writer: &Writer,
     pull: PullNumber,
     at: Instant,
@@ -87,7 +151,7 @@ pub(super) async fn turn_down(
 }
 
 /// What was turned down of these subjects last, at most `most` of each.
-pub(super) async fn turned_down(
+async fn turned_down(
     readers: &AnyPool,
     subjects: &BTreeSet<Subject>,
     most: u32,
@@ -134,10 +198,7 @@ async fn of_pull(
 }
 
 /// What open pull requests ask for these subjects, in order.
-pub(super) async fn of(
-    readers: &AnyPool,
-    subjects: &BTreeSet<Subject>,
-) -> Result<Vec<Pending>, StoreError> {
+async fn of(readers: &AnyPool, subjects: &BTreeSet<Subject>) -> Result<Vec<Pending>, StoreError> {
     let keys: Vec<String> = subjects.iter().map(subject_key).collect();
     let mut found = Vec::new();
     for chunk in keys.chunks(CHUNK) {
@@ -159,7 +220,7 @@ pub(super) async fn of(
 }
 
 /// The pull requests that ask for anything.
-pub(super) async fn pulls(readers: &AnyPool) -> Result<BTreeSet<PullNumber>, StoreError> {
+async fn pulls(readers: &AnyPool) -> Result<BTreeSet<PullNumber>, StoreError> {
     let rows = sqlx::query("SELECT DISTINCT pull FROM asks")
         .fetch_all(readers)
         .await?;

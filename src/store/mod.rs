@@ -7,6 +7,7 @@
 //! WAL mode lets them read beside the writer). A SQLite file belongs to one process: a lock file beside it says whose.
 
 mod asks;
+mod drift;
 mod fault;
 mod ledger;
 mod notices;
@@ -20,13 +21,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sqlx::AnyPool;
 
-use crate::domain::decision::Pending;
 use crate::domain::evidence::Event;
-use crate::domain::history::Past;
 use crate::domain::ledger::Entry;
-use crate::domain::model::{
-    CommitId, ConnectionName, GrantId, GrantPath, Instant, PullNumber, RoleRef, Subject,
-};
+use crate::domain::model::{CommitId, ConnectionName, GrantPath, Instant, PullNumber, Subject};
 
 /// What went wrong with the database, named by what the caller should do.
 #[derive(Debug, thiserror::Error)]
@@ -375,111 +372,6 @@ impl Store {
     /// When it was not written.
     pub async fn published(&self, sequences: &[u64]) -> Result<(), StoreError> {
         outbox::published(&self.inner.writer, sequences).await
-    }
-
-    /// Active grants of which it is not settled yet whether and when their holders are told of the end; at most `most`, by id.
-    ///
-    /// # Errors
-    /// [`StoreError::Broken`] names a row that cannot be understood.
-    pub async fn unplanned_notices(&self, most: u32) -> Result<Vec<Entry>, StoreError> {
-        notices::unplanned(&self.inner.readers, most).await
-    }
-
-    /// Active grants whose holders are to be told of the end at `now`: the `most` that waited longest, by id.
-    ///
-    /// # Errors
-    /// [`StoreError::Broken`] names a row that cannot be understood.
-    pub async fn due_notices(&self, now: Instant, most: u32) -> Result<Vec<Entry>, StoreError> {
-        notices::due(&self.inner.readers, now, most).await
-    }
-
-    /// Whether there are any.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn notices_are_due(&self, now: Instant) -> Result<bool, StoreError> {
-        notices::are_due(&self.inner.readers, now).await
-    }
-
-    /// Live entries that one pull request brought, by id.
-    ///
-    /// # Errors
-    /// [`StoreError::Broken`] names a row that cannot be understood.
-    pub async fn live_of_pull(&self, pull: PullNumber) -> Result<Vec<Entry>, StoreError> {
-        notices::live_of(&self.inner.readers, pull).await
-    }
-
-    /// Settles what becomes of these notices.
-    ///
-    /// # Errors
-    /// When it was not written.
-    pub async fn set_notices(&self, notices: &[(GrantId, Notice)]) -> Result<(), StoreError> {
-        notices::set(&self.inner.writer, notices).await
-    }
-
-    /// Remembers what an open pull request asks for at `head`, in place of what it asked for. Returns what that was.
-    ///
-    /// # Errors
-    /// When it was not written.
-    pub async fn remember_asks(
-        &self,
-        pull: PullNumber,
-        head: &CommitId,
-        asks: &BTreeSet<(Subject, RoleRef)>,
-    ) -> Result<BTreeSet<(Subject, RoleRef)>, StoreError> {
-        asks::replace(&self.inner.writer, pull, head, asks).await
-    }
-
-    /// Forgets what a pull request asked for, because it is not open any more. Returns what that was.
-    ///
-    /// # Errors
-    /// When it was not written.
-    pub async fn forget_asks(
-        &self,
-        pull: PullNumber,
-    ) -> Result<BTreeSet<(Subject, RoleRef)>, StoreError> {
-        asks::forget(&self.inner.writer, pull).await
-    }
-
-    /// [`Store::forget_asks`] for a pull request that was closed without a merge: what it asked for is kept as turned down, until
-    /// it is open again.
-    ///
-    /// # Errors
-    /// When it was not written.
-    pub async fn turn_down_asks(
-        &self,
-        pull: PullNumber,
-        at: Instant,
-    ) -> Result<BTreeSet<(Subject, RoleRef)>, StoreError> {
-        asks::turn_down(&self.inner.writer, pull, at).await
-    }
-
-    /// What was turned down of these subjects last, at most `most` of each.
-    ///
-    /// # Errors
-    /// [`StoreError::Broken`] tells of a row that cannot be understood.
-    pub async fn turned_down_of(
-        &self,
-        subjects: &BTreeSet<Subject>,
-        most: u32,
-    ) -> Result<Vec<Past>, StoreError> {
-        asks::turned_down(&self.inner.readers, subjects, most).await
-    }
-
-    /// What open pull requests ask for these subjects, as they were last judged.
-    ///
-    /// # Errors
-    /// [`StoreError::Broken`] tells of a row that cannot be understood.
-    pub async fn asks_of(&self, subjects: &BTreeSet<Subject>) -> Result<Vec<Pending>, StoreError> {
-        asks::of(&self.inner.readers, subjects).await
-    }
-
-    /// The pull requests that are remembered to ask for something.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn asking(&self) -> Result<BTreeSet<PullNumber>, StoreError> {
-        asks::pulls(&self.inner.readers).await
     }
 
     /// The check that was last published for a pull request: its number at the forge, its commit, a digest of its content.

@@ -7,7 +7,7 @@ use sqlx::{Any, AnyPool, Transaction};
 
 use super::fault::{number, text};
 use super::ledger::select;
-use super::{StoreError, Writer};
+use super::{Store, StoreError, Writer};
 use crate::domain::ledger::Entry;
 use crate::domain::model::{GrantId, Instant, PullNumber};
 
@@ -23,21 +23,59 @@ pub enum Notice {
     Done,
 }
 
-pub(super) async fn unplanned(readers: &AnyPool, most: u32) -> Result<Vec<Entry>, StoreError> {
+impl Store {
+    /// Active grants of which it is not settled yet whether and when their holders are told of the end; at most `most`, by id.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] names a row that cannot be understood.
+    pub async fn unplanned_notices(&self, most: u32) -> Result<Vec<Entry>, StoreError> {
+        unplanned(&self.inner.readers, most).await
+    }
+
+    /// Active grants whose holders are to be told of the end at `now`: the `most` that waited longest, by id.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] names a row that cannot be understood.
+    pub async fn due_notices(&self, now: Instant, most: u32) -> Result<Vec<Entry>, StoreError> {
+        due(&self.inner.readers, now, most).await
+    }
+
+    /// Whether there are any.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn notices_are_due(&self, now: Instant) -> Result<bool, StoreError> {
+        are_due(&self.inner.readers, now).await
+    }
+
+    /// Live entries that one pull request brought, by id.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] names a row that cannot be understood.
+    pub async fn live_of_pull(&self, pull: PullNumber) -> Result<Vec<Entry>, StoreError> {
+        live_of(&self.inner.readers, pull).await
+    }
+
+    /// Settles what becomes of these notices.
+    ///
+    /// # Errors
+    /// When it was not written.
+    pub async fn set_notices(&self, notices: &[(GrantId, Notice)]) -> Result<(), StoreError> {
+        set(&self.inner.writer, notices).await
+    }
+}
+
+async fn unplanned(readers: &AnyPool, most: u32) -> Result<Vec<Entry>, StoreError> {
     let filter = format!("{OPEN} AND notice_at IS NULL ORDER BY id LIMIT {most}");
     select(readers, &filter, vec![]).await
 }
 
-pub(super) async fn due(
-    readers: &AnyPool,
-    now: Instant,
-    most: u32,
-) -> Result<Vec<Entry>, StoreError> {
+async fn due(readers: &AnyPool, now: Instant, most: u32) -> Result<Vec<Entry>, StoreError> {
     let filter = format!("{OPEN} AND notice_at <= $1 ORDER BY notice_at LIMIT {most}");
     select(readers, &filter, vec![text(now)]).await
 }
 
-pub(super) async fn are_due(readers: &AnyPool, now: Instant) -> Result<bool, StoreError> {
+async fn are_due(readers: &AnyPool, now: Instant) -> Result<bool, StoreError> {
     let sql = "SELECT 1 FROM ledger WHERE live = 1 AND noticed = 0 AND state = 'active' AND notice_at <= $1 LIMIT 1";
     let row = sqlx::query(sql)
         .bind(text(now))
@@ -46,12 +84,12 @@ pub(super) async fn are_due(readers: &AnyPool, now: Instant) -> Result<bool, Sto
     Ok(row.is_some())
 }
 
-pub(super) async fn live_of(readers: &AnyPool, pull: PullNumber) -> Result<Vec<Entry>, StoreError> {
+async fn live_of(readers: &AnyPool, pull: PullNumber) -> Result<Vec<Entry>, StoreError> {
     let pull = number("pull request", pull.0)?;
     select(readers, &format!("live = 1 AND pull = {pull}"), vec![]).await
 }
 
-pub(super) async fn set(writer: &Writer, notices: &[(GrantId, Notice)]) -> Result<(), StoreError> {
+async fn set(writer: &Writer, notices: &[(GrantId, Notice)]) -> Result<(), StoreError> {
     let mut tx = writer.begin().await?;
     for (id, notice) in notices {
         set_one(&mut tx, id, *notice).await?;

@@ -7,9 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant as Stopwatch};
 
 use hallpass::domain::catalogue::{Catalogue, ChangedFile, File, REGULAR_FILE};
+use hallpass::domain::changes::Changes;
 use hallpass::domain::decision::{Admission, Case, Outcome, Surroundings, admit_all, decide};
 use hallpass::domain::model::{
     Actor, ActorKind, BlobId, CommitId, GrantPath, Instant, Login, Owner, PullNumber, UserId,
@@ -179,7 +181,7 @@ enum State {
 struct Request {
     open: Pull,
     merged: Pull,
-    changes: Vec<ChangedFile>,
+    changes: Arc<Changes>,
     reviewed: Reviewed,
     roster: Roster,
     ended: BTreeMap<GrantPath, BlobId>,
@@ -221,7 +223,7 @@ impl Request {
         Self {
             open: pull(&grace, now, PullState::Open),
             merged: pull(&grace, now, merge),
-            changes,
+            changes: Arc::new(Changes::read(changes)),
             reviewed,
             roster: Roster {
                 teams: BTreeMap::from([(owners, Lookup::Found(team))]),
@@ -243,7 +245,7 @@ impl Request {
             protected_branch: "main",
             base_commit: &self.base_commit,
             base,
-            changes: &self.changes,
+            changes: Arc::clone(&self.changes),
             reviewed: &self.reviewed,
             roster: &self.roster,
             holdings: &[],

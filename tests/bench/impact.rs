@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use hallpass::domain::catalogue::{ChangedFile, File, REGULAR_FILE};
+use hallpass::domain::changes::Changes;
 use hallpass::domain::impact::{Known, impact};
 use hallpass::domain::model::BlobId;
 use hallpass::domain::parse::read_tree;
@@ -32,6 +33,7 @@ fn main() {
         now: "2026-11-23T12:00:00Z".parse().expect("an instant"),
     };
     for (what, changes) in changes() {
+        let changes = Changes::read(changes.to_vec());
         let started = Instant::now();
         let found = impact(&base, &changes, &known);
         println!(

@@ -3,10 +3,9 @@
 use chrono::TimeDelta;
 use hallpass::domain::model::PullNumber;
 use hallpass::sandbox::{Change, MergeMethod, Verdict};
-use hallpass::worker::Resync;
 
 use crate::scenario::{hearing_and_deaf, hearing_and_deaf_with};
-use crate::world::{CrashAt, Ears, Ended, REPO, World, file, grant};
+use crate::world::{Ears, REPO, World, file, grant};
 
 /// `db` with an admin role that ada and mei may have for an hour without anybody, and a readonly role that one owner of two gives.
 const DB: &str = "\
@@ -38,11 +37,7 @@ fn minutes(n: i64) -> TimeDelta {
 
 async fn offer(world: &World) {
     let change = Change::write("access/resources/db.yaml", DB);
-    world
-        .sandbox
-        .push_to_main("root", REPO, &[change], "Offer break-glass")
-        .unwrap();
-    world.settle().await;
+    world.decree(&[change]).await;
 }
 
 fn emergency(person: &str, role: &str, duration: &str) -> String {
@@ -520,14 +515,7 @@ async fn run_with_crash(moment: Moment, at: usize) -> (bool, String) {
             .unwrap();
     }
     world.sandbox.settle().await;
-    let worker = std::sync::Arc::clone(world.service().worker());
-    let ended = CrashAt::wait(at, worker.run_once(Resync::QueueOnly)).await;
-    drop(worker);
-    let finished = matches!(ended, Ended::Finished(_));
-    if !finished {
-        world.start().await;
-    }
-    world.resync().await;
+    let finished = world.crashed_at(at).await;
     world.advance(minutes(10)).await;
     assert_eq!(
         world.vault.effects(),

@@ -437,7 +437,7 @@ fn a_case_says_what_must_be_asked() {
     scene.adds("README.md", "x");
     scene.changes("access/grants/ledger/x.yaml", Some("x"), None);
     scene.owned("* @acme/security\n/access/grants/orders/ @acme/dba a@b.example @ivan\n/access/grants/ledger/ @judy\n");
-    let owners = Case::owners_to_ask(&scene.base, &scene.changes);
+    let owners = scene.owners_to_ask();
     let words: Vec<String> = owners.iter().map(ToString::to_string).collect();
     assert_eq!(words, ["@ivan", "@judy", "@acme/dba"]);
     let paths = Case::paths_to_compare(&scene.changes);

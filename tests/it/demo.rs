@@ -218,8 +218,8 @@ fn the_example_asks_each_kind_of_provider_for_what_that_kind_gives() {
         let schema = match resource["provider"].as_str() {
             // What a bundle gives stands where its parts do.
             None => continue,
-            Some("github") => hallpass::providers::github_team::ENTITLEMENT_SCHEMA,
-            Some(_) => hallpass::providers::postgres::ENTITLEMENT_SCHEMA,
+            Some("github") => hallpass::providers::github_team::KIND.entitlement,
+            Some(_) => hallpass::providers::postgres::KIND.entitlement,
         };
         let schema = jsonschema::validator_for(&serde_json::from_str(schema).unwrap()).unwrap();
         for (role, given) in resource["roles"].as_object().unwrap() {

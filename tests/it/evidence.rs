@@ -8,10 +8,12 @@ use std::sync::Arc;
 use hallpass::domain::approval::Approval;
 use hallpass::domain::catalogue::{File, REGULAR_FILE};
 use hallpass::domain::decision::{Admission, admit, decide};
+use hallpass::domain::drift::{Difference, Drift, Known};
 use hallpass::domain::emergency::Review;
 use hallpass::domain::evidence::{
-    Event, Kind, Removal, adopted, blocked, cancelled, granted, merged_without_proof, of_verdict,
-    orphaned, reverted, review_overdue, review_unsigned, reviewed, revoked,
+    Event, Kind, Removal, adopted, blocked, cancelled, drift_over, drift_removed, drifted, granted,
+    merged_without_proof, of_verdict, orphaned, reverted, review_overdue, review_unsigned,
+    reviewed, revoked,
 };
 use hallpass::domain::ledger::{Cause, Entry, Granted, Revoked, State};
 use hallpass::domain::model::{GrantId, GrantPath, PullNumber};
@@ -159,6 +161,7 @@ fn every_kind(said: &str) -> Vec<Event> {
     let answer = Granted {
         read_back: said.to_owned(),
         pending: Some(said.to_owned()),
+        account_id: None,
     };
     let gone = Revoked {
         read_back: said.to_owned(),
@@ -169,6 +172,7 @@ fn every_kind(said: &str) -> Vec<Event> {
     let read_back = Removal::ReadBack {
         called_at: at(119),
         answer: &gone,
+        residual: said,
     };
     let reasons = [said.to_owned(), said.to_owned()];
     events.extend([
@@ -207,6 +211,29 @@ fn every_kind(said: &str) -> Vec<Event> {
         orphaned(&entry, at(90), at(60)),
         adopted(&entry, at(70)),
     ]);
+    let drift = Drift {
+        connection: entry.connection().unwrap().clone(),
+        entitlement: said.to_owned(),
+        account: said.to_owned(),
+        account_id: Some(said.to_owned()),
+        difference: Difference::GivenOutside,
+        roles: [entry.terms.as_ref().unwrap().role.clone()].into(),
+        grants: [other()].into(),
+    };
+    let known = Known {
+        drift: drift.clone(),
+        first_seen: at(80),
+    };
+    let answer = Revoked {
+        read_back: said.to_owned(),
+        still_effective_through: vec![said.to_owned()],
+        ..Revoked::default()
+    };
+    events.extend([
+        drifted(&drift, at(80)),
+        drift_over(&known, at(90)),
+        drift_removed(&known, &answer, at(89), at(90)),
+    ]);
     events
 }
 
@@ -234,6 +261,9 @@ fn subject_lines_tell_the_story() {
             "Reverted: orders/incident is off the protected branch",
             "Orphaned: nobody is accountable for octocat on orders/readonly",
             "Adopted: somebody is accountable again for octocat on orders/readonly",
+            "Drift: something at orders-primary has it, and not from Hallpass",
+            "Drift over: something at orders-primary is as it should be",
+            "Drift removed: something at orders-primary",
         ]
     );
     let kinds: BTreeSet<Kind> = events.iter().map(|e| e.kind).collect();
@@ -260,6 +290,7 @@ fn a_grant_is_written_down_with_everything_that_an_auditor_asks() {
     let answer = Granted {
         read_back: "octocat is a member of orders_ro".to_owned(),
         pending: None,
+        account_id: None,
     };
     let event = granted(&entry(), &answer, None, at(1), at(2));
     let all = trailers(&event.message);
@@ -363,6 +394,7 @@ fn the_same_transition_has_the_same_key_whenever_and_however_it_is_seen() {
         Granted {
             read_back: String::new(),
             pending: None,
+            account_id: None,
         },
     );
     let key = |replaces: Option<&GrantId>, minute| {
@@ -388,6 +420,7 @@ fn every_transition_has_a_key_of_its_own() {
         let answer = Granted {
             read_back: String::new(),
             pending: None,
+            account_id: None,
         };
         note(vec![
             granted(entry, &answer, None, at(1), at(1)),
@@ -460,6 +493,7 @@ fn what_people_write_freely_is_never_written_down() {
     let answer = Granted {
         read_back: String::new(),
         pending: None,
+        account_id: None,
     };
     events.push(granted(&entry, &answer, None, at(1), at(1)));
     events.push(reverted(&entry, &commit("tip"), at(1)));

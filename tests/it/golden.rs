@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use hallpass::domain::catalogue::{Catalogue, ChangedFile, File, REGULAR_FILE};
+use hallpass::domain::changes::Changes;
 use hallpass::domain::decision::{Case, Pending, Surroundings, decide};
 use hallpass::domain::history::{Ending, Past};
 use hallpass::domain::ledger::Holding;
@@ -211,7 +212,7 @@ struct Facts {
     pull: Pull,
     base_commit: CommitId,
     base: Catalogue,
-    changes: Vec<ChangedFile>,
+    changes: Arc<Changes>,
     reviewed: Reviewed,
     roster: Roster,
     holdings: Vec<Holding>,
@@ -327,7 +328,7 @@ impl Facts {
             pull,
             base_commit: commit("base"),
             base: catalogue,
-            changes,
+            changes: Arc::new(Changes::read(changes)),
             reviewed,
             roster: story.roster(),
             holdings: story.holdings(),
@@ -344,7 +345,7 @@ impl Facts {
             protected_branch: "main",
             base_commit: &self.base_commit,
             base: &self.base,
-            changes: &self.changes,
+            changes: Arc::clone(&self.changes),
             reviewed: &self.reviewed,
             roster: &self.roster,
             holdings: &self.holdings,

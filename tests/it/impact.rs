@@ -6,6 +6,7 @@ mod scenario;
 use std::collections::{BTreeMap, BTreeSet};
 
 use hallpass::domain::catalogue::{Catalogue, ChangedFile};
+use hallpass::domain::changes::Changes;
 use hallpass::domain::impact::{Effect, Fate, Held, Impact, Known, impact, to_ask};
 use hallpass::domain::model::{BlobId, GrantPath, Instant};
 use hallpass::domain::parse::read_tree;
@@ -74,7 +75,7 @@ impl Ledger {
             held: &self.held,
             now,
         };
-        impact(base, changes, &known)
+        impact(base, &Changes::read(changes.to_vec()), &known)
     }
 
     fn impact(&self, changes: &[ChangedFile]) -> Impact {
@@ -229,7 +230,7 @@ fn how_long_a_grant_with_a_fixed_end_lasts_is_told_only_if_the_ledger_knows_its_
     )];
     assert!(says(&lower).is_empty());
     assert_eq!(
-        to_ask(&catalogue(&LIVE), &lower),
+        to_ask(&catalogue(&LIVE), &Changes::read(lower.to_vec())),
         BTreeSet::from([path(CLOSES.0)])
     );
     let mut ledger = Ledger::default();
@@ -535,7 +536,7 @@ fn what_some_team_or_asker_could_still_ask_for_is_not_called_forbidden() {
 fn policies_about_the_hour_judge_a_grant_by_when_it_began() {
     let night = crate::policy::forbid("night", "context.hour < 6");
     let (base, changes) = policies("", &night);
-    assert!(to_ask(&base, &changes).contains(&path(READS.0)));
+    assert!(to_ask(&base, &Changes::read(changes.to_vec())).contains(&path(READS.0)));
     let began = |at: &str| {
         let mut ledger = Ledger::default();
         let starts: Instant = at.parse().unwrap();

@@ -5,12 +5,11 @@ use hallpass::domain::model::{GrantPath, Instant, Login, PullNumber, RoleRef, Su
 use hallpass::domain::notice::EndsSoon;
 use hallpass::domain::report::{EndingGrant, Pages, ends_soon};
 use hallpass::sandbox::{Change, MergeMethod, When};
-use hallpass::worker::Resync;
 use proptest::prelude::*;
 use pulldown_cmark::{Event, Parser, Tag};
 
 use crate::scenario::{hearing_and_deaf, hearing_and_deaf_with};
-use crate::world::{CrashAt, Ears, Ended, REPO, World, file, grant};
+use crate::world::{Ears, REPO, World, file, grant};
 
 const LIST: &str = "GET /repos/{owner}/{repo}/issues/{issue_number}/comments";
 const WRITE: &str = "POST /repos/{owner}/{repo}/issues/{issue_number}/comments";
@@ -239,14 +238,10 @@ async fn a_crash_at_any_wait_while_telling_ends_in_one_comment() {
         let mut world = World::hearing().await;
         let pull = given(&world).await;
         world.clock.advance(minutes(90));
-        let worker = std::sync::Arc::clone(world.service().worker());
-        let ended = CrashAt::wait(at, worker.run_once(Resync::QueueOnly)).await;
-        drop(worker);
-        world.start().await;
-        world.resync().await;
+        let finished = world.crashed_at(at).await;
         world.advance(minutes(10)).await;
         assert_eq!(comments(&world, pull).len(), 1, "crashed at wait {at}");
-        if matches!(ended, Ended::Finished(_)) {
+        if finished {
             break;
         }
         crashes += 1;

@@ -2,18 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
-mod approved;
+pub mod contract;
 pub mod server;
 
 use hallpass::domain::ledger::{Granted, Holder};
-use hallpass::domain::model::{Access, Account, ConnectionName, UserId};
-use hallpass::providers::postgres::{ENTITLEMENT_SCHEMA, Postgres};
+use hallpass::domain::model::{Access, Account, UserId};
+use hallpass::providers::postgres::{KIND, Postgres};
 use hallpass::providers::{Provider, ProviderError};
 use secrecy::SecretString;
 use serde_json::json;
-use sqlx::{Connection, Executor, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
-use approved::approved;
+use crate::contract::approved::approved;
+use crate::contract::{connection, order};
 use server::Server;
 
 /// One test's part of the shared server: a role to be given, an account to give it to, and the account of Hallpass, which may
@@ -25,8 +26,10 @@ struct World {
     provider: Postgres,
 }
 
-fn connection() -> ConnectionName {
-    ConnectionName::new("db").unwrap()
+/// Whether the server does what the superuser asks for.
+async fn run_quietly(server: &Server, sql: &str) -> bool {
+    let mut admin = server.admin().await;
+    admin.execute(AssertSqlSafe(sql.to_owned())).await.is_ok()
 }
 
 fn quoted(name: &str) -> String {
@@ -86,7 +89,9 @@ impl World {
     }
 
     async fn grant(&self, role: &str, account: &str) -> Result<Granted, ProviderError> {
-        self.provider.grant(&approved(&access(role, account))).await
+        self.provider
+            .grant(&approved(&access(role, account)), &order())
+            .await
     }
 
     async fn give(&self) {
@@ -121,6 +126,7 @@ fn access(role: &str, account: &str) -> Access {
         account: Account {
             name: account.to_owned(),
             github_id: Some(UserId(1)),
+            id: None,
         },
         entitlement: json!({ "role": role }),
     }
@@ -149,7 +155,11 @@ async fn what_is_granted_is_held_and_what_is_revoked_is_not_however_often() {
         assert_eq!(world.holders("often_ro").await, ["often_ada"]);
     }
     for _ in 0..2 {
-        let revoked = world.provider.revoke(&world.access()).await.unwrap();
+        let revoked = world
+            .provider
+            .revoke(&world.access(), &order())
+            .await
+            .unwrap();
         assert_eq!(revoked.read_back, "often_ada is no member of often_ro");
         assert_eq!(revoked.still_effective_through, Vec::<String>::new());
         assert_eq!((revoked.sessions.len(), revoked.sessions_ended), (0, 0));
@@ -172,7 +182,11 @@ async fn access_is_usable_after_the_grant_and_not_after_the_end() {
     assert!(!read().await);
     world.give().await;
     assert!(read().await);
-    world.provider.revoke(&world.access()).await.unwrap();
+    world
+        .provider
+        .revoke(&world.access(), &order())
+        .await
+        .unwrap();
     assert!(!read().await);
 }
 
@@ -226,7 +240,11 @@ async fn a_role_or_an_account_that_is_gone_counts_as_taken_away() {
         ("gone_ro", "gone_nobody"),
         ("gone_ro", &"x".repeat(70)),
     ] {
-        let revoked = world.provider.revoke(&access(role, account)).await.unwrap();
+        let revoked = world
+            .provider
+            .revoke(&access(role, account), &order())
+            .await
+            .unwrap();
         assert!(
             revoked.read_back.contains("any more"),
             "{}",
@@ -280,7 +298,7 @@ async fn hostile_names_reach_exactly_the_role_and_the_account_of_that_name() {
         assert_eq!(world.holders("hostile_ro").await, Vec::<String>::new());
         world
             .provider
-            .revoke(&access(name, &account))
+            .revoke(&access(name, &account), &order())
             .await
             .unwrap();
         assert_eq!(world.holders(name).await, Vec::<String>::new());
@@ -321,7 +339,7 @@ async fn a_name_that_the_server_would_cut_off_does_not_hit_the_shorter_one() {
     world.grant(&short, &account).await.unwrap();
     world
         .provider
-        .revoke(&access(&longer, &longer_account))
+        .revoke(&access(&longer, &longer_account), &order())
         .await
         .unwrap();
     assert_eq!(world.holders(&short).await, [account]);
@@ -357,7 +375,7 @@ async fn roles_that_control_the_server_are_never_given() {
         if role != "control_hallpass" {
             refusal(
                 &almighty
-                    .grant(&approved(&access(role, "control_ada")))
+                    .grant(&approved(&access(role, "control_ada")), &order())
                     .await
                     .unwrap_err(),
             );
@@ -377,7 +395,7 @@ async fn roles_that_control_the_server_are_never_given() {
     assert!(refusal(&error).contains("Hallpass itself"), "{error}");
     let error = world
         .provider
-        .revoke(&access("control_ro", "control_hallpass"))
+        .revoke(&access("control_ro", "control_hallpass"), &order())
         .await
         .unwrap_err();
     assert!(refusal(&error).contains("Hallpass itself"), "{error}");
@@ -389,7 +407,11 @@ async fn a_nested_role_that_keeps_access_effective_is_named() {
     world.run("CREATE ROLE nested_team; GRANT nested_ro TO nested_team; GRANT nested_team TO nested_ada").await;
     world.give().await;
 
-    let revoked = world.provider.revoke(&world.access()).await.unwrap();
+    let revoked = world
+        .provider
+        .revoke(&world.access(), &order())
+        .await
+        .unwrap();
     assert_eq!(revoked.read_back, "nested_ada is no member of nested_ro");
     assert_eq!(
         revoked.still_effective_through,
@@ -403,7 +425,11 @@ async fn a_superuser_keeps_everything_and_that_is_said() {
     let world = World::new("god").await;
     world.run("ALTER ROLE god_ada SUPERUSER").await;
     world.give().await;
-    let revoked = world.provider.revoke(&world.access()).await.unwrap();
+    let revoked = world
+        .provider
+        .revoke(&world.access(), &order())
+        .await
+        .unwrap();
     assert_eq!(revoked.still_effective_through, ["god_ada is a superuser"]);
 }
 
@@ -433,7 +459,11 @@ async fn an_account_that_handed_its_role_on_cannot_keep_it_by_that() {
         .await
         .unwrap();
 
-    let revoked = world.provider.revoke(&world.access()).await.unwrap();
+    let revoked = world
+        .provider
+        .revoke(&world.access(), &order())
+        .await
+        .unwrap();
     assert!(
         revoked
             .read_back
@@ -461,7 +491,11 @@ async fn a_membership_that_somebody_else_granted_too_is_reported() {
     let world = World::new("grantor").await;
     world.give().await;
     world.run("GRANT grantor_ro TO grantor_ada").await;
-    let revoked = world.provider.revoke(&world.access()).await.unwrap();
+    let revoked = world
+        .provider
+        .revoke(&world.access(), &order())
+        .await
+        .unwrap();
     if knows_options(world.server).await {
         // One membership for each grantor.
         assert_eq!(
@@ -483,7 +517,11 @@ async fn sessions_that_may_still_use_the_role_are_listed() {
     let world = World::new("listed").await;
     world.give().await;
     let _session = world.session("listed_ada").await;
-    let revoked = world.provider.revoke(&world.access()).await.unwrap();
+    let revoked = world
+        .provider
+        .revoke(&world.access(), &order())
+        .await
+        .unwrap();
     assert_eq!((revoked.sessions.len(), revoked.sessions_ended), (1, 0));
     assert!(
         revoked.sessions[0].ends_with("in database postgres"),
@@ -506,7 +544,11 @@ async fn a_session_that_set_the_role_is_ended_with_the_access() {
     let mut second = world.session("ended_ada").await;
     let mut other = world.session("ended_bob").await;
 
-    let revoked = world.provider.revoke(&world.access()).await.unwrap();
+    let revoked = world
+        .provider
+        .revoke(&world.access(), &order())
+        .await
+        .unwrap();
 
     assert_eq!((revoked.sessions, revoked.sessions_ended), (vec![], 2));
     session.execute("SELECT 1").await.unwrap_err();
@@ -522,7 +564,11 @@ async fn sessions_that_may_not_be_ended_are_a_matter_for_a_person() {
         .await;
     world.give().await;
     let _session = world.session("signal_ada").await;
-    let error = world.provider.revoke(&world.access()).await.unwrap_err();
+    let error = world
+        .provider
+        .revoke(&world.access(), &order())
+        .await
+        .unwrap_err();
     assert!(refusal(&error).contains("pg_signal_backend"), "{error}");
     // The membership is gone all the same.
     assert_eq!(world.holders("signal_ro").await, Vec::<String>::new());
@@ -551,7 +597,10 @@ async fn a_wrong_password_is_a_matter_for_a_person_and_is_not_repeated() {
     let world = World::new("password").await;
     let url = SecretString::from(world.server.url("password_hallpass", "canary", "postgres"));
     let provider = Postgres::new(connection(), &url, false).unwrap();
-    let error = provider.revoke(&world.access()).await.unwrap_err();
+    let error = provider
+        .revoke(&world.access(), &order())
+        .await
+        .unwrap_err();
     assert!(
         refusal(&error).contains("correct the user or the password"),
         "{error}"
@@ -565,7 +614,7 @@ async fn a_wrong_password_is_a_matter_for_a_person_and_is_not_repeated() {
 #[tokio::test]
 async fn an_entitlement_of_another_shape_is_refused() {
     let world = World::new("shape").await;
-    let schema: serde_json::Value = serde_json::from_str(ENTITLEMENT_SCHEMA).unwrap();
+    let schema: serde_json::Value = serde_json::from_str(KIND.entitlement).unwrap();
     let schema = jsonschema::validator_for(&schema).unwrap();
     assert!(schema.is_valid(&world.access().entitlement));
     for entitlement in [
@@ -581,8 +630,14 @@ async fn an_entitlement_of_another_shape_is_refused() {
             entitlement: entitlement.clone(),
             ..world.access()
         };
-        refusal(&world.provider.grant(&approved(&access)).await.unwrap_err());
-        refusal(&world.provider.revoke(&access).await.unwrap_err());
+        refusal(
+            &world
+                .provider
+                .grant(&approved(&access), &order())
+                .await
+                .unwrap_err(),
+        );
+        refusal(&world.provider.revoke(&access, &order()).await.unwrap_err());
         refusal(&world.provider.holders(&entitlement).await.unwrap_err());
     }
 }
@@ -621,7 +676,7 @@ async fn a_server_that_is_locked_up_or_gone_is_tried_again() {
         .await;
     let provider = connect(&server, "down", false);
     let access = access("down_ro", "down_ada");
-    provider.grant(&approved(&access)).await.unwrap();
+    provider.grant(&approved(&access), &order()).await.unwrap();
 
     // On a server of its own, because this is in everybody's way.
     let mut admin = server.admin().await;
@@ -629,7 +684,7 @@ async fn a_server_that_is_locked_up_or_gone_is_tried_again() {
     tx.execute("LOCK TABLE pg_auth_members IN EXCLUSIVE MODE")
         .await
         .unwrap();
-    let error = provider.revoke(&access).await.unwrap_err();
+    let error = provider.revoke(&access, &order()).await.unwrap_err();
     assert!(
         matches!(error, ProviderError::Unavailable { .. }),
         "{error:?}"
@@ -638,12 +693,15 @@ async fn a_server_that_is_locked_up_or_gone_is_tried_again() {
 
     server.stop();
     tokio::time::pause();
-    let error = provider.revoke(&access).await.unwrap_err();
+    let error = provider.revoke(&access, &order()).await.unwrap_err();
     assert!(
         matches!(error, ProviderError::Unavailable { .. }),
         "{error:?}"
     );
-    let error = provider.grant(&approved(&access)).await.unwrap_err();
+    let error = provider
+        .grant(&approved(&access), &order())
+        .await
+        .unwrap_err();
     assert!(
         matches!(error, ProviderError::Unavailable { .. }),
         "{error:?}"

@@ -11,7 +11,7 @@ use hallpass::store::Wake;
 use hallpass::worker::Resync;
 
 use crate::vault::Fault;
-use crate::world::{CrashAt, Ears, Ended, REPO, World, file, grant};
+use crate::world::{Ears, REPO, World, file, grant};
 
 fn hours(n: i64) -> TimeDelta {
     TimeDelta::hours(n)
@@ -864,20 +864,7 @@ async fn run_with_crash(moment: Moment, at: usize) -> Option<(bool, String)> {
         }
     }
     world.sandbox.settle().await;
-    let worker = std::sync::Arc::clone(world.service().worker());
-    let ended = CrashAt::wait(at, worker.run_once(Resync::QueueOnly)).await;
-    drop(worker);
-    let finished = matches!(ended, Ended::Finished(_));
-    if !finished {
-        world.start().await;
-    }
-    world
-        .service()
-        .worker()
-        .run_once(Resync::Everything)
-        .await
-        .unwrap();
-    world.settle().await;
+    let finished = world.crashed_at(at).await;
     world.advance(minutes(10)).await;
     let effects = world.vault.effects();
     match moment {

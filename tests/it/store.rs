@@ -7,6 +7,7 @@ use std::path::Path;
 
 use chrono::{DateTime, TimeDelta};
 use hallpass::domain::approval::{Approval, Basis};
+use hallpass::domain::drift::{Changes, Difference, Drift};
 use hallpass::domain::emergency::Review;
 use hallpass::domain::evidence::{Event, Kind};
 use hallpass::domain::ledger::{Arrival, Entry, State, Terms, Wanted};
@@ -66,7 +67,7 @@ fn signature() -> Approval {
 }
 
 /// The same, given by connection `db` to `account`, with something to do at minute `due`.
-fn active(name: &str, account: &str, due: i64) -> Entry {
+pub fn active(name: &str, account: &str, due: i64) -> Entry {
     let terms = Terms {
         subject: Subject::Person(Login::new(account).unwrap()),
         role: RoleRef {
@@ -78,6 +79,7 @@ fn active(name: &str, account: &str, due: i64) -> Entry {
             account: Account {
                 name: account.to_owned(),
                 github_id: None,
+                id: None,
             },
             entitlement: serde_json::json!({ "role": "orders_ro" }),
         },
@@ -160,6 +162,29 @@ fn asks(of: &[(&str, &str)]) -> BTreeSet<(Subject, RoleRef)> {
 }
 
 on_both! {
+    async fn drift_is_noted_once_found_by_connection_and_forgotten_when_it_is_over(store: Store) {
+        let drift = |account: &str, place: &str| Drift {
+            connection: connection(place),
+            entitlement: r#"{"role":"orders_ro"}"#.to_owned(),
+            account: account.to_owned(),
+            account_id: Some("7".to_owned()),
+            difference: Difference::GivenOutside,
+            roles: BTreeSet::new(),
+            grants: BTreeSet::new(),
+        };
+        let new = Changes { new: vec![drift("o'ada", "db"), drift("bob", "books")], over: vec![] };
+        store.change_drift(&new, at(1), &[event("drift:1")]).await.unwrap();
+        store.change_drift(&new, at(2), &[event("drift:1")]).await.unwrap();
+        let known = store.drift(Some(&connection("db"))).await.unwrap();
+        assert_eq!(known.len(), 1);
+        assert_eq!((&known[0].drift, known[0].first_seen), (&new.new[0], at(1)));
+        assert_eq!(store.drift(None).await.unwrap().len(), 2);
+        assert_eq!(store.unpublished(9).await.unwrap().len(), 1);
+        let over = Changes { new: vec![], over: known };
+        store.change_drift(&over, at(3), &[]).await.unwrap();
+        assert_eq!(store.drift(None).await.unwrap().len(), 1);
+    }
+
     async fn what_open_pull_requests_ask_is_replaced_told_by_subject_and_forgotten(store: Store) {
         let ask = asks(&[("ada", "books/submitter"), ("bob", "books/approver")]);
         let nothing = BTreeSet::new();

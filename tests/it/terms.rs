@@ -98,6 +98,7 @@ fn an_entitlement_is_the_same_however_its_file_orders_the_keys() {
         account: Account {
             name: "ada".to_owned(),
             github_id: None,
+            id: None,
         },
         entitlement: serde_json::from_str(entitlement).unwrap(),
     };

@@ -7,7 +7,18 @@ use async_trait::async_trait;
 use hallpass::domain::decision::Approved;
 use hallpass::domain::ledger::{Granted, Holder, Revoked};
 use hallpass::domain::model::Access;
+use hallpass::domain::target::{Change, Kind, Names, Order};
 use hallpass::providers::{Provider, ProviderError};
+
+/// What it is.
+const KIND: Kind = Kind {
+    name: "vault",
+    gives: "a role of the tests",
+    entitlement: r#"{"type": "object"}"#,
+    residual: "Nothing.",
+    native_expiry: None,
+    names: Names::Exact,
+};
 
 /// How one call goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +73,12 @@ impl Vault {
             .unwrap()
             .held
             .insert((role.to_owned(), account.to_owned()));
+    }
+
+    /// Somebody takes `role` away by hand.
+    pub fn take_by_hand(&self, role: &str, account: &str) {
+        let held = (role.to_owned(), account.to_owned());
+        self.0.lock().unwrap().held.remove(&held);
     }
 
     /// Every call fails while it is down.
@@ -134,11 +151,15 @@ fn unavailable(connection: &str) -> ProviderError {
 
 #[async_trait]
 impl Provider for Vault {
-    fn kind(&self) -> &'static str {
-        "vault"
+    fn kind(&self) -> &'static Kind {
+        &KIND
     }
 
-    async fn grant(&self, approved: &Approved) -> Result<Granted, ProviderError> {
+    fn preview(&self, change: Change, access: &Access) -> Vec<String> {
+        vec![format!("{change:?} {}", access.entitlement)]
+    }
+
+    async fn grant(&self, approved: &Approved, _: &Order) -> Result<Granted, ProviderError> {
         // Places at which a crash can be injected: before and after the effect.
         tokio::task::yield_now().await;
         self.answers().await;
@@ -147,10 +168,11 @@ impl Provider for Vault {
         result.map(|()| Granted {
             read_back: format!("{} holds it", approved.access().account.name),
             pending: None,
+            account_id: None,
         })
     }
 
-    async fn revoke(&self, access: &Access) -> Result<Revoked, ProviderError> {
+    async fn revoke(&self, access: &Access, _: &Order) -> Result<Revoked, ProviderError> {
         tokio::task::yield_now().await;
         self.answers().await;
         let result = self.change(access, false);
@@ -171,6 +193,7 @@ impl Provider for Vault {
             .into_iter()
             .map(|name| Holder {
                 name,
+                id: None,
                 pending: false,
             })
             .collect())

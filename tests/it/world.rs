@@ -4,11 +4,11 @@
 //! Scenarios are told in sentences. Each can run *hearing* (webhooks arrive) or *deaf* (none does; the world is looked at by
 //! resync only), and must end in the same world.
 
+mod crash;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use chrono::TimeDelta;
 use hallpass::app::service::Service;
@@ -459,43 +459,6 @@ roles:
     entitlement: { team: readers }
     max_duration: 30d
 ";
-
-/// Runs a future until its `left`-th wait, then drops it there: a crash between any two steps that touch the world.
-pub struct CrashAt<F> {
-    inner: Pin<Box<F>>,
-    left: usize,
-}
-
-impl<F: Future> CrashAt<F> {
-    pub fn wait(left: usize, inner: F) -> Self {
-        Self {
-            inner: Box::pin(inner),
-            left,
-        }
-    }
-}
-
-/// How it ended.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Ended<T> {
-    Finished(T),
-    Crashed,
-}
-
-impl<F: Future> Future for CrashAt<F> {
-    type Output = Ended<F::Output>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.inner.as_mut().poll(context) {
-            Poll::Ready(value) => Poll::Ready(Ended::Finished(value)),
-            Poll::Pending if self.left == 0 => Poll::Ready(Ended::Crashed),
-            Poll::Pending => {
-                self.left -= 1;
-                Poll::Pending
-            }
-        }
-    }
-}
 
 /// The tip of main.
 pub fn main_tip(world: &World) -> CommitId {

@@ -146,7 +146,9 @@ fn nobody(
         rule: "no-eligible-approver",
         message: format!(
             "the owners{} on line {line} of `{file}` are {named}, but {can}{why}",
-            bench.part().map_or(String::new(), |part| format!(" of {part}"))
+            bench
+                .part()
+                .map_or(String::new(), |part| format!(" of {part}"))
         ),
         help: format!(
             "Ask an administrator to {team}add another owner to that line; or let somebody who is not an owner open the pull request. The check looks again by itself."

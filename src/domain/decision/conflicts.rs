@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::super::finding::Finding;
 use super::super::ledger::Holding;
 use super::super::model::{Grant, GrantPath, RoleRef};
-use super::{Case, Pending, Request, places};
+use super::{Case, Pending, Request};
 
 /// What is wrong with `requests`.
 pub(super) fn findings(case: &Case<'_>, requests: &[Request]) -> Vec<Finding> {
@@ -62,7 +62,7 @@ impl Asked<'_> {
         Some(Finding::error(
             "role-conflict",
             self.path.as_str(),
-            places(self.case, self.path).role,
+            self.case.changes.places(self.path).role,
             format!(
                 "{own} and {excluded} exclude each other, and {subject} still holds {excluded} by {}, whose file is gone",
                 held.path
@@ -90,7 +90,7 @@ impl Asked<'_> {
         let finding = Finding::error(
             "role-conflict-pending",
             self.path.as_str(),
-            places(self.case, self.path).role,
+            self.case.changes.places(self.path).role,
             format!(
                 "{own} and {excluded} exclude each other, and {} asks for {excluded} for {subject}",
                 pulls.join(", ")

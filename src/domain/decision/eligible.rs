@@ -5,14 +5,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::catalogue::{Catalogue, ChangedFile};
+use super::super::catalogue::Catalogue;
+use super::super::changes::Changes;
 use super::super::finding::Finding;
 use super::super::model::{
     Eligibility, Grant, GrantPath, Owner, RepoPath, RoleRef, Subject, UserId,
 };
 use super::super::pull::Lookup;
 use super::super::rules::{self, Eligible, refusal};
-use super::{Case, Request, places};
+use super::{Asks, Case, Request};
 
 /// Whether the subject of a grant may ask for its role, as far as a tree tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,11 +55,11 @@ impl Case<'_> {
     pub fn may_ask(
         base: &Catalogue,
         tree: &Catalogue,
-        changes: &[ChangedFile],
+        changes: &Changes,
     ) -> BTreeMap<(GrantPath, RoleRef), MayAsk> {
         let mut may_ask = BTreeMap::new();
-        for (path, declared) in super::asked(changes).grants {
-            for role in base.binding(&path, &declared.grant) {
+        for (path, declared) in changes.asked() {
+            for role in base.binding(path, &declared.grant) {
                 let may = MayAsk::by(tree, &role, &declared.grant);
                 may_ask.insert((path.clone(), role), may);
             }
@@ -66,10 +67,10 @@ impl Case<'_> {
         may_ask
     }
 
-    /// The files that say who may ask for what a change asks for.
-    pub fn files_of_eligibility(base: &Catalogue, changes: &[ChangedFile]) -> Vec<RepoPath> {
+    /// The files that say who may ask for this.
+    pub fn files_of_eligibility(asks: &Asks) -> Vec<RepoPath> {
         let mut files = BTreeSet::new();
-        for (subject, role) in Self::asks(base, changes) {
+        for (subject, role) in asks {
             files.insert(format!("access/resources/{}.yaml", role.resource));
             if let Subject::Person(login) = subject {
                 files.insert(format!("access/people/{login}.yaml"));
@@ -88,7 +89,7 @@ pub(super) fn findings(case: &Case<'_>, requests: &[Request]) -> Vec<Finding> {
     for (request, grant, role, named) in not_said(case, requests) {
         if let Membership::No(named) = membership(case, grant, &named) {
             let (message, help) = refusal(&grant.subject, role, &named);
-            let place = places(case, &request.path).subject;
+            let place = case.changes.places(&request.path).subject;
             let path = request.path.as_str();
             found.push(Finding::error("not-eligible", path, place, message, help));
         }

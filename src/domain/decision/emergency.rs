@@ -5,11 +5,11 @@
 //! in the way of the next one of the same person, and a record says what was given or is refused.
 
 use super::super::approval::{self, Missing};
-use super::super::catalogue::{ChangedFile, File};
+use super::super::catalogue::ChangedFile;
 use super::super::emergency::Emergency;
 use super::super::finding::{Finding, Place};
 use super::super::model::{Login, RecordPath, Subject};
-use super::super::parse;
+use super::super::parse::Read;
 use super::scope::Scope;
 use super::{Case, Request, SignOff};
 
@@ -54,14 +54,14 @@ fn is(case: &Case<'_>, emergency: &Emergency, person: &Login) -> bool {
 
 /// Records that say something else than the ledger.
 fn records(case: &Case<'_>) -> Vec<Finding> {
-    let is_record = |file: &&File| RecordPath::new(&file.path).is_ok();
-    let after = case.changes.iter().filter_map(|c| c.after.as_ref());
-    let brought: Vec<File> = after.filter(is_record).cloned().collect();
-    let read = parse::read_tree(&brought).emergencies;
     let mut found = Vec::new();
-    for (path, record) in read {
+    let is_record = |change: &ChangedFile| RecordPath::new(&change.path).is_ok();
+    for (_, reading) in case.changes.readings(is_record) {
+        let Some(Ok(Read::Emergency(path, record))) = reading else {
+            continue;
+        };
         let known = case.around.emergencies.iter();
-        let message = match known.into_iter().find(|e| e.record_path() == path) {
+        let message = match known.into_iter().find(|e| e.record_path() == *path) {
             None => "Hallpass knows no emergency that this could be the record of".to_owned(),
             Some(emergency) => match record.differences(&emergency.record())[..] {
                 [] => continue,

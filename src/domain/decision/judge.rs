@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::super::approval::{Bench, Beneficiary, Demand, Missing, prove, prove_emergency, weigh};
-use super::super::catalogue::{Catalogue, ChangedFile, Declared, File, REGULAR_FILE, role_at};
+use super::super::catalogue::{ChangedFile, File, REGULAR_FILE, role_at};
 use super::super::finding::{Finding, Severity};
 use super::super::model::{Grant, GrantPath, RepoPath, RoleRef, Subject, UserId};
 use super::super::pull::Pushers;
 use super::super::rules;
 use super::policy::Ask;
-use super::scope::Scope;
+use super::scope::{Scope, tidies};
 use super::{Case, Change, Control, Outcome, Request, SignOff, Standing, Verdict};
 use super::{conflicts, doubt, eligible, emergency, membership, policy, renewal};
 
@@ -22,7 +22,7 @@ const AGREED: &str = "An owner of the file approved the removal.";
 
 /// Judges a pull request, whatever its state.
 pub(super) fn judge(case: &Case<'_>) -> Verdict {
-    let scope = Scope::of(case.changes);
+    let scope = Scope::of(&case.changes);
     let mut verdict = Verdict {
         pull: case.pull.number,
         head: case.pull.head.clone(),
@@ -47,7 +47,7 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
         return verdict;
     }
     verdict.findings =
-        rules::check_change_knowing(case.base, case.changes, case.judged_at(), &case.over());
+        rules::check_change_knowing(case.base, &case.changes, case.judged_at(), &case.over());
     verdict.requests = requests(case, &scope);
     verdict.sign_off = emergency::sign_off(case, &scope);
     if verdict.sign_off.is_none() {
@@ -90,36 +90,22 @@ fn outcome(verdict: &Verdict) -> Outcome {
 }
 
 fn requests(case: &Case<'_>, scope: &Scope<'_>) -> Vec<Request> {
-    let asked = super::asked(case.changes);
-    let asks = |(path, declared): (&GrantPath, &Declared)| {
-        let subject = declared.grant.subject.clone();
-        let roles = case.base.gives(path, &declared.grant).into_iter();
-        roles.map(move |role| (subject.clone(), role))
-    };
-    let together = asked.grants.iter().flat_map(asks).collect();
-    let of_file = |(path, change): &(GrantPath, &ChangedFile)| {
-        of_file(case, (&asked, &together), path, change)
-    };
+    let of_file = |(path, change): &(GrantPath, &ChangedFile)| of_file(case, path, change);
     scope.grants.iter().flat_map(of_file).collect()
 }
 
 /// What a change of one grant file asks for: one role, the parts of a bundle, or nothing if it changes nothing.
-fn of_file(
-    case: &Case<'_>,
-    (asked, together): (&Catalogue, &BTreeSet<(Subject, RoleRef)>),
-    path: &GrantPath,
-    change: &ChangedFile,
-) -> Vec<Request> {
+fn of_file(case: &Case<'_>, path: &GrantPath, change: &ChangedFile) -> Vec<Request> {
     let today = || case.base.grants.get(path).map(|d| Grant::clone(&d.grant));
     let (kind, file) = match (&change.before, &change.after) {
         (None, None) => return Vec::new(),
         (None, Some(file)) => (Change::Add, Some(file)),
         (Some(_), Some(file)) => (Change::Amend(today()), Some(file)),
-        (Some((blob, _)), None) if case.ended.get(path) == Some(blob) => (Change::Tidy, None),
+        (Some(_), None) if tidies(change, case.ended) => (Change::Tidy, None),
         (Some(_), None) => (Change::Remove(today()), None),
     };
     let grant = file
-        .and_then(|_| asked.grants.get(path))
+        .and_then(|_| case.changes.asked_at(path))
         .map(|d| Grant::clone(&d.grant));
     let whole = Request {
         path: path.clone(),
@@ -139,7 +125,7 @@ fn of_file(
         (Some(grant), Some(file)) => {
             let roles = case.base.gives(path, grant).into_iter();
             roles
-                .map(|role| of_role(case, (&whole, together), file, role))
+                .map(|role| of_role(case, &whole, file, role))
                 .collect()
         }
         _ => vec![whole],
@@ -147,12 +133,7 @@ fn of_file(
 }
 
 /// What the file that is to become `whole` asks for with `role`, its own or one that it bundles.
-fn of_role(
-    case: &Case<'_>,
-    (whole, together): (&Request, &BTreeSet<(Subject, RoleRef)>),
-    file: &File,
-    role: RoleRef,
-) -> Request {
+fn of_role(case: &Case<'_>, whole: &Request, file: &File, role: RoleRef) -> Request {
     let mut request = whole.clone();
     let Some(grant) = &whole.grant else {
         return request;
@@ -165,7 +146,6 @@ fn of_role(
         grant,
         role: &role,
         change: &whole.change,
-        beside: together,
     };
     request.approval = approval(case, &ask, file, request.bundle.as_ref());
     request.role = Some(role);

@@ -4,7 +4,7 @@ use super::super::finding::Finding;
 use super::super::model::{Grant, GrantPath, Login, Subject};
 use super::super::people::Members;
 use super::super::pull::Lookup;
-use super::{Case, Request, places};
+use super::{Case, Request};
 
 /// Whoever would receive something, and is no member.
 pub(super) fn findings(case: &Case<'_>, requests: &[Request]) -> Vec<Finding> {
@@ -60,7 +60,7 @@ fn stranger(case: &Case<'_>, path: &GrantPath, grant: &Grant, login: &Login) -> 
     Finding::error(
         "not-a-member",
         path.as_str(),
-        places(case, path).subject,
+        case.changes.places(path).subject,
         format!("{who} is not an active member of the organisation"),
         format!(
             "Accept the invitation if there is one, or ask an owner of the organisation for one. If the account changed, correct \

@@ -17,26 +17,29 @@ mod renewal;
 mod scope;
 mod surroundings;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::approval::{Approval, Proof};
-use super::catalogue::{Catalogue, ChangedFile};
+use super::catalogue::Catalogue;
+use super::changes::Changes;
 use super::emergency::Emergency;
 use super::finding::{Finding, Severity};
 use super::impact::{self, Impact, Known};
 use super::ledger::{Entry, Holding};
 use super::model::{
     Access, BlobId, CommitId, Grant, GrantId, GrantPath, Instant, PullNumber, RecordPath, RoleRef,
-    TermLength,
+    Subject, TermLength,
 };
-use super::parse::{self, GrantPlaces, Read};
 use super::people::Receiver;
 use super::pull::{Pull, PullState, Reviewed, Roster};
 
 pub use super::approval::Missing;
 pub use eligible::MayAsk;
-use scope::asked;
 pub use surroundings::{PAST, Pending, Surroundings};
+
+/// What is asked for: for whom, and which roles, bundles and what they bundle.
+pub type Asks = BTreeSet<(Subject, RoleRef)>;
 
 /// Everything that a verdict depends on.
 #[derive(Debug)]
@@ -49,8 +52,8 @@ pub struct Case<'a> {
     pub base_commit: &'a CommitId,
     /// What that commit declares.
     pub base: &'a Catalogue,
-    /// What the pull request changes, from trees: merge base to head.
-    pub changes: &'a [ChangedFile],
+    /// What the pull request changes, from trees: merge base to head. Shared, as it is read once and looked at by many.
+    pub changes: Arc<Changes>,
     /// What stood at the changed paths in every reviewed commit.
     pub reviewed: &'a Reviewed,
     /// Who stands behind the owners of the changed paths.
@@ -277,26 +280,16 @@ impl Verdict {
     }
 }
 
-/// Where the fields of the grant that the pull request puts at `path` stand.
-fn places(case: &Case<'_>, path: &GrantPath) -> GrantPlaces {
-    let change = case.changes.iter().find(|c| c.path == path.as_str());
-    let file = change.and_then(|c| c.after.as_ref());
-    match file.and_then(parse::read_file) {
-        Some(Ok(Read::Grant(_, _, places))) => places,
-        _ => GrantPlaces::default(),
-    }
-}
-
 /// Judges one pull request.
 pub fn decide(case: &Case<'_>) -> Verdict {
     let mut verdict = judge::judge(case);
-    if !verdict.control.is_empty() && impact::decides(case.changes) {
+    if !verdict.control.is_empty() && impact::decides(&case.changes) {
         let known = Known {
             ended: case.ended,
             held: &case.around.held,
             now: case.now,
         };
-        verdict.impact = Some(impact::impact(case.base, case.changes, &known));
+        verdict.impact = Some(impact::impact(case.base, &case.changes, &known));
     }
     let note = match &case.pull.state {
         PullState::Closed => {
@@ -331,38 +324,38 @@ pub fn admit_all(
     case: &Case<'_>,
     files: &BTreeMap<GrantPath, BlobId>,
 ) -> BTreeMap<GrantPath, Admission> {
-    let verdict = judged_merge(case);
+    let verdict = judge::judge(case);
+    let refused = refused(case, &verdict);
     let one = |(path, main_blob): (&GrantPath, &BlobId)| {
-        let admission = match &verdict {
-            Ok(verdict) => admission::of_file(case, verdict, path, main_blob),
-            Err(admission) => admission.clone(),
-        };
-        (path.clone(), admission)
+        let of_file = || admission::of_file(case, &verdict, path, main_blob);
+        (path.clone(), refused.clone().unwrap_or_else(of_file))
     };
     files.iter().map(one).collect()
 }
 
-/// [`admit_all`] for what the ledger has of one merge: files, and parts of bundles that have become entries already.
-pub fn admit_entries(case: &Case<'_>, entries: &[Entry]) -> BTreeMap<GrantId, Admission> {
-    let verdict = judged_merge(case);
+/// [`admit_all`] for what the ledger has of one merge: files, and parts of bundles that have become entries already. With what
+/// [`decide`] says of it, so that it is judged once.
+pub fn admit_entries(
+    case: &Case<'_>,
+    entries: &[Entry],
+) -> (Verdict, BTreeMap<GrantId, Admission>) {
+    let verdict = decide(case);
+    let refused = refused(case, &verdict);
     let one = |entry: &Entry| {
-        let admission = match (&verdict, &entry.part) {
-            (Err(admission), _) => admission.clone(),
-            (Ok(verdict), None) => admission::of_file(case, verdict, &entry.path, &entry.blob),
-            (Ok(verdict), Some(part)) => {
-                admission::of_part(case, verdict, (&entry.path, part), &entry.blob)
-            }
+        let given = || match &entry.part {
+            None => admission::of_file(case, &verdict, &entry.path, &entry.blob),
+            Some(part) => admission::of_part(case, &verdict, (&entry.path, part), &entry.blob),
         };
-        (entry.id.clone(), admission)
+        (entry.id.clone(), refused.clone().unwrap_or_else(given))
     };
-    entries.iter().map(one).collect()
+    let admissions = entries.iter().map(one).collect();
+    (verdict, admissions)
 }
 
-fn judged_merge(case: &Case<'_>) -> Result<Verdict, Admission> {
-    match unmerged(case) {
-        Some(why) => Err(Admission::Unapproved(vec![why])),
-        None => denied(judge::judge(case)),
-    }
+/// Why nothing that a pull request holds is given.
+fn refused(case: &Case<'_>, verdict: &Verdict) -> Option<Admission> {
+    let why = unmerged(case).map(|why| vec![why]);
+    why.or_else(|| denied(verdict)).map(Admission::Unapproved)
 }
 
 fn unmerged(case: &Case<'_>) -> Option<String> {
@@ -378,15 +371,11 @@ fn unmerged(case: &Case<'_>) -> Option<String> {
     })
 }
 
-fn denied(verdict: Verdict) -> Result<Verdict, Admission> {
+fn denied(verdict: &Verdict) -> Option<Vec<String>> {
     let errors: Vec<String> = verdict
         .errors()
         // Without the message, which may quote what somebody wrote: reasons are written down for ever.
         .map(|f| format!("{} at {}:{}:{}", f.rule, f.path, f.line, f.column))
         .collect();
-    if errors.is_empty() {
-        Ok(verdict)
-    } else {
-        Err(Admission::Unapproved(errors))
-    }
+    (!errors.is_empty()).then_some(errors)
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::approval;
 use super::super::finding::{Finding, Place};
-use super::super::model::{Actor, Grant, GrantPath, Owner, RoleRef, Subject, UserId};
+use super::super::model::{Actor, Grant, GrantPath, Owner, RoleRef, UserId};
 use super::super::policy::{Action, Answer, PolicyRef, Principal, Question};
 use super::super::pull::Lookup;
 use super::{Case, Change, Request, Standing, Verdict};
@@ -22,11 +22,11 @@ pub(super) fn findings(case: &Case<'_>, requests: &[Request]) -> Vec<Finding> {
         return Vec::new();
     }
     let mut found = absent_teams(case, requests);
-    let beside = together(requests);
     for request in requests.iter().filter(|r| asks(r)) {
-        let ask = Ask::of(request, &beside);
+        let place = case.changes.places(&request.path).role;
+        let ask = Ask::of(request);
         for question in ask.iter().flat_map(|ask| question::of(case, ask)) {
-            found.extend(told(request, &question, policies.ask(&question)));
+            found.extend(told((request, place), &question, policies.ask(&question)));
         }
     }
     found
@@ -53,37 +53,29 @@ pub(super) struct Ask<'a> {
     /// The file's role, or one that it bundles.
     pub(super) role: &'a RoleRef,
     pub(super) change: &'a Change,
-    /// Everything that the pull request asks for, this too.
-    pub(super) beside: &'a BTreeSet<(Subject, RoleRef)>,
 }
 
 impl<'a> Ask<'a> {
-    fn of(request: &'a Request, beside: &'a BTreeSet<(Subject, RoleRef)>) -> Option<Self> {
+    fn of(request: &'a Request) -> Option<Self> {
         Some(Self {
             path: &request.path,
             grant: request.grant.as_ref()?,
             role: request.role.as_ref()?,
             change: &request.change,
-            beside,
         })
     }
 }
 
-/// What the requests of one pull request ask for together.
-fn together(requests: &[Request]) -> BTreeSet<(Subject, RoleRef)> {
-    let ask = |r: &Request| Some((r.grant.as_ref()?.subject.clone(), r.role.clone()?));
-    requests.iter().filter_map(ask).collect()
-}
-
-fn told(request: &Request, question: &Question, answer: Answer) -> Vec<Finding> {
-    let error = |rule, message: String, help: String| {
-        Finding::error(rule, request.path.as_str(), Place::START, message, help)
+fn told((request, role): (&Request, Place), question: &Question, answer: Answer) -> Vec<Finding> {
+    let at = |place, rule, message: String, help: String| {
+        Finding::error(rule, request.path.as_str(), place, message, help)
     };
+    let error = |rule, message, help| at(Place::START, rule, message, help);
     match answer {
         Answer::Permitted(_) => Vec::new(),
         Answer::Forbidden(policies) => policies
             .into_iter()
-            .map(|p| error("policy-forbids", message(&p), where_it_stands(&p)))
+            .map(|p| at(role, "policy-forbids", message(&p), where_it_stands(&p)))
             .collect(),
         Answer::NotPermitted => vec![error(
             "policy-permits-not",
@@ -233,7 +225,6 @@ pub(super) fn approve_automatically(case: &Case<'_>, verdict: &mut Verdict) {
         return;
     }
     let findings = &verdict.findings;
-    let beside = together(&verdict.requests);
     for request in &mut verdict.requests {
         if findings.iter().any(|f| f.path == request.path.as_str()) {
             continue;
@@ -241,7 +232,7 @@ pub(super) fn approve_automatically(case: &Case<'_>, verdict: &mut Verdict) {
         if !matches!(request.approval, Standing::Missing(_)) {
             continue;
         }
-        let Some(ask) = Ask::of(request, &beside).filter(|_| asks(request)) else {
+        let Some(ask) = Ask::of(request).filter(|_| asks(request)) else {
             continue;
         };
         let policies = permitting(case, &question::of(case, &ask));

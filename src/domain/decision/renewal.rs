@@ -3,7 +3,7 @@
 use super::super::finding::Finding;
 use super::super::ledger::Holding;
 use super::super::model::{Grant, Instant, RoleRef, TermLength};
-use super::{Case, Change, Request, places};
+use super::{Case, Change, Request};
 
 /// Renewals that would keep access for longer than the role allows in total.
 pub(super) fn findings(case: &Case<'_>, requests: &[Request]) -> Vec<Finding> {
@@ -44,7 +44,7 @@ fn too_long(
     Finding::error(
         "total-too-long",
         request.path.as_str(),
-        places(case, &request.path).term,
+        case.changes.places(&request.path).term,
         format!(
             "{} has been held since {since}; with renewals the role allows {limit} in total, so until {latest}",
             request

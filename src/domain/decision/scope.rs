@@ -1,15 +1,15 @@
 //! What a pull request touches, and what must be asked about it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::catalogue::{Catalogue, ChangedFile, Declared, File, role_at};
+use super::super::catalogue::{Catalogue, ChangedFile, Declared, role_at};
+use super::super::changes::Changes;
 use super::super::model::{
-    BlobId, CommitId, GrantPath, Instant, Owner, RecordPath, RepoPath, RoleRef, Subject,
+    BlobId, CommitId, GrantPath, Instant, Owner, RecordPath, RepoPath, RoleRef,
 };
-use super::super::parse;
 use super::super::pull::{Pull, PullState, ReviewState};
 use super::super::rules::is_control_path;
-use super::Case;
+use super::{Asks, Case};
 
 /// The governed part of a change.
 pub(super) struct Scope<'a> {
@@ -58,16 +58,6 @@ impl<'a> Scope<'a> {
     }
 }
 
-/// The grant files of a change as they will be; nothing else of it.
-pub(super) fn asked(changes: &[ChangedFile]) -> Catalogue {
-    let after = changes.iter().filter_map(|c| c.after.as_ref());
-    let grants: Vec<File> = after
-        .filter(|file| GrantPath::new(&file.path).is_ok())
-        .cloned()
-        .collect();
-    parse::read_tree(&grants)
-}
-
 fn in_access(path: &str) -> bool {
     path == "access" || path.starts_with("access/")
 }
@@ -101,24 +91,23 @@ impl Case<'_> {
     }
 
     /// What a change asks for: for whom, and which roles, bundles and what they bundle.
-    pub fn asks(base: &Catalogue, changes: &[ChangedFile]) -> BTreeSet<(Subject, RoleRef)> {
-        let asked = asked(changes).grants;
-        let ask = |(path, declared): (GrantPath, Declared)| {
+    pub fn asks(base: &Catalogue, changes: &Changes) -> Asks {
+        let ask = |(path, declared): (&GrantPath, &Declared)| {
             let subject = declared.grant.subject.clone();
-            let roles = base.binding(&path, &declared.grant).into_iter();
+            let roles = base.binding(path, &declared.grant).into_iter();
             roles.map(move |role| (subject.clone(), role))
         };
-        asked.into_iter().flat_map(ask).collect()
+        changes.asked().flat_map(ask).collect()
     }
 
-    /// The grant files of the base in whose way a change could be, and which could be in its: what gives its subjects the roles
+    /// The grant files of the base in whose way a request could be, and which could be in its: what gives its subjects the roles
     /// that it asks for, or roles that exclude them.
-    pub fn files_beside(base: &Catalogue, changes: &[ChangedFile]) -> BTreeSet<GrantPath> {
+    pub fn files_beside(base: &Catalogue, asks: &Asks) -> BTreeSet<GrantPath> {
         let mut beside = BTreeSet::new();
-        for (subject, role) in Self::asks(base, changes) {
-            let excluded = base.excluded_by(&role).into_iter().flatten();
-            for role in excluded.chain([&role]) {
-                let giving = base.giving(&subject, role);
+        for (subject, role) in asks {
+            let excluded = base.excluded_by(role).into_iter().flatten();
+            for role in excluded.chain([role]) {
+                let giving = base.giving(subject, role);
                 beside.extend(giving.map(|(path, _)| path.clone()));
             }
         }
@@ -127,10 +116,15 @@ impl Case<'_> {
 
     /// The owners that a roster must answer for, so that the change can be judged: everybody whom a deciding line of the base
     /// names for a governed path, and for requests the teams whose members alone may ask for the role and those that policies mention.
-    /// Email addresses are left out, as they stand for nobody.
-    pub fn owners_to_ask(base: &Catalogue, changes: &[ChangedFile]) -> BTreeSet<Owner> {
+    /// Nobody's word is needed for files whose access has already `ended`. Email addresses are left out, as they stand for nobody.
+    pub fn owners_to_ask(
+        base: &Catalogue,
+        changes: &Changes,
+        ended: &BTreeMap<GrantPath, BlobId>,
+    ) -> BTreeSet<Owner> {
         let mut owners = BTreeSet::new();
-        for path in Self::paths_to_compare(changes) {
+        let open = || changes.iter().filter(|change| !tidies(change, ended));
+        for path in open().filter_map(to_compare) {
             let named = base.codeowners.owners(&path);
             owners.extend(named.owners().iter().cloned());
             // What was given in an emergency is reviewed by those who own the grant.
@@ -144,7 +138,9 @@ impl Case<'_> {
             // Policies are asked about requests, and must know who is in the teams that they mention.
             owners.extend(base.policies.teams().iter().cloned());
         }
-        owners.extend(Self::owners_of_parts(base, changes));
+        for path in open().filter_map(|c| GrantPath::new(&c.path).ok()) {
+            owners.extend(owners_of_parts(base, changes, &path));
+        }
         for may in Self::may_ask(base, base, changes).values() {
             owners.extend(may.teams().cloned());
         }
@@ -152,28 +148,9 @@ impl Case<'_> {
         owners
     }
 
-    /// The owners of the parts of bundles that a change asks for, or ends.
-    fn owners_of_parts(base: &Catalogue, changes: &[ChangedFile]) -> BTreeSet<Owner> {
-        let asked = asked(changes);
-        let mut owners = BTreeSet::new();
-        for path in changes.iter().filter_map(|c| GrantPath::new(&c.path).ok()) {
-            let declared = asked.grants.get(&path).or_else(|| base.grants.get(&path));
-            let Some(declared) = declared else { continue };
-            let parts = base.parts(&role_at(&path, &declared.grant));
-            for part in parts.into_iter().flatten() {
-                let alone = path.within(&part.resource).as_repo_path();
-                owners.extend(base.codeowners.owners(&alone).owners().iter().cloned());
-            }
-        }
-        owners
-    }
-
     /// The paths whose content must be known in every commit of [`Case::commits_to_compare`], for [`super::super::pull::Reviewed`].
     pub fn paths_to_compare(changes: &[ChangedFile]) -> Vec<RepoPath> {
-        let governed = changes.iter().filter(|c| is_governed(&c.path));
-        governed
-            .filter_map(|c| RepoPath::new(&c.path).ok())
-            .collect()
+        changes.iter().filter_map(to_compare).collect()
     }
 
     /// The commits that approving reviews looked at.
@@ -184,4 +161,28 @@ impl Case<'_> {
             .filter(|r| r.state == ReviewState::Approved);
         approving.filter_map(|r| r.commit.clone()).collect()
     }
+}
+
+/// Whether `change` removes a file whose access has already ended, and nothing else.
+pub(super) fn tidies(change: &ChangedFile, ended: &BTreeMap<GrantPath, BlobId>) -> bool {
+    let (Some((blob, _)), None) = (&change.before, &change.after) else {
+        return false;
+    };
+    GrantPath::new(&change.path).is_ok_and(|path| ended.get(&path) == Some(blob))
+}
+
+fn to_compare(change: &ChangedFile) -> Option<RepoPath> {
+    let governed = is_governed(&change.path);
+    RepoPath::new(&change.path).ok().filter(|_| governed)
+}
+
+/// The owners of the parts of the bundle that a change asks for at `path`, or ends there.
+fn owners_of_parts(base: &Catalogue, changes: &Changes, path: &GrantPath) -> BTreeSet<Owner> {
+    let declared = changes.asked_at(path).or_else(|| base.grants.get(path));
+    let parts = declared.and_then(|declared| base.parts(&role_at(path, &declared.grant)));
+    let alone = |part: &RoleRef| path.within(&part.resource).as_repo_path();
+    let parts = parts.into_iter().flatten();
+    parts
+        .flat_map(|part| base.codeowners.owners(&alone(part)).owners().to_vec())
+        .collect()
 }

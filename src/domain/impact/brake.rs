@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::{Effect, Known, Touched, live};
+use crate::domain::brake;
 use crate::domain::catalogue::Catalogue;
 use crate::domain::model::{Login, Subject};
-use crate::domain::people::BRAKE_FLOOR;
 
 /// How many people would be gone, if that is too many to be believed; 0 otherwise.
 pub(super) fn held_back(base: &Catalogue, touched: &[Touched], known: &Known<'_>) -> usize {
@@ -20,15 +20,12 @@ pub(super) fn held_back(base: &Catalogue, touched: &[Touched], known: &Known<'_>
         _ => None,
     });
     let gone: BTreeSet<&Login> = gone.collect();
-    if gone.len() <= BRAKE_FLOOR {
-        return 0;
-    }
     let holders = live(base, known).filter_map(|(_, d)| match &d.grant.subject {
         Subject::Person(login) => Some(login),
         Subject::Service(name) => base.services.get(name).map(|service| &service.owner),
     });
     let holders: BTreeSet<&Login> = holders.collect();
-    if gone.len() > holders.len() / 4 {
+    if brake::holds(gone.len(), holders.len()) {
         gone.len()
     } else {
         0

@@ -212,6 +212,17 @@ pub enum Gives {
     Roles(BTreeSet<RoleRef>),
 }
 
+/// What is done about access to a resource that Hallpass did not give.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DriftMode {
+    /// It is reported.
+    #[default]
+    Report,
+    /// It is reported and taken away.
+    Enforce,
+}
+
 /// One role of a resource: what it gives and its limits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Role {
@@ -267,6 +278,8 @@ pub struct Resource {
     pub description: String,
     /// How much harm access to it can do.
     pub risk: Risk,
+    /// What is done about access to it that Hallpass did not give.
+    pub drift: DriftMode,
     /// What can be asked for, in the file's order.
     pub roles: IndexMap<RoleName, Role>,
 }
@@ -282,12 +295,16 @@ impl Resource {
 }
 
 /// A subject as a target system knows it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Account {
     /// The name in the target system, from the identity map; never from a grant file.
     pub name: String,
     /// GitHub's number, where the subject has one: GitHub targets compare it before they act on the name.
     pub github_id: Option<UserId>,
+    /// The target's own, immutable id of the account, as it was read when the access was given: who re-creates an account under the
+    /// old name gets another. `None` before that, or where the target has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
 }
 
 /// One thing that a target system gives to one account: what is granted, revoked and compared.

@@ -10,9 +10,9 @@ use serde_json::Value;
 
 use crate::domain::emergency::Record;
 use crate::domain::model::{
-    CommitId, ConnectionName, Eligibility, EmergencyOffer, Field, Gives, Grant, GrantId, Instant,
-    Login, Owner, Person, PullNumber, Resource, ResourceName, Risk, Role, RoleName, RoleRef,
-    Service, ServiceName, Subject, Term, TermLength, UserId,
+    CommitId, ConnectionName, DriftMode, Eligibility, EmergencyOffer, Field, Gives, Grant, GrantId,
+    Instant, Login, Owner, Person, PullNumber, Resource, ResourceName, Risk, Role, RoleName,
+    RoleRef, Service, ServiceName, Subject, Term, TermLength, UserId,
 };
 
 /// Reads an instant in its one accepted form, `2026-11-30T18:00:00Z`; `None` for any other text.
@@ -135,6 +135,8 @@ struct ResourceFile {
     description: String,
     risk: Risk,
     provider: Option<ConnectionName>,
+    #[serde(default)]
+    drift: DriftMode,
     roles: IndexMap<RoleName, RoleFile>,
 }
 
@@ -201,6 +203,7 @@ pub(super) fn resource(name: ResourceName, value: Value) -> Result<(Resource, Ti
         description,
         risk,
         provider,
+        drift,
         roles,
     } = read(value)?;
     let mut tickets = Tickets::new();
@@ -217,6 +220,7 @@ pub(super) fn resource(name: ResourceName, value: Value) -> Result<(Resource, Ti
         name,
         description,
         risk,
+        drift,
         roles: typed,
     };
     Ok((resource, tickets))

@@ -383,7 +383,10 @@ fn bundled(tree: &Catalogue, kind: &str, id: &str) -> Option<String> {
         }
         _ => return None,
     };
-    let parts: Vec<String> = parts.iter().map(|part| format!("Role::\"{part}\"")).collect();
+    let parts: Vec<String> = parts
+        .iter()
+        .map(|part| format!("Role::\"{part}\""))
+        .collect();
     (!parts.is_empty()).then(|| format!("Name {} instead.", parts.join(", ")))
 }
 

@@ -93,11 +93,8 @@ const fn may<T>(
     read: fn(&T) -> Option<Value>,
 ) -> Attribute<T> {
     Attribute {
-        name,
-        kind,
         optional: true,
-        meaning,
-        read,
+        ..row(name, kind, meaning, read)
     }
 }
 
@@ -183,22 +180,23 @@ pub(super) static SERVICE: [Attribute<Machine>; 2] = [
     ),
 ];
 
+const fn risk(meaning: &'static str) -> Attribute<Wanted> {
+    row("risk", Kind::Entity("Risk"), meaning, |w| entity(w.risk))
+}
+
+const RISK_LEVEL: Attribute<Wanted> = row(
+    "risk_level",
+    Kind::Number,
+    "The same as a number: 1 is low, 2 moderate, 3 high, 4 critical.",
+    |w| number(level(w.risk)),
+);
+
 pub(super) static RESOURCE: [Attribute<Wanted>; 4] = [
     row("name", Kind::Text, "The name of the resource.", |w| {
         text(&w.resource)
     }),
-    row(
-        "risk",
-        Kind::Entity("Risk"),
-        "How much harm access to it can do, such as `Risk::\"critical\"`.",
-        |w| entity(w.risk),
-    ),
-    row(
-        "risk_level",
-        Kind::Number,
-        "The same as a number: 1 is low, 2 moderate, 3 high, 4 critical.",
-        |w| number(level(w.risk)),
-    ),
+    risk("How much harm access to it can do, such as `Risk::\"critical\"`."),
+    RISK_LEVEL,
     row(
         "provider",
         Kind::Text,
@@ -220,18 +218,8 @@ pub(super) static ROLE: [Attribute<Wanted>; 13] = [
         "The resource that it is a role of. `resource in Resource::\"orders\"` says the same of the scope.",
         |w| entity(&w.resource),
     ),
-    row(
-        "risk",
-        Kind::Entity("Risk"),
-        "The risk of the resource.",
-        |w| entity(w.risk),
-    ),
-    row(
-        "risk_level",
-        Kind::Number,
-        "The same as a number: 1 is low, 2 moderate, 3 high, 4 critical.",
-        |w| number(level(w.risk)),
-    ),
+    risk("The risk of the resource."),
+    RISK_LEVEL,
     row(
         "approvals",
         Kind::Number,

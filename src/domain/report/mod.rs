@@ -9,6 +9,7 @@
 
 mod bundle;
 mod context;
+mod drift;
 mod emergency;
 mod impact;
 mod markdown;
@@ -22,6 +23,7 @@ use super::finding::{Finding, Severity};
 use super::model::{CommitId, Instant};
 use super::rules;
 
+pub use drift::{drift, drift_title};
 pub use emergency::review_proposal;
 
 pub use notice::{EndingGrant, Pages, ends_soon};

@@ -4,16 +4,16 @@
 //! one of them changes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::grant::Judged;
 use super::{Setting, bundle, cases, control, emergency, is_control_path, is_grant_path, sorted};
 use crate::domain::catalogue::{Catalogue, ChangedFile, File, role_at};
+use crate::domain::changes::{Changes, Reading};
 use crate::domain::codeowners::LOCATIONS;
 use crate::domain::finding::{Finding, Place};
 use crate::domain::model::{Grant, GrantPath, Instant, RoleRef};
-use crate::domain::parse::{
-    self, Governed, GrantPlaces, Read, classify, owners_in_force, read_file, twin,
-};
+use crate::domain::parse::{self, Governed, GrantPlaces, Read, classify, owners_in_force, twin};
 
 /// How many grants one change may ask for: as many as somebody can weigh one by one.
 pub const MOST_GRANTS: usize = 50;
@@ -24,14 +24,15 @@ pub const MOST_POLICY_FILES: usize = 20;
 /// Checks what a change brings, judged by `base`: grant files against the resources, people and owners of the base; control
 /// files (everything else that is governed) against the tree that they would make. Only findings of changed files. Sorted.
 pub fn check_change(base: &Catalogue, changes: &[ChangedFile], now: Instant) -> Vec<Finding> {
-    check_change_knowing(base, changes, now, &BTreeSet::new())
+    let changes = Changes::read(changes.to_vec());
+    check_change_knowing(base, &changes, now, &BTreeSet::new())
 }
 
 /// [`check_change`] by somebody who knows the ledger: `over` are files of the base whose grants have ended, which stand in
 /// nobody's way any more.
 pub fn check_change_knowing(
     base: &Catalogue,
-    changes: &[ChangedFile],
+    changes: &Changes,
     now: Instant,
     over: &BTreeSet<GrantPath>,
 ) -> Vec<Finding> {
@@ -41,16 +42,13 @@ pub fn check_change_knowing(
     let mut found = shape(changes);
     found.extend(case_twins(base, changes));
     let mut asked = Vec::new();
-    let mut control = Vec::new();
-    for change in changes {
-        let Some(after) = &change.after else { continue };
-        match read_file(after) {
+    for (_, reading) in changes.readings(|_| true) {
+        match reading {
             Some(Ok(Read::Grant(path, declared, places))) => {
-                asked.push((path, declared.grant, places))
+                asked.push((path.clone(), Arc::clone(&declared.grant), *places))
             }
-            Some(Ok(read)) => control.push(read),
-            Some(Err(findings)) => found.extend(findings),
-            None => {}
+            Some(Err(findings)) => found.extend_from_slice(findings),
+            Some(Ok(_)) | None => {}
         }
     }
     let live = Live {
@@ -61,7 +59,7 @@ pub fn check_change_knowing(
     grants(&live, &asked, now, &mut found);
     emergency::asked(changes, &asked, &mut found);
     if changes.iter().any(|change| is_control_path(&change.path)) {
-        found.extend(control_findings(base, changes, control));
+        found.extend(control_findings(base, changes));
     }
     sorted(found)
 }
@@ -158,7 +156,7 @@ fn declares(base: &Catalogue, path: &str) -> bool {
 }
 
 /// A grant that a change asks for: its path, what it says, and where.
-pub(super) type Asked = (GrantPath, std::sync::Arc<Grant>, GrantPlaces);
+pub(super) type Asked = (GrantPath, Arc<Grant>, GrantPlaces);
 
 /// The grants of the base that count as live beside a change.
 struct Live<'a> {
@@ -206,8 +204,8 @@ fn grants(live: &Live<'_>, asked: &[Asked], now: Instant, found: &mut Vec<Findin
 }
 
 /// What is wrong between the control files of the tree that the change would make, told at the changed ones.
-fn control_findings(base: &Catalogue, changes: &[ChangedFile], reads: Vec<Read>) -> Vec<Finding> {
-    let after = apply(base, changes, reads);
+fn control_findings(base: &Catalogue, changes: &Changes) -> Vec<Finding> {
+    let after = apply(base, changes.readings(|_| true));
     let mut found = after.codeowners.problems.clone();
     control::check(&after, &mut found);
     let changed: BTreeSet<&str> = changes.iter().map(|change| change.path.as_str()).collect();
@@ -242,38 +240,27 @@ pub(crate) struct Resulting {
 }
 
 /// The tree that `changes` would make of `base`.
-pub(crate) fn resulting(base: &Catalogue, changes: &[ChangedFile]) -> Resulting {
-    let (mut readable, mut reads, mut unread) = (Vec::new(), Vec::new(), Vec::new());
+pub(crate) fn resulting(base: &Catalogue, changes: &Changes) -> Resulting {
     if too_many_policies(changes).is_some() {
-        let unread = changes.iter().map(|change| change.path.clone()).collect();
         return Resulting {
-            tree: apply(base, &[], Vec::new()),
-            unread,
+            tree: apply(base, []),
+            unread: changes.iter().map(|change| change.path.clone()).collect(),
         };
     }
-    for change in changes
-        .iter()
-        .filter(|change| is_control_path(&change.path))
-    {
-        match change.after.as_ref().and_then(read_file) {
-            Some(Err(_)) => {
-                unread.push(change.path.clone());
-                continue;
-            }
-            Some(Ok(read)) => reads.push(read),
-            None => {}
-        }
-        readable.push(change.clone());
-    }
+    let control = changes.readings(|change| is_control_path(&change.path));
+    let (unread, readable): (Vec<_>, Vec<_>) =
+        control.partition(|(_, reading)| matches!(reading, Some(Err(_))));
+    let paths = unread.into_iter().map(|(change, _)| change.path.clone());
+    let mut unread: Vec<String> = paths.collect();
     unread.sort();
     Resulting {
-        tree: apply(base, &readable, reads),
+        tree: apply(base, readable),
         unread,
     }
 }
 
-/// The control files of the tree that the change would make. Grants are left out.
-fn apply(base: &Catalogue, changes: &[ChangedFile], reads: Vec<Read>) -> Catalogue {
+/// The control files of the tree that the change would make, without those that cannot be read. Grants are left out.
+fn apply<'a>(base: &Catalogue, changes: impl IntoIterator<Item = Reading<'a>>) -> Catalogue {
     let mut tree = Catalogue {
         people: base.people.clone(),
         services: base.services.clone(),
@@ -285,7 +272,10 @@ fn apply(base: &Catalogue, changes: &[ChangedFile], reads: Vec<Read>) -> Catalog
     };
     tree.index.owners_files = base.index.owners_files.clone();
     tree.index.keep_tickets(&base.index);
-    for change in changes {
+    let (mut reads, mut owners_touched) = (Vec::new(), false);
+    for (change, reading) in changes {
+        reads.extend(reading.and_then(Result::ok));
+        owners_touched |= LOCATIONS.contains(&change.path.as_str());
         match classify(&change.path) {
             Some(Ok(Governed::Person(login))) => drop(tree.people.remove(&login)),
             Some(Ok(Governed::Service(name))) => drop(tree.services.remove(&name)),
@@ -300,12 +290,9 @@ fn apply(base: &Catalogue, changes: &[ChangedFile], reads: Vec<Read>) -> Catalog
         }
     }
     for read in reads {
-        parse::insert(&mut tree, read);
+        parse::insert(&mut tree, read.clone());
     }
-    let touched = changes
-        .iter()
-        .any(|change| LOCATIONS.contains(&change.path.as_str()));
-    tree.codeowners = if touched {
+    tree.codeowners = if owners_touched {
         owners_in_force(&tree.index.owners_files)
     } else {
         base.codeowners.clone()

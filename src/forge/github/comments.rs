@@ -8,8 +8,8 @@ use crate::domain::model::PullNumber;
 use crate::github_app::{Failure, query};
 
 /// GitHub's limit for a comment, in characters; bytes are never fewer.
-const BODY: usize = 65_536;
-const BODY_CUT: &str = "\n\n*The rest is too long to be shown here.*";
+pub(super) const BODY: usize = 65_536;
+pub(super) const BODY_CUT: &str = "\n\n*The rest is too long to be shown here.*";
 
 #[derive(Serialize)]
 struct Text<'a> {

@@ -4,6 +4,7 @@
 
 mod checks;
 mod comments;
+mod issues;
 mod proposals;
 mod pulls;
 mod roster;
@@ -17,7 +18,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{CheckId, Forge, ForgeError, GitAccess, MergeOutcome, Proposal};
+use super::{CheckId, Forge, ForgeError, GitAccess, Issue, MergeOutcome, Proposal};
 use crate::clock::Clock;
 use crate::domain::model::{Actor, CommitId, Login, Owner, PullNumber, RepoName};
 use crate::domain::pull::{Pull, PullListed, Roster};
@@ -32,6 +33,8 @@ const FORGE: &[Permission] = &[
     ("metadata", "read"),
     ("pull_requests", "write"),
 ];
+/// What telling of drift needs.
+const ISSUES: &[Permission] = &[("issues", "write"), ("metadata", "read")];
 /// What fetching and pushing need.
 const GIT: &[Permission] = &[("contents", "write"), ("metadata", "read")];
 /// What the `github-team` provider needs.
@@ -77,6 +80,7 @@ pub struct GitHub {
     app: Arc<App>,
     api: Installation,
     git: Installation,
+    issues: Installation,
     web: Url,
     repository: RepoName,
     merge_method: MergeMethod,
@@ -114,6 +118,7 @@ impl GitHub {
         Ok(Self {
             api: here(FORGE),
             git: here(GIT),
+            issues: here(ISSUES),
             app,
             web,
             repository,
@@ -224,6 +229,14 @@ impl Forge for GitHub {
         text: &str,
     ) -> Result<(), ForgeError> {
         Ok(self.write_comment(number, marker, text).await?)
+    }
+
+    async fn tell_issue(
+        &self,
+        issue: &Issue,
+        known: Option<u64>,
+    ) -> Result<Option<u64>, ForgeError> {
+        Ok(self.write_issue(issue, known).await?)
     }
 
     async fn git_access(&self) -> Result<GitAccess, ForgeError> {

@@ -156,6 +156,18 @@ pub struct IssueComment {
     pub performed_via_github_app: Option<Integration>,
 }
 
+/// An `issue`, as far as it is ours.
+#[derive(Debug, Deserialize)]
+pub struct ListedIssue {
+    pub number: u64,
+    /// Author and text, as a comment has them.
+    #[serde(flatten)]
+    pub written: IssueComment,
+    /// Whether it is a pull request.
+    #[serde(default)]
+    pub pull_request: Option<serde::de::IgnoredAny>,
+}
+
 #[derive(Debug, Deserialize)]
 pub struct Integration {
     pub id: u64,

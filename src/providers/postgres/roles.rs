@@ -248,13 +248,13 @@ async fn nested(
     .await
 }
 
-/// Whoever is a direct member, but for ourselves.
+/// Whoever is a direct member, but for ourselves: name and `oid`.
 pub(super) async fn members(
     server: &mut PgConnection,
     role: &Role,
-) -> Result<Vec<String>, sqlx::Error> {
-    sqlx::query_scalar(
-        "SELECT DISTINCT r.rolname::text FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles r ON r.oid = m.member \
+) -> Result<Vec<(String, i64)>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT DISTINCT r.rolname::text, r.oid::int8 FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles r ON r.oid = m.member \
          WHERE m.roleid = $1::oid AND r.rolname NOT IN (current_user, session_user) ORDER BY 1",
     )
     .bind(role.oid)

@@ -3,6 +3,7 @@
 pub mod checks;
 pub mod commits;
 pub mod events;
+pub mod issues;
 pub mod people;
 pub mod pulls;
 pub mod repos;

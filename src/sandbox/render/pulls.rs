@@ -12,7 +12,7 @@ use super::people::{merged, user};
 use super::repos::repo;
 use super::{maybe_time, node_id, time};
 
-fn association(world: &World, id: u64) -> &'static str {
+pub fn association(world: &World, id: u64) -> &'static str {
     match world.members.get(&id) {
         Some(belonging) if belonging.active => "MEMBER",
         _ => "NONE",

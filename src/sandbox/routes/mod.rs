@@ -13,6 +13,7 @@ mod refs;
 mod repos;
 mod reviews;
 mod teams;
+mod tickets;
 
 use super::auth::Needs::{self, App, Nothing, Read, Write};
 use super::call::{Answered, Call};
@@ -35,6 +36,7 @@ impl std::fmt::Debug for Operation {
 const CHECKS: &[&str] = &["checks"];
 const CONTENTS: &[&str] = &["contents"];
 const ISSUES: &[&str] = &["issues", "pull_requests"];
+const TICKETS: &[&str] = &["issues"];
 const MEMBERS: &[&str] = &["members"];
 const METADATA: &[&str] = &["metadata"];
 const PULLS: &[&str] = &["pull_requests"];
@@ -119,6 +121,10 @@ pub const OPERATIONS: &[Operation] = &[
     op("GET", "/repos/{owner}/{repo}/pulls/{pull_number}/reviews/{review_id}", Read(PULLS), reviews::get),
     op("PUT", "/repos/{owner}/{repo}/pulls/{pull_number}/reviews/{review_id}/dismissals", Write(PULLS), reviews::dismiss),
 
+    op("GET", "/repos/{owner}/{repo}/issues", Read(ISSUES), tickets::list),
+    op("POST", "/repos/{owner}/{repo}/issues", Write(TICKETS), tickets::create),
+    op("GET", "/repos/{owner}/{repo}/issues/{issue_number}", Read(ISSUES), tickets::get),
+    op("PATCH", "/repos/{owner}/{repo}/issues/{issue_number}", Write(TICKETS), tickets::edit),
     op("GET", "/repos/{owner}/{repo}/issues/{issue_number}/comments", Read(ISSUES), issues::comments),
     op("POST", "/repos/{owner}/{repo}/issues/{issue_number}/comments", Write(ISSUES), issues::comment),
     op("GET", "/repos/{owner}/{repo}/issues/comments/{comment_id}", Read(ISSUES), issues::get_comment),

@@ -515,6 +515,7 @@ fn ac_46_the_account_comes_from_the_people_and_never_from_the_request() {
     let declared = Account {
         name: "octocat_db".to_owned(),
         github_id: Some(actor("octocat").id),
+        id: None,
     };
     assert_eq!(account, Some(&declared));
 }

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use chrono::TimeZone;
 use hallpass::domain::catalogue::{Catalogue, ChangedFile, File, REGULAR_FILE};
+use hallpass::domain::changes::Changes;
 use hallpass::domain::codeowners::{Codeowners, LOCATIONS};
 use hallpass::domain::decision::{Case, Surroundings};
 use hallpass::domain::ledger::Holding;
 use hallpass::domain::model::{
-    Actor, ActorKind, BlobId, CommitId, ConnectionName, Gives, GrantPath, Instant, Login, Owner,
-    PullNumber, RepoPath, Resource, ResourceName, Risk, Role, RoleName, TermLength, UserId,
+    Actor, ActorKind, BlobId, CommitId, ConnectionName, DriftMode, Gives, GrantPath, Instant,
+    Login, Owner, PullNumber, RepoPath, Resource, ResourceName, Risk, Role, RoleName, TermLength,
+    UserId,
 };
 use hallpass::domain::pull::{
     Collaborator, Lookup, Pull, PullState, Pushers, Review, ReviewState, Reviewed, Roster, Team,
@@ -195,6 +197,12 @@ impl Scene {
         self.pull.reviews.last_mut().expect("a review")
     }
 
+    /// Whom a roster must answer for.
+    pub fn owners_to_ask(&self) -> BTreeSet<Owner> {
+        let changes = Changes::read(self.changes.clone());
+        Case::owners_to_ask(&self.base, &changes, &self.ended)
+    }
+
     /// The case that all this makes.
     pub fn case(&self) -> Case<'_> {
         Case {
@@ -202,7 +210,7 @@ impl Scene {
             protected_branch: "main",
             base_commit: &self.base_commit,
             base: &self.base,
-            changes: &self.changes,
+            changes: Arc::new(Changes::read(self.changes.clone())),
             reviewed: &self.reviewed,
             roster: &self.roster,
             holdings: &self.holdings,
@@ -238,6 +246,7 @@ pub fn orders() -> (ResourceName, Resource) {
         name: ResourceName::new("orders").expect("a name"),
         description: "Orders database, production".to_owned(),
         risk: Risk::Critical,
+        drift: DriftMode::Report,
         roles: [
             (name("readonly"), role("SELECT on every table", "8h", 1)),
             (name("admin"), role("Schema changes", "2h", 2)),

@@ -370,19 +370,23 @@ fn a_bundle_is_broken_where_its_parts_are_changed() {
     let change = |path: &str, text: Option<&str>| places(&changed(base, &[(path, text)]));
     let world = |path: &str| {
         let mut files = crate::text::WORLD.iter();
-        files.find(|(p, _)| *p == path).expect("a file of the world").1
+        files
+            .find(|(p, _)| *p == path)
+            .expect("a file of the world")
+            .1
     };
     let orders = "access/resources/orders.yaml";
     let ledger = "access/resources/ledger.yaml";
     assert_eq!(
-        change(orders, Some(&world(orders).replace("  readonly:", "  reading:"))),
+        change(
+            orders,
+            Some(&world(orders).replace("  readonly:", "  reading:"))
+        ),
         [format!("{orders}:1:1 unknown-part")]
     );
     assert_eq!(
         change(ledger, None),
-        [
-            format!("{ledger}:1:1 unknown-part"),
-        ]
+        [format!("{ledger}:1:1 unknown-part"),]
     );
     let excluding = world(ledger).replace(
         "    max_duration: 30d\n",
@@ -418,7 +422,8 @@ fn a_policy_names_roles_and_not_bundles() {
         told.collect::<Vec<_>>()
     };
     assert_eq!(of("resource == Role::\"orders/readonly\""), [""; 0]);
-    let way_out = "policy-unknown-name Name Role::\"ledger/approver\", Role::\"orders/readonly\" instead.";
+    let way_out =
+        "policy-unknown-name Name Role::\"ledger/approver\", Role::\"orders/readonly\" instead.";
     assert_eq!(of("resource == Role::\"kit/responder\""), [way_out]);
     assert_eq!(of("resource in Resource::\"kit\""), [way_out]);
 }

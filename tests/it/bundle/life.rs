@@ -6,7 +6,7 @@ use hallpass::worker::Resync;
 
 use crate::scenario::{hearing_and_deaf, hearing_and_deaf_with};
 use crate::vault::Fault;
-use crate::world::{CrashAt, Ears, Ended, REPO, World, file, grant};
+use crate::world::{Ears, REPO, World, file, grant};
 
 /// Reads the database and answers customers; `@acme/dba` owns the one, `@acme/security` the other.
 const KIT: &str = "\
@@ -436,20 +436,7 @@ async fn crashed(at: usize) -> (bool, String) {
         .merge_as_admin("root", REPO, pull, MergeMethod::Merge)
         .unwrap();
     world.sandbox.settle().await;
-    let worker = std::sync::Arc::clone(world.service().worker());
-    let ended = CrashAt::wait(at, worker.run_once(Resync::QueueOnly)).await;
-    drop(worker);
-    let finished = matches!(ended, Ended::Finished(_));
-    if !finished {
-        world.start().await;
-    }
-    world
-        .service()
-        .worker()
-        .run_once(Resync::Everything)
-        .await
-        .unwrap();
-    world.settle().await;
+    let finished = world.crashed_at(at).await;
     world.advance(minutes(10)).await;
     assert_eq!(
         world.vault.effects(),

@@ -1,7 +1,7 @@
 //! Who approves a bundle, and what its merge gives.
 
 use hallpass::domain::decision::{
-    Admission, Approved, Case, Outcome, Request, Standing, Verdict, admit, admit_entries, decide,
+    Admission, Approved, Outcome, Request, Standing, Verdict, admit, admit_entries, decide,
 };
 use hallpass::domain::ledger::{Arrival, Entry};
 use hallpass::domain::model::{GrantPath, Owner, RoleRef, TermLength};
@@ -261,7 +261,7 @@ fn whoever_gains_by_one_part_cannot_approve_that_part() {
 #[test]
 fn the_roster_is_asked_for_the_owners_of_every_part() {
     let scene = night(BUNDLE);
-    let asked = Case::owners_to_ask(&scene.base, &scene.changes);
+    let asked = scene.owners_to_ask();
     let expected: [Owner; 3] = ["dba", "security", "support"].map(team);
     assert_eq!(asked.into_iter().collect::<Vec<_>>(), expected);
 }
@@ -334,7 +334,7 @@ fn once_admitted_each_part_is_weighed_by_itself() {
     // heidi left support, so that one of two is left there; what grace approved stands.
     scene.staff("support", &["mallory", "judy"]);
     let entries = ["mail/reader", "orders/readonly"].map(|name| arrived().of_part(&role(name)));
-    let admissions = admit_entries(&scene.case(), &entries);
+    let (_, admissions) = admit_entries(&scene.case(), &entries);
     assert!(matches!(
         admissions[&entries[0].id],
         Admission::Unapproved(_)
@@ -345,7 +345,7 @@ fn once_admitted_each_part_is_weighed_by_itself() {
     }
     // A part that the bundle does not hold was never asked for.
     let other = arrived().of_part(&role("orders/admin"));
-    let admissions = admit_entries(&scene.case(), std::slice::from_ref(&other));
+    let (_, admissions) = admit_entries(&scene.case(), std::slice::from_ref(&other));
     assert!(matches!(admissions[&other.id], Admission::Unapproved(_)));
 }
 

@@ -166,6 +166,7 @@ fn earlier() -> Emergency {
             account: Account {
                 name: "octocat_db".to_owned(),
                 github_id: Some(actor("octocat").id),
+                id: None,
             },
             entitlement: serde_json::json!({ "role": "ledger_admin" }),
         },

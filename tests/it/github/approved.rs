@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use hallpass::domain::catalogue::{ChangedFile, File, REGULAR_FILE};
+use hallpass::domain::changes::Changes;
 use hallpass::domain::decision::{Admission, Approved, Case, admit};
 use hallpass::domain::model::{
     Actor, ActorKind, BlobId, CommitId, GrantPath, Login, PullNumber, RepoPath, UserId,
@@ -106,11 +107,12 @@ pub fn approved(login: &str, id: UserId, role: &str) -> Approved {
         protected_branch: "main",
         base_commit: &CommitId::new("b".repeat(40)).unwrap(),
         base: &base,
-        changes: &[ChangedFile {
+        changes: Changes::read(vec![ChangedFile {
             path: GRANT.to_owned(),
             before: None,
             after: Some(asked),
-        }],
+        }])
+        .into(),
         reviewed: &[(head, seen)].into(),
         roster: &roster,
         holdings: &[],

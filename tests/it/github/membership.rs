@@ -1,5 +1,6 @@
 //! Team membership against the stand-in.
 
+use crate::contract::order;
 use hallpass::domain::model::{Access, Account, ConnectionName, Login};
 use hallpass::providers::github_team::GithubTeam;
 use hallpass::providers::{Provider, ProviderError};
@@ -21,6 +22,7 @@ fn access(world: &World, login: &'static str) -> Access {
         account: Account {
             name: login.to_owned(),
             github_id: world.ids.get(login).copied(),
+            id: None,
         },
         entitlement: json!({ "team": "oncall" }),
     }
@@ -43,7 +45,7 @@ async fn a_team_without_a_permission_for_it_refuses() {
     world.sandbox.team("oncall", &["octocat"]);
     world.sandbox.app_permission(7, "members", Some("read"));
     let error = provider(&world)
-        .revoke(&access(&world, "octocat"))
+        .revoke(&access(&world, "octocat"), &order())
         .await
         .unwrap_err();
     assert!(
@@ -58,7 +60,10 @@ async fn taking_membership_twice_is_taking_it_once() {
     world.sandbox.team("oncall", &["octocat", "grace"]);
     let teams = provider(&world);
     for _ in 0..2 {
-        let revoked = teams.revoke(&access(&world, "octocat")).await.unwrap();
+        let revoked = teams
+            .revoke(&access(&world, "octocat"), &order())
+            .await
+            .unwrap();
         assert_eq!(revoked.read_back, "@octocat is no member of acme/oncall");
         assert!(revoked.still_effective_through.is_empty());
     }
@@ -77,7 +82,10 @@ async fn an_invitation_is_pending_and_is_taken_back() {
     );
     let teams = provider(&world);
     assert_eq!(holders(&teams).await, [("hubot".to_owned(), true)]);
-    teams.revoke(&access(&world, "hubot")).await.unwrap();
+    teams
+        .revoke(&access(&world, "hubot"), &order())
+        .await
+        .unwrap();
     assert_eq!(holders(&teams).await, []);
 }
 
@@ -89,7 +97,10 @@ async fn a_login_that_changed_hands_costs_its_new_owner_nothing() {
     world.sandbox.member("octocat");
     world.sandbox.join_team("octocat", "oncall");
     let teams = provider(&world);
-    teams.revoke(&access(&world, "octocat")).await.unwrap();
+    teams
+        .revoke(&access(&world, "octocat"), &order())
+        .await
+        .unwrap();
     assert_eq!(holders(&teams).await, [("octocat".to_owned(), false)]);
 }
 
@@ -99,7 +110,7 @@ async fn membership_through_a_child_team_is_told() {
     world.sandbox.team("oncall", &["octocat"]);
     world.sandbox.child_team("oncall", "night", &["octocat"]);
     let revoked = provider(&world)
-        .revoke(&access(&world, "octocat"))
+        .revoke(&access(&world, "octocat"), &order())
         .await
         .unwrap();
     assert_eq!(
@@ -114,13 +125,19 @@ async fn a_forge_that_is_away_takes_nothing_yet() {
     world.sandbox.team("oncall", &["octocat"]);
     let teams = provider(&world);
     world.sandbox.down(Down::Refused);
-    let error = teams.revoke(&access(&world, "octocat")).await.unwrap_err();
+    let error = teams
+        .revoke(&access(&world, "octocat"), &order())
+        .await
+        .unwrap_err();
     assert!(
         matches!(error, ProviderError::Unavailable { .. }),
         "{error}"
     );
     world.sandbox.down(Down::No);
-    teams.revoke(&access(&world, "octocat")).await.unwrap();
+    teams
+        .revoke(&access(&world, "octocat"), &order())
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -130,7 +147,10 @@ async fn giving_membership_twice_is_giving_it_once() {
     let teams = provider(&world);
     for _ in 0..2 {
         let granted = teams
-            .grant(&approved("octocat", world.ids["octocat"], "member"))
+            .grant(
+                &approved("octocat", world.ids["octocat"], "member"),
+                &order(),
+            )
             .await
             .unwrap();
         assert_eq!(granted.read_back, "@octocat is a member of acme/oncall");
@@ -141,7 +161,10 @@ async fn giving_membership_twice_is_giving_it_once() {
         [("octocat".to_owned(), Membership::Active)]
     );
     let granted = teams
-        .grant(&approved("mallory", world.ids["mallory"], "maintainer"))
+        .grant(
+            &approved("mallory", world.ids["mallory"], "maintainer"),
+            &order(),
+        )
         .await
         .unwrap();
     assert_eq!(granted.read_back, "@mallory is a maintainer of acme/oncall");
@@ -155,7 +178,7 @@ async fn an_outsider_is_invited_and_told_to_accept() {
     world.ids.insert("hubot", hubot);
     let teams = provider(&world);
     let granted = teams
-        .grant(&approved("hubot", hubot, "member"))
+        .grant(&approved("hubot", hubot, "member"), &order())
         .await
         .unwrap();
     assert!(
@@ -164,7 +187,10 @@ async fn an_outsider_is_invited_and_told_to_accept() {
             .unwrap()
             .contains("must accept the invitation")
     );
-    teams.revoke(&access(&world, "hubot")).await.unwrap();
+    teams
+        .revoke(&access(&world, "hubot"), &order())
+        .await
+        .unwrap();
     assert_eq!(world.sandbox.team_members("oncall"), []);
 }
 
@@ -176,14 +202,14 @@ async fn a_login_that_somebody_else_took_over_gets_nothing() {
     let asked = approved("octocat", world.ids["octocat"], "member");
 
     world.sandbox.rename_user("octocat", "monalisa");
-    let error = teams.grant(&asked).await.unwrap_err();
+    let error = teams.grant(&asked, &order()).await.unwrap_err();
     assert!(
         matches!(&error, ProviderError::UnknownSubject { reason, .. } if reason.contains("renamed")),
         "{error}"
     );
 
     world.sandbox.member("octocat");
-    let error = teams.grant(&asked).await.unwrap_err();
+    let error = teams.grant(&asked, &order()).await.unwrap_err();
     assert!(
         matches!(&error, ProviderError::UnknownSubject { reason, .. } if reason.contains("belongs to")),
         "{error}"
@@ -195,7 +221,10 @@ async fn a_login_that_somebody_else_took_over_gets_nothing() {
 async fn a_team_that_is_gone_refuses_and_is_named() {
     let world = World::new().await;
     let error = provider(&world)
-        .grant(&approved("octocat", world.ids["octocat"], "member"))
+        .grant(
+            &approved("octocat", world.ids["octocat"], "member"),
+            &order(),
+        )
         .await
         .unwrap_err();
     assert!(
@@ -215,10 +244,10 @@ async fn an_effect_whose_answer_was_lost_is_found_by_giving_again() {
         .sandbox
         .fail_next(Some(operation), 1, 502, When::After);
     assert!(matches!(
-        teams.grant(&asked).await,
+        teams.grant(&asked, &order()).await,
         Err(ProviderError::Unavailable { .. })
     ));
-    teams.grant(&asked).await.unwrap();
+    teams.grant(&asked, &order()).await.unwrap();
     assert_eq!(
         world.sandbox.team_members("oncall"),
         [("octocat".to_owned(), Membership::Active)]

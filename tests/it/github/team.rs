@@ -1,8 +1,9 @@
 //! Team membership, where GitHub says what the stand-in never does.
 
+use crate::contract::order;
 use hallpass::domain::ledger::Revoked;
 use hallpass::domain::model::{Access, Account, ConnectionName, Login, UserId};
-use hallpass::providers::github_team::{ENTITLEMENT_SCHEMA, GithubTeam};
+use hallpass::providers::github_team::{GithubTeam, KIND};
 use hallpass::providers::{Provider, ProviderError};
 use serde_json::{Value, json};
 
@@ -23,6 +24,7 @@ fn access() -> Access {
         account: Account {
             name: "octocat".to_owned(),
             github_id: Some(UserId(1)),
+            id: None,
         },
         entitlement: json!({ "team": "oncall" }),
     }
@@ -39,7 +41,7 @@ async fn revoked(
         answer.map(|(status, body)| said(status, &body))
     })
     .await;
-    let outcome = provider(&server).revoke(&access()).await;
+    let outcome = provider(&server).revoke(&access(), &order()).await;
     (outcome, server.calls())
 }
 
@@ -130,7 +132,10 @@ async fn nobody_loses_anything_by_login_alone() {
     let server = Scripted::new(|_| None).await;
     let mut unbound = access();
     unbound.account.github_id = None;
-    let error = provider(&server).revoke(&unbound).await.unwrap_err();
+    let error = provider(&server)
+        .revoke(&unbound, &order())
+        .await
+        .unwrap_err();
     assert!(
         matches!(error, ProviderError::UnknownSubject { .. }),
         "{error}"
@@ -155,7 +160,7 @@ async fn an_entitlement_of_another_shape_is_refused_and_nobody_is_asked() {
             "{odd}: {error}"
         );
         let schema =
-            jsonschema::validator_for(&serde_json::from_str(ENTITLEMENT_SCHEMA).unwrap()).unwrap();
+            jsonschema::validator_for(&serde_json::from_str(KIND.entitlement).unwrap()).unwrap();
         assert!(!schema.is_valid(&odd), "{odd}");
         assert!(schema.is_valid(&json!({ "team": "oncall", "role": "maintainer" })));
     }

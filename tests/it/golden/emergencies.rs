@@ -48,6 +48,7 @@ impl EmergencySays {
                 account: Account {
                     name: self.person.to_string(),
                     github_id: Some(actor(self.person.as_str()).id),
+                    id: None,
                 },
                 entitlement: serde_json::json!({ "role": "orders_admin" }),
             },

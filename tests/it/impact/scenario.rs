@@ -2,19 +2,8 @@
 
 use hallpass::sandbox::Change;
 
-use crate::world::{Ears, World, grant};
-
-async fn hearing_and_deaf(scenario: impl AsyncFn(&mut World)) {
-    let mut ends = Vec::new();
-    for ears in [Ears::Hearing, Ears::Deaf] {
-        let mut world = World::new(ears, "").await;
-        scenario(&mut world).await;
-        world.resync().await;
-        world.assert_contract();
-        ends.push(world.summary().await);
-    }
-    assert_eq!(ends[0], ends[1], "hearing and deaf end in different worlds");
-}
+use crate::scenario::hearing_and_deaf;
+use crate::world::grant;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_approves_that_a_person_leaves_sees_what_ends_with_them() {

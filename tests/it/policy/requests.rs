@@ -1,8 +1,7 @@
 //! What policies make of a pull request: denied, waiting, not known, approved by themselves; and the same once more at its merge.
 
 use hallpass::domain::approval::Basis;
-use hallpass::domain::catalogue::{Catalogue, ChangedFile};
-use hallpass::domain::decision::{Admission, Case, Outcome, Standing, Verdict, admit, decide};
+use hallpass::domain::decision::{Admission, Outcome, Standing, Verdict, admit, decide};
 use hallpass::domain::evidence;
 use hallpass::domain::finding::Finding;
 use hallpass::domain::model::{BlobId, GrantPath, UserId};
@@ -79,7 +78,7 @@ fn what_a_policy_forbids_is_denied_with_its_message_and_its_place() {
     merged(&mut scene);
     assert_eq!(
         admission(&scene),
-        Admission::Unapproved(vec![format!("policy-forbids at {FILE}:1:1")])
+        Admission::Unapproved(vec![format!("policy-forbids at {FILE}:2:7")])
     );
 }
 
@@ -319,20 +318,16 @@ const MEMBERS: &str = "principal in Team::\"acme/trained\"";
 #[test]
 fn only_teams_that_policies_mention_are_asked_for_and_only_for_requests() {
     let scene = forbidding(MEMBERS);
-    let asked = |base: &Catalogue, changes: &[ChangedFile]| Case::owners_to_ask(base, changes);
-    assert_eq!(
-        asked(&scene.base, &scene.changes),
-        [team("dba"), team("trained")].into()
-    );
+    assert_eq!(scene.owners_to_ask(), [team("dba"), team("trained")].into());
     let plain = forbidding("context.minutes > 600");
-    assert_eq!(asked(&plain.base, &plain.changes), [team("dba")].into());
+    assert_eq!(plain.owners_to_ask(), [team("dba")].into());
     let mut removal = office();
     governed(
         &mut removal,
         &format!("{BASELINE}{}", forbid("no", MEMBERS)),
     );
     removal.changes(FILE, Some(WANTED), None);
-    assert_eq!(asked(&removal.base, &removal.changes), [team("dba")].into());
+    assert_eq!(removal.owners_to_ask(), [team("dba")].into());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A real PostgreSQL server for the tests: in a folder of its own, on a free port, gone when the test process is.
 
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -85,7 +85,12 @@ impl Server {
         Server { guard, port }
     }
 
-    /// Where it listens, for `user` (already percent-encoded).
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    /// Its address, for `user` (already percent-encoded).
     pub fn url(&self, user: &str, password: &str, database: &str) -> String {
         let password = password.replace(' ', "%20");
         format!(

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use hallpass::domain::changes::Changes;
 use hallpass::domain::finding::{Finding, Severity};
 use hallpass::domain::model::GrantPath;
 use hallpass::domain::rules::{check_change, check_change_knowing};
@@ -380,6 +381,7 @@ fn a_file_whose_grant_has_ended_is_in_nobodys_way() {
             "{}",
             blind[0].help
         );
+        let changes = Changes::read(changes);
         // Who knows nothing of the ledger and who knows of nothing that ended say the same, letter for letter.
         assert_eq!(
             check_change_knowing(&tree, &changes, now(), &over(&[])),

@@ -11,6 +11,7 @@ use super::super::super::policy::{
     Action, Circumstances, Machine, Principal, Question, Somebody, Wanted, begun_minutes, continues,
 };
 use super::super::super::pull::{Lookup, Pushers};
+use super::super::super::rules::MOST_GRANTS;
 use super::super::{Case, Change};
 use super::Ask;
 
@@ -156,11 +157,11 @@ fn live_roles(case: &Case<'_>, ask: &Ask<'_>) -> (BTreeSet<RoleRef>, BTreeSet<Ro
         file != ask.path && grant.end(at) > at && !over.contains(file)
     };
     most.extend(declared.filter(|role| case.base.giving(subject, role).any(lives)));
-    let beside = ask
-        .beside
-        .iter()
-        .filter(|(who, role)| who == subject && role != ask.role);
-    most.extend(beside.map(|(_, role)| role.clone()));
+    // More than may be asked for at once is denied whatever it is.
+    let beside = case.changes.asked().take(MOST_GRANTS);
+    let beside = beside.filter(|(_, other)| other.grant.subject == *subject);
+    let beside = beside.flat_map(|(path, other)| case.base.gives(path, &other.grant));
+    most.extend(beside.filter(|role| role != ask.role));
     (least, most)
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta};
 use hallpass::domain::catalogue::{ChangedFile, File, REGULAR_FILE};
+use hallpass::domain::changes::Changes;
 use hallpass::domain::decision::{Admission, Approved, Case, admit};
 use hallpass::domain::model::{
     Access, Actor, ActorKind, BlobId, CommitId, Gives, GrantPath, Instant, Login, Owner,
@@ -78,11 +79,11 @@ pub fn approved(access: &Access) -> Approved {
         "person: octocat\nrole: readonly\nduration: 2h\nreason: Checkout fails for some customers.\n",
     );
     let (path, blob) = (GrantPath::new(PATH).unwrap(), asked.blob.clone());
-    let changes = [ChangedFile {
+    let changes = Changes::read(vec![ChangedFile {
         path: PATH.to_owned(),
         before: None,
         after: Some(asked),
-    }];
+    }]);
     let head = commit('b');
     let reviewed = BTreeMap::from([(
         head.clone(),
@@ -94,7 +95,7 @@ pub fn approved(access: &Access) -> Approved {
             protected_branch: "main",
             base_commit: &commit('a'),
             base: &base,
-            changes: &changes,
+            changes: changes.into(),
             reviewed: &reviewed,
             roster: &roster(),
             holdings: &[],

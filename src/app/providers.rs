@@ -1,0 +1,35 @@
+//! The connections of the configuration, each as its kind.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use crate::config::{self, Config};
+use crate::forge::github::GitHub;
+use crate::providers::github_team::GithubTeam;
+use crate::providers::postgres::Postgres;
+use crate::providers::{Provider, Registry};
+
+/// A connection for each table of the configuration. Nothing is called.
+///
+/// # Errors
+/// When an address or a key of one cannot be used.
+pub(super) fn connect(config: &Config, forge: &GitHub) -> anyhow::Result<Registry> {
+    let mut registry = Registry::new();
+    for (name, provider) in &config.providers {
+        let provider: Arc<dyn Provider> = match provider {
+            config::Provider::GithubTeam { organisation } => {
+                let own = *organisation == config.github.repository.owner;
+                let installation = config.github.installation_id.filter(|_| own);
+                let client = forge.client_for_organisation(organisation, installation);
+                Arc::new(GithubTeam::new(name.clone(), organisation.clone(), client))
+            }
+            config::Provider::Postgres { url, end_sessions } => Arc::new(
+                Postgres::new(name.clone(), url, *end_sessions)
+                    .with_context(|| format!("cannot set up [providers.{name}]"))?,
+            ),
+        };
+        registry.insert(name.clone(), provider);
+    }
+    Ok(registry)
+}

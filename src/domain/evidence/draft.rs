@@ -1,0 +1,181 @@
+//! One event on its way to be a commit message: its subject line, its trailers, and the words in them.
+
+use std::fmt::Write as _;
+
+use super::super::approval::{Approval, Basis};
+use super::super::decision::Request;
+use super::super::ledger::Terms;
+use super::super::model::{Actor, BlobId, GrantPath, Instant, PullNumber, Subject};
+use super::super::parse::is_hidden;
+use super::{Event, Kind};
+
+/// An instant as it stands in evidence: RFC 3339 in UTC, whole seconds.
+pub fn instant(at: Instant) -> String {
+    at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+}
+
+/// An instant to the millisecond, where latency is read from it.
+pub(super) fn precise(at: Instant) -> String {
+    at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+}
+
+/// `text` on one line, without control characters and what else cannot be seen, at most 300 characters.
+pub(super) fn one_line(text: &str) -> String {
+    let shown = |c| if is_hidden(c) { ' ' } else { c };
+    let clean: String = text.chars().map(shown).collect();
+    let clean = clean.trim();
+    match clean.char_indices().nth(300) {
+        Some((end, _)) => format!("{}...", &clean[..end]),
+        None => clean.to_owned(),
+    }
+}
+
+/// The message, while it is written.
+pub(super) struct Draft {
+    kind: Kind,
+    key: String,
+    at: Instant,
+    subject: String,
+    trailers: String,
+}
+
+impl Draft {
+    /// With its first trailers: what happened, its key, when.
+    pub(super) fn new(kind: Kind, key: String, at: Instant, subject: &str) -> Self {
+        let draft = Self {
+            kind,
+            key: one_line(&key),
+            at,
+            subject: one_line(subject),
+            trailers: String::new(),
+        };
+        let key = draft.key.clone();
+        draft
+            .line("Event", kind.as_str())
+            .line("Event-Key", key)
+            .line("At", precise(at))
+    }
+
+    pub(super) fn line(mut self, name: &str, value: impl AsRef<str>) -> Self {
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.trailers, "{name}: {}", one_line(value.as_ref()));
+        self
+    }
+
+    pub(super) fn lines(self, name: &str, values: &[String]) -> Self {
+        values
+            .iter()
+            .fold(self, |draft, value| draft.line(name, value))
+    }
+
+    pub(super) fn maybe(self, name: &str, value: Option<impl AsRef<str>>) -> Self {
+        match value {
+            Some(value) => self.line(name, value),
+            None => self,
+        }
+    }
+
+    pub(super) fn file(self, path: &GrantPath, blob: &BlobId) -> Self {
+        self.line("Path", path.as_str()).line("Blob", blob.as_str())
+    }
+
+    pub(super) fn parts(self, file: &[Request]) -> Self {
+        let parts = file.iter().filter_map(Request::part);
+        parts.fold(self, |draft, part| draft.line("Part", part.to_string()))
+    }
+
+    pub(super) fn pull(self, pull: Option<PullNumber>) -> Self {
+        self.maybe("Pull", pull.map(|n| n.to_string()))
+    }
+
+    pub(super) fn terms(self, terms: &Terms) -> Self {
+        let account = &terms.access.account;
+        self.line("Subject", subject_word(&terms.subject))
+            .maybe("Subject-Id", account.github_id.map(|id| id.to_string()))
+            .line("Role", terms.role.to_string())
+            .line("Connection", terms.access.connection.as_str())
+            .line("Account", &account.name)
+            .maybe("Account-Id", account.id.as_deref())
+            .line("Entitlement", terms.access.entitlement_text())
+            .line("Starts", instant(terms.starts))
+            .line("Expires", instant(terms.ends))
+            .maybe("Since", terms.since.map(instant))
+            .maybe("Ticket", terms.ticket.as_deref().filter(|t| is_plain(t)))
+            .maybe("Basis", basis_word(&terms.basis))
+            .maybe("Review-by", terms.review_by.map(instant))
+            .line("Policy-base", terms.base.as_str())
+    }
+
+    pub(super) fn approvals(mut self, approvals: &[Approval]) -> Self {
+        for approval in approvals {
+            self = self.line("Approved-by", approved_by(approval));
+        }
+        self
+    }
+
+    /// The policy that approved by itself, where one did.
+    pub(super) fn basis(self, basis: &Basis) -> Self {
+        self.maybe("Approved-by-policy", approved_by_policy(basis))
+    }
+
+    pub(super) fn finish(self) -> Event {
+        Event {
+            key: self.key,
+            kind: self.kind,
+            at: self.at,
+            message: format!("{}\n\n{}", self.subject, self.trailers),
+        }
+    }
+}
+
+/// What made the approvals enough, where that is not that there were as many as the role demands.
+pub(super) fn basis_word(basis: &Basis) -> Option<&'static str> {
+    match basis {
+        Basis::Owners | Basis::Policy { .. } => None,
+        Basis::Emergency => Some("emergency"),
+    }
+}
+
+pub(super) fn subject_word(subject: &Subject) -> String {
+    match subject {
+        Subject::Person(login) => format!("person {login}"),
+        Subject::Service(name) => format!("service {name}"),
+    }
+}
+
+/// Whether a ticket is plain enough to stand in a commit message: untrusted text otherwise stays in the file.
+pub(super) fn is_plain(ticket: &str) -> bool {
+    ticket.len() <= 64
+        && ticket
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'/' | b'.'))
+}
+
+pub(super) fn actor_word(actor: Option<&Actor>) -> String {
+    actor.map_or_else(
+        || "unknown".to_owned(),
+        |a| format!("{} ({})", a.login, a.id),
+    )
+}
+
+/// One `Approved-by:` value: who, by which review, of which content, through which owner.
+pub fn approved_by(approval: &Approval) -> String {
+    format!(
+        "{} ({}) review {} blob {} at {} through {} line {}",
+        approval.reviewer.login,
+        approval.reviewer.id,
+        approval.review,
+        approval.blob,
+        approval.commit,
+        approval.through,
+        approval.line
+    )
+}
+
+/// The `Approved-by-policy:` value: which policy, in which version of which file. `None` where people approved.
+pub fn approved_by_policy(basis: &Basis) -> Option<String> {
+    match basis {
+        Basis::Policy { id, file, blob } => Some(format!("{id} {file} {blob}")),
+        Basis::Owners | Basis::Emergency => None,
+    }
+}

@@ -1,0 +1,433 @@
+//! What every kind of target system keeps to. Each fact prepares names of its own, so that facts do not meet.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hallpass::domain::target::Change;
+use hallpass::providers::{Provider, ProviderError};
+use serde_json::json;
+
+use super::approved::approved;
+use super::proxy::{Proxy, Weather};
+use super::{Target, access, may_be_tried_again, order};
+
+/// How a fact went: held, or why it does not apply.
+pub type Outcome = Result<(), &'static str>;
+
+/// Every fact in the order of the page, under the heading of its column.
+pub async fn all(target: &dyn Target) -> Vec<(&'static str, Outcome)> {
+    macro_rules! run {
+        ($($column:literal: $fact:ident,)*) => {
+            vec![$({
+                eprintln!("fact: {}", stringify!($fact));
+                ($column, $fact(target).await)
+            }),*]
+        };
+    }
+    run! {
+        "twice": what_is_given_twice_is_held_once_and_what_is_taken_twice_is_gone,
+        "by hand": what_somebody_gave_by_hand_is_listed_and_taken_like_any,
+        "unknown account": an_account_that_is_unknown_gets_nothing_and_counts_as_taken_from,
+        "unknown entitlement": what_the_target_does_not_have_is_refused,
+        "shape": an_entitlement_of_another_shape_is_refused,
+        "account gone": an_account_that_is_gone_counts_as_taken_from,
+        "re-created": an_account_that_was_created_anew_is_another,
+        "hostile names": hostile_names_reach_exactly_the_account_of_that_name,
+        "credentials": wrong_credentials_are_for_a_person,
+        "gone before": a_server_that_is_gone_is_tried_again,
+        "cut at each answer": a_call_that_lost_its_answer_can_be_made_again,
+        "hanging": a_server_that_hangs_is_given_up,
+        "at once": calls_at_the_same_time_end_as_one,
+        "200 without effect": a_yes_without_effect_is_no_yes,
+        "rate limit": a_rate_limit_says_when_to_come_back,
+        "preview": what_would_be_called_can_be_read_before,
+    }
+}
+
+struct Scene<'a> {
+    target: &'a dyn Target,
+    provider: Arc<dyn Provider>,
+    account: String,
+    entitlement: serde_json::Value,
+}
+
+impl<'a> Scene<'a> {
+    /// A new account and a new thing to give it.
+    async fn new(target: &'a dyn Target, name: &str) -> Self {
+        let account = format!("{name}_ada");
+        assert!(target.add_account(&account).await, "{account}");
+        Self {
+            target,
+            provider: target.provider(target.address()),
+            account,
+            entitlement: target.add_entitlement(&format!("{name}_ro")).await,
+        }
+    }
+
+    fn access(&self) -> hallpass::domain::model::Access {
+        access(self.target, &self.account, &self.entitlement)
+    }
+
+    async fn grant(&self) -> Result<hallpass::domain::ledger::Granted, ProviderError> {
+        self.provider
+            .grant(&approved(&self.access()), &order())
+            .await
+    }
+
+    async fn revoke(&self) -> Result<hallpass::domain::ledger::Revoked, ProviderError> {
+        self.provider.revoke(&self.access(), &order()).await
+    }
+
+    async fn held(&self) -> bool {
+        self.target.holds(&self.account, &self.entitlement).await
+    }
+
+    /// The accounts that the provider lists.
+    async fn listed(&self) -> Vec<String> {
+        let holders = self.provider.holders(&self.entitlement).await.unwrap();
+        holders.into_iter().map(|h| h.name).collect()
+    }
+}
+
+async fn what_is_given_twice_is_held_once_and_what_is_taken_twice_is_gone(
+    target: &dyn Target,
+) -> Outcome {
+    let scene = Scene::new(target, "twice").await;
+    assert_eq!(scene.listed().await, [""; 0]);
+    for _ in 0..2 {
+        let granted = scene.grant().await.unwrap();
+        assert!(granted.read_back.contains("twice"), "{granted:?}");
+        assert!(scene.held().await);
+        assert_eq!(scene.listed().await, [target.account(&scene.account).name]);
+    }
+    for _ in 0..2 {
+        let revoked = scene.revoke().await.unwrap();
+        assert_ne!(revoked.read_back, "");
+        assert_eq!(revoked.still_effective_through, [""; 0]);
+        assert!(!scene.held().await);
+        assert_eq!(scene.listed().await, [""; 0]);
+    }
+    Ok(())
+}
+
+async fn what_somebody_gave_by_hand_is_listed_and_taken_like_any(target: &dyn Target) -> Outcome {
+    let scene = Scene::new(target, "hand").await;
+    target.give(&scene.account, &scene.entitlement).await;
+    assert_eq!(scene.listed().await, [target.account(&scene.account).name]);
+    // Whatever is left of it is named.
+    match scene.revoke().await {
+        Ok(revoked) => assert_eq!(
+            scene.held().await,
+            !revoked.still_effective_through.is_empty()
+        ),
+        Err(error) => assert!(!may_be_tried_again(&error), "{error}"),
+    }
+    Ok(())
+}
+
+async fn an_account_that_is_unknown_gets_nothing_and_counts_as_taken_from(
+    target: &dyn Target,
+) -> Outcome {
+    let mut scene = Scene::new(target, "unknown").await;
+    scene.account = "unknown_nobody".to_owned();
+    let error = scene.grant().await.unwrap_err();
+    assert!(
+        matches!(error, ProviderError::UnknownSubject { .. }),
+        "{error}"
+    );
+    assert_eq!(scene.listed().await, [""; 0]);
+    assert_eq!(
+        scene.revoke().await.unwrap().still_effective_through,
+        [""; 0]
+    );
+    Ok(())
+}
+
+async fn what_the_target_does_not_have_is_refused(target: &dyn Target) -> Outcome {
+    let mut scene = Scene::new(target, "nothing").await;
+    scene.entitlement = target.unknown_entitlement();
+    let error = scene.grant().await.unwrap_err();
+    assert!(matches!(error, ProviderError::Refused { .. }), "{error}");
+    let error = scene
+        .provider
+        .holders(&scene.entitlement)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, ProviderError::Refused { .. }), "{error}");
+    // Gone with all that it gave.
+    assert_eq!(
+        scene.revoke().await.unwrap().still_effective_through,
+        [""; 0]
+    );
+    Ok(())
+}
+
+async fn an_entitlement_of_another_shape_is_refused(target: &dyn Target) -> Outcome {
+    let mut scene = Scene::new(target, "shape").await;
+    let schema = serde_json::from_str(scene.provider.kind().entitlement).unwrap();
+    let schema = jsonschema::validator_for(&schema).unwrap();
+    assert!(schema.is_valid(&scene.entitlement), "{}", scene.entitlement);
+    assert!(schema.is_valid(&target.unknown_entitlement()));
+    let mut more = scene.entitlement.clone();
+    more["surprise"] = json!(true);
+    for odd in [json!({}), json!(null), json!("all"), json!([]), more] {
+        assert!(!schema.is_valid(&odd), "{odd}");
+        scene.entitlement = odd;
+        let error = scene.grant().await.unwrap_err();
+        assert!(matches!(error, ProviderError::Refused { .. }), "{error}");
+        let error = scene
+            .provider
+            .holders(&scene.entitlement)
+            .await
+            .unwrap_err();
+        assert!(matches!(error, ProviderError::Refused { .. }), "{error}");
+    }
+    Ok(())
+}
+
+async fn an_account_that_is_gone_counts_as_taken_from(target: &dyn Target) -> Outcome {
+    let scene = Scene::new(target, "gone").await;
+    scene.grant().await.unwrap();
+    target.remove_account(&scene.account).await;
+    assert_eq!(
+        scene.revoke().await.unwrap().still_effective_through,
+        [""; 0]
+    );
+    assert_eq!(scene.listed().await, [""; 0]);
+    Ok(())
+}
+
+async fn an_account_that_was_created_anew_is_another(target: &dyn Target) -> Outcome {
+    target.has_ids()?;
+    let scene = Scene::new(target, "anew").await;
+    let id = scene.grant().await.unwrap().account_id.expect("an id");
+    let holder = scene
+        .provider
+        .holders(&scene.entitlement)
+        .await
+        .unwrap()
+        .remove(0);
+    assert_eq!(holder.id.as_ref(), Some(&id));
+    target.remove_account(&scene.account).await;
+    assert!(target.add_account(&scene.account).await);
+    target.give(&scene.account, &scene.entitlement).await;
+    let holder = scene
+        .provider
+        .holders(&scene.entitlement)
+        .await
+        .unwrap()
+        .remove(0);
+    assert_ne!(holder.id.expect("an id"), id);
+    // What the new one has is not ours to take.
+    let mut known = scene.access();
+    known.account.id = Some(id);
+    let revoked = scene.provider.revoke(&known, &order()).await.unwrap();
+    assert_eq!(revoked.still_effective_through, [""; 0]);
+    assert!(scene.held().await);
+    Ok(())
+}
+
+async fn hostile_names_reach_exactly_the_account_of_that_name(target: &dyn Target) -> Outcome {
+    let mut scene = Scene::new(target, "hostile").await;
+    scene.grant().await.unwrap();
+    let witness = target.account(&scene.account).name;
+    for name in target.hostile_names() {
+        scene.account = name.to_owned();
+        let named = target.account(name).name;
+        if !target.add_account(name).await {
+            scene.grant().await.expect_err(name);
+            assert_eq!(scene.listed().await, [witness.clone()], "{name}");
+            let _ = scene.revoke().await;
+            assert_eq!(scene.listed().await, [witness.clone()], "{name}");
+            continue;
+        }
+        scene
+            .grant()
+            .await
+            .unwrap_or_else(|e| panic!("{name}: {e}"));
+        let mut both = vec![witness.clone(), named];
+        both.sort();
+        let mut listed = scene.listed().await;
+        listed.sort();
+        assert_eq!(listed, both, "{name}");
+        assert!(scene.held().await, "{name}");
+        scene
+            .revoke()
+            .await
+            .unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_eq!(scene.listed().await, [witness.clone()], "{name}");
+    }
+    Ok(())
+}
+
+async fn wrong_credentials_are_for_a_person(target: &dyn Target) -> Outcome {
+    let stranger = target.stranger(target.address())?;
+    let scene = Scene {
+        provider: stranger,
+        ..Scene::new(target, "stranger").await
+    };
+    let granted = scene.grant().await.map(drop);
+    let revoked = scene.revoke().await.map(drop);
+    let listed = scene.provider.holders(&scene.entitlement).await.map(drop);
+    for outcome in [granted, revoked, listed] {
+        let error = outcome.expect_err("wrong credentials");
+        assert!(matches!(error, ProviderError::Refused { .. }), "{error}");
+    }
+    assert!(!scene.held().await);
+    Ok(())
+}
+
+/// A scene behind a proxy of its own.
+async fn weathered<'a>(target: &'a dyn Target, name: &str) -> (Scene<'a>, Proxy) {
+    let proxy = Proxy::before(target.address()).await;
+    let mut scene = Scene::new(target, name).await;
+    scene.provider = target.provider(proxy.address());
+    (scene, proxy)
+}
+
+async fn a_server_that_is_gone_is_tried_again(target: &dyn Target) -> Outcome {
+    let (scene, proxy) = weathered(target, "absent").await;
+    proxy.set(Weather::Refused);
+    let error = scene.grant().await.unwrap_err();
+    assert!(may_be_tried_again(&error), "{error}");
+    let error = scene
+        .provider
+        .holders(&scene.entitlement)
+        .await
+        .unwrap_err();
+    assert!(may_be_tried_again(&error), "{error}");
+    proxy.set(Weather::Fair);
+    scene.grant().await.unwrap();
+    proxy.set(Weather::Refused);
+    let error = scene.revoke().await.unwrap_err();
+    assert!(may_be_tried_again(&error), "{error}");
+    proxy.set(Weather::Fair);
+    scene.revoke().await.unwrap();
+    assert!(!scene.held().await);
+    Ok(())
+}
+
+async fn a_call_that_lost_its_answer_can_be_made_again(target: &dyn Target) -> Outcome {
+    for change in [Change::Grant, Change::Revoke] {
+        let mut cut = 0;
+        loop {
+            let (scene, proxy) =
+                weathered(target, &format!("cut{change:?}{cut}").to_lowercase()).await;
+            if change == Change::Revoke {
+                scene.grant().await.unwrap();
+            }
+            // A new connection, so that each answer of the whole conversation is lost once.
+            let through = Scene {
+                provider: target.provider(proxy.address()),
+                entitlement: scene.entitlement.clone(),
+                account: scene.account.clone(),
+                ..scene
+            };
+            proxy.set(Weather::CutAfter(cut));
+            let outcome = match change {
+                Change::Grant => through.grant().await.map(drop),
+                Change::Revoke => through.revoke().await.map(drop),
+            };
+            proxy.set(Weather::Fair);
+            let done = outcome.is_ok();
+            if let Err(error) = outcome {
+                assert!(may_be_tried_again(&error), "answer {cut}: {error}");
+                match change {
+                    Change::Grant => through.grant().await.map(drop).unwrap(),
+                    Change::Revoke => through.revoke().await.map(drop).unwrap(),
+                }
+            }
+            assert_eq!(
+                through.held().await,
+                change == Change::Grant,
+                "answer {cut}"
+            );
+            if done {
+                assert!(cut > 0, "the proxy was not asked");
+                break;
+            }
+            cut += 1;
+            assert!(cut < 60, "a call of more than 60 answers");
+        }
+    }
+    Ok(())
+}
+
+async fn a_server_that_hangs_is_given_up(target: &dyn Target) -> Outcome {
+    let (scene, proxy) = weathered(target, "hanging").await;
+    proxy.set(Weather::Hanging);
+    let call = scene.grant();
+    tokio::pin!(call);
+    tokio::select! {
+        _ = &mut call => panic!("nobody answered"),
+        () = proxy.stuck() => {}
+    }
+    // From here on nothing but time can pass.
+    tokio::time::pause();
+    let error = tokio::time::timeout(Duration::from_secs(60), call)
+        .await
+        .expect("an end")
+        .unwrap_err();
+    tokio::time::resume();
+    assert!(may_be_tried_again(&error), "{error}");
+    proxy.set(Weather::Fair);
+    scene.grant().await.unwrap();
+    assert!(scene.held().await);
+    Ok(())
+}
+
+async fn calls_at_the_same_time_end_as_one(target: &dyn Target) -> Outcome {
+    let scene = Scene::new(target, "once").await;
+    for change in [Change::Grant, Change::Revoke] {
+        let call = || async {
+            match change {
+                Change::Grant => scene.grant().await.map(drop),
+                Change::Revoke => scene.revoke().await.map(drop),
+            }
+        };
+        let calls = futures_util::future::join_all((0..4).map(|_| call())).await;
+        for error in calls.into_iter().filter_map(Result::err) {
+            assert!(may_be_tried_again(&error), "{error}");
+        }
+        call().await.unwrap();
+        assert_eq!(scene.held().await, change == Change::Grant);
+    }
+    Ok(())
+}
+
+async fn a_yes_without_effect_is_no_yes(target: &dyn Target) -> Outcome {
+    let (status, body) = target.empty_promise()?;
+    let (scene, proxy) = weathered(target, "promise").await;
+    proxy.set(Weather::Promising(status, body));
+    scene.grant().await.unwrap_err();
+    assert!(!scene.held().await);
+    proxy.set(Weather::Fair);
+    scene.grant().await.unwrap();
+    proxy.set(Weather::Promising(status, body));
+    scene.revoke().await.unwrap_err();
+    assert!(scene.held().await);
+    Ok(())
+}
+
+async fn a_rate_limit_says_when_to_come_back(target: &dyn Target) -> Outcome {
+    target.empty_promise()?;
+    let (scene, proxy) = weathered(target, "limited").await;
+    proxy.set(Weather::Limited);
+    let error = scene.grant().await.unwrap_err();
+    let ProviderError::Unavailable { retry_at, .. } = &error else {
+        panic!("{error}");
+    };
+    assert!(retry_at.is_some(), "{error}");
+    Ok(())
+}
+
+async fn what_would_be_called_can_be_read_before(target: &dyn Target) -> Outcome {
+    let scene = Scene::new(target, "preview").await;
+    for change in [Change::Grant, Change::Revoke] {
+        let calls = scene.provider.preview(change, &scene.access());
+        let name = target.account(&scene.account).name;
+        assert!(calls.iter().any(|call| call.contains(&name)), "{calls:?}");
+    }
+    assert!(!scene.held().await);
+    Ok(())
+}

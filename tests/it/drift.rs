@@ -1,0 +1,254 @@
+//! What target systems really hold, against what was approved.
+
+use chrono::TimeDelta;
+use hallpass::domain::drift::{Difference, Drift, Watched, compare};
+use hallpass::domain::ledger::{Entry, Holder, State};
+use hallpass::domain::model::DriftMode;
+use hallpass::domain::target::Names;
+use hallpass::sandbox::Change;
+use serde_json::json;
+
+use crate::scenario::hearing_and_deaf;
+use crate::world::{Ears, REPO, World, grant};
+
+const DB: &str = "access/resources/db.yaml";
+
+/// The resync after which target systems are compared anew.
+async fn compared(world: &World) {
+    world.advance(TimeDelta::minutes(10)).await;
+    world.resync().await;
+}
+
+async fn given(world: &World) {
+    let text = grant("ada", "readonly", "8h");
+    let pull = world.request("ada", "db/ada-incident", &text).await;
+    world.approve(pull, "grace").await;
+    assert_eq!(world.holders("reader"), ["ada"]);
+}
+
+async fn enforce(world: &World) {
+    let text = format!("drift: enforce\n{}", crate::world::DB);
+    world.decree(&[Change::write(DB, text)]).await;
+}
+
+fn issues(world: &World) -> Vec<(String, bool)> {
+    let issues = world.sandbox.issues(REPO);
+    issues
+        .into_iter()
+        .map(|(title, _, open)| (title, open))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_given_outside_is_told_once_and_left_alone_until_it_is_over() {
+    hearing_and_deaf(async |world| {
+        given(world).await;
+        world.vault.give_by_hand("reader", "linus");
+        compared(world).await;
+        compared(world).await;
+        let told = world.told("drift");
+        assert_eq!(
+            told,
+            ["Drift: linus at vault has it, and not from Hallpass"]
+        );
+        assert_eq!(world.holders("reader"), ["ada", "linus"]);
+        let title = "Drift: access to db that differs from what was approved".to_owned();
+        assert_eq!(issues(world), [(title.clone(), true)]);
+        let (_, body, _) = world.sandbox.issues(REPO).remove(0);
+        for part in [
+            "| `linus` | `db/readonly` |",
+            "/new/main?filename=access/grants/db/linus-readonly.yaml&value=person%3A%20linus",
+        ] {
+            assert!(body.contains(part), "{part}: {body}");
+        }
+        world.vault.take_by_hand("reader", "linus");
+        compared(world).await;
+        assert_eq!(
+            world.told("drift-over"),
+            ["Drift over: linus at vault is as it should be"]
+        );
+        assert_eq!(issues(world), [(title, false)]);
+        // The grant was never in doubt.
+        assert_eq!(world.ledger().await, ["db/ada-incident active"]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_taken_away_by_hand_is_told_and_not_given_again() {
+    hearing_and_deaf(async |world| {
+        given(world).await;
+        world.vault.take_by_hand("reader", "ada");
+        compared(world).await;
+        compared(world).await;
+        let told = world.told("drift");
+        assert_eq!(
+            told,
+            ["Drift: ada at vault should have it, and does not: it was taken away there"]
+        );
+        assert!(world.holders("reader").is_empty());
+        let drifted = world
+            .evidence()
+            .into_iter()
+            .find(|m| m.contains("Event: drift\n"));
+        assert!(drifted.unwrap().contains("Grant: db/ada-incident@"));
+        // It ends as it was to end, and the drift with it.
+        world.advance(TimeDelta::hours(8)).await;
+        compared(world).await;
+        assert_eq!(world.ledger().await, ["db/ada-incident ended"]);
+        assert_eq!(world.told("drift-over").len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_resource_enforces_what_was_given_outside_is_taken_away() {
+    hearing_and_deaf(async |world| {
+        given(world).await;
+        enforce(world).await;
+        world.vault.give_by_hand("reader", "linus");
+        compared(world).await;
+        assert_eq!(world.holders("reader"), ["ada"]);
+        assert_eq!(world.told("drift").len(), 1);
+        assert_eq!(
+            world.told("drift-removed"),
+            ["Drift removed: linus at vault"]
+        );
+        assert!(world.told("drift-over").is_empty());
+        compared(world).await;
+        assert_eq!(world.told("drift-removed").len(), 1);
+        assert!(
+            issues(world).is_empty(),
+            "nothing is left to do: {:?}",
+            issues(world)
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_than_can_be_believed_is_not_taken_away_at_once() {
+    let world = World::new(Ears::Deaf, "").await;
+    given(&world).await;
+    enforce(&world).await;
+    for n in 0..6 {
+        world.vault.give_by_hand("reader", &format!("guest{n}"));
+    }
+    compared(&world).await;
+    assert_eq!(world.holders("reader").len(), 7);
+    assert_eq!(world.told("drift").len(), 6);
+    assert!(issues(&world)[0].1);
+    world.vault.take_by_hand("reader", "guest0");
+    compared(&world).await;
+    assert_eq!(world.holders("reader"), ["ada"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_system_that_does_not_answer_is_no_drift_and_ends_none() {
+    let world = World::new(Ears::Deaf, "").await;
+    given(&world).await;
+    world.vault.give_by_hand("reader", "linus");
+    compared(&world).await;
+    world.vault.down(true);
+    compared(&world).await;
+    assert_eq!(world.told("drift").len(), 1);
+    assert!(world.told("drift-over").is_empty());
+    world.vault.down(false);
+}
+
+fn entry(account: &str, id: Option<&str>, state: State) -> Entry {
+    let mut entry = crate::store::active("x", "ada", 10);
+    entry.state = state;
+    if let Some(terms) = &mut entry.terms {
+        terms.access.account.name = account.to_owned();
+        terms.access.account.id = id.map(str::to_owned);
+        terms.access.entitlement = json!({ "role": "reader" });
+    }
+    entry
+}
+
+fn holder(name: &str, id: Option<&str>) -> Holder {
+    Holder {
+        name: name.to_owned(),
+        id: id.map(str::to_owned),
+        pending: false,
+    }
+}
+
+fn found(
+    holders: &[Holder],
+    before: &[Entry],
+    after: &[Entry],
+    names: Names,
+) -> Vec<(String, Difference)> {
+    let connection = crate::store::active("x", "ada", 10)
+        .terms
+        .unwrap()
+        .access
+        .connection;
+    let watched = Watched {
+        connection,
+        entitlement: json!({ "role": "reader" }),
+        roles: Default::default(),
+        mode: DriftMode::Report,
+    };
+    let found = compare(&watched, holders, before, after, names);
+    found
+        .into_iter()
+        .map(|d: Drift| (d.account, d.difference))
+        .collect()
+}
+
+#[test]
+fn what_changes_while_a_system_is_asked_is_no_drift() {
+    let (granting, active) = (
+        entry("ada", None, State::Granting),
+        entry("ada", None, State::Active),
+    );
+    let held = [holder("ada", None)];
+    // It was given, or taken, between the two readings of the ledger: the listing may show either.
+    for (before, after) in [
+        (vec![], vec![granting.clone()]),
+        (vec![granting], vec![active.clone()]),
+        (vec![active.clone()], vec![]),
+    ] {
+        assert_eq!(found(&held, &before, &after, Names::Exact), []);
+        assert_eq!(found(&[], &before, &after, Names::Exact), []);
+    }
+    let settled = [active];
+    assert_eq!(found(&held, &settled, &settled, Names::Exact), []);
+    assert_eq!(
+        found(&[], &settled, &settled, Names::Exact),
+        [("ada".to_owned(), Difference::RemovedOutside)]
+    );
+    assert_eq!(
+        found(&held, &[], &[], Names::Exact),
+        [("ada".to_owned(), Difference::GivenOutside)]
+    );
+}
+
+#[test]
+fn whoever_was_created_anew_under_the_old_name_is_another() {
+    let settled = [entry("ada", Some("17"), State::Active)];
+    let same = [holder("ada", Some("17"))];
+    assert_eq!(found(&same, &settled, &settled, Names::Exact), []);
+    let other = [holder("ada", Some("18"))];
+    assert_eq!(
+        found(&other, &settled, &settled, Names::Exact),
+        [("ada".to_owned(), Difference::AccountRecreated)]
+    );
+    // A target that tells no ids leaves it at the name.
+    let unknown = [holder("ada", None)];
+    assert_eq!(found(&unknown, &settled, &settled, Names::Exact), []);
+}
+
+#[test]
+fn names_are_told_apart_as_the_target_tells_them_apart() {
+    let settled = [entry("ada", None, State::Active)];
+    let shouted = [holder("ADA", None)];
+    assert_eq!(
+        found(&shouted, &settled, &settled, Names::CaseInsensitive),
+        []
+    );
+    assert_eq!(found(&shouted, &settled, &settled, Names::Exact).len(), 2);
+}

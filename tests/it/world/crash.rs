@@ -1,0 +1,62 @@
+//! A crash between any two steps that touch the world.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use hallpass::worker::Resync;
+
+use super::World;
+
+impl World {
+    /// Lets the service work off its queue until the `at`-th wait and crashes it there, starts it again, and lets it look at
+    /// everything. Whether it had finished before that wait.
+    pub async fn crashed_at(&mut self, at: usize) -> bool {
+        let worker = Arc::clone(self.service().worker());
+        let ended = CrashAt::wait(at, worker.run_once(Resync::QueueOnly)).await;
+        drop(worker);
+        let finished = matches!(ended, Ended::Finished(_));
+        if !finished {
+            self.start().await;
+        }
+        self.resync().await;
+        finished
+    }
+}
+
+/// Runs a future until its `left`-th wait, then drops it there: a crash between any two steps that touch the world.
+struct CrashAt<F> {
+    inner: Pin<Box<F>>,
+    left: usize,
+}
+
+impl<F: Future> CrashAt<F> {
+    fn wait(left: usize, inner: F) -> Self {
+        Self {
+            inner: Box::pin(inner),
+            left,
+        }
+    }
+}
+
+/// How it ended.
+#[derive(Debug, PartialEq, Eq)]
+enum Ended<T> {
+    Finished(T),
+    Crashed,
+}
+
+impl<F: Future> Future for CrashAt<F> {
+    type Output = Ended<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.inner.as_mut().poll(context) {
+            Poll::Ready(value) => Poll::Ready(Ended::Finished(value)),
+            Poll::Pending if self.left == 0 => Poll::Ready(Ended::Crashed),
+            Poll::Pending => {
+                self.left -= 1;
+                Poll::Pending
+            }
+        }
+    }
+}
