@@ -175,7 +175,7 @@ pub static RULES: &[Rule] = &[
         "a single file with nothing but a `forbid`",
         "Add a baseline that permits, and let the others forbid."),
     rule("policy-too-complex",
-        "Brackets in policies nest at most 24 levels deep, and a policy has at most 2000 words and signs.",
+        "Brackets in policies nest at most 24 levels deep, a policy has at most 2000 words and signs, and a file at most 200 policies. All policies together have at most 128 KiB and name at most 20 teams, beside at most 1000 cases, and one change brings at most 20 files of them.",
         "`((((((((((((((((((((((((((((true))))))))))))))))))))))))))))`",
         "Flatten the condition, or split the policy."),
     rule("policy-unknown-name",
