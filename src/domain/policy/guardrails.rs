@@ -124,7 +124,9 @@ impl Guardrails {
     /// Why the policies together would take too long to ask.
     fn too_much(&self) -> Option<String> {
         if self.bytes() > MAX_BYTES {
-            return Some(format!("all policies together have more than {MAX_BYTES} bytes"));
+            return Some(format!(
+                "all policies together have more than {MAX_BYTES} bytes"
+            ));
         }
         let literals = self.rules().flat_map(|(_, rule)| rule.literals());
         let teams: BTreeSet<EntityUid> = literals.filter(|l| kind(l) == "Team").collect();

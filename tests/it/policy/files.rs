@@ -469,8 +469,7 @@ fn policies_that_would_take_too_long_to_ask_together_are_refused_and_deny() {
 #[test]
 fn more_cases_than_are_asked_are_refused() {
     let cases = |n: usize| {
-        let one =
-            "- { name: ada asks, action: request, person: ada, role: orders/readonly, expect: deny }\n";
+        let one = "- { name: ada asks, action: request, person: ada, role: orders/readonly, expect: deny }\n";
         format!("cases:\n{}", one.repeat(n))
     };
     let file = |n: usize, cases: String| (format!("access/policies/c{n}.test.yaml"), cases);
@@ -486,7 +485,7 @@ fn a_change_brings_few_files_of_policies() {
     let file = |n: usize| {
         let file = file(
             &format!("access/policies/p{n}.cedar"),
-            &many(&format!("p{n}-"), 1, ""),
+            many(&format!("p{n}-"), 1, ""),
         );
         ChangedFile {
             path: file.path.clone(),
