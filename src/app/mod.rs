@@ -1,6 +1,7 @@
 //! The composition root: the only place that names concrete adapters.
 
 pub mod demo;
+pub mod inspect;
 pub mod logging;
 pub mod offline;
 pub mod propose;

@@ -136,7 +136,7 @@ fn delta(length: Duration) -> TimeDelta {
     TimeDelta::from_std(length).unwrap_or(TimeDelta::MAX)
 }
 
-fn forge_settings(config: &Config, clock: Arc<dyn Clock>) -> GitHubSettings {
+pub(super) fn forge_settings(config: &Config, clock: Arc<dyn Clock>) -> GitHubSettings {
     let github = &config.github;
     GitHubSettings {
         api: github.api.clone(),
@@ -154,7 +154,7 @@ fn forge_settings(config: &Config, clock: Arc<dyn Clock>) -> GitHubSettings {
     }
 }
 
-fn settings(config: &Config) -> Settings {
+pub(super) fn settings(config: &Config) -> Settings {
     Settings {
         protected_branch: config.github.protected_branch.clone(),
         evidence_branch: config.evidence.branch.clone(),

@@ -3,8 +3,11 @@
 //! Every command ends with 0 (done, nothing wrong), 1 (findings) or 2 (could not run).
 
 mod demo;
+mod drift;
 mod explain;
+mod import;
 mod owners;
+mod plan;
 mod policy;
 mod return_;
 mod serve;
@@ -31,8 +34,11 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::Demo),
+    Drift(drift::Compare),
     Explain(explain::Explain),
+    Import(import::ImportCommand),
     Owners(owners::Owners),
+    Plan(plan::Plan),
     Policy(policy::Policy),
     Return(return_::Return),
     Serve(serve::Serve),
@@ -43,8 +49,11 @@ impl Command {
     fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Demo(demo) => demo.run(),
+            Self::Drift(compare) => compare.run(),
             Self::Explain(explain) => explain.run(),
+            Self::Import(import) => import.run(),
             Self::Owners(owners) => owners.run(),
+            Self::Plan(plan) => plan.run(),
             Self::Policy(policy) => policy.run(),
             Self::Return(back) => back.run(),
             Self::Serve(serve) => serve.run(),

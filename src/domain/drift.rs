@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::catalogue::Catalogue;
 use super::ledger::{Entry, Holder, State};
 use super::model::{
-    Access, Account, ConnectionName, DriftMode, Gives, GrantId, Instant, ResourceName, RoleRef,
+    Access, ConnectionName, DriftMode, Gives, GrantId, Instant, ResourceName, RoleRef,
+    entitlement_text,
 };
 use super::target::Names;
 
@@ -33,7 +34,7 @@ pub struct Watched {
 impl Watched {
     /// The entitlement's text, as an access of it would say.
     pub fn text(&self) -> String {
-        text(&self.connection, &self.entitlement)
+        entitlement_text(&self.entitlement)
     }
 }
 
@@ -137,7 +138,7 @@ pub fn watched(tree: &Catalogue, live: &[Entry]) -> Vec<Watched> {
             let Gives::Entitlement { connection, value } = &role.gives else {
                 continue;
             };
-            let key = (connection.clone(), text(connection, value));
+            let key = (connection.clone(), entitlement_text(value));
             let one = all.entry(key).or_insert_with(|| Watched {
                 connection: connection.clone(),
                 entitlement: value.clone(),
@@ -162,16 +163,6 @@ pub fn watched(tree: &Catalogue, live: &[Entry]) -> Vec<Watched> {
         });
     }
     all.into_values().collect()
-}
-
-/// The entitlement's text, as an access of it would say.
-fn text(connection: &ConnectionName, entitlement: &serde_json::Value) -> String {
-    Access {
-        connection: connection.clone(),
-        account: Account::default(),
-        entitlement: entitlement.clone(),
-    }
-    .entitlement_text()
 }
 
 fn held(entry: &Entry) -> Option<&Access> {
@@ -263,6 +254,28 @@ pub fn compare(
         ));
     }
     found
+}
+
+/// What comparing found.
+#[derive(Debug, Clone, Default)]
+pub struct Survey {
+    /// The differences.
+    pub found: Vec<Drift>,
+    /// What could be compared: connection and entitlement, and how many hold it.
+    pub asked: BTreeMap<(ConnectionName, String), usize>,
+    /// What could not be asked, and why.
+    pub failed: Vec<Unanswered>,
+}
+
+/// A system that did not tell who holds something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unanswered {
+    /// The connection.
+    pub connection: ConnectionName,
+    /// The roles that were asked for, or the entitlement where no role gives it any more.
+    pub what: String,
+    /// Why.
+    pub why: String,
 }
 
 /// What is new and what is over.

@@ -15,6 +15,7 @@ pub mod evidence;
 pub mod finding;
 pub mod history;
 pub mod impact;
+pub mod import;
 pub mod landing;
 pub mod ledger;
 pub mod model;

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use declared::{
     Access, Account, DriftMode, Eligibility, EmergencyOffer, Field, Gives, Grant, Person, Resource,
-    Risk, Role, RoleRef, Service, Subject, Term,
+    Risk, Role, RoleRef, Service, Subject, Term, entitlement_text,
 };
 pub use term::TermLength;
 

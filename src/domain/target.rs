@@ -19,6 +19,17 @@ pub struct Kind {
     pub names: Names,
 }
 
+impl Kind {
+    /// Whether an entitlement has the shape that this kind gives.
+    pub fn gives_this(&self, entitlement: &serde_json::Value) -> bool {
+        // Ours, and compiled by the tests; one that does not compile lets nothing through.
+        serde_json::from_str(self.entitlement)
+            .ok()
+            .and_then(|schema| jsonschema::validator_for(&schema).ok())
+            .is_some_and(|schema| schema.is_valid(entitlement))
+    }
+}
+
 /// On whose behalf a target is called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {

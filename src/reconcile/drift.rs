@@ -4,6 +4,7 @@
 //! it is believed: a grant may have begun or ended while its system was listing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use futures_util::future::join_all;
 use sha2::{Digest as _, Sha256};
@@ -12,7 +13,8 @@ use tracing::{error, info, warn};
 use super::act::in_time;
 use super::{ReconcileError, Reconciler, chain};
 use crate::domain::brake;
-use crate::domain::drift::{self, Changes, Difference, Drift, Known, Watched};
+use crate::domain::catalogue::Catalogue;
+use crate::domain::drift::{self, Changes, Difference, Drift, Known, Survey, Unanswered, Watched};
 use crate::domain::evidence;
 use crate::domain::ledger::Entry;
 use crate::domain::model::{
@@ -26,28 +28,6 @@ use crate::store::Scope;
 
 /// When target systems were last compared.
 const LAST: &str = "drift_at";
-
-/// What comparing found.
-#[derive(Debug, Clone, Default)]
-pub struct Survey {
-    /// The differences.
-    pub found: Vec<Drift>,
-    /// What could be compared: connection and entitlement, and how many hold it.
-    pub asked: BTreeMap<(ConnectionName, String), usize>,
-    /// What could not be asked, and why.
-    pub failed: Vec<Unanswered>,
-}
-
-/// A system that did not tell who holds something.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unanswered {
-    /// The connection.
-    pub connection: ConnectionName,
-    /// The roles that were asked for, or the entitlement where no role gives it any more.
-    pub what: String,
-    /// Why.
-    pub why: String,
-}
 
 impl Reconciler {
     /// When target systems are to be compared again: `every` after they were last.
@@ -89,11 +69,21 @@ impl Reconciler {
         self.survey_of(&watched).await
     }
 
+    /// What the protected branch declares now.
+    ///
+    /// # Errors
+    /// When the forge or git fail, or the branch does not exist.
+    pub async fn declared(&self) -> Result<Arc<Catalogue>, ReconcileError> {
+        let (remote, branch) = (self.remote().await?, &self.settings.protected_branch);
+        self.mirror.fetch(&remote, &[branch], &[]).await?;
+        let tip = self.mirror.tip(branch).await?;
+        let tip =
+            tip.ok_or_else(|| ReconcileError::Unsettled(format!("there is no branch {branch}")))?;
+        self.catalogue(&tip).await
+    }
+
     async fn watched(&self) -> Result<Vec<Watched>, ReconcileError> {
-        let mut live = Vec::new();
-        for connection in self.store.live_connections().await? {
-            live.extend(self.store.entries(Scope::Live(&connection)).await?);
-        }
+        let live = self.store.entries(Scope::Unfinished).await?;
         let tip = self.mirror.tip(&self.settings.protected_branch).await?;
         Ok(match tip {
             Some(tip) => drift::watched(self.catalogue(&tip).await?.as_ref(), &live),

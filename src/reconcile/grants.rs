@@ -278,10 +278,15 @@ impl Reconciler {
         entries: &[Entry],
     ) -> Result<BTreeMap<GrantId, Admission>, ReconcileError> {
         let (entries, branch) = (entries.to_vec(), self.settings.protected_branch.clone());
-        let configured: Vec<_> = self.providers.keys().cloned().collect();
+        let configured = self.connections();
         let (events, admissions) = aside(move || {
             let (verdict, admissions) = decision::admit_entries(&facts.case(&branch), &entries);
-            let verdict = landing::demand_connections(verdict, configured.iter());
+            let verdict = landing::demand_connections(
+                verdict,
+                &facts.changes,
+                &configured,
+                &landing::Unknown::new(),
+            );
             let events = evidence::of_verdict(&facts.pull, &facts.base_commit, &verdict, facts.now);
             (events, admissions)
         })

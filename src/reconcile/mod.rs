@@ -11,7 +11,7 @@ mod act;
 mod asks;
 mod case;
 mod control;
-pub mod drift;
+mod drift;
 mod emergencies;
 mod evidence;
 mod grants;
@@ -20,6 +20,7 @@ mod people;
 mod pulls;
 mod reverts;
 mod settle;
+mod targets;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};

@@ -28,10 +28,13 @@ impl Reconciler {
         };
         let facts = Arc::new(facts);
         let (judged, branch) = (Arc::clone(&facts), self.settings.protected_branch.clone());
-        let configured: Vec<_> = self.providers.keys().cloned().collect();
+        let configured = self.connections();
+        let unknown = self.ask_targets(&facts, &configured).await;
         let (verdict, check) = aside(move || {
             let case = judged.case(&branch);
-            let verdict = landing::demand_connections(decision::decide(&case), configured.iter());
+            let verdict = decision::decide(&case);
+            let verdict =
+                landing::demand_connections(verdict, &judged.changes, &configured, &unknown);
             let check = report::check(&case, &verdict);
             (verdict, check)
         })

@@ -75,6 +75,7 @@ impl StoreError {
     /// The same fault for another caller of the same transaction.
     pub(super) fn echo(&self) -> Self {
         match self {
+            Self::Absent => Self::Absent,
             Self::Conflict(id) => Self::Conflict(id.clone()),
             Self::Unavailable(error) => {
                 Self::Unavailable(sqlx::Error::Io(std::io::Error::other(error.to_string())))

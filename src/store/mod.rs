@@ -34,6 +34,9 @@ pub enum StoreError {
     /// Try again.
     #[error("the database is unavailable: {0}")]
     Unavailable(#[source] sqlx::Error),
+    /// There is no database yet.
+    #[error("there is no database yet")]
+    Absent,
     /// A person must look: a schema of a newer version, a broken file, unreadable rows.
     #[error("the database cannot be used: {what}")]
     Broken {
@@ -148,6 +151,14 @@ impl Store {
     /// is no database; [`StoreError::Unavailable`] when it cannot be reached.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         open::open(url).await
+    }
+
+    /// Opens an existing database for reading, beside the process that writes it. Calls that would write fail.
+    ///
+    /// # Errors
+    /// [`StoreError::Absent`] when there is none; [`StoreError::Broken`] when another version of Hallpass wrote it.
+    pub async fn read(url: &str) -> Result<Self, StoreError> {
+        open::read(url).await
     }
 
     /// Writes what is queued, closes every connection and gives the file up. Calls after this fail.

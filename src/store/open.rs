@@ -57,6 +57,52 @@ pub(super) async fn open(url: &str) -> Result<Store, StoreError> {
     })
 }
 
+pub(super) async fn read(url: &str) -> Result<Store, StoreError> {
+    sqlx::any::install_default_drivers();
+    let dialect = scheme(url)?;
+    if dialect == Dialect::Sqlite && !sqlite_file(url)?.exists() {
+        return Err(StoreError::Absent);
+    }
+    let options: AnyConnectOptions = url.parse()?;
+    let mut first = AnyConnection::connect_with(&options).await?;
+    let versions: Result<Vec<i64>, _> =
+        sqlx::query_scalar("SELECT version FROM _sqlx_migrations ORDER BY version")
+            .fetch_all(&mut first)
+            .await;
+    first.close().await?;
+    let Ok(versions) = versions else {
+        return Err(StoreError::Absent);
+    };
+    if !MIGRATIONS.iter().map(|m| m.version).eq(versions) {
+        return Err(StoreError::broken(
+            "another version of Hallpass wrote it; run the same version as the service",
+        ));
+    }
+    let only = match dialect {
+        Dialect::Sqlite => "PRAGMA query_only = ON",
+        Dialect::Postgres => "SET default_transaction_read_only = on",
+    };
+    let pool = AnyPoolOptions::new()
+        .max_connections(READERS)
+        .acquire_timeout(PATIENCE)
+        .after_connect(move |connection, _| {
+            Box::pin(async move { connection.execute(only).await.map(|_| ()) })
+        });
+    let readers = pool.connect_with(options).await?;
+    let writer = Writer {
+        pool: readers.clone(),
+        dialect,
+    };
+    Ok(Store {
+        inner: Arc::new(Inner {
+            wakes: wakes::Group::start(writer.clone()),
+            readers,
+            writer,
+            lock: Mutex::new(None),
+        }),
+    })
+}
+
 fn scheme(url: &str) -> Result<Dialect, StoreError> {
     match url.split_once(':').map(|(scheme, _)| scheme) {
         Some("sqlite") => Ok(Dialect::Sqlite),

@@ -30,6 +30,7 @@ mod plan;
 mod policy;
 mod postgres;
 mod program;
+mod promises;
 mod replay;
 mod repo;
 mod returning;

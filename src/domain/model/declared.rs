@@ -334,10 +334,15 @@ impl Access {
         )
     }
 
-    /// The entitlement as JSON, its keys sorted: the same text however the resource's file orders them.
+    /// [`entitlement_text`] of what is given.
     pub fn entitlement_text(&self) -> String {
-        sorted(self.entitlement.clone()).to_string()
+        entitlement_text(&self.entitlement)
     }
+}
+
+/// An entitlement as JSON, its keys sorted: the same text however the resource's file orders them.
+pub fn entitlement_text(entitlement: &serde_json::Value) -> String {
+    sorted(entitlement.clone()).to_string()
 }
 
 /// `value` with the keys of every object sorted, which `serde_json` otherwise keeps as they were read.

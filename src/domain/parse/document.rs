@@ -101,7 +101,9 @@ impl<'f> Document<'f> {
             };
             for (field, value) in role.as_object().into_iter().flatten() {
                 // What a provider gives is the provider's own, whatever its shape.
-                if field != "entitlement" {
+                if field == "entitlement" {
+                    note("entitlement", &format!("/roles/{name}/{field}"), Side::Key);
+                } else {
                     labels(field, &format!("/roles/{name}/{field}"), value, &mut note);
                 }
             }

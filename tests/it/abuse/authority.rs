@@ -489,7 +489,8 @@ fn ac_46_the_account_comes_from_the_people_and_never_from_the_request() {
             "reason",
             "ticket",
             "risk",
-            "emergency"
+            "emergency",
+            "adopt"
         ]),
         "a new field must not say who receives"
     );
