@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use crate::config::{self, Config};
 use crate::forge::github::GitHub;
 use crate::providers::github_team::GithubTeam;
+use crate::providers::ldap::{Connecting, Ldap};
 use crate::providers::mysql::{DefaultRole, MySql};
 use crate::providers::postgres::Postgres;
 use crate::providers::{Provider, Registry};
@@ -24,6 +25,10 @@ pub(super) fn connect(config: &Config, forge: &GitHub) -> anyhow::Result<Registr
                 let installation = config.github.installation_id.filter(|_| own);
                 let client = forge.client_for_organisation(organisation, installation);
                 Arc::new(GithubTeam::new(name.clone(), organisation.clone(), client))
+            }
+            config::Provider::Ldap(directory) => {
+                let directory = Ldap::new(name.clone(), connecting(directory));
+                Arc::new(directory.with_context(|| format!("cannot set up [providers.{name}]"))?)
             }
             config::Provider::Mysql {
                 url,
@@ -45,4 +50,18 @@ pub(super) fn connect(config: &Config, forge: &GitHub) -> anyhow::Result<Registr
         registry.insert(name.clone(), provider);
     }
     Ok(registry)
+}
+
+fn connecting(directory: &config::Directory) -> Connecting {
+    Connecting {
+        url: directory.url.clone(),
+        starttls: directory.starttls,
+        ca_file: directory.ca_file.clone(),
+        bind_dn: directory.bind_dn.clone(),
+        password: directory.password.clone(),
+        accounts: directory.accounts.clone(),
+        account_attribute: directory.account_attribute.clone(),
+        groups: directory.groups.clone(),
+        placeholder: directory.placeholder.clone(),
+    }
 }

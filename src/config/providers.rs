@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::Provider;
 use super::sections::is_local;
 use super::table::Table;
+use super::{Directory, Provider};
 use crate::domain::model::{ConnectionName, Login};
 
 /// Every `[providers.<name>]`.
@@ -34,8 +34,9 @@ pub(super) fn read(mut table: Table<'_>) -> BTreeMap<ConnectionName, Provider> {
 /// How each kind's table is read.
 type Read = fn(&mut Table<'_>) -> Option<Provider>;
 
-const KINDS: [(&str, Read); 3] = [
+const KINDS: [(&str, Read); 4] = [
     ("github-team", github_team),
+    ("ldap", ldap),
     ("mysql", mysql),
     ("postgres", postgres),
 ];
@@ -73,6 +74,86 @@ fn postgres(table: &mut Table<'_>) -> Option<Provider> {
     Some(Provider::Postgres { url, end_sessions })
 }
 
+fn ldap(table: &mut Table<'_>) -> Option<Provider> {
+    const PASSWORD: &str = "Name the environment variable that holds it with password_env, or the file with password_file.";
+    let line = table.line();
+    let url = table.required("url", "Write url = \"ldaps://host\".", ldap_url);
+    let starttls = table.switch("starttls");
+    let protected = |url: &Url| url.scheme() == "ldaps" || starttls || is_local(url);
+    if url.as_ref().is_some_and(|url| !protected(url)) {
+        let remedy = "Write ldaps://, or set starttls = true.";
+        table.report(
+            line,
+            "url",
+            "would send a password over the network unprotected",
+            remedy,
+        );
+    }
+    let ca_file = table.path("ca_file").map(|at| at.value);
+    table.no_secret("password", PASSWORD);
+    let bind_dn = named(
+        table,
+        "bind_dn",
+        "Write the distinguished name of Hallpass's account.",
+    );
+    let accounts = named(
+        table,
+        "accounts",
+        "Write the distinguished name below which accounts are.",
+    );
+    let groups = named(
+        table,
+        "groups",
+        "Write the distinguished name below which groups are.",
+    );
+    let placeholder = table.parsed("placeholder", distinguished_name);
+    let account_attribute = table.parsed("account_attribute", attribute);
+    let password = secret(table, "password_env", "password_file", PASSWORD);
+    Some(Provider::Ldap(Box::new(Directory {
+        url: url?,
+        starttls,
+        ca_file,
+        bind_dn: bind_dn?,
+        password: password?,
+        accounts: accounts?,
+        account_attribute: account_attribute.unwrap_or_else(|| "uid".to_owned()),
+        groups: groups?,
+        placeholder,
+    })))
+}
+
+fn named(table: &mut Table<'_>, key: &'static str, remedy: &str) -> Option<String> {
+    table.required(key, remedy, distinguished_name)
+}
+
+fn distinguished_name(text: &str) -> Result<String, &'static str> {
+    match text.contains('=') {
+        true => Ok(text.to_owned()),
+        false => Err("Write a distinguished name such as \"ou=people,dc=example,dc=org\""),
+    }
+}
+
+fn attribute(text: &str) -> Result<String, &'static str> {
+    let fine = text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    match fine {
+        true => Ok(text.to_owned()),
+        false => Err("Write the name of an attribute, such as \"uid\" or \"sAMAccountName\""),
+    }
+}
+
+fn ldap_url(text: &str) -> Result<Url, &'static str> {
+    const FORM: &str = "Write ldaps://host, without user, path or query";
+    let url = Url::parse(text).map_err(|_| FORM)?;
+    let bare = url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && matches!(url.path(), "" | "/")
+        && url.host_str().is_some_and(|host| !host.is_empty());
+    let known = matches!(url.scheme(), "ldap" | "ldaps");
+    Some(url).filter(|_| bare && known).ok_or(FORM)
+}
+
 fn mysql(table: &mut Table<'_>) -> Option<Provider> {
     let end_sessions = table.switch("end_sessions");
     let set_default_role = table.parsed("default_role", |text| match text {
@@ -99,20 +180,7 @@ fn address(
         table.no_secret(key, REMEDY);
     }
     let line = table.line();
-    let variable = table.text("url_env").map(|at| at.value);
-    let set = variable.clone().unwrap_or_default();
-    let Some(url) = table.secret(&set, "url_file") else {
-        match variable {
-            Some(name) => table.report(
-                line,
-                "url_env",
-                &format!("names {name}, which is not set"),
-                "Set it.",
-            ),
-            None => table.missing("url_env", REMEDY),
-        }
-        return None;
-    };
+    let url = secret(table, "url_env", "url_file", REMEDY)?;
     if let Err(remedy) = check(url.expose_secret()) {
         table.report(
             line,
@@ -122,6 +190,31 @@ fn address(
         );
     }
     Some(url)
+}
+
+/// A secret from the environment variable that `variable` names, or from the file that `file` names.
+fn secret(
+    table: &mut Table<'_>,
+    variable: &'static str,
+    file: &'static str,
+    remedy: &str,
+) -> Option<SecretString> {
+    let line = table.line();
+    let named = table.text(variable).map(|at| at.value);
+    let set = named.clone().unwrap_or_default();
+    let found = table.secret(&set, file);
+    if found.is_none() {
+        match named {
+            Some(name) => table.report(
+                line,
+                variable,
+                &format!("names {name}, which is not set"),
+                "Set it.",
+            ),
+            None => table.missing(variable, remedy),
+        }
+    }
+    found
 }
 
 /// The words never repeat the address, which holds a password.

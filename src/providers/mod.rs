@@ -1,6 +1,7 @@
 //! The port to target systems. One file a kind; each call is idempotent and reads back what it did.
 
 pub mod github_team;
+pub mod ldap;
 pub mod mysql;
 pub mod postgres;
 
@@ -73,7 +74,12 @@ pub trait Provider: Send + Sync {
 }
 
 /// Every kind of target system, in the order of the page that lists them.
-pub const KINDS: [&Kind; 3] = [&github_team::KIND, &mysql::KIND, &postgres::KIND];
+pub const KINDS: [&Kind; 4] = [
+    &github_team::KIND,
+    &ldap::KIND,
+    &mysql::KIND,
+    &postgres::KIND,
+];
 
 /// The configured connections.
 pub type Registry = BTreeMap<ConnectionName, Arc<dyn Provider>>;

@@ -22,6 +22,7 @@ mod evidence;
 mod github;
 mod golden;
 mod impact;
+mod ldap;
 mod mysql;
 mod notices;
 mod people;
