@@ -3,6 +3,7 @@
 //! Invariant: a [`Config`] that exists is usable. Everything wrong is reported at once, each with what to write. Secrets come
 //! from the environment or from files, never from the TOML; only this module reads the environment.
 
+mod endpoints;
 mod providers;
 mod sections;
 mod table;
@@ -180,6 +181,24 @@ pub enum Provider {
         /// Whether sessions of the account are ended when its access ends.
         end_sessions: bool,
     },
+    /// Membership of groups, by SCIM 2.0.
+    Scim {
+        /// The server.
+        endpoint: Endpoint,
+        /// What it knows us by.
+        token: SecretString,
+    },
+}
+
+/// A server that is spoken to by HTTP.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// The root of its API.
+    pub url: Url,
+    /// Further authorities that its certificate may be from, as PEM.
+    pub ca: Option<String>,
+    /// Whether it may have a link-local address.
+    pub allow_link_local: bool,
 }
 
 /// An LDAP directory, as whom to speak to it, and where in it to look.
@@ -190,7 +209,7 @@ pub struct Directory {
     /// Whether an `ldap:` connection is protected before anything is said.
     pub starttls: bool,
     /// The certificates of the only authorities to trust, as PEM; those of the system where left out.
-    pub ca_file: Option<PathBuf>,
+    pub ca: Option<String>,
     /// Whom to bind as.
     pub bind_dn: String,
     /// Its password.

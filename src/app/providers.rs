@@ -4,21 +4,29 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use crate::config::{self, Config};
+use crate::clock::Clock;
+use crate::config::{self, Config, Endpoint};
 use crate::forge::github::GitHub;
 use crate::providers::github_team::GithubTeam;
+use crate::providers::http::{Http, LinkLocal, Settings};
 use crate::providers::ldap::{Connecting, Ldap};
 use crate::providers::mysql::{DefaultRole, MySql};
 use crate::providers::postgres::Postgres;
+use crate::providers::scim::Scim;
 use crate::providers::{Provider, Registry};
 
 /// A connection for each table of the configuration. Nothing is called.
 ///
 /// # Errors
 /// When an address or a key of one cannot be used.
-pub(super) fn connect(config: &Config, forge: &GitHub) -> anyhow::Result<Registry> {
+pub(super) fn connect(
+    config: &Config,
+    forge: &GitHub,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Registry> {
     let mut registry = Registry::new();
     for (name, provider) in &config.providers {
+        let unusable = || format!("cannot set up [providers.{name}]");
         let provider: Arc<dyn Provider> = match provider {
             config::Provider::GithubTeam { organisation } => {
                 let own = *organisation == config.github.repository.owner;
@@ -28,7 +36,10 @@ pub(super) fn connect(config: &Config, forge: &GitHub) -> anyhow::Result<Registr
             }
             config::Provider::Ldap(directory) => {
                 let directory = Ldap::new(name.clone(), connecting(directory));
-                Arc::new(directory.with_context(|| format!("cannot set up [providers.{name}]"))?)
+                Arc::new(directory.with_context(unusable)?)
+            }
+            config::Provider::Postgres { url, end_sessions } => {
+                Arc::new(Postgres::new(name.clone(), url, *end_sessions).with_context(unusable)?)
             }
             config::Provider::Mysql {
                 url,
@@ -40,12 +51,12 @@ pub(super) fn connect(config: &Config, forge: &GitHub) -> anyhow::Result<Registr
                     false => DefaultRole::Leave,
                 };
                 let server = MySql::new(name.clone(), url, *end_sessions, default_role);
-                Arc::new(server.with_context(|| format!("cannot set up [providers.{name}]"))?)
+                Arc::new(server.with_context(unusable)?)
             }
-            config::Provider::Postgres { url, end_sessions } => Arc::new(
-                Postgres::new(name.clone(), url, *end_sessions)
-                    .with_context(|| format!("cannot set up [providers.{name}]"))?,
-            ),
+            config::Provider::Scim { endpoint, token } => {
+                let http = Http::with_token(settings(endpoint, clock), "Bearer", token);
+                Arc::new(Scim::new(name.clone(), http.with_context(unusable)?))
+            }
         };
         registry.insert(name.clone(), provider);
     }
@@ -56,12 +67,27 @@ fn connecting(directory: &config::Directory) -> Connecting {
     Connecting {
         url: directory.url.clone(),
         starttls: directory.starttls,
-        ca_file: directory.ca_file.clone(),
+        ca: directory.ca.clone(),
         bind_dn: directory.bind_dn.clone(),
         password: directory.password.clone(),
         accounts: directory.accounts.clone(),
         account_attribute: directory.account_attribute.clone(),
         groups: directory.groups.clone(),
         placeholder: directory.placeholder.clone(),
+    }
+}
+
+/// How an HTTP server is reached.
+fn settings(endpoint: &Endpoint, clock: &Arc<dyn Clock>) -> Settings {
+    let clock = Arc::clone(clock);
+    Settings {
+        url: endpoint.url.clone(),
+        ca: endpoint.ca.clone(),
+        link_local: if endpoint.allow_link_local {
+            LinkLocal::Allowed
+        } else {
+            LinkLocal::Refused
+        },
+        now: Arc::new(move || clock.now()),
     }
 }

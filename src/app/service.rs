@@ -65,7 +65,7 @@ impl Service {
             GitHub::new(forge_settings(config, Arc::clone(&clock)))
                 .context("cannot set up the GitHub App")?,
         );
-        let mut providers = super::providers::connect(config, &forge)?;
+        let mut providers = super::providers::connect(config, &forge, &clock)?;
         providers.extend(extra);
         let reconciler = Reconciler::new(
             forge,

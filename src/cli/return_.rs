@@ -20,9 +20,9 @@ use crate::domain::parse;
 /// access ends once the pull request is merged. Anybody else needs one of the owners. The commit is made on top of the branch that
 /// counts, fetched first; your work tree, index and current branch are not touched.
 ///
-/// It is pushed and opened with your own token: GH_TOKEN or GITHUB_TOKEN for github.com (and for the host that GH_HOST names),
-/// GH_ENTERPRISE_TOKEN or GITHUB_ENTERPRISE_TOKEN for any other host, or the one that `gh auth login` keeps. Without one, the
-/// commit waits on a branch of your clone, and what is left to do is told.
+/// It is pushed and opened with your own token: GH_TOKEN or GITHUB_TOKEN for github.com, GH_ENTERPRISE_TOKEN or
+/// GITHUB_ENTERPRISE_TOKEN (or one of the former) for the Enterprise Server that GH_HOST names, and for no other; or the one that
+/// `gh auth login` keeps. Without one, the commit waits on a branch of your clone, and what is left to do is told.
 #[derive(Debug, Args)]
 #[command(after_help = "Try `hallpass return --help` for examples.", after_long_help = EXAMPLES)]
 pub struct Return {

@@ -5,10 +5,26 @@ use std::collections::BTreeMap;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use super::endpoints::{self, Keys, secret};
 use super::sections::is_local;
 use super::table::Table;
 use super::{Directory, Provider};
 use crate::domain::model::{ConnectionName, Login};
+
+/// An address with a user and a password in it.
+const URL: Keys = Keys {
+    env: "url_env",
+    file: "url_file",
+    wrong: "url",
+    remedy: "Name the environment variable that holds it with url_env, or the file with url_file.",
+};
+
+const PASSWORD: Keys = Keys {
+    env: "password_env",
+    file: "password_file",
+    wrong: "password",
+    remedy: "Name the environment variable that holds it with password_env, or the file with password_file.",
+};
 
 /// Every `[providers.<name>]`.
 pub(super) fn read(mut table: Table<'_>) -> BTreeMap<ConnectionName, Provider> {
@@ -34,11 +50,12 @@ pub(super) fn read(mut table: Table<'_>) -> BTreeMap<ConnectionName, Provider> {
 /// How each kind's table is read.
 type Read = fn(&mut Table<'_>) -> Option<Provider>;
 
-const KINDS: [(&str, Read); 4] = [
+const KINDS: [(&str, Read); 5] = [
     ("github-team", github_team),
     ("ldap", ldap),
     ("mysql", mysql),
     ("postgres", postgres),
+    ("scim", endpoints::scim),
 ];
 
 fn remedy() -> String {
@@ -75,7 +92,6 @@ fn postgres(table: &mut Table<'_>) -> Option<Provider> {
 }
 
 fn ldap(table: &mut Table<'_>) -> Option<Provider> {
-    const PASSWORD: &str = "Name the environment variable that holds it with password_env, or the file with password_file.";
     let line = table.line();
     let url = table.required("url", "Write url = \"ldaps://host\".", ldap_url);
     let starttls = table.switch("starttls");
@@ -89,8 +105,7 @@ fn ldap(table: &mut Table<'_>) -> Option<Provider> {
             remedy,
         );
     }
-    let ca_file = table.path("ca_file").map(|at| at.value);
-    table.no_secret("password", PASSWORD);
+    let ca = table.file("ca_file");
     let bind_dn = named(
         table,
         "bind_dn",
@@ -108,11 +123,11 @@ fn ldap(table: &mut Table<'_>) -> Option<Provider> {
     );
     let placeholder = table.parsed("placeholder", distinguished_name);
     let account_attribute = table.parsed("account_attribute", attribute);
-    let password = secret(table, "password_env", "password_file", PASSWORD);
+    let password = secret(table, &PASSWORD);
     Some(Provider::Ldap(Box::new(Directory {
         url: url?,
         starttls,
-        ca_file,
+        ca,
         bind_dn: bind_dn?,
         password: password?,
         accounts: accounts?,
@@ -174,13 +189,9 @@ fn address(
     table: &mut Table<'_>,
     check: fn(&str) -> Result<(), &'static str>,
 ) -> Option<SecretString> {
-    const REMEDY: &str =
-        "Name the environment variable that holds it with url_env, or the file with url_file.";
-    for key in ["url", "password"] {
-        table.no_secret(key, REMEDY);
-    }
+    table.no_secret("password", URL.remedy);
     let line = table.line();
-    let url = secret(table, "url_env", "url_file", REMEDY)?;
+    let url = secret(table, &URL)?;
     if let Err(remedy) = check(url.expose_secret()) {
         table.report(
             line,
@@ -192,36 +203,8 @@ fn address(
     Some(url)
 }
 
-/// A secret from the environment variable that `variable` names, or from the file that `file` names.
-fn secret(
-    table: &mut Table<'_>,
-    variable: &'static str,
-    file: &'static str,
-    remedy: &str,
-) -> Option<SecretString> {
-    let line = table.line();
-    let named = table.text(variable).map(|at| at.value);
-    let set = named.clone().unwrap_or_default();
-    let found = table.secret(&set, file);
-    if found.is_none() {
-        match named {
-            Some(name) => table.report(
-                line,
-                variable,
-                &format!("names {name}, which is not set"),
-                "Set it.",
-            ),
-            None => table.missing(variable, remedy),
-        }
-    }
-    found
-}
-
 /// The words never repeat the address, which holds a password.
 fn postgres_url(text: &str) -> Result<(), &'static str> {
-    if text.is_empty() {
-        return Ok(()); // Already reported.
-    }
     let url = Url::parse(text)
         .map_err(|_| "Write postgres://user:password@host/database?sslmode=verify-full.")?;
     if !matches!(url.scheme(), "postgres" | "postgresql") {
@@ -243,9 +226,6 @@ fn postgres_url(text: &str) -> Result<(), &'static str> {
 
 /// The words never repeat the address, which holds a password.
 fn mysql_url(text: &str) -> Result<(), &'static str> {
-    if text.is_empty() {
-        return Ok(()); // Already reported.
-    }
     let url = Url::parse(text)
         .map_err(|_| "Write mysql://user:password@host/?ssl-mode=VERIFY_IDENTITY.")?;
     if !matches!(url.scheme(), "mysql" | "mariadb") {

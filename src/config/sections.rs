@@ -260,7 +260,8 @@ pub(super) fn is_local(url: &Url) -> bool {
     }
 }
 
-fn address(text: &str) -> Result<Url, &'static str> {
+/// An address to which secrets are sent.
+pub(super) fn address(text: &str) -> Result<Url, &'static str> {
     let url =
         Url::parse(text).map_err(|_| "Write an address such as \"https://api.github.com\"")?;
     match url.scheme() {

@@ -203,6 +203,17 @@ impl<'a> Table<'a> {
         })
     }
 
+    /// The content of the file that `key` names, which is no secret.
+    pub(super) fn file(&mut self, key: &'static str) -> Option<String> {
+        let At { line, value: path } = self.path(key)?;
+        let read = std::fs::read_to_string(&path);
+        let told = |error| {
+            let what = format!("names the file `{}`, which cannot be read", path.display());
+            self.report(line, key, &what, format!("{error}."));
+        };
+        read.map_err(told).ok()
+    }
+
     /// Refuses a key that would hold a secret.
     pub(super) fn no_secret(&mut self, key: &'static str, remedy: &str) {
         if let Some(At { line, .. }) = self.left.remove(key) {

@@ -223,6 +223,14 @@ pub fn granted(
     .approvals(approvals)
     .basis(basis.unwrap_or(&Basis::Owners))
     .maybe("Replaces", replaces.map(GrantId::as_str))
+    .maybe(
+        "Taken-over",
+        entry
+            .terms
+            .as_ref()
+            .filter(|t| t.taken_over)
+            .map(|_| "the account had it before, and not from Hallpass"),
+    )
     .line("Called-at", precise(called_at))
     .line("Read-back", &answer.read_back)
     .maybe("Pending", answer.pending.as_deref())

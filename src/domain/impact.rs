@@ -122,7 +122,7 @@ pub struct Impact {
     /// How many people would be gone, if they are so many at once that Hallpass holds their ends back until a person has looked; 0
     /// otherwise.
     pub held_back: usize,
-    /// How many live grants the policies were not asked about, because they are more than [`ASKED`].
+    /// How many live grants the policies were not asked about, because they are more than [`ASKED`], or than policies of their length can be asked about.
     pub not_asked: usize,
     /// Changed files that cannot be read, by path: what they would do is not known, and left out.
     pub unread: Vec<String>,
@@ -187,8 +187,8 @@ pub fn impact(base: &Catalogue, changes: &Changes, known: &Known<'_>) -> Impact 
         .filter_map(|(i, (path, declared))| judge.touched(i, path, &declared.grant))
         .collect();
     impact.held_back = brake::held_back(base, &impact.touched, known);
-    if asks.is_some() {
-        impact.not_asked = concerned.len().saturating_sub(ASKED);
+    if let Some(asks) = &asks {
+        impact.not_asked = concerned.len().saturating_sub(asks.most);
     }
     impact
         .touched

@@ -172,6 +172,9 @@ pub struct Terms {
     /// Until when an owner must have reviewed a grant that was given in an emergency; `None` for any other.
     #[serde(default)]
     pub review_by: Option<Instant>,
+    /// Whether the account had it before and not from Hallpass, so that it was taken over.
+    #[serde(default)]
+    pub taken_over: bool,
 }
 
 impl Terms {
@@ -225,6 +228,8 @@ pub struct Holding {
     pub subject: Subject,
     /// What.
     pub role: RoleRef,
+    /// What, as the target system takes it: [`Access::key`]. Other roles may give the same.
+    pub access_key: String,
     /// From when.
     pub starts: Instant,
     /// Until when.
@@ -325,6 +330,7 @@ impl Entry {
             path: self.path.clone(),
             subject: terms.subject.clone(),
             role: terms.role.clone(),
+            access_key: terms.access.key(),
             starts: terms.starts,
             ends: terms.ends,
             since: self.state.may_be_held().then(|| terms.since()),

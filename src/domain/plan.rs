@@ -67,11 +67,11 @@ pub fn unsettled(
     open.map(|entry| entry.path.clone()).collect()
 }
 
-/// The live grant that a renewal takes over from.
+/// What is held already, and goes on by a new grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Renewed {
-    /// Which.
-    pub id: GrantId,
+    /// The live grant at the same path that it takes over from; `None` where only other files give the same.
+    pub id: Option<GrantId>,
     /// When the unbroken access began that goes on.
     pub since: Instant,
 }
@@ -99,7 +99,7 @@ pub enum Action {
         id: GrantId,
         /// With this proof.
         approved: Box<Approved>,
-        /// The live grant at the same path that it takes over from.
+        /// What of the same was held already.
         replaces: Option<Renewed>,
     },
     /// Take it away.
@@ -419,23 +419,25 @@ fn keepers(view: &View<'_>, steps: &[(&Entry, Step<'_>)]) -> BTreeMap<String, Ve
     keeps
 }
 
-/// The live grant at the same path for the same subject and role, if this one takes over from it.
+/// What the subject holds of the same role or the same access, by whatever file: this one goes on with it.
 fn replaced_by(view: &View<'_>, entry: &Entry, approved: &Approved) -> Option<Renewed> {
+    let (subject, role, key) = (
+        &approved.grant().subject,
+        approved.role(),
+        approved.access().key(),
+    );
     let same = |other: &&Entry| {
+        let terms = other.terms.as_ref().filter(|t| t.subject == *subject);
         other.id != entry.id
-            && other.path == entry.path
             && other.state.may_be_held()
-            && other.receiver() == Some(approved.receiver())
-            && other
-                .terms
-                .as_ref()
-                .is_some_and(|t| t.role == *approved.role())
+            && terms.is_some_and(|t| t.role == *role || t.access.key() == key)
     };
     let held = || view.entries.iter().filter(same);
-    let newest = held().max_by_key(|other| other.arrival.order)?;
+    let here = held().filter(|other| other.path == entry.path);
+    let newest = here.max_by_key(|other| other.arrival.order);
     let since = held().filter_map(|other| Some(other.terms.as_ref()?.since()));
     Some(Renewed {
-        id: newest.id.clone(),
+        id: newest.map(|other| other.id.clone()),
         since: since.min()?,
     })
 }

@@ -133,9 +133,12 @@ impl Replay {
     }
 }
 
-/// Judges `past`, the newest first, by the files that decide in `base` and in `head`.
+/// Judges `past`, the newest first, by the files that decide in `base` and in `head`: of long policies, fewer of them.
 pub fn replay(past: &[Merged], base: &Catalogue, head: &Catalogue) -> Replay {
     let readings = supposed::readings([base, head]);
+    let past = &past[..past
+        .len()
+        .min(supposed::affordable([base, head], &readings))];
     let sides = [Side::new(base, head, past), Side::new(head, base, past)];
     let mut changed: Vec<Changed> = past
         .par_iter()

@@ -53,6 +53,19 @@ pub(super) fn readings(trees: [&Catalogue; 2]) -> Vec<Reading> {
     readings.collect()
 }
 
+/// How many bytes of policies are asked at most about all that one change would do: some seconds of work.
+const WORK: usize = 256 * 1024 * 1024;
+
+/// The least that a question costs, in bytes of policies.
+const LEAST: usize = 4 * 1024;
+
+/// Of how many requests it is worked out what the policies of `trees` say to them, in all `readings`: at least one.
+pub(super) fn affordable(trees: [&Catalogue; 2], readings: &[Reading]) -> usize {
+    let bytes = trees.map(|tree| tree.policies.bytes()).into_iter().max();
+    let each = bytes.unwrap_or_default().max(LEAST) * readings.len().max(1);
+    (WORK / each).max(1)
+}
+
 fn memberships(teams: &[&Owner]) -> Vec<BTreeSet<Owner>> {
     let some = |chosen: &dyn Fn(usize) -> bool| -> BTreeSet<Owner> {
         let chosen = teams.iter().enumerate().filter(|(i, _)| chosen(*i));

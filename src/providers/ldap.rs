@@ -15,7 +15,6 @@ mod group;
 mod trust;
 
 use std::future::Future;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,7 +79,7 @@ pub struct Connecting {
     /// Whether an `ldap:` connection is protected before anything is said.
     pub starttls: bool,
     /// The certificates of the only authorities to trust, as PEM; those of the system where left out.
-    pub ca_file: Option<PathBuf>,
+    pub ca: Option<String>,
     /// Whom to bind as.
     pub bind_dn: String,
     /// Its password.
@@ -136,7 +135,7 @@ impl Ldap {
                 "its address must be ldaps://host, or ldap://host with starttls".to_owned(),
             ));
         }
-        let tls = how.ca_file.as_ref().map(trusting).transpose();
+        let tls = how.ca.as_deref().map(trusting).transpose();
         let settings = Settings {
             starttls: how.starttls,
             tls: tls.map_err(|why| refused(format!("ca_file cannot be used: {why}")))?,

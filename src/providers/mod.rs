@@ -1,9 +1,11 @@
 //! The port to target systems. One file a kind; each call is idempotent and reads back what it did.
 
 pub mod github_team;
+pub mod http;
 pub mod ldap;
 pub mod mysql;
 pub mod postgres;
+pub mod scim;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -74,11 +76,12 @@ pub trait Provider: Send + Sync {
 }
 
 /// Every kind of target system, in the order of the page that lists them.
-pub const KINDS: [&Kind; 4] = [
+pub const KINDS: [&Kind; 5] = [
     &github_team::KIND,
     &ldap::KIND,
     &mysql::KIND,
     &postgres::KIND,
+    &scim::KIND,
 ];
 
 /// The configured connections.

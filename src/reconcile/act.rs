@@ -171,6 +171,11 @@ impl Reconciler {
             entry.state = State::Scheduled;
             match self.held_from_elsewhere(&entry, approved.access()).await? {
                 Ok(false) => {}
+                Ok(true) if approved.grant().adopt => {
+                    if let Some(terms) = &mut entry.terms {
+                        terms.taken_over = true;
+                    }
+                }
                 Ok(true) => return self.block(entry, approved.access()).await.map(|()| false),
                 Err(failure) => return self.failed(entry, "grant", &failure).await.map(|()| false),
             }
@@ -195,7 +200,7 @@ impl Reconciler {
                 let event = evidence::granted(
                     &entry,
                     &answer,
-                    replaces.map(|old| &old.id),
+                    replaces.and_then(|old| old.id.as_ref()),
                     called_at,
                     self.now(),
                 );
@@ -258,7 +263,7 @@ impl Reconciler {
     async fn block(&self, mut entry: Entry, access: &Access) -> Result<(), ReconcileError> {
         let now = self.now();
         let why = format!(
-            "{} already has this at {}, and not from Hallpass; remove it there first, so that its end is certain",
+            "{} already has this at {}, and not from Hallpass; remove it there first, so that its end is certain, or ask with `adopt: true` to have it taken over",
             access.account.name, access.connection
         );
         error!(grant.id = %entry.id, why = %why, "`{}` is not granted yet: {why}", entry.id);
@@ -427,6 +432,7 @@ fn terms(entry: &Entry, approved: &Approved) -> Terms {
         basis: approved.proof().basis().clone(),
         approvals: approved.proof().approvals().to_vec(),
         since: None,
+        taken_over: false,
         review_by: approved
             .review_within()
             .map(|within| grant.begin(merged) + within.delta()),

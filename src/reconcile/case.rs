@@ -232,7 +232,10 @@ impl Reconciler {
         &self,
         matter: &Matter,
     ) -> Result<(Vec<Holding>, BTreeMap<GrantPath, BlobId>), ReconcileError> {
-        let held = self.store.entries_of(&matter.subjects()).await?;
+        let subjects = matter.subjects();
+        let hands = subjects.iter().flat_map(|s| matter.base.same_hand(s));
+        let known = subjects.iter().cloned().chain(hands).collect();
+        let held = self.store.entries_of(&known).await?;
         let holdings = held.iter().filter_map(Entry::holding).collect();
         let removed = matter
             .changes

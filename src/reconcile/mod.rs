@@ -236,8 +236,7 @@ impl Reconciler {
 async fn aside<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ReconcileError> {
-    let done: Result<T, tokio::task::JoinError> = Ok(work());
-    match done {
+    match tokio::task::spawn_blocking(work).await {
         Ok(found) => Ok(found),
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         Err(_) => Err(ReconcileError::Unsettled("shutting down".to_owned())),

@@ -175,6 +175,7 @@ fn gains(subject: &Subject) -> Beneficiary {
         ticket: None,
         risk: None,
         emergency: false,
+        adopt: false,
     };
     Beneficiary::of(&base, &GrantPath::new(FILE).expect("a path"), &grant)
 }

@@ -16,6 +16,7 @@ fn secrets() -> BTreeMap<&'static str, &'static str> {
     BTreeMap::from([
         ("HALLPASS_GITHUB_PRIVATE_KEY", KEY),
         ("HALLPASS_WEBHOOK_SECRET", "canary-webhook"),
+        ("TOKEN", "canary-token"),
         (
             "ORDERS_DATABASE_URL",
             "postgres://h:canary-password@db.example.org/orders?sslmode=verify-full",
@@ -195,6 +196,7 @@ fn a_secret_in_the_file_is_refused_and_never_repeated() {
         "[store]\nurl = 'postgres://h@db/x?password=canary'",
         "[providers.a]\nkind = 'postgres'\nurl = 'postgres://h:canary@db/x'",
         "[providers.a]\nkind = 'postgres'\nurl_file = 'secret'\npassword = 'canary'",
+        "[providers.a]\nkind = 'scim'\nurl = 'https://x.org'\ntoken_env = 'TOKEN'\ntoken = 'canary'",
     ] {
         let error = complaint(addition);
         assert!(
@@ -202,7 +204,9 @@ fn a_secret_in_the_file_is_refused_and_never_repeated() {
             "{addition}: {error}"
         );
         assert!(
-            error.contains("HALLPASS_") || error.contains("url_env"),
+            ["HALLPASS_", "url_env", "token_env"]
+                .iter()
+                .any(|way| error.contains(way)),
             "{addition}: {error}"
         );
         assert!(!error.contains("canary"), "{addition}: {error}");
@@ -233,7 +237,7 @@ fn every_mistake_is_told_at_once_with_its_line_and_what_to_write() {
     /hallpass.toml:6: [servr] is unknown. Did you mean `server`?
     /hallpass.toml:8: `resync` of [timing] cannot be used. Write a duration such as "500ms", "60s", "5m" or "1h", at most a day.
     /hallpass.toml:9: `retry_cap` of [timing] is integer, not text. Put it in quotes.
-    /hallpass.toml:11: `kind` of [providers.x] cannot be used. Write kind = "github-team" or kind = "ldap" or kind = "mysql" or kind = "postgres".
+    /hallpass.toml:11: `kind` of [providers.x] cannot be used. Write kind = "github-team" or kind = "ldap" or kind = "mysql" or kind = "postgres" or kind = "scim".
     "#);
 }
 
@@ -284,6 +288,38 @@ fn single_mistakes_are_refused() {
             "[providers.x]\nkind = 'postgres'\nurl_file = 'secret'",
             "postgres://user:password@host",
         ),
+        (
+            "[providers.x]\nkind = 'scim'\ntoken_env = 'TOKEN'",
+            "Write url =",
+        ),
+        (
+            "[providers.x]\nkind = 'scim'\nurl = 'http://scim.example.org'\ntoken_env = 'TOKEN'",
+            "https://",
+        ),
+        (
+            "[providers.x]\nkind = 'scim'\nurl = 'https://u:p@scim.example.org'\ntoken_env = 'TOKEN'",
+            "without user",
+        ),
+        (
+            "[providers.x]\nkind = 'scim'\nurl = 'https://scim.example.org'",
+            "token_env",
+        ),
+        (
+            "[providers.x]\nkind = 'scim'\nurl = 'https://scim.example.org'\ntoken_env = 'NOT_SET'",
+            "NOT_SET, which is not set",
+        ),
+        (
+            "[providers.x]\nkind = 'scim'\nurl = 'https://scim.example.org'\ntoken_file = 'empty'",
+            "is empty",
+        ),
+        (
+            "[providers.x]\nkind = 'scim'\nurl = 'https://scim.example.org'\ntoken_env = 'TOKEN'\nca_file = 'nowhere'",
+            "cannot be read",
+        ),
+        (
+            "[providers.x]\nkind = 'scim'\nurl = 'https://scim.example.org'\ntoken_env = 'TOKEN'\nallow_link_local = 'yes'",
+            "true or false",
+        ),
         ("[providers.x]\nkind = 'mysql'", "url_env"),
         (
             "[providers.x]\nkind = 'mysql'\npassword = 'canary'",
@@ -304,6 +340,22 @@ fn single_mistakes_are_refused() {
         assert!(error.contains(says), "{addition}: {error}");
         assert!(error.starts_with("/hallpass.toml"), "{addition}: {error}");
     }
+}
+
+#[test]
+fn a_connection_by_http_is_read_whole() {
+    let table = "[providers.x]\nkind = 'scim'\nurl = 'https://scim.example.org/v2'\ntoken_env = 'TOKEN'\nca_file = 'secret'\nallow_link_local = true";
+    let config = load(&format!("{MINIMAL}{table}")).unwrap();
+    let printed = format!("{config:?}");
+    let Provider::Scim { endpoint, token } = &config.providers[&ConnectionName::new("x").unwrap()]
+    else {
+        panic!("{printed}");
+    };
+    assert_eq!(endpoint.url.as_str(), "https://scim.example.org/v2");
+    assert_eq!(endpoint.ca.as_deref(), Some("from the file\n"));
+    assert!(endpoint.allow_link_local);
+    assert_eq!(token.expose_secret(), "canary-token");
+    assert!(!printed.contains("canary"), "{printed}");
 }
 
 #[test]

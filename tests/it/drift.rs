@@ -26,6 +26,13 @@ async fn given(world: &World) {
     assert_eq!(world.holders("reader"), ["ada"]);
 }
 
+/// ada asks for what she has by hand already; an owner approves.
+async fn given_nothing_new(world: &World, name: &str, more: &str) {
+    let text = grant("ada", "readonly", "1h");
+    let pull = world.request("ada", name, &format!("{text}{more}")).await;
+    world.approve(pull, "grace").await;
+}
+
 async fn enforce(world: &World) {
     let text = format!("drift: enforce\n{}", crate::world::DB);
     world.decree(&[Change::write(DB, text)]).await;
@@ -141,6 +148,32 @@ async fn more_than_can_be_believed_is_not_taken_away_at_once() {
     world.vault.take_by_hand("reader", "guest0");
     compared(&world).await;
     assert_eq!(world.holders("reader"), ["ada"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_given_by_hand_is_taken_over_only_where_the_request_says_so() {
+    hearing_and_deaf(async |world| {
+        world.vault.give_by_hand("reader", "ada");
+        compared(world).await;
+        given_nothing_new(world, "db/ada-waits", "").await;
+        assert_eq!(world.told("blocked").len(), 1);
+        let text = grant("linus", "readonly", "2h");
+        world.vault.give_by_hand("reader", "linus");
+        let pull = world
+            .request("linus", "db/linus-adopts", &format!("{text}adopt: true\n"))
+            .await;
+        let said = world.check(pull).summary;
+        assert!(said.contains("| Takes over |"), "{said}");
+        world.approve(pull, "grace").await;
+        let granted = world
+            .evidence()
+            .into_iter()
+            .find(|m| m.contains("Event: granted\n"));
+        assert!(granted.unwrap().contains("Taken-over: "));
+        world.advance(TimeDelta::hours(2)).await;
+        assert_eq!(world.holders("reader"), ["ada"], "it was never ours");
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -389,3 +389,139 @@ async fn an_approval_for_another_branch_does_not_count_for_the_protected_one() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_same_pull_request_gives_back_is_still_in_the_way() {
+    hearing_and_deaf(async |world| {
+        with_books(world).await;
+        // Six small things and a role that excludes another: so many removals at once are held back until somebody has looked.
+        let mut held: Vec<String> = Vec::new();
+        for (i, who) in ["ada", "grace", "linus"].into_iter().enumerate() {
+            for role in ["submitter", "clerk"] {
+                held.push(format!("books/{who}-{role}-{i}"));
+            }
+        }
+        world
+            .decree(&[Change::write(
+                "access/resources/books.yaml",
+                BOOKS.replace(
+                    "    eligible:\n      attributes: { department: [finance] }\n",
+                    "",
+                ),
+            )])
+            .await;
+        for name in &held {
+            let mut words = name.trim_start_matches("books/").split('-');
+            let (who, role) = (words.next().unwrap(), words.next().unwrap());
+            let pull = world.request(who, name, &grant(who, role, "2h")).await;
+            world.approve(pull, "mei").await;
+            assert!(world.is_merged(pull), "{:?}", check(world, pull));
+        }
+        let mut swap: Vec<Change> = held.iter().map(|name| Change::delete(file(name))).collect();
+        swap.push(Change::write(
+            file("books/ada-releases"),
+            grant("ada", "approver", "2h"),
+        ));
+        let pull = world.propose("ada", &swap).await;
+        world.approve(pull, "mei").await;
+        let both = world.holders("submit").contains(&"ada".to_owned())
+            && world.holders("release").contains(&"ada".to_owned());
+        assert!(!both, "submits and releases");
+        assert!(check(world, pull).title.contains("role-conflict"));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_that_is_due_but_not_done_is_in_the_way() {
+    hearing_and_deaf(async |world| {
+        with_books(world).await;
+        let until = grant("ada", "submitter", "2h")
+            .replace("duration: 2h", "expires: 2026-11-23T10:00:00Z");
+        let submit = world.request("ada", "books/ada-submits", &until).await;
+        world.approve(submit, "mei").await;
+        assert_eq!(world.holders("submit"), ["ada"]);
+        world.vault.down(true);
+        world.advance(TimeDelta::hours(1)).await;
+        assert_eq!(world.holders("submit"), ["ada"], "nobody could take it");
+        let release = world
+            .request("ada", "books/ada-releases", &grant("ada", "approver", "2h"))
+            .await;
+        world.approve(release, "mei").await;
+        assert!(check(world, release).title.contains("role-conflict"));
+        assert!(world.holders("release").is_empty());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_holds_nothing_that_excludes_what_its_owner_holds() {
+    hearing_and_deaf(async |world| {
+        with_books(world).await;
+        for name in ["robot", "crawler"] {
+            let text = format!("description: Releases payments at night\nowner: ada\nidentities:\n  vault: {name}\n");
+            declare(world, &format!("access/services/{name}.yaml"), &text).await;
+        }
+        let by = |name: &str, role: &str| {
+            grant("ada", role, "2h").replace("person: ada", &format!("service: {name}"))
+        };
+        let submit = world
+            .request("ada", "books/ada-submits", &grant("ada", "submitter", "2h"))
+            .await;
+        world.approve(submit, "mei").await;
+        assert_eq!(world.holders("submit"), ["ada"]);
+        let robot = world
+            .request("ada", "books/robot", &by("robot", "approver"))
+            .await;
+        assert!(check(world, robot).title.contains("role-conflict"), "{:?}", check(world, robot));
+        world.approve(robot, "mei").await;
+        assert!(!world.is_merged(robot));
+        // Given back, and not taken yet.
+        world.vault.down(true);
+        let leave = [Change::delete(file("books/ada-submits"))];
+        world.propose("ada", &leave).await;
+        world
+            .push(
+                "ada",
+                robot,
+                "books/robot",
+                &by("robot", "approver").replace("2h", "1h"),
+            )
+            .await;
+        assert!(check(world, robot).title.contains("role-conflict"), "{:?}", check(world, robot));
+        world.vault.down(false);
+        world.advance(TimeDelta::minutes(20)).await;
+        world.approve(robot, "mei").await;
+        assert_eq!(world.holders("release"), ["robot"]);
+        // Neither does another service of hers, nor she herself.
+        let two = [
+            ("crawler", by("crawler", "submitter")),
+            ("ada", grant("ada", "submitter", "2h")),
+        ];
+        for (name, text) in two {
+            let pull = world.request("ada", &format!("books/{name}"), &text).await;
+            assert!(check(world, pull).title.contains("role-conflict"), "{name}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_pull_request_gives_no_two_that_exclude_each_other_to_one_hand() {
+    let world = World::hearing().await;
+    with_books(&world).await;
+    let text = "description: Releases payments at night\nowner: ada\nidentities:\n  vault: robot\n";
+    declare(&world, "access/services/robot.yaml", text).await;
+    let robot = grant("ada", "approver", "2h").replace("person: ada", "service: robot");
+    let both = [
+        Change::write(file("books/ada"), grant("ada", "submitter", "2h")),
+        Change::write(file("books/robot"), robot),
+    ];
+    let pull = world.propose("ada", &both).await;
+    assert!(
+        check(&world, pull).title.contains("role-conflict"),
+        "{:?}",
+        check(&world, pull)
+    );
+    world.assert_contract();
+}

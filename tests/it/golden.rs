@@ -470,6 +470,7 @@ impl Story {
             since: Some(says.since.unwrap_or(says.starts)),
             subject: subject(says.person.as_ref(), says.service.as_ref()),
             role: says.role.clone(),
+            access_key: String::new(),
             starts: says.starts,
             ends: says.ends,
         };

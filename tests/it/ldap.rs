@@ -23,7 +23,7 @@ fn connecting(branch: &str, url: &str, password: &str) -> Connecting {
     Connecting {
         url: url.parse().unwrap(),
         starttls: false,
-        ca_file: None,
+        ca: None,
         bind_dn: format!("cn=hallpass,{SUFFIX}"),
         password: SecretString::from(password),
         accounts: format!("ou=people,ou={branch},{SUFFIX}"),

@@ -353,7 +353,7 @@ fn grants_come_before_removals_so_that_a_renewal_leaves_no_gap() {
         id: new.clone(),
         approved: Box::new(longer.approved()),
         replaces: Some(Renewed {
-            id: old.clone(),
+            id: Some(old.clone()),
             since: at(0),
         }),
     };

@@ -87,9 +87,9 @@ impl Desk {
     /// As somebody with a token for the stand-in.
     async fn as_person(&self, world: &World, login: &str, arguments: &[&str]) -> Said {
         let token = world.sandbox.personal_token(login);
-        let said = self
-            .run(&[("GH_ENTERPRISE_TOKEN", &token)], arguments)
-            .await;
+        let host = self.host();
+        let environment = [("GH_ENTERPRISE_TOKEN", token.as_str()), ("GH_HOST", &host)];
+        let said = self.run(&environment, arguments).await;
         assert!(!format!("{said:?}").contains(&token));
         said
     }
@@ -243,7 +243,10 @@ async fn without_a_token_the_commit_waits_and_what_is_left_is_told() {
     for part in [
         "db/ada-incident: db/readonly of ada",
         "there is no token for 127.0.0.1",
-        "set GH_ENTERPRISE_TOKEN, or run `gh auth login`",
+        &format!(
+            "set GH_HOST={} and GH_ENTERPRISE_TOKEN, or run `gh auth login`",
+            desk.host()
+        ),
         "then git push origin return/db-ada-incident",
         &format!("and open {compare}"),
     ] {
@@ -285,7 +288,8 @@ async fn what_cannot_be_pushed_or_opened_is_left_to_be_finished() {
     let world = World::hearing().await;
     given(&world).await;
     let desk = Desk::new(&world);
-    let wrong = [("GH_ENTERPRISE_TOKEN", "ghp_wrong")];
+    let host = desk.host();
+    let wrong = [("GH_ENTERPRISE_TOKEN", "ghp_wrong"), ("GH_HOST", &host)];
     let said = desk.run(&wrong, &["db/ada-incident"]).await;
     assert_eq!(said.code, 1, "{said:?}");
     assert!(
@@ -321,6 +325,26 @@ async fn what_cannot_be_pushed_or_opened_is_left_to_be_finished() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_pushed_to_the_branch_that_counts() {
+    let world = World::hearing().await;
+    given(&world).await;
+    let desk = Desk::new(&world);
+    let repo = desk.repo();
+    repo.set_head_detached(repo.head().unwrap().target().unwrap())
+        .unwrap();
+    repo.find_branch("main", git2::BranchType::Local)
+        .unwrap()
+        .delete()
+        .unwrap();
+    let before = world.sandbox.branch_tip(REPO, "main");
+    let arguments = ["db/ada-incident", "--branch", "main"];
+    let said = desk.as_person(&world, "ada", &arguments).await;
+    assert_eq!(world.sandbox.branch_tip(REPO, "main"), before, "{said:?}");
+    assert_eq!(said.code, 2, "{said:?}");
+    assert!(said.err.contains("is the branch that counts"), "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_token_goes_to_no_host_that_it_is_not_for() {
     let world = World::hearing().await;
     given(&world).await;
@@ -330,6 +354,14 @@ async fn a_token_goes_to_no_host_that_it_is_not_for() {
     for name in ["GH_TOKEN", "GITHUB_TOKEN"] {
         let said = desk.run(&[(name, &token)], &["db/ada-incident"]).await;
         assert_eq!(said.code, 1, "{said:?}");
+    }
+    // The clone of somebody else's host does not get what is for the organisation's own.
+    for host in [None, Some(("GH_HOST", "github.acme.example"))] {
+        for name in ["GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN"] {
+            let environment: Vec<_> = host.into_iter().chain([(name, token.as_str())]).collect();
+            let said = desk.run(&environment, &["db/ada-incident"]).await;
+            assert_eq!(said.code, 1, "{said:?}");
+        }
     }
     assert_eq!(world.sandbox.calls().len(), 0, "nobody was asked");
     // Whoever says that the host is GitHub's means it.

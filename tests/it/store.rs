@@ -92,6 +92,7 @@ pub fn active(name: &str, account: &str, due: i64) -> Entry {
         approvals: vec![],
         since: None,
         review_by: None,
+        taken_over: false,
     };
     Entry {
         state: State::Active,

@@ -16,6 +16,7 @@ fn grant(term: Term, starts: Option<DateTime<Utc>>) -> Grant {
         ticket: None,
         risk: None,
         emergency: false,
+        adopt: false,
     }
 }
 

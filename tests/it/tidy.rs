@@ -50,6 +50,7 @@ const CONCRETE: &[&str] = &[
     "providers::ldap",
     "providers::mysql",
     "providers::postgres",
+    "providers::scim",
 ];
 
 /// Files at which `unsafe` may stand, with the reason in the code.

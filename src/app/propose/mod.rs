@@ -60,6 +60,9 @@ pub enum ProposeError {
         /// The branch.
         branch: String,
     },
+    /// Name another branch: nothing is pushed to this one.
+    #[error("`{0}` is the branch that counts; name another one with --branch")]
+    OwnBase(String),
     /// Look at the repository.
     #[error(transparent)]
     Git(#[from] RepoError),
@@ -198,6 +201,10 @@ impl OwnClone {
     /// # Errors
     /// When not even the commit could be made.
     pub fn propose(&self, proposal: &Proposal<'_>) -> Result<Outcome, ProposeError> {
+        // Its branch is pushed over whatever stands there.
+        if proposal.branch == self.base {
+            return Err(ProposeError::OwnBase(self.base.clone()));
+        }
         let rest = self.token.as_ref().map(|t| Rest::new(&self.place, t));
         let rest = rest.and_then(Result::ok);
         if let Some(rest) = &rest

@@ -6,8 +6,8 @@ use secrecy::SecretString;
 
 use super::place::Place;
 
-/// What stands for github.com and other hosts of GitHub's own, and for the host that `GH_HOST` names; and what stands for any other
-/// host. The names and their meaning are those of GitHub's own command line.
+/// What stands for github.com and other hosts of GitHub's own; and what stands for an Enterprise Server. Their names are those of
+/// GitHub's own command line.
 const GITHUB: [&str; 2] = ["GH_TOKEN", "GITHUB_TOKEN"];
 const ENTERPRISE: [&str; 2] = ["GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN"];
 
@@ -23,20 +23,23 @@ pub fn find(place: &Place, env: &dyn Fn(&str) -> Option<String>) -> Option<Secre
 }
 
 /// What to set, so that there is a token for `place`.
-pub fn variable(place: &Place) -> &'static str {
+pub fn variable(place: &Place) -> String {
     if place.is_githubs() {
-        GITHUB[0]
+        GITHUB[0].to_owned()
     } else {
-        ENTERPRISE[0]
+        format!("GH_HOST={} and {}", place.host, ENTERPRISE[0])
     }
 }
 
-fn names(place: &Place, env: &dyn Fn(&str) -> Option<String>) -> [&'static str; 2] {
+/// A clone says which host it came from, and anybody can run one: a token goes to an Enterprise Server only if `GH_HOST` names it.
+fn names(place: &Place, env: &dyn Fn(&str) -> Option<String>) -> Vec<&'static str> {
     let named = env("GH_HOST").is_some_and(|host| host.eq_ignore_ascii_case(&place.host));
-    if place.is_githubs() || named {
-        GITHUB
+    if place.is_githubs() {
+        GITHUB.to_vec()
+    } else if named {
+        [ENTERPRISE, GITHUB].concat()
     } else {
-        ENTERPRISE
+        Vec::new()
     }
 }
 

@@ -282,6 +282,29 @@ pub fn weigh(
     weigh_before(case, question, &bench)
 }
 
+/// [`weigh`] for the removal of the file at `path`, by the owners of one part of the bundle that it gives.
+///
+/// # Errors
+/// What is missing.
+pub(super) fn weigh_removal_of_part(
+    case: &Case<'_>,
+    path: &GrantPath,
+    part: &RoleRef,
+) -> Result<Vec<Counted>, Box<Missing>> {
+    let demand = &Demand {
+        part: Some(part.clone()),
+        ..Demand::default()
+    };
+    let bench = Bench::of_part(case, path, part, &demand.beneficiary);
+    let question = Question {
+        path: &path.as_repo_path(),
+        owned: bench.path(),
+        content: None,
+        demand,
+    };
+    weigh_before(case, &question, &bench)
+}
+
 /// [`weigh`], before a bench that may be another path's.
 fn weigh_before(
     case: &Case<'_>,

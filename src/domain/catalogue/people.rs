@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::Catalogue;
-use crate::domain::model::{ConnectionName, Login, Person, UserId};
+use crate::domain::model::{ConnectionName, Login, Person, Subject, UserId};
 
 /// Who has which account and which number. Follows from [`Catalogue::people`].
 #[derive(Debug, Clone)]
@@ -59,6 +59,21 @@ impl Catalogue {
         let people = same.filter_map(|(_, login)| self.people.get(login));
         // Two accounts may share a fingerprint.
         people.filter(move |p| p.identities.get(connection).is_some_and(|a| a == account))
+    }
+
+    /// Who else acts by the hand of the person behind `subject`: that person, and the services that they answer for.
+    pub(crate) fn same_hand(&self, subject: &Subject) -> Vec<Subject> {
+        let person = match subject {
+            Subject::Person(login) => login,
+            Subject::Service(name) => match self.services.get(name) {
+                Some(service) => &service.owner,
+                None => return Vec::new(),
+            },
+        };
+        let services = self.services.values().filter(|s| s.owner == *person);
+        let services = services.map(|s| Subject::Service(s.name.clone()));
+        let all = std::iter::once(Subject::Person(person.clone())).chain(services);
+        all.filter(|other| other != subject).collect()
     }
 
     /// The person of this number.

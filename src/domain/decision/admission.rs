@@ -95,7 +95,10 @@ fn of_request(
         Standing::Approved(proof) => proof,
         Standing::NotNeeded(why) => return no((*why).to_owned()),
         Standing::Missing(missing) if missing.unknown.is_empty() => {
-            return Admission::Unapproved(missing.reasons.clone());
+            let end = missing.dead_end.iter();
+            let end = end.map(|end| format!("{} at {path}:1:1", end.rule));
+            let reasons = missing.reasons.iter().cloned();
+            return Admission::Unapproved(end.chain(reasons).collect());
         }
         Standing::Missing(missing) => return Admission::Unknown(missing.unknown.clone()),
     };

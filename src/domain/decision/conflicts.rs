@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::super::finding::Finding;
 use super::super::ledger::Holding;
-use super::super::model::{Grant, GrantPath, RoleRef};
+use super::super::model::{Grant, GrantPath, RoleRef, Subject};
+use super::super::rules;
 use super::{Case, Pending, Request};
 
 /// What is wrong with `requests`.
@@ -12,19 +13,22 @@ pub(super) fn findings(case: &Case<'_>, requests: &[Request]) -> Vec<Finding> {
     let over = case.over();
     let mut found = Vec::new();
     for request in requests {
-        let (Some(grant), Some(own)) = (&request.grant, &request.role) else {
+        let Some(grant) = &request.grant else {
             continue;
         };
-        let asked = Asked {
-            case,
-            path: &request.path,
-            grant,
-            own: own.clone(),
-        };
-        let excluded = case.base.excluded_by(&asked.own).into_iter().flatten();
-        for excluded in excluded.filter(|role| **role != asked.own) {
-            found.extend(asked.held(excluded, &over));
-            found.extend(asked.pending(excluded));
+        for own in request.binding() {
+            let asked = Asked {
+                case,
+                path: &request.path,
+                grant,
+                own: own.clone(),
+            };
+            let excluded = case.base.excluded_by(own).into_iter().flatten();
+            for excluded in excluded.filter(|role| *role != own) {
+                found.extend(asked.held(excluded, &over));
+                found.extend(asked.pending(excluded));
+                found.extend(asked.same_hand(excluded, &over, requests));
+            }
         }
     }
     found
@@ -41,33 +45,75 @@ struct Asked<'a> {
 impl Asked<'_> {
     /// A live grant of `excluded` that no file of the base gives, any more or yet: it is being taken, or being given.
     fn held(&self, excluded: &RoleRef, over: &BTreeSet<GrantPath>) -> Option<Finding> {
-        let given = self.case.base.giving(&self.grant.subject, excluded);
+        let (base, at) = (self.case.base, self.case.judged_at());
+        let given = base.giving(&self.grant.subject, excluded);
+        // Those the rules tell by their files.
         let told: BTreeSet<&GrantPath> = given
-            .filter(|(path, _)| !over.contains(*path))
+            .filter(|(path, grant)| !over.contains(*path) && !rules::ended(grant, at))
             .map(|(path, _)| path)
             .collect();
-        let changed = |path: &GrantPath| {
-            let mut changes = self.case.changes.iter();
-            changes.any(|c| c.path == path.as_str())
+        let parts = base.parts(excluded);
+        // The ledger knows a bundle by its parts.
+        let gives = |held: &Holding| {
+            held.role == *excluded
+                || (held.path.resource() == excluded.resource
+                    && parts.is_some_and(|parts| parts.contains(&held.role)))
         };
         let untold = |held: &&Holding| {
-            // A file that the same pull request changes or removes is judged as it will be.
-            held.subject == self.grant.subject
-                && held.role == *excluded
-                && !told.contains(&held.path)
-                && !changed(&held.path)
+            held.subject == self.grant.subject && gives(held) && !told.contains(&held.path)
         };
         let held = self.case.holdings.iter().find(untold)?;
         let (own, subject) = (&self.own, &self.grant.subject);
+        let why = if base.grants.contains_key(&held.path) {
+            "which is being taken away"
+        } else {
+            "whose file is gone"
+        };
         Some(Finding::error(
             "role-conflict",
             self.path.as_str(),
             self.case.changes.places(self.path).role,
             format!(
-                "{own} and {excluded} exclude each other, and {subject} still holds {excluded} by {}, whose file is gone",
+                "{own} and {excluded} exclude each other, and {subject} still holds {excluded} by {}, {why}",
                 held.path
             ),
             "Wait until it has been taken away; the check looks again by itself.",
+        ))
+    }
+
+    /// `excluded` in the hand of the same person: who answers for a service gains by what it is given, as with approvals.
+    fn same_hand(
+        &self,
+        excluded: &RoleRef,
+        over: &BTreeSet<GrantPath>,
+        requests: &[Request],
+    ) -> Option<Finding> {
+        let (case, own) = (self.case, &self.own);
+        let lives = |(path, grant): &(&GrantPath, &Grant)| {
+            !over.contains(*path) && !rules::ended(grant, case.judged_at())
+        };
+        let by = |other: &Subject| {
+            let stand = case.base.giving(other, excluded).filter(lives);
+            let held = case.holdings.iter();
+            let held = held.filter(|h| h.subject == *other && h.role == *excluded);
+            let asks = |r: &&Request| {
+                r.grant.as_ref().is_some_and(|g| g.subject == *other)
+                    && r.binding().any(|role| role == excluded)
+            };
+            let together = requests.iter().filter(asks).map(|r| &r.path);
+            let paths = stand.map(|(path, _)| path).chain(held.map(|h| &h.path));
+            paths.chain(together).min()
+        };
+        let others = case.base.same_hand(&self.grant.subject);
+        let (other, path) = others.iter().find_map(|other| Some((other, by(other)?)))?;
+        Some(Finding::error(
+            "role-conflict",
+            self.path.as_str(),
+            case.changes.places(self.path).role,
+            format!(
+                "{own} and {excluded} exclude each other, and {other}, with the same person behind it, is given {excluded} by {path}"
+            ),
+            "Ask for it when the other has ended, or let somebody else answer for the service.",
         ))
     }
 

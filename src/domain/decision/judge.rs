@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::super::approval::{Bench, Beneficiary, Demand, Missing, prove, prove_emergency, weigh};
+use super::super::approval::{
+    Bench, Beneficiary, Demand, Missing, prove, prove_emergency, weigh, weigh_removal_of_part,
+};
 use super::super::catalogue::{ChangedFile, File, REGULAR_FILE, role_at};
 use super::super::finding::{Finding, Severity};
 use super::super::model::{Grant, GrantPath, RepoPath, RoleRef, Subject, UserId};
@@ -19,6 +21,7 @@ const NEEDS_NOBODY_OWN: &str =
     "Whoever holds access, is accountable for it or owns it may end it without further approval.";
 const PUSHED_BY_OTHERS: &str = "Somebody who may not end this access pushed to the pull request, or may have; so an owner must agree.";
 const AGREED: &str = "An owner of the file approved the removal.";
+const AGREED_FOR_PART: &str = "An owner of one of its roles approved the removal.";
 
 /// Judges a pull request, whatever its state.
 pub(super) fn judge(case: &Case<'_>) -> Verdict {
@@ -193,15 +196,16 @@ fn approval(case: &Case<'_>, ask: &Ask<'_>, file: &File, bundle: Option<&RoleRef
     }
 }
 
-/// Ending access early: the holder or an owner, of the file or of a part, may ask for it; anybody else needs one owner of the
-/// file who agrees.
+/// Ending access early: the holder or an owner, of the file or of a part, may ask for it; anybody else needs one of
+/// these owners who agrees.
 fn removal(case: &Case<'_>, path: &GrantPath, held: Option<&Grant>) -> Standing {
     let file = path.as_repo_path();
     let nobody = Beneficiary::default();
     let bench = Bench::of(case, &file, &nobody);
     let parts = held.and_then(|grant| case.base.parts(&role_at(path, grant)));
     let of_part = |part: &RoleRef| Bench::of_part(case, path, part, &nobody);
-    let of_parts: Vec<Bench<'_>> = parts.into_iter().flatten().map(of_part).collect();
+    let parts = || parts.into_iter().flatten();
+    let of_parts: Vec<Bench<'_>> = parts().map(of_part).collect();
     let holders = held.map(|grant| case.base.beneficiaries(&grant.subject));
     let may_end = |id: UserId| {
         holders.iter().any(|h| h.contains(&id))
@@ -215,8 +219,10 @@ fn removal(case: &Case<'_>, path: &GrantPath, held: Option<&Grant>) -> Standing 
     if author_may && all_may {
         return Standing::NotNeeded(NEEDS_NOBODY_OWN);
     }
+    let agrees = |part: &RoleRef| weigh_removal_of_part(case, path, part).is_ok();
     match weigh(case, &file, None, &Demand::default()) {
         Ok(_) => Standing::NotNeeded(AGREED),
+        Err(_) if parts().any(agrees) => Standing::NotNeeded(AGREED_FOR_PART),
         Err(mut missing) => {
             if author_may {
                 missing.reasons.push(PUSHED_BY_OTHERS.to_owned());

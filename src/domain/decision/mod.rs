@@ -372,8 +372,16 @@ fn unmerged(case: &Case<'_>) -> Option<String> {
 }
 
 fn denied(verdict: &Verdict) -> Option<Vec<String>> {
+    // That nobody can approve one file, or one part, is a matter of that alone: see `admission`.
+    let own = |f: &&Finding| {
+        let is_end = |m: &Missing| m.dead_end.as_ref().is_some_and(|end| end.rule == f.rule);
+        let missing = |r: &Request| matches!(&r.approval, Standing::Missing(m) if is_end(m));
+        let mut requests = verdict.requests.iter();
+        requests.any(|r| r.path.as_str() == f.path && missing(r))
+    };
     let errors: Vec<String> = verdict
         .errors()
+        .filter(|finding| !own(finding))
         // Without the message, which may quote what somebody wrote: reasons are written down for ever.
         .map(|f| format!("{} at {}:{}:{}", f.rule, f.path, f.line, f.column))
         .collect();

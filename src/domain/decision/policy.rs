@@ -22,9 +22,12 @@ pub(super) fn findings(case: &Case<'_>, requests: &[Request]) -> Vec<Finding> {
         return Vec::new();
     }
     let mut found = absent_teams(case, requests);
-    for (request, question) in asked(case, requests) {
+    for request in requests.iter().filter(|r| asks(r)) {
         let place = case.changes.places(&request.path).role;
-        found.extend(told((request, place), &question, policies.ask(&question)));
+        let ask = Ask::of(request);
+        for question in ask.iter().flat_map(|ask| question::of(case, ask)) {
+            found.extend(told((request, place), &question, policies.ask(&question)));
+        }
     }
     found
 }
@@ -61,18 +64,6 @@ impl<'a> Ask<'a> {
             change: &request.change,
         })
     }
-}
-
-/// The questions that the requests are.
-fn asked<'r>(
-    case: &'r Case<'_>,
-    requests: &'r [Request],
-) -> impl Iterator<Item = (&'r Request, Question)> {
-    let requests = requests.iter().filter(|r| asks(r));
-    requests.filter_map(|request| {
-        let question = question::of(case, &Ask::of(request)?)?;
-        Some((request, question))
-    })
 }
 
 fn told((request, role): (&Request, Place), question: &Question, answer: Answer) -> Vec<Finding> {
@@ -168,19 +159,22 @@ pub(super) fn refused(case: &Case<'_>, ask: &Ask<'_>) -> BTreeMap<UserId, String
     let asked = question::of(case, ask);
     // What is denied has its finding; who could not approve it either would only hide why.
     let permitted = |q: &Question| matches!(policies.ask(q), Answer::Permitted(_));
-    let Some(question) = asked.filter(permitted) else {
+    if !asked.iter().all(permitted) {
         return BTreeMap::new();
+    }
+    let why = |question: &Question, actor: &Actor| {
+        let question = question::of_review(case, question, actor);
+        match policies.ask(&question) {
+            Answer::Permitted(_) => None,
+            Answer::Forbidden(by) => Some(because(&by)),
+            Answer::NotPermitted => Some(format!(
+                "no policy permits @{} to approve this",
+                actor.login
+            )),
+            Answer::Unusable(why) => Some(why),
+        }
     };
-    let refused = |actor: &Actor| {
-        let question = question::of_review(case, &question, actor);
-        let why = match policies.ask(&question) {
-            Answer::Permitted(_) => return None,
-            Answer::Forbidden(by) => because(&by),
-            Answer::NotPermitted => format!("no policy permits @{} to approve this", actor.login),
-            Answer::Unusable(why) => why,
-        };
-        Some((actor.id, why))
-    };
+    let refused = |actor: &Actor| Some((actor.id, asked.iter().find_map(|q| why(q, actor))?));
     // The folder of a role that is asked for by itself is the file's own.
     let owned = ask.path.within(&ask.role.resource);
     owners(case, &owned)
@@ -238,14 +232,10 @@ pub(super) fn approve_automatically(case: &Case<'_>, verdict: &mut Verdict) {
         if !matches!(request.approval, Standing::Missing(_)) {
             continue;
         }
-        let asked = Ask::of(request).and_then(|ask| question::of(case, &ask));
-        let Some(question) = asked.filter(|_| asks(request)) else {
+        let Some(ask) = Ask::of(request).filter(|_| asks(request)) else {
             continue;
         };
-        let answer = case.base.policies.ask(&question.about(Action::AutoApprove));
-        let Answer::Permitted(policies) = answer else {
-            continue;
-        };
+        let policies = permitting(case, &question::of(case, &ask));
         let renews = request.change != Change::Add;
         let speaks = |p: &&PolicyRef| !renews || case.base.policies.speaks_of_renewal(&p.id);
         let proof = policies
@@ -256,4 +246,19 @@ pub(super) fn approve_automatically(case: &Case<'_>, verdict: &mut Verdict) {
             request.approval = Standing::Approved(proof);
         }
     }
+}
+
+/// The policies that approve by themselves whatever is in doubt; none where another forbids.
+fn permitting(case: &Case<'_>, questions: &[Question]) -> Vec<PolicyRef> {
+    let approving =
+        |question: &Question| match case.base.policies.ask(&question.about(Action::AutoApprove)) {
+            Answer::Permitted(policies) => policies,
+            Answer::Forbidden(_) | Answer::NotPermitted | Answer::Unusable(_) => Vec::new(),
+        };
+    let mut all = questions.iter().map(approving);
+    let first = all.next().unwrap_or_default();
+    all.fold(first, |mut so_far, policies| {
+        so_far.retain(|policy| policies.contains(policy));
+        so_far
+    })
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::catalogue::{Catalogue, ChangedFile, Declared, role_at};
 use super::super::changes::Changes;
 use super::super::model::{
-    BlobId, CommitId, GrantPath, Instant, Owner, RecordPath, RepoPath, RoleRef,
+    BlobId, CommitId, GrantPath, Instant, Owner, RecordPath, RepoPath, RoleRef, Subject,
 };
 use super::super::pull::{Pull, PullState, ReviewState};
 use super::super::rules::is_control_path;
@@ -105,10 +105,15 @@ impl Case<'_> {
     pub fn files_beside(base: &Catalogue, asks: &Asks) -> BTreeSet<GrantPath> {
         let mut beside = BTreeSet::new();
         for (subject, role) in asks {
-            let excluded = base.excluded_by(role).into_iter().flatten();
-            for role in excluded.chain([role]) {
+            let giving = |subject: &Subject, role: &RoleRef| {
                 let giving = base.giving(subject, role);
-                beside.extend(giving.map(|(path, _)| path.clone()));
+                giving.map(|(path, _)| path.clone()).collect::<Vec<_>>()
+            };
+            beside.extend(giving(subject, role));
+            for excluded in base.excluded_by(role).into_iter().flatten() {
+                beside.extend(giving(subject, excluded));
+                let hands = base.same_hand(subject).into_iter();
+                beside.extend(hands.flat_map(|other| giving(&other, excluded)));
             }
         }
         beside

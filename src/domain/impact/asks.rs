@@ -2,16 +2,18 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::{Effect, Known, live};
+use super::{ASKED, Effect, Known, live};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::model::{Grant, GrantPath, Instant, RoleRef, Subject};
-use crate::domain::supposed::{Reading, Supposed, readings, refused};
+use crate::domain::supposed::{Reading, Supposed, affordable, readings, refused};
 
 /// What asking the policies about live grants needs.
 pub(super) struct Asks<'a> {
     base: &'a Catalogue,
     head: &'a Catalogue,
     readings: Vec<Reading>,
+    /// About how many grants they are asked.
+    pub(super) most: usize,
     /// The live grants of each subject.
     holdings: HashMap<&'a Subject, Vec<(&'a GrantPath, &'a Grant)>>,
 }
@@ -34,10 +36,12 @@ impl<'a> Asks<'a> {
                 .or_default()
                 .push((path, grant));
         }
+        let readings = readings([base, head]);
         Some(Self {
             base,
             head,
-            readings: readings([base, head]),
+            most: affordable([base, head], &readings).min(ASKED),
+            readings,
             holdings,
         })
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::TimeDelta;
 
 use super::asks::Asks;
-use super::{ASKED, Effect, Held, Known, Touched, is_live};
+use super::{Effect, Held, Known, Touched, is_live};
 use crate::domain::catalogue::{Catalogue, role_at};
 use crate::domain::model::{Grant, GrantPath, Instant, RoleRef, Subject, Term};
 use crate::domain::rules;
@@ -41,7 +41,7 @@ impl Judge<'_> {
         let mut effects = Vec::new();
         self.subject(grant, &mut effects);
         self.refused(path, grant, &mut effects);
-        if let Some(asks) = self.asks.filter(|_| i < ASKED && effects.is_empty()) {
+        if let Some(asks) = self.asks.filter(|asks| i < asks.most && effects.is_empty()) {
             let held = self.known.held.get(path);
             let since = held
                 .map(|held| held.since)

@@ -59,6 +59,9 @@ pub struct Grant {
     pub risk: Option<String>,
     /// Break-glass.
     pub emergency: bool,
+    /// Whether access that the account has already, and not from Hallpass, is taken over: from the merge on it is this grant's, and
+    /// ends with it. Otherwise the grant waits until somebody took it away by hand.
+    pub adopt: bool,
 }
 
 impl Grant {

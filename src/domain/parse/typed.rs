@@ -49,6 +49,8 @@ struct GrantFile {
     risk: Option<String>,
     #[serde(default)]
     emergency: bool,
+    #[serde(default)]
+    adopt: bool,
 }
 
 pub(super) fn grant(value: Value) -> Result<Grant, String> {
@@ -73,6 +75,7 @@ pub(super) fn grant(value: Value) -> Result<Grant, String> {
         ticket: file.ticket,
         risk: file.risk,
         emergency: file.emergency,
+        adopt: file.adopt,
     })
 }
 

@@ -101,6 +101,9 @@ pub struct CaseResult {
     pub failure: Option<String>,
 }
 
+/// How many cases one tree may have: each is a question to all policies.
+pub const MAX_CASES: usize = 1_000;
+
 /// An ordinary hour: ten on a tuesday.
 const HOUR: u32 = 10;
 const WEEKDAY: &str = "tuesday";

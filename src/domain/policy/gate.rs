@@ -12,6 +12,9 @@ pub const MAX_DEPTH: usize = 24;
 /// How many words, signs and literals one policy may have.
 pub const MAX_TOKENS: usize = 2_000;
 
+/// How many policies one file may hold: Cedar validates each for every kind of principal and action.
+pub const MAX_POLICIES: usize = 200;
+
 /// Why a text is refused.
 pub(super) struct Refused {
     pub place: Place,
@@ -67,6 +70,13 @@ impl Scan {
             self.within = true;
             self.tokens = 0;
             self.begins.push(at);
+            if self.begins.len() > MAX_POLICIES {
+                return Err(Refused {
+                    place: place(text, at),
+                    message: format!("this file has more than {MAX_POLICIES} policies"),
+                    help: "Split it into several files.",
+                });
+            }
         }
         self.tokens += 1;
         if self.tokens <= MAX_TOKENS {

@@ -62,6 +62,12 @@ pub(super) struct Compiled {
     pub of_renewals: BTreeSet<String>,
 }
 
+/// How long the policies of one tree may be together, in bytes: every question is asked of each of them.
+pub const MAX_BYTES: usize = 128 * 1024;
+
+/// How many teams the policies of one tree may name: each is looked up for every request.
+pub const MAX_TEAMS: usize = 20;
+
 const DEFAULT: &str = "permit (principal, action, resource);";
 
 impl Guardrails {
@@ -98,6 +104,9 @@ impl Guardrails {
         if let Some((path, why)) = self.broken.first_key_value() {
             return Some((path.clone(), why.clone()));
         }
+        if let (Some(why), Some(file)) = (self.too_much(), self.files.keys().next_back()) {
+            return Some((file.to_string(), why));
+        }
         let ids = self.by_id();
         let twice = ids.into_iter().find(|(_, holders)| holders.len() > 1)?;
         let (file, _) = twice.1[0];
@@ -105,6 +114,24 @@ impl Guardrails {
             file.path.to_string(),
             format!("the `@id` {:?} stands twice", twice.0),
         ))
+    }
+
+    /// How long all policies are together, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.files.values().map(|file| file.bytes).sum()
+    }
+
+    /// Why the policies together would take too long to ask.
+    fn too_much(&self) -> Option<String> {
+        if self.bytes() > MAX_BYTES {
+            return Some(format!(
+                "all policies together have more than {MAX_BYTES} bytes"
+            ));
+        }
+        let literals = self.rules().flat_map(|(_, rule)| rule.literals());
+        let teams: BTreeSet<EntityUid> = literals.filter(|l| kind(l) == "Team").collect();
+        (teams.len() > MAX_TEAMS)
+            .then(|| format!("all policies together name more than {MAX_TEAMS} teams"))
     }
 
     /// The teams that policies mention: who is in them must be known before anything can be permitted.
@@ -184,6 +211,11 @@ impl Guardrails {
 
     /// What is wrong between the policies, and between them and the tree that they are part of.
     pub(crate) fn check(&self, tree: &Catalogue, found: &mut Vec<Finding>) {
+        if let Some(why) = self.too_much() {
+            let help = "Remove what is not needed any more, or say it in fewer policies.";
+            let told = |file| error("policy-too-complex", file, Place::START, why.clone(), help);
+            found.extend(self.files.values().map(|file| told(file)));
+        }
         for (id, holders) in self.by_id() {
             if holders.len() < 2 {
                 continue;

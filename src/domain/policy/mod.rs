@@ -25,8 +25,8 @@ pub use ask::Answer;
 pub use facts::{
     Action, Circumstances, Machine, Principal, Question, Somebody, Wanted, begun_minutes, continues,
 };
-pub use gate::{MAX_DEPTH, MAX_TOKENS};
-pub use guardrails::{Guardrails, PolicyRef};
+pub use gate::{MAX_DEPTH, MAX_POLICIES, MAX_TOKENS};
+pub use guardrails::{Guardrails, MAX_BYTES, MAX_TEAMS, PolicyRef};
 pub use read::MAX_MESSAGE;
 pub(crate) use read::{PolicyFile, read};
 pub use reference::reference;

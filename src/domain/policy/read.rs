@@ -51,6 +51,8 @@ pub(crate) struct PolicyFile {
     pub path: RepoPath,
     /// The exact content.
     pub blob: BlobId,
+    /// How long its text is, in bytes: what a question costs grows with that.
+    pub bytes: usize,
     /// In the order of the file.
     pub rules: Vec<Rule>,
 }
@@ -76,6 +78,7 @@ pub(crate) fn read(path: &RepoPath, file: &File) -> Result<PolicyFile, Vec<Findi
     Ok(PolicyFile {
         path: path.clone(),
         blob: file.blob.clone(),
+        bytes: text.len(),
         rules: read()?,
     })
 }

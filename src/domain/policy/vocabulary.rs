@@ -332,7 +332,7 @@ pub(super) static CONTEXT: [Attribute<Circumstances>; 12] = [
     row(
         "live_roles",
         Kind::Entities("Role"),
-        "What the one who receives the access has already, by other files.",
+        "What the one who receives the access has already, by other files. What the same pull request asks for beside it, and what is on file but was never given, can make a policy forbid and never permit.",
         |c| roles(c.live_roles.iter()),
     ),
     row(

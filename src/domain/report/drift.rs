@@ -86,7 +86,7 @@ fn outside(pages: &Pages, tree: &Catalogue, resource: &ResourceName, drifted: &[
         true => "\n\n*Otherwise* Hallpass takes it away, since this resource says `drift: enforce`; it still stands here because that failed, or because it is too much at once to be believed.",
         false => "\n\n*To end it,* take it away where it was given. With `drift: enforce` in the resource's file Hallpass does that by itself.",
     });
-    out.push_str("\n\nA request for an account that has the access already waits until it was taken away by hand: only then its end is certain.\n");
+    out.push_str("\n\n`adopt: true` in a request takes the access over: from the merge on it is the grant's, and ends with it. Without, the request waits until the access was taken away by hand.\n");
     out
 }
 
@@ -100,7 +100,7 @@ fn ask(pages: &Pages, tree: &Catalogue, resource: &ResourceName, known: &Known) 
         Subject::Service(name) => ("service", name.as_str()),
     };
     let text = format!(
-        "{key}: {name}\nrole: {}\nduration: 8h\nreason: \n",
+        "{key}: {name}\nrole: {}\nduration: 8h\nadopt: true\nreason: \n",
         role.role
     );
     let path = format!("access/grants/{resource}/{name}-{}.yaml", role.role);

@@ -108,6 +108,13 @@ fn facts(case: &Case<'_>, one: &Request, grant: &Grant) -> String {
     if grant.emergency {
         rows.push(("Emergency", "**yes**: break-glass access".to_owned()));
     }
+    if grant.adopt {
+        rows.push((
+            "Takes over",
+            "access that the account may have already, given by hand: it then ends with this grant"
+                .to_owned(),
+        ));
+    }
     let role = case.base.role(&name, &grant.role);
     let why = match (&one.approval, role) {
         (Standing::Missing(missing), Some((_, role))) if missing.needed > 0 && role.rationale => {

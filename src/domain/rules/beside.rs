@@ -59,6 +59,7 @@ impl Judged<'_> {
     }
 }
 
-fn ended(grant: &Grant, now: Instant) -> bool {
+/// Whether the term of a grant is over by its file alone. Its access may be held nevertheless, while it cannot be taken.
+pub(crate) fn ended(grant: &Grant, now: Instant) -> bool {
     matches!(grant.term, Term::Expires(at) if at <= now)
 }

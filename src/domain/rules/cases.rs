@@ -4,14 +4,18 @@ use std::collections::BTreeSet;
 
 use crate::domain::catalogue::{Catalogue, ChangedFile};
 use crate::domain::finding::{Finding, Place};
-use crate::domain::policy::cases::{self, CaseResult};
+use crate::domain::policy::cases::{self, CaseResult, MAX_CASES, PolicyTests};
 
 /// The cases of `tree` that fail. None while its policies are broken, which has a finding of its own.
 pub(super) fn failed(tree: &Catalogue) -> Vec<Finding> {
     if tree.policies.broken().is_some() {
         return Vec::new();
     }
-    let results = tree.policy_tests.values();
+    let all = || tree.policy_tests.values();
+    if all().map(|tests| tests.cases.len()).sum::<usize>() > MAX_CASES {
+        return all().map(too_many).collect();
+    }
+    let results = all();
     let results = results.flat_map(|tests| cases::run(tests, tree));
     results.filter_map(finding).collect()
 }
@@ -30,6 +34,16 @@ pub(super) fn newly_failed(
         found.retain(|f| changed.contains(f.path.as_str()) || !before.contains(&place(f)));
     }
     found
+}
+
+fn too_many(tests: &PolicyTests) -> Finding {
+    Finding::error(
+        "policy-too-complex",
+        tests.path.as_str(),
+        Place::START,
+        format!("there are more than {MAX_CASES} cases beside policies, so that none is asked"),
+        "Keep those that show something of their own.",
+    )
 }
 
 fn place(finding: &Finding) -> (&str, u32) {

@@ -18,6 +18,9 @@ use crate::domain::parse::{self, Governed, GrantPlaces, Read, classify, owners_i
 /// How many grants one change may ask for: as many as somebody can weigh one by one.
 pub const MOST_GRANTS: usize = 50;
 
+/// How many files of policies and of their cases one change may bring: reading one takes long.
+pub const MOST_POLICY_FILES: usize = 20;
+
 /// Checks what a change brings, judged by `base`: grant files against the resources, people and owners of the base; control
 /// files (everything else that is governed) against the tree that they would make. Only findings of changed files. Sorted.
 pub fn check_change(base: &Catalogue, changes: &[ChangedFile], now: Instant) -> Vec<Finding> {
@@ -33,6 +36,9 @@ pub fn check_change_knowing(
     now: Instant,
     over: &BTreeSet<GrantPath>,
 ) -> Vec<Finding> {
+    if let Some(found) = too_many_policies(changes) {
+        return vec![found];
+    }
     let mut found = shape(changes);
     found.extend(case_twins(base, changes));
     let mut asked = Vec::new();
@@ -47,7 +53,11 @@ pub fn check_change_knowing(
     }
     let live = Live {
         base,
-        changed: changes.iter().map(|change| change.path.as_str()).collect(),
+        replaced: changes
+            .iter()
+            .filter(|change| change.after.is_some())
+            .map(|change| change.path.as_str())
+            .collect(),
         over,
     };
     grants(&live, &asked, now, &mut found);
@@ -102,6 +112,22 @@ fn shape(changes: &[ChangedFile]) -> Vec<Finding> {
     found
 }
 
+/// More files of policies than are read at once. Nothing else is told beside.
+fn too_many_policies(changes: &[ChangedFile]) -> Option<Finding> {
+    let brought = changes.iter().filter(|change| change.after.is_some());
+    let mut policies = brought.filter(|change| change.path.starts_with("access/policies/"));
+    let first = policies.next()?;
+    (policies.count() >= MOST_POLICY_FILES).then(|| {
+        Finding::error(
+            "policy-too-complex",
+            &first.path,
+            Place::START,
+            format!("the change brings more than {MOST_POLICY_FILES} files of policies and cases"),
+            "Split it, so that each can be weighed.",
+        )
+    })
+}
+
 /// Files of the change that a disk without regard to case would take for another file that is there.
 fn case_twins(base: &Catalogue, changes: &[ChangedFile]) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -139,13 +165,14 @@ pub(super) type Asked = (GrantPath, Arc<Grant>, GrantPlaces);
 /// The grants of the base that count as live beside a change.
 struct Live<'a> {
     base: &'a Catalogue,
-    changed: BTreeSet<&'a str>,
+    /// Files that are judged as they will be. What is removed counts until it was taken away, which may fail or be held back.
+    replaced: BTreeSet<&'a str>,
     over: &'a BTreeSet<GrantPath>,
 }
 
 impl Live<'_> {
     fn counts(&self, path: &GrantPath) -> bool {
-        !self.changed.contains(path.as_str()) && !self.over.contains(path)
+        !self.replaced.contains(path.as_str()) && !self.over.contains(path)
     }
 }
 
@@ -219,6 +246,12 @@ pub(crate) struct Resulting {
 
 /// The tree that `changes` would make of `base`.
 pub(crate) fn resulting(base: &Catalogue, changes: &Changes) -> Resulting {
+    if too_many_policies(changes).is_some() {
+        return Resulting {
+            tree: apply(base, []),
+            unread: changes.iter().map(|change| change.path.clone()).collect(),
+        };
+    }
     let control = changes.readings(|change| is_control_path(&change.path));
     let (unread, readable): (Vec<_>, Vec<_>) =
         control.partition(|(_, reading)| matches!(reading, Some(Err(_))));

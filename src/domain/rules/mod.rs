@@ -21,8 +21,9 @@ use super::finding::{Finding, Severity};
 use super::model::{Grant, GrantPath, Instant, RoleRef};
 use super::parse::GrantPlaces;
 
+pub(crate) use beside::ended;
 pub(crate) use change::resulting;
-pub use change::{MOST_GRANTS, check_change, check_change_knowing};
+pub use change::{MOST_GRANTS, MOST_POLICY_FILES, check_change, check_change_knowing};
 pub(crate) use eligible::{Eligible, eligible, refusal};
 pub use page::{find, page, url};
 pub use table::{FoundIn, RULES, Rule};

@@ -69,7 +69,11 @@ fn shortens(before: &Grant, after: &Grant) -> bool {
     is < was && rest == *before
 }
 
-/// Whether two texts are the same but for white space.
+/// Whether two texts are the same but for white space, punctuation and case.
 fn same_text(a: &str, b: &str) -> bool {
-    a.split_whitespace().eq(b.split_whitespace())
+    fn letters(text: &str) -> impl Iterator<Item = char> {
+        let lower = text.chars().flat_map(char::to_lowercase);
+        lower.filter(|c| c.is_alphanumeric())
+    }
+    letters(a).eq(letters(b))
 }

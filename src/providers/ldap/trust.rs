@@ -1,6 +1,5 @@
 //! Whom connections are trusted to.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
@@ -16,11 +15,10 @@ pub(super) fn is_local(url: &Url) -> bool {
     host == "localhost" || address.is_some_and(|address| address.is_loopback())
 }
 
-/// Trust in the authorities of a file alone.
-pub(super) fn trusting(path: &PathBuf) -> Result<Arc<ClientConfig>, String> {
+/// Trust in these authorities alone, as PEM.
+pub(super) fn trusting(authorities: &str) -> Result<Arc<ClientConfig>, String> {
     let mut roots = RootCertStore::empty();
-    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| error.to_string())?;
-    for certificate in certificates {
+    for certificate in CertificateDer::pem_slice_iter(authorities.as_bytes()) {
         let certificate = certificate.map_err(|error| error.to_string())?;
         roots.add(certificate).map_err(|error| error.to_string())?;
     }

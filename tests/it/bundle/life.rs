@@ -408,6 +408,35 @@ async fn a_failure_that_hides_an_effect_is_settled_for_its_part() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_bundle_excludes_waits_until_all_of_it_was_taken() {
+    hearing_and_deaf(async |world| {
+        granted(world).await;
+        let strict = KIT.to_owned() + "    conflicts_with: [mirror/writer]\n";
+        let writer = "  writer:\n    description: Writes\n    entitlement: { role: writer }\n    max_duration: 8h\n";
+        world
+            .decree(&[
+                Change::write("access/resources/kit.yaml", strict),
+                Change::write("access/resources/mirror.yaml", MIRROR.to_owned() + writer),
+            ])
+            .await;
+        world.vault.down(true);
+        let leave = [Change::delete(file("kit/ada-night"))];
+        let leave = world.propose("ada", &leave).await;
+        assert!(world.is_merged(leave), "{:?}", world.check(leave));
+        let text = grant("ada", "writer", "1h");
+        let pull = world.request("ada", "mirror/ada-writes", &text).await;
+        let title = world.check(pull).title;
+        assert!(title.contains("role-conflict"), "{title}");
+        world.approve(pull, "grace").await;
+        assert!(!world.is_merged(pull));
+        world.vault.down(false);
+        world.advance(minutes(20)).await;
+        assert!(world.is_merged(pull), "all of it was taken");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_crash_at_any_wait_while_a_bundle_is_admitted_ends_in_the_same_world() {
     let calm = crashed(usize::MAX).await.1;
     let (mut at, mut crashes) = (0, 0);

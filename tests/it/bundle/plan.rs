@@ -97,7 +97,7 @@ fn a_renewal_takes_over_part_by_part() {
         .actions
         .iter()
         .filter_map(|action| match action {
-            Action::Grant { replaces, .. } => Some(replaces.as_ref().map(|r| r.id.clone())),
+            Action::Grant { replaces, .. } => Some(replaces.as_ref().and_then(|r| r.id.clone())),
             _ => None,
         })
         .collect();

@@ -434,3 +434,46 @@ fn any_owner_of_a_part_may_end_the_bundle_and_a_stranger_may_not() {
         assert_eq!(decide(&scene.case()).outcome, outcome, "{who}");
     }
 }
+
+#[test]
+fn any_owner_of_a_part_may_agree_that_a_stranger_ends_the_bundle() {
+    let mut scene = night(BUNDLE);
+    let tree = read_tree(&[file(REQUEST, WANTED)]);
+    scene.base.grants.extend(tree.grants);
+    scene.changes.clear();
+    scene.changes(REQUEST, Some(WANTED), None);
+    scene.pull.author = Some(actor("deploy"));
+    scene.pull.pushers = hallpass::domain::pull::Pushers::Known([actor("deploy").id].into());
+    assert_eq!(decide(&scene.case()).outcome, Outcome::Waiting);
+    for who in ["judy", "ivan", "mallory"] {
+        let mut agreed = scene.clone();
+        agreed.approves(who);
+        assert_eq!(decide(&agreed.case()).outcome, Outcome::Approved, "{who}");
+    }
+    // An owner of the file objects, to all of it.
+    scene.approves("ivan");
+    scene.reviews("judy", ReviewState::ChangesRequested);
+    assert_eq!(decide(&scene.case()).outcome, Outcome::Waiting);
+}
+
+#[test]
+fn once_admitted_a_part_that_nobody_can_approve_any_more_ends_alone() {
+    let mut scene = approved();
+    assert_eq!(bundle(&scene).len(), 2);
+    let names = ["orders/readonly", "mail/reader"];
+    let parts = names.map(|name| arrived().of_part(&role(name)));
+    // heidi left, and mail/reader takes two.
+    scene.staff("support", &["mallory"]);
+    let (_, said) = admit_entries(&scene.case(), &parts);
+    assert!(
+        matches!(said[&parts[0].id], Admission::Approved(_)),
+        "{said:?}"
+    );
+    let Admission::Unapproved(why) = &said[&parts[1].id] else {
+        panic!("{said:?}");
+    };
+    assert_eq!(why[0], format!("no-eligible-approver at {REQUEST}:1:1"));
+    // Before that nothing is given in part.
+    let whole = admit(&scene.case(), &path(), &blob(WANTED));
+    assert!(matches!(whole, Admission::Unapproved(_)), "{whole:?}");
+}

@@ -25,6 +25,7 @@ fn renewal(since: Option<Instant>, content: &str) -> Scene {
         path,
         subject: Subject::Person(login("octocat")),
         role: RoleRef::try_from("orders/readonly".to_owned()).unwrap(),
+        access_key: String::new(),
         starts: at(-60),
         ends: at(60),
         since,
@@ -64,24 +65,41 @@ fn a_renewal_that_is_too_long_is_told_at_its_term_by_dates_alone() {
 }
 
 #[test]
-fn only_what_is_held_here_by_the_same_subject_and_role_is_gone_on_with() {
+fn whatever_the_same_subject_holds_of_the_same_is_gone_on_with() {
     let long_ago = Some(at(-days(90)));
+    let too_long = |scene: &Scene| rules(&verdict(scene)).contains(&"total-too-long");
     // Nothing was given yet.
     assert!(verdict(&renewal(None, LONGER)).findings.is_empty());
-    // At another path.
-    let mut scene = renewal(long_ago, LONGER);
-    scene.holdings[0].path = GrantPath::new("access/grants/orders/another.yaml").unwrap();
-    assert!(!rules(&verdict(&scene)).contains(&"total-too-long"));
     // By somebody else, and of another role.
     for (from, to) in [("octocat", "mei"), ("readonly", "admin")] {
         let text = LONGER.replace(from, to).replace("4h", "2h");
-        let scene = renewal(long_ago, &text);
-        assert!(!rules(&verdict(&scene)).contains(&"total-too-long"), "{to}");
+        assert!(!too_long(&renewal(long_ago, &text)), "{to}");
     }
-    // A new file begins anew.
+    // By a new file: until the first has ended.
     let mut scene = request();
     scene.holdings = renewal(long_ago, LONGER).holdings;
-    assert!(!rules(&verdict(&scene)).contains(&"total-too-long"));
+    assert!(too_long(&scene));
+    let mut after = scene.clone();
+    after.holdings[0].ends = at(-1);
+    assert!(!too_long(&after), "after a gap it is asked for anew");
+    // By another role that gives the same.
+    scene.holdings[0].role = RoleRef::try_from("mirror/reader".to_owned()).unwrap();
+    assert!(!too_long(&scene));
+    let access = verdict(&scene).requests[0].access.clone().unwrap();
+    scene.holdings[0].access_key = access.key();
+    assert!(too_long(&scene));
+}
+
+#[test]
+fn a_renewal_begins_at_its_merge_where_something_is_held() {
+    let later = LONGER.to_owned() + "starts: 2026-11-24T13:00:00Z\n";
+    let scene = renewal(Some(at(-60)), &later);
+    denied_by(&scene, "renewal-starts-later");
+    // What has not begun may be put off, and a start that has passed says nothing.
+    assert!(verdict(&renewal(None, &later)).findings.is_empty());
+    let mut passed = scene;
+    passed.now = at(61);
+    assert_eq!(rules(&verdict(&passed)), [""; 0]);
 }
 
 #[test]

@@ -95,6 +95,7 @@ pub fn holds(scene: &mut Scene, who: &str, resource: &str, role: &str, minutes: 
         id: path.id(&commit("earlier merge")),
         subject: Subject::Person(login(who)),
         role: RoleRef::try_from(format!("{resource}/{role}")).expect("a role"),
+        access_key: String::new(),
         starts: at(-60),
         ends: at(minutes),
         since: Some(at(-60)),

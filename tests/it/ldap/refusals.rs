@@ -173,11 +173,11 @@ async fn connections_are_protected_by_certificates_that_fit() {
         (format!("ldap://localhost:{plain}"), true),
     ] {
         let ca = |file: &std::path::Path| {
-            let (url, file) = (url.parse().unwrap(), file.to_owned());
+            let (url, file) = (url.parse().unwrap(), std::fs::read_to_string(file).unwrap());
             move |how: &mut Connecting| {
                 how.url = url;
                 how.starttls = starttls;
-                how.ca_file = Some(file);
+                how.ca = Some(file);
             }
         };
         world.reconnect(ca(&good));

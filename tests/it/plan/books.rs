@@ -194,6 +194,25 @@ impl Books {
         id
     }
 
+    /// What stands as `first` becomes one part of a bundle, and `ask` another beside it, in `state`. Returns both.
+    pub fn bundle(&mut self, first: &GrantId, ask: &Ask, state: State) -> [GrantId; 2] {
+        let second = self.stands(ask, 0, state);
+        let whole = self.entry(first).clone();
+        self.main.insert(whole.path.clone(), whole.blob.clone());
+        [first, &second].map(|id| {
+            let said = self.admissions.remove(id).expect("it was approved");
+            let Admission::Approved(approved) = &said else {
+                panic!("{said:?}");
+            };
+            let part = whole.of_part(approved.role());
+            let entry = self.entry_mut(id);
+            (entry.id, entry.part) = (part.id.clone(), part.part);
+            (entry.arrival, entry.blob) = (part.arrival, part.blob);
+            self.admissions.insert(part.id.clone(), said);
+            part.id
+        })
+    }
+
     pub fn entry(&self, id: &GrantId) -> &Entry {
         self.entries.iter().find(|e| e.id == *id).expect("an entry")
     }
@@ -396,5 +415,6 @@ pub fn terms(entry: &Entry, approved: &Approved) -> Terms {
         approvals: approved.proof().approvals().to_vec(),
         since: None,
         review_by: None,
+        taken_over: false,
     }
 }

@@ -1,10 +1,12 @@
 //! Reading policy files: what is refused, where, and that no text can harm the reader.
 
+use std::collections::BTreeSet;
+
 use hallpass::domain::catalogue::{ChangedFile, File, REGULAR_FILE};
 use hallpass::domain::finding::Severity;
 use hallpass::domain::parse::read_tree;
-use hallpass::domain::policy::{self, Answer, MAX_DEPTH, MAX_TOKENS};
-use hallpass::domain::rules::{check_change, check_tree};
+use hallpass::domain::policy::{self, Answer, MAX_DEPTH, MAX_POLICIES, MAX_TEAMS, MAX_TOKENS};
+use hallpass::domain::rules::{MOST_POLICY_FILES, check_change, check_tree};
 
 use super::{BASELINE, FILE, ask, forbid, wrong};
 use crate::text::{GRANT, PATH, catalogue, file, findings, now, places, world_with};
@@ -409,4 +411,93 @@ fn every_policy_in_the_documentation_is_valid_and_every_case_passes() {
         results.len() > 1 && results.iter().all(|r| r.failure.is_none()),
         "{results:?}"
     );
+}
+
+/// A file of this many policies that permit, each as long as `padding` makes it.
+fn many(prefix: &str, policies: usize, padding: &str) -> String {
+    let one =
+        |n| format!("@id(\"{prefix}{n}\")\n// {padding}\npermit (principal, action, resource);\n");
+    (0..policies).map(one).collect()
+}
+
+#[test]
+fn a_file_holds_at_most_so_many_policies() {
+    assert_eq!(wrong(&many("p", MAX_POLICIES, "")), [""; 0]);
+    let found = wrong(&many("p", MAX_POLICIES + 1, ""));
+    assert_eq!(
+        found,
+        [format!("{}:1 policy-too-complex", MAX_POLICIES * 3 + 1)]
+    );
+}
+
+/// What is wrong with these files, and whether their policies still answer.
+fn together(files: &[(String, String)]) -> (Vec<&'static str>, bool) {
+    let files: Vec<(&str, &str)> = files
+        .iter()
+        .map(|(p, t)| (p.as_str(), t.as_str()))
+        .collect();
+    let found = findings(&files);
+    let rules = found.iter().map(|f| f.rule).collect::<BTreeSet<_>>();
+    let answer = ask(&catalogue(&files), |_| {});
+    (
+        rules.into_iter().collect(),
+        matches!(answer, Answer::Permitted(_)),
+    )
+}
+
+#[test]
+fn policies_that_would_take_too_long_to_ask_together_are_refused_and_deny() {
+    let path = |n: usize| format!("access/policies/p{n}.cedar");
+    let padding = "x".repeat(900);
+    let file = |n: usize| (path(n), many(&format!("p{n}-"), 64, &padding));
+    let three: Vec<_> = (0..3).map(file).collect();
+    assert_eq!(together(&three[..2]), (vec![], true));
+    assert_eq!(together(&three), (vec!["policy-too-complex"], false));
+
+    let teams = |n: usize| {
+        let team = |n| format!("principal in Team::\"acme/t{n}\"");
+        let any = (0..n).map(team).collect::<Vec<_>>().join(" || ");
+        [(path(0), format!("{BASELINE}{}", forbid("x", &any)))]
+    };
+    assert_eq!(together(&teams(MAX_TEAMS)), (vec![], true));
+    assert_eq!(
+        together(&teams(MAX_TEAMS + 1)),
+        (vec!["policy-too-complex"], false)
+    );
+}
+
+#[test]
+fn more_cases_than_are_asked_are_refused() {
+    let cases = |n: usize| {
+        let one = "- { name: ada asks, action: request, person: ada, role: orders/readonly, expect: deny }\n";
+        format!("cases:\n{}", one.repeat(n))
+    };
+    let file = |n: usize, cases: String| (format!("access/policies/c{n}.test.yaml"), cases);
+    let mut files = vec![(FILE.to_owned(), BASELINE.to_owned())];
+    files.extend((0..2).map(|n| file(n, cases(300))));
+    assert_eq!(together(&files).0, ["policy-test-failed"]);
+    files.extend((2..4).map(|n| file(n, cases(300))));
+    assert_eq!(together(&files).0, ["policy-too-complex"]);
+}
+
+#[test]
+fn a_change_brings_few_files_of_policies() {
+    let file = |n: usize| {
+        let file = file(
+            &format!("access/policies/p{n}.cedar"),
+            &many(&format!("p{n}-"), 1, ""),
+        );
+        ChangedFile {
+            path: file.path.clone(),
+            before: None,
+            after: Some(file),
+        }
+    };
+    let changes: Vec<ChangedFile> = (0..=MOST_POLICY_FILES).map(file).collect();
+    let rules = |changes: &[ChangedFile]| -> Vec<&str> {
+        let found = check_change(&catalogue(&[]), changes, now());
+        found.iter().map(|f| f.rule).collect()
+    };
+    assert_eq!(rules(&changes[1..]), [""; 0]);
+    assert_eq!(rules(&changes), ["policy-too-complex"]);
 }

@@ -1,8 +1,12 @@
 //! Policies in the life of a request: the whole service, hearing and deaf.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
 use chrono::TimeDelta;
 use hallpass::domain::approval::Basis;
 use hallpass::sandbox::{Change, MergeMethod, Verdict};
+use hallpass::worker::Resync;
 
 use super::{BASELINE, FILE, forbid};
 use crate::scenario::hearing_and_deaf;
@@ -201,4 +205,53 @@ async fn membership_of_a_team_that_a_policy_mentions_is_read_when_it_counts() {
         assert_eq!(world.holders("reader"), ["mei"]);
     })
     .await;
+}
+
+/// Policies and cases that take long to judge, and are within every limit.
+fn heavy() -> [Change; 3] {
+    let chain = |n: usize| {
+        (0..n)
+            .map(|k| format!("context.minutes > 1{k:03}"))
+            .collect::<Vec<_>>()
+    };
+    let policies: String = (0..30)
+        .map(|n| forbid(&format!("x{n}"), &chain(60).join(" || ")))
+        .collect();
+    let case =
+        "- { name: ada asks, action: request, person: ada, role: db/readonly, expect: allow }\n";
+    let cases = |name: &str| {
+        let path = format!("access/policies/{name}.test.yaml");
+        Change::write(path, format!("cases:\n{}", case.repeat(340)))
+    };
+    let policies = format!("{BASELINE}{policies}");
+    [
+        Change::write("access/policies/heavy.cedar", policies),
+        cases("one"),
+        cases("two"),
+    ]
+}
+
+/// What the worker does beside judging runs in the same task: ends that are due must not wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_waits_while_a_pull_request_is_judged_that_takes_long() {
+    let world = World::hearing().await;
+    world.propose("mallory", &heavy()).await;
+    let (begun, done) = (Instant::now(), AtomicBool::new(false));
+    let judge = async {
+        let worker = world.service().worker();
+        worker.run_once(Resync::Everything).await.unwrap();
+        done.store(true, Ordering::Relaxed);
+    };
+    let beside = async {
+        let mut longest = Duration::ZERO;
+        while !done.load(Ordering::Relaxed) {
+            let before = Instant::now();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            longest = longest.max(before.elapsed());
+        }
+        longest
+    };
+    let ((), longest) = tokio::join!(judge, beside);
+    let whole = begun.elapsed();
+    assert!(longest * 4 < whole, "{longest:?} of {whole:?}");
 }

@@ -179,6 +179,59 @@ fn live_roles_come_from_files_and_from_the_ledger_but_not_from_the_file_itself()
     assert_eq!(rules(&verdict(&scene)), [""; 0]);
 }
 
+#[test]
+fn what_the_same_pull_request_asks_for_beside_counts_among_live_roles_where_that_forbids() {
+    let mut scene = forbidding("context.live_roles.contains(Role::\"orders/admin\")");
+    scene.adds(OTHER, &admin());
+    assert_eq!(rules(&verdict(&scene)), ["policy-forbids"]);
+    merged(&mut scene);
+    assert!(matches!(admission(&scene), Admission::Unapproved(_)));
+    let mut scene = forbidding("context.live_roles.contains(Role::\"orders/admin\")");
+    let other = admin().replace("octocat", "ivan");
+    scene.adds("access/grants/orders/ivan.yaml", &other);
+    assert_eq!(rules(&verdict(&scene)), [""; 0], "for somebody else");
+    let mut scene = forbidding("context.live_roles.contains(resource)");
+    scene.approves("grace");
+    assert_eq!(rules(&verdict(&scene)), [""; 0], "nothing is beside itself");
+}
+
+#[test]
+fn only_what_the_ledger_knows_to_be_held_makes_a_policy_approve_by_itself() {
+    let held = "context.live_roles.contains(Role::\"orders/admin\")";
+    let holders = AUTO.replace("when {", &format!("when {{ {held} &&"));
+    let holders = || under(&format!("{BASELINE}{holders}"));
+    let mut scene = holders();
+    scene.adds(OTHER, &admin());
+    assert_eq!(
+        verdict(&scene).outcome,
+        Outcome::Waiting,
+        "asked for beside"
+    );
+    let mut scene = holders();
+    standing(&mut scene, OTHER, &admin());
+    assert_eq!(
+        verdict(&scene).outcome,
+        Outcome::Waiting,
+        "a file proves nothing"
+    );
+    let mut scene = holders();
+    holds(&mut scene, "octocat", "orders", "admin", 10);
+    assert_eq!(verdict(&scene).outcome, Outcome::Approved);
+    scene.holdings.last_mut().unwrap().since = None;
+    assert_eq!(
+        verdict(&scene).outcome,
+        Outcome::Waiting,
+        "planned, not given"
+    );
+}
+
+/// Another role of octocat's, and its file.
+const OTHER: &str = "access/grants/orders/octocat-admin.yaml";
+
+fn admin() -> String {
+    WANTED.replace("readonly", "admin")
+}
+
 fn longer() -> String {
     WANTED
         .replace("duration: 2h", "duration: 1h")

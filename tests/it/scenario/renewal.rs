@@ -3,7 +3,7 @@
 use hallpass::sandbox::{Change, MergeMethod, When};
 
 use super::{hearing_and_deaf, hours, minutes};
-use crate::world::{DB, World, file, grant};
+use crate::world::{DB, REPO, World, file, grant};
 
 const PULLS_OF: &str = "GET /repos/{owner}/{repo}/commits/{commit_sha}/pulls";
 
@@ -143,13 +143,93 @@ async fn renewals_stay_within_the_total_that_the_role_allows() {
         assert!(
             world
                 .sandbox
-                .file(crate::world::REPO, "main", &file("db/ada-incident"))
+                .file(REPO, "main", &file("db/ada-incident"))
                 .is_none()
         );
         let pull = world
             .request("ada", "db/ada-incident", &renewed("8h"))
             .await;
         world.approve(pull, "grace").await;
+        assert_eq!(world.holders("reader"), ["ada"]);
+    })
+    .await;
+}
+
+/// What somebody whose total is used up tries: another file, another name for the same access, the same file by another name.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_other_file_goes_on_with_access_beyond_its_total() {
+    hearing_and_deaf(async |world| {
+        let limited = DB.replace(
+            "    max_duration: 8h\n",
+            "    max_duration: 8h\n    max_total: 10h\n",
+        );
+        let twin = "  reader:\n    description: SELECT, by another name\n    entitlement: { role: reader }\n    max_duration: 8h\n    max_total: 10h\n";
+        world
+            .decree(&[Change::write("access/resources/db.yaml", limited + twin)])
+            .await;
+        granted(world).await;
+        let since = world.entries().await[0].terms.as_ref().unwrap().starts;
+        renews(world, "8h").await;
+        world.advance(hours(4)).await;
+
+        let renamed = [
+            Change::delete(file("db/ada-incident")),
+            Change::write(file("db/ada-again"), grant("ada", "readonly", "8h")),
+        ];
+        let pull = world.propose("ada", &renamed).await;
+        let check = world.check(pull);
+        assert_eq!(check.annotations[0]["title"], "duplicate-grant", "{check:?}");
+        world.sandbox.close_pull("ada", REPO, pull).unwrap();
+
+        let pull = world
+            .request("ada", "db/ada-twin", &grant("ada", "reader", "8h"))
+            .await;
+        let check = world.check(pull);
+        assert_eq!(check.annotations[0]["title"], "total-too-long", "{check:?}");
+        // Within the total it is theirs, and counts from the first grant on.
+        world
+            .push("ada", pull, "db/ada-twin", &grant("ada", "reader", "5h"))
+            .await;
+        world.approve(pull, "grace").await;
+        assert!(world.is_merged(pull), "{:?}", world.check(pull));
+        let entries = world.entries().await;
+        let twin = entries.iter().find(|e| e.path.short() == "db/ada-twin");
+        assert_eq!(twin.unwrap().terms.as_ref().unwrap().since(), since);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_that_would_begin_later_is_refused_and_ends_nothing() {
+    hearing_and_deaf(async |world| {
+        granted(world).await;
+        let later = renewed("4h") + "starts: 2026-11-23T11:00:00Z\n";
+        let pull = world.request("ada", "db/ada-incident", &later).await;
+        world.approve(pull, "grace").await;
+        assert!(!world.is_merged(pull));
+        let check = world.check(pull);
+        assert_eq!(check.annotations[0]["title"], "renewal-starts-later");
+        assert_eq!(check.annotations[0]["start_line"], 5);
+        assert_eq!(world.holders("reader"), ["ada"]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_not_begun_may_be_put_off() {
+    hearing_and_deaf(async |world| {
+        let at = |hour: u32| {
+            let text = renewed(&format!("{}m", hour + 100));
+            text + &format!("starts: 2026-11-23T{hour}:00:00Z\n")
+        };
+        for hour in [11, 12] {
+            let pull = world.request("ada", "db/ada-incident", &at(hour)).await;
+            world.approve(pull, "grace").await;
+            assert!(world.is_merged(pull), "{:?}", world.check(pull));
+        }
+        world.advance(hours(2)).await;
+        assert!(world.holders("reader").is_empty());
+        world.advance(hours(1)).await;
         assert_eq!(world.holders("reader"), ["ada"]);
     })
     .await;

@@ -292,7 +292,7 @@ fn a_changed_grant_stays_the_same_grant_and_says_anew_why() {
             GRANT,
             GRANT
                 .replace("2h", "3h")
-                .replace("some customers.", "some  customers. "),
+                .replace("some customers.", "SOME  customers, ..! "),
             &["4:9 renewal-needs-reason"],
         ),
         (GRANT, fresh(&GRANT.replace("2h", "3h")), &[]),

@@ -447,13 +447,13 @@ fn a_change_is_compared_with_what_stands() {
         places(&change(&[(other, GRANT)], &[(PATH, Some(GRANT))])),
         [format!("{PATH}:1:9 duplicate-grant")]
     );
-    // Moving a grant, changing it, and removing it.
+    // Moving a grant leaves it where it is until it was taken; changing it and removing it do not.
     assert_eq!(
         places(&change(
             &[(other, GRANT)],
             &[(PATH, Some(GRANT)), (other, None)]
         )),
-        [""; 0]
+        [format!("{PATH}:1:9 duplicate-grant")]
     );
     assert_eq!(
         places(&change(

@@ -185,7 +185,8 @@ proptest! {
 #[test]
 fn every_field_of_a_schema_is_read() {
     let full = "person: ada\nrole: readonly\nduration: 1d2h3m\nstarts: 2026-11-24T10:00:00Z\nreason: A reason of some length.\nticket: INC-1\nrisk: Some.\n\
-                emergency: false\n";
+                emergency: false\n\
+                adopt: false\n";
     let tree = read_tree(&[
         file("access/grants/orders/x.yaml", full),
         file(

@@ -11,16 +11,25 @@ use super::super::super::policy::{
     Action, Circumstances, Machine, Principal, Question, Somebody, Wanted, begun_minutes, continues,
 };
 use super::super::super::pull::{Lookup, Pushers};
+use super::super::super::rules::MOST_GRANTS;
 use super::super::{Case, Change};
 use super::Ask;
 
-/// What is asked of the policies; `None` where role or subject is not declared, which is a finding of its own, and for a removal.
-pub(super) fn of(case: &Case<'_>, ask: &Ask<'_>) -> Option<Question> {
+/// What is asked of the policies, each of which must be permitted: one question, or two where it is in doubt what the subject has.
+/// None where role or subject is not declared, which is a finding of its own, and for a removal.
+pub(super) fn of(case: &Case<'_>, ask: &Ask<'_>) -> Vec<Question> {
+    let (least, most) = live_roles(case, ask);
+    let doubt = (most != least).then_some(most);
+    let live = [Some(least), doubt].into_iter().flatten();
+    live.filter_map(|live| supposing(case, ask, live)).collect()
+}
+
+fn supposing(case: &Case<'_>, ask: &Ask<'_>, live_roles: BTreeSet<RoleRef>) -> Option<Question> {
     let Ask {
-        path,
         grant,
         role,
         change,
+        ..
     } = *ask;
     let resource = case.base.resources.get(&role.resource)?;
     let renewal = matches!(change, Change::Amend(Some(held)) if continues(held, grant));
@@ -28,7 +37,7 @@ pub(super) fn of(case: &Case<'_>, ask: &Ask<'_>) -> Option<Question> {
     let mut circumstances = Circumstances {
         renewal,
         self_requested: self_requested(case, &grant.subject),
-        live_roles: live_roles(case, path, &grant.subject, at),
+        live_roles,
         author: case.pull.author.as_ref().map(|a| somebody(case, a)),
         ..Circumstances::of(grant, at)
     };
@@ -120,18 +129,18 @@ fn self_requested(case: &Case<'_>, subject: &Subject) -> bool {
         && matches!(&case.pull.pushers, Pushers::Known(ids) if ids.iter().all(|id| own.contains(id)))
 }
 
-/// What the subject has without the file at `path`: by other files of the base that have not ended, and by the ledger.
-fn live_roles(
-    case: &Case<'_>,
-    path: &GrantPath,
-    subject: &Subject,
-    at: Instant,
-) -> BTreeSet<RoleRef> {
+/// What the subject has without the file, at the least and at the most. Certain is what the ledger says. What a file of the base
+/// gives may have no proof, and what the same pull request asks for beside may be given with it: a policy can forbid because of
+/// it, and not permit.
+fn live_roles(case: &Case<'_>, ask: &Ask<'_>) -> (BTreeSet<RoleRef>, BTreeSet<RoleRef>) {
+    let (at, subject) = (case.judged_at(), &ask.grant.subject);
     let held = case
         .holdings
         .iter()
-        .filter(|h| h.subject == *subject && h.ends > at && h.path != *path);
-    let mut roles: BTreeSet<RoleRef> = held.map(|h| h.role.clone()).collect();
+        .filter(|h| h.subject == *subject && h.ends > at && h.path != *ask.path);
+    let certain = held.clone().filter(|h| h.since.is_some());
+    let least = certain.map(|h| h.role.clone()).collect();
+    let mut most: BTreeSet<RoleRef> = held.map(|h| h.role.clone()).collect();
     // Policies know what is had, and not by which bundle.
     let declared = case.base.resources.values().flat_map(|resource| {
         let roles = resource
@@ -145,10 +154,15 @@ fn live_roles(
     });
     let over = case.over();
     let lives = |(file, grant): (&GrantPath, &Grant)| {
-        file != path && grant.end(at) > at && !over.contains(file)
+        file != ask.path && grant.end(at) > at && !over.contains(file)
     };
-    roles.extend(declared.filter(|role| case.base.giving(subject, role).any(lives)));
-    roles
+    most.extend(declared.filter(|role| case.base.giving(subject, role).any(lives)));
+    // More than may be asked for at once is denied whatever it is.
+    let beside = case.changes.asked().take(MOST_GRANTS);
+    let beside = beside.filter(|(_, other)| other.grant.subject == *subject);
+    let beside = beside.flat_map(|(path, other)| case.base.gives(path, &other.grant));
+    most.extend(beside.filter(|role| role != ask.role));
+    (least, most)
 }
 
 /// When the unbroken access that the file gives began, by the ledger; `None` where that is not known.
