@@ -11,6 +11,9 @@ use super::finding::Finding;
 use super::model::GrantPath;
 use super::parse::{GrantPlaces, Read, read_file};
 
+/// What reading a file told; `None` for one that was removed, or that is none of ours.
+type Told = Option<Result<Read, Vec<Finding>>>;
+
 /// The files of a change, with what they will say.
 ///
 /// Grant files are read at once; any other when somebody first asks for it, because most questions are not about them.
@@ -20,7 +23,7 @@ use super::parse::{GrantPlaces, Read, read_file};
 pub struct Changes {
     files: Vec<ChangedFile>,
     /// Of each file, in the same order.
-    readings: Vec<OnceLock<Option<Result<Read, Vec<Finding>>>>>,
+    readings: Vec<OnceLock<Told>>,
     /// The readable grant files that it brings.
     grants: BTreeMap<GrantPath, (Declared, GrantPlaces)>,
 }

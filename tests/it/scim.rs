@@ -101,7 +101,7 @@ async fn the_id_of_an_account_that_is_gone_does_not_stay_in_the_group() {
     let mut world = World::new("dangling").await;
     world.access.account.id = world.grant().await.unwrap().account_id;
     world.cloud.0.remove_user("dangling_ada").await;
-    assert_eq!(world.members().await, [world.ada.clone()]);
+    assert_eq!(world.members().await, [world.ada.as_str()]);
     world.revoke().await.unwrap();
     assert_eq!(world.members().await, [""; 0]);
 }
@@ -143,7 +143,7 @@ async fn a_group_known_by_its_id_is_the_same_after_it_was_renamed() {
 
     let world = world.gives(json!({ "group_id": id }));
     world.grant().await.unwrap();
-    assert_eq!(world.members().await, [world.ada.clone()]);
+    assert_eq!(world.members().await, [world.ada.as_str()]);
     for odd in ["..", "../Users", "a/b", ""] {
         let error = world
             .provider
@@ -212,7 +212,7 @@ async fn names_of_accounts_do_not_depend_on_case_and_those_of_groups_do() {
     let mut world = World::new("cases").await;
     world.access.account.name = "CASES_Ada".to_owned();
     world.grant().await.unwrap();
-    assert_eq!(world.members().await, [world.ada.clone()]);
+    assert_eq!(world.members().await, [world.ada.as_str()]);
     let world = world.gives(json!({ "group": "CASES_ro" }));
     let error = world.grant().await.unwrap_err();
     assert!(error.to_string().contains("there is no group"), "{error}");

@@ -236,9 +236,9 @@ async fn hostile_names_reach_exactly_the_account_of_that_name(target: &dyn Targe
         let named = target.account(name).name;
         if !target.add_account(name).await {
             scene.grant().await.expect_err(name);
-            assert_eq!(scene.listed().await, [witness.clone()], "{name}");
+            assert_eq!(scene.listed().await, [witness.as_str()], "{name}");
             let _ = scene.revoke().await;
-            assert_eq!(scene.listed().await, [witness.clone()], "{name}");
+            assert_eq!(scene.listed().await, [witness.as_str()], "{name}");
             continue;
         }
         scene
@@ -255,7 +255,7 @@ async fn hostile_names_reach_exactly_the_account_of_that_name(target: &dyn Targe
             .revoke()
             .await
             .unwrap_or_else(|e| panic!("{name}: {e}"));
-        assert_eq!(scene.listed().await, [witness.clone()], "{name}");
+        assert_eq!(scene.listed().await, [witness.as_str()], "{name}");
     }
     Ok(())
 }

@@ -485,7 +485,7 @@ fn a_change_brings_few_files_of_policies() {
     let file = |n: usize| {
         let file = file(
             &format!("access/policies/p{n}.cedar"),
-            &many(&format!("p{n}-"), 1, ""),
+            many(&format!("p{n}-"), 1, ""),
         );
         ChangedFile {
             path: file.path.clone(),
