@@ -67,6 +67,9 @@ wait "$server" || true
 rm -rf "$folder"
 "#;
 
+/// What is done to the values of an attribute: `Mod::Add`, `Mod::Delete`.
+pub type Change = fn(Vec<u8>, HashSet<Vec<u8>>) -> Mod<Vec<u8>>;
+
 /// A running server. Dropping it stops it.
 #[derive(Debug)]
 pub struct Server {
@@ -202,13 +205,7 @@ impl Server {
     }
 
     /// Adds one value, or removes it.
-    pub async fn modify(
-        &self,
-        dn: &str,
-        change: fn(Vec<u8>, HashSet<Vec<u8>>) -> Mod<Vec<u8>>,
-        attribute: &str,
-        value: impl AsRef<[u8]>,
-    ) {
+    pub async fn modify(&self, dn: &str, change: Change, attribute: &str, value: impl AsRef<[u8]>) {
         let values = HashSet::from([value.as_ref().to_vec()]);
         let changes = vec![change(attribute.as_bytes().to_vec(), values)];
         let mut admin = self.admin().await;
