@@ -163,6 +163,8 @@ pub enum Provider {
         /// The organisation that has the teams.
         organisation: Login,
     },
+    /// Membership of groups in a directory.
+    Ldap(Box<Directory>),
     /// Membership of roles on MariaDB or MySQL.
     Mysql {
         /// The server, and as whom.
@@ -197,6 +199,29 @@ pub struct Endpoint {
     pub ca: Option<String>,
     /// Whether it may have a link-local address.
     pub allow_link_local: bool,
+}
+
+/// An LDAP directory, as whom to speak to it, and where in it to look.
+#[derive(Debug, Clone)]
+pub struct Directory {
+    /// `ldaps://host` or `ldap://host`.
+    pub url: Url,
+    /// Whether an `ldap:` connection is protected before anything is said.
+    pub starttls: bool,
+    /// The certificates of the only authorities to trust, as PEM; those of the system where left out.
+    pub ca: Option<String>,
+    /// Whom to bind as.
+    pub bind_dn: String,
+    /// Its password.
+    pub password: SecretString,
+    /// Where the accounts are.
+    pub accounts: String,
+    /// The attribute that holds what `identities` says.
+    pub account_attribute: String,
+    /// Where the groups are; no other is touched.
+    pub groups: String,
+    /// Stands in a group that must have a member when it has no other; nobody's name.
+    pub placeholder: Option<String>,
 }
 
 /// Everything that is wrong with the configuration.

@@ -9,6 +9,7 @@ use crate::config::{self, Config, Endpoint};
 use crate::forge::github::GitHub;
 use crate::providers::github_team::GithubTeam;
 use crate::providers::http::{Http, LinkLocal, Settings};
+use crate::providers::ldap::{Connecting, Ldap};
 use crate::providers::mysql::{DefaultRole, MySql};
 use crate::providers::postgres::Postgres;
 use crate::providers::scim::Scim;
@@ -33,6 +34,10 @@ pub(super) fn connect(
                 let client = forge.client_for_organisation(organisation, installation);
                 Arc::new(GithubTeam::new(name.clone(), organisation.clone(), client))
             }
+            config::Provider::Ldap(directory) => {
+                let directory = Ldap::new(name.clone(), connecting(directory));
+                Arc::new(directory.with_context(unusable)?)
+            }
             config::Provider::Postgres { url, end_sessions } => {
                 Arc::new(Postgres::new(name.clone(), url, *end_sessions).with_context(unusable)?)
             }
@@ -56,6 +61,20 @@ pub(super) fn connect(
         registry.insert(name.clone(), provider);
     }
     Ok(registry)
+}
+
+fn connecting(directory: &config::Directory) -> Connecting {
+    Connecting {
+        url: directory.url.clone(),
+        starttls: directory.starttls,
+        ca: directory.ca.clone(),
+        bind_dn: directory.bind_dn.clone(),
+        password: directory.password.clone(),
+        accounts: directory.accounts.clone(),
+        account_attribute: directory.account_attribute.clone(),
+        groups: directory.groups.clone(),
+        placeholder: directory.placeholder.clone(),
+    }
 }
 
 /// How an HTTP server is reached.

@@ -8,11 +8,11 @@ use super::table::Table;
 use super::{Endpoint, Provider};
 
 /// The keys of a secret: for the environment variable and for the file that hold it, and how not to write it.
-struct Keys {
-    env: &'static str,
-    file: &'static str,
-    wrong: &'static str,
-    remedy: &'static str,
+pub(super) struct Keys {
+    pub env: &'static str,
+    pub file: &'static str,
+    pub wrong: &'static str,
+    pub remedy: &'static str,
 }
 
 const TOKEN: Keys = Keys {
@@ -44,7 +44,7 @@ fn endpoint(table: &mut Table<'_>, example: &str) -> Option<Endpoint> {
 }
 
 /// A secret that a connection must have.
-fn secret(table: &mut Table<'_>, keys: &Keys) -> Option<SecretString> {
+pub(super) fn secret(table: &mut Table<'_>, keys: &Keys) -> Option<SecretString> {
     table.no_secret(keys.wrong, keys.remedy);
     let variable = table.text(keys.env);
     let set = variable.as_ref().map_or("", |at| at.value.as_str());

@@ -5,11 +5,26 @@ use std::collections::BTreeMap;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::Provider;
-use super::endpoints;
+use super::endpoints::{self, Keys, secret};
 use super::sections::is_local;
 use super::table::Table;
+use super::{Directory, Provider};
 use crate::domain::model::{ConnectionName, Login};
+
+/// An address with a user and a password in it.
+const URL: Keys = Keys {
+    env: "url_env",
+    file: "url_file",
+    wrong: "url",
+    remedy: "Name the environment variable that holds it with url_env, or the file with url_file.",
+};
+
+const PASSWORD: Keys = Keys {
+    env: "password_env",
+    file: "password_file",
+    wrong: "password",
+    remedy: "Name the environment variable that holds it with password_env, or the file with password_file.",
+};
 
 /// Every `[providers.<name>]`.
 pub(super) fn read(mut table: Table<'_>) -> BTreeMap<ConnectionName, Provider> {
@@ -35,8 +50,9 @@ pub(super) fn read(mut table: Table<'_>) -> BTreeMap<ConnectionName, Provider> {
 /// How each kind's table is read.
 type Read = fn(&mut Table<'_>) -> Option<Provider>;
 
-const KINDS: [(&str, Read); 4] = [
+const KINDS: [(&str, Read); 5] = [
     ("github-team", github_team),
+    ("ldap", ldap),
     ("mysql", mysql),
     ("postgres", postgres),
     ("scim", endpoints::scim),
@@ -75,6 +91,84 @@ fn postgres(table: &mut Table<'_>) -> Option<Provider> {
     Some(Provider::Postgres { url, end_sessions })
 }
 
+fn ldap(table: &mut Table<'_>) -> Option<Provider> {
+    let line = table.line();
+    let url = table.required("url", "Write url = \"ldaps://host\".", ldap_url);
+    let starttls = table.switch("starttls");
+    let protected = |url: &Url| url.scheme() == "ldaps" || starttls || is_local(url);
+    if url.as_ref().is_some_and(|url| !protected(url)) {
+        let remedy = "Write ldaps://, or set starttls = true.";
+        table.report(
+            line,
+            "url",
+            "would send a password over the network unprotected",
+            remedy,
+        );
+    }
+    let ca = table.file("ca_file");
+    let bind_dn = named(
+        table,
+        "bind_dn",
+        "Write the distinguished name of Hallpass's account.",
+    );
+    let accounts = named(
+        table,
+        "accounts",
+        "Write the distinguished name below which accounts are.",
+    );
+    let groups = named(
+        table,
+        "groups",
+        "Write the distinguished name below which groups are.",
+    );
+    let placeholder = table.parsed("placeholder", distinguished_name);
+    let account_attribute = table.parsed("account_attribute", attribute);
+    let password = secret(table, &PASSWORD);
+    Some(Provider::Ldap(Box::new(Directory {
+        url: url?,
+        starttls,
+        ca,
+        bind_dn: bind_dn?,
+        password: password?,
+        accounts: accounts?,
+        account_attribute: account_attribute.unwrap_or_else(|| "uid".to_owned()),
+        groups: groups?,
+        placeholder,
+    })))
+}
+
+fn named(table: &mut Table<'_>, key: &'static str, remedy: &str) -> Option<String> {
+    table.required(key, remedy, distinguished_name)
+}
+
+fn distinguished_name(text: &str) -> Result<String, &'static str> {
+    match text.contains('=') {
+        true => Ok(text.to_owned()),
+        false => Err("Write a distinguished name such as \"ou=people,dc=example,dc=org\""),
+    }
+}
+
+fn attribute(text: &str) -> Result<String, &'static str> {
+    let fine = text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    match fine {
+        true => Ok(text.to_owned()),
+        false => Err("Write the name of an attribute, such as \"uid\" or \"sAMAccountName\""),
+    }
+}
+
+fn ldap_url(text: &str) -> Result<Url, &'static str> {
+    const FORM: &str = "Write ldaps://host, without user, path or query";
+    let url = Url::parse(text).map_err(|_| FORM)?;
+    let bare = url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && matches!(url.path(), "" | "/")
+        && url.host_str().is_some_and(|host| !host.is_empty());
+    let known = matches!(url.scheme(), "ldap" | "ldaps");
+    Some(url).filter(|_| bare && known).ok_or(FORM)
+}
+
 fn mysql(table: &mut Table<'_>) -> Option<Provider> {
     let end_sessions = table.switch("end_sessions");
     let set_default_role = table.parsed("default_role", |text| match text {
@@ -95,26 +189,9 @@ fn address(
     table: &mut Table<'_>,
     check: fn(&str) -> Result<(), &'static str>,
 ) -> Option<SecretString> {
-    const REMEDY: &str =
-        "Name the environment variable that holds it with url_env, or the file with url_file.";
-    for key in ["url", "password"] {
-        table.no_secret(key, REMEDY);
-    }
+    table.no_secret("password", URL.remedy);
     let line = table.line();
-    let variable = table.text("url_env").map(|at| at.value);
-    let set = variable.clone().unwrap_or_default();
-    let Some(url) = table.secret(&set, "url_file") else {
-        match variable {
-            Some(name) => table.report(
-                line,
-                "url_env",
-                &format!("names {name}, which is not set"),
-                "Set it.",
-            ),
-            None => table.missing("url_env", REMEDY),
-        }
-        return None;
-    };
+    let url = secret(table, &URL)?;
     if let Err(remedy) = check(url.expose_secret()) {
         table.report(
             line,
@@ -128,9 +205,6 @@ fn address(
 
 /// The words never repeat the address, which holds a password.
 fn postgres_url(text: &str) -> Result<(), &'static str> {
-    if text.is_empty() {
-        return Ok(()); // Already reported.
-    }
     let url = Url::parse(text)
         .map_err(|_| "Write postgres://user:password@host/database?sslmode=verify-full.")?;
     if !matches!(url.scheme(), "postgres" | "postgresql") {
@@ -152,9 +226,6 @@ fn postgres_url(text: &str) -> Result<(), &'static str> {
 
 /// The words never repeat the address, which holds a password.
 fn mysql_url(text: &str) -> Result<(), &'static str> {
-    if text.is_empty() {
-        return Ok(()); // Already reported.
-    }
     let url = Url::parse(text)
         .map_err(|_| "Write mysql://user:password@host/?ssl-mode=VERIFY_IDENTITY.")?;
     if !matches!(url.scheme(), "mysql" | "mariadb") {

@@ -2,6 +2,7 @@
 
 pub mod github_team;
 pub mod http;
+pub mod ldap;
 pub mod mysql;
 pub mod postgres;
 pub mod scim;
@@ -75,8 +76,9 @@ pub trait Provider: Send + Sync {
 }
 
 /// Every kind of target system, in the order of the page that lists them.
-pub const KINDS: [&Kind; 4] = [
+pub const KINDS: [&Kind; 5] = [
     &github_team::KIND,
+    &ldap::KIND,
     &mysql::KIND,
     &postgres::KIND,
     &scim::KIND,

@@ -13,6 +13,7 @@
 //! The connection needs a role (on MySQL: an account) with ADMIN OPTION on the roles it gives; see `docs/providers/mysql.md`.
 
 mod fault;
+mod fit;
 mod names;
 mod power;
 mod server;
@@ -35,7 +36,7 @@ use crate::domain::model::{Access, ConnectionName};
 use crate::domain::target::{Change, Kind, Names, Order};
 use fault::Needs;
 use names::Name;
-use server::{Member, Server};
+use server::Server;
 
 /// MariaDB and MySQL servers.
 pub const KIND: Kind = Kind {
@@ -175,64 +176,6 @@ impl MySql {
         Server::new(connection).await.map_err(failed)
     }
 
-    /// The role to be given, existing and fit for it.
-    async fn fit_role(&self, server: &mut Server, name: &str) -> Result<Name, ProviderError> {
-        let role = server.role(name).await;
-        let role = role.map_err(|error| self.fault("looking up the role", Needs::Tables, error))?;
-        let Some(role) = role else {
-            return Err(self.no_role(name));
-        };
-        let grants = server.grants_of(&role).await.map_err(|error| {
-            self.fault("reading what the role may do", Needs::Admin(name), error)
-        })?;
-        match power::control(&grants) {
-            None => Ok(role),
-            Some(grant) => Err(self.refused(format!(
-                "the role {name:?} gives control of the server or could be handed on, through {grant:?}; Hallpass does not give such roles"
-            ))),
-        }
-    }
-
-    fn no_role(&self, name: &str) -> ProviderError {
-        self.refused(format!(
-            "there is no role {name:?}; create it, or correct the resource"
-        ))
-    }
-
-    /// The account to give it to, existing and fit for it.
-    async fn fit_account(&self, server: &mut Server, text: &str) -> Result<Name, ProviderError> {
-        let missing = || {
-            self.unknown(text, "there is no such account on the server; create it, or correct the person's file: `user` is 'user'@'%', `user@host` any other")
-        };
-        let name = Name::account(text).ok_or_else(missing)?;
-        let found = server.find(&name).await;
-        let found =
-            found.map_err(|error| self.fault("looking up the account", Needs::Tables, error))?;
-        let found = found.ok_or_else(missing)?;
-        if name.to_string() != text {
-            return Err(self.unknown(
-                text,
-                format!("it must be written {:?}: two spellings of one account would be two holders of one access", name.to_string()),
-            ));
-        }
-        if name == server.own {
-            return Err(self.own(text));
-        }
-        if found.role {
-            return Err(self.unknown(
-                text,
-                "nobody can log in with it, so it is a role and not the account of one subject",
-            ));
-        }
-        Ok(name)
-    }
-
-    fn own(&self, account: &str) -> ProviderError {
-        self.refused(format!(
-            "{account:?} is the account that Hallpass itself connects with"
-        ))
-    }
-
     async fn give(&self, access: &Access) -> Result<Granted, ProviderError> {
         let name = self.entitlement(&access.entitlement)?.role;
         let mut server = self.connect().await?;
@@ -252,26 +195,6 @@ impl MySql {
                 .map_err(|error| self.fault("making it a default role", Needs::Defaults, error))?;
         }
         self.granted(&mut server, &role, &account).await
-    }
-
-    /// The account's membership; it never has ADMIN OPTION, with which it could hand the role on to people who would keep it.
-    async fn membership(
-        &self,
-        server: &mut Server,
-        role: &Name,
-        account: &Name,
-    ) -> Result<Option<Member>, ProviderError> {
-        let failed = |error| self.fault("reading the membership", Needs::Tables, error);
-        let members = server.members(role).await.map_err(failed)?;
-        let found = members.into_iter().find(|member| member.name == *account);
-        if found.as_ref().is_some_and(|member| member.admin) {
-            return Err(self.refused(format!(
-                "{:?} already has {:?} with ADMIN OPTION, and could hand it on; revoke that option first",
-                account.to_string(),
-                role.to_string()
-            )));
-        }
-        Ok(found)
     }
 
     /// Reads back that the membership is there, and whether it is in effect.

@@ -226,7 +226,7 @@ fn secrets_do_not_show_when_the_configuration_is_printed() {
 fn every_mistake_is_told_at_once_with_its_line_and_what_to_write() {
     let error = load(
         "[github]\nrepositry = 'acme/access'\napp_id = '12'\nmerge = 'yes'\n\n[servr]\n[timing]\nresync = '0s'\n\
-         retry_cap = 60\n[providers.x]\nkind = 'ldap'\n",
+         retry_cap = 60\n[providers.x]\nkind = 'carrier-pigeon'\n",
     )
     .unwrap_err();
     insta::assert_snapshot!(error, @r#"
@@ -237,7 +237,7 @@ fn every_mistake_is_told_at_once_with_its_line_and_what_to_write() {
     /hallpass.toml:6: [servr] is unknown. Did you mean `server`?
     /hallpass.toml:8: `resync` of [timing] cannot be used. Write a duration such as "500ms", "60s", "5m" or "1h", at most a day.
     /hallpass.toml:9: `retry_cap` of [timing] is integer, not text. Put it in quotes.
-    /hallpass.toml:11: `kind` of [providers.x] cannot be used. Write kind = "github-team" or kind = "mysql" or kind = "postgres" or kind = "scim".
+    /hallpass.toml:11: `kind` of [providers.x] cannot be used. Write kind = "github-team" or kind = "ldap" or kind = "mysql" or kind = "postgres" or kind = "scim".
     "#);
 }
 
@@ -380,6 +380,71 @@ fn a_remote_database_must_say_how_the_connection_is_protected() {
             Err(error) => assert!(!fine && !error.contains("canary"), "{url}: {error}"),
         }
     }
+}
+
+const DIRECTORY: &str = "[providers.x]\nkind = 'ldap'\nurl = 'ldaps://ldap.example.org'\nbind_dn = 'cn=hallpass,dc=example'\n\
+     password_file = 'secret'\naccounts = 'ou=people,dc=example'\ngroups = 'ou=groups,dc=example'\n";
+
+#[test]
+fn a_directory_says_where_accounts_and_groups_are() {
+    let config = load(&format!("{MINIMAL}{DIRECTORY}")).unwrap();
+    let Provider::Ldap(directory) = &config.providers[&ConnectionName::new("x").unwrap()] else {
+        panic!("{config:?}");
+    };
+    assert_eq!(directory.account_attribute, "uid");
+    assert_eq!(directory.password.expose_secret(), "from the file");
+    assert!(!directory.starttls);
+    for (line, instead, says) in [
+        ("url = 'ldaps://ldap.example.org'\n", "", "ldaps://host"),
+        (
+            "'ldaps://ldap.example.org'",
+            "'ldap://ldap.example.org'",
+            "unprotected",
+        ),
+        (
+            "'ldaps://ldap.example.org'",
+            "'ldaps://u:canary@ldap.example.org'",
+            "without user",
+        ),
+        (
+            "'ldaps://ldap.example.org'",
+            "'https://ldap.example.org'",
+            "ldaps://host",
+        ),
+        ("bind_dn = 'cn=hallpass,dc=example'\n", "", "bind_dn"),
+        (
+            "password_file = 'secret'",
+            "password = 'canary'",
+            "is a secret",
+        ),
+        ("password_file = 'secret'\n", "", "password_env"),
+        (
+            "password_file = 'secret'",
+            "password_env = 'NOT_SET'",
+            "NOT_SET, which is not set",
+        ),
+        ("'ou=people,dc=example'", "'people'", "distinguished name"),
+        (
+            "groups = 'ou=groups,dc=example'",
+            "placeholder = 'cn=nobody'",
+            "groups",
+        ),
+        (
+            "groups =",
+            "account_attribute = 'uid)(x'\ngroups =",
+            "name of an attribute",
+        ),
+    ] {
+        assert!(DIRECTORY.contains(line), "{line}");
+        let toml = format!("{MINIMAL}{}", DIRECTORY.replace(line, instead));
+        let error = load(&toml).unwrap_err();
+        assert!(
+            error.contains(says) && !error.contains("canary"),
+            "{instead}: {error}"
+        );
+    }
+    let starttls = DIRECTORY.replace("'ldaps:", "'ldap:") + "starttls = true\n";
+    load(&format!("{MINIMAL}{starttls}")).unwrap();
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod github;
 mod golden;
 mod http_client;
 mod impact;
+mod ldap;
 mod mysql;
 mod notices;
 mod people;

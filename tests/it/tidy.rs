@@ -47,6 +47,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 const CONCRETE: &[&str] = &[
     "forge::github",
     "providers::github_team",
+    "providers::ldap",
     "providers::mysql",
     "providers::postgres",
     "providers::scim",
