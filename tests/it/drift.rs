@@ -163,7 +163,7 @@ async fn what_was_given_by_hand_is_taken_over_only_where_the_request_says_so() {
             .request("linus", "db/linus-adopts", &format!("{text}adopt: true\n"))
             .await;
         let said = world.check(pull).summary;
-        assert!(said.contains("| Takes over |"), "{said}");
+        assert!(said.contains("| **Takes over** |"), "{said}");
         world.approve(pull, "grace").await;
         let granted = world
             .evidence()

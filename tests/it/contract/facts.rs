@@ -54,6 +54,8 @@ struct Scene<'a> {
 impl<'a> Scene<'a> {
     /// A new account and a new thing to give it.
     async fn new(target: &'a dyn Target, name: &str) -> Self {
+        // Not to meet the accounts of other tests of the same server.
+        let name = format!("kept_{name}");
         let account = format!("{name}_ada");
         assert!(target.add_account(&account).await, "{account}");
         Self {

@@ -209,7 +209,7 @@ fn every_field_of_a_schema_is_read() {
         serde_json::to_value(&**grant).unwrap(),
         serde_json::json!({
             "subject": { "person": "ada" }, "role": "readonly", "term": { "duration": "1d2h3m" }, "starts": "2026-11-24T10:00:00Z",
-            "reason": "A reason of some length.", "ticket": "INC-1", "risk": "Some.", "emergency": false,
+            "reason": "A reason of some length.", "ticket": "INC-1", "risk": "Some.", "emergency": false, "adopt": false,
         })
     );
     let resource = tree.resources.values().next().unwrap();
