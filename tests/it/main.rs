@@ -32,6 +32,7 @@ mod policy;
 mod postgres;
 mod program;
 mod promises;
+mod receiver;
 mod replay;
 mod repo;
 mod returning;
