@@ -178,6 +178,13 @@ pub enum Provider {
         /// Whether a role is made a default role; otherwise the subject says `SET ROLE`.
         set_default_role: bool,
     },
+    /// Membership of groups, by Okta's own API.
+    Okta {
+        /// The organisation's address.
+        endpoint: Endpoint,
+        /// An API token.
+        token: SecretString,
+    },
     /// Membership of roles.
     Postgres {
         /// The server, the database, and as whom.

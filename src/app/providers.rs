@@ -13,6 +13,7 @@ use crate::providers::github_team::GithubTeam;
 use crate::providers::http::{Http, LinkLocal, Now, Settings};
 use crate::providers::ldap::{Connecting, Ldap};
 use crate::providers::mysql::{DefaultRole, MySql};
+use crate::providers::okta::Okta;
 use crate::providers::postgres::Postgres;
 use crate::providers::scim::Scim;
 use crate::providers::webhook::Webhook;
@@ -60,6 +61,10 @@ pub(super) fn connect(
                 };
                 let server = MySql::new(name.clone(), url, *end_sessions, default_role);
                 Arc::new(server.with_context(unusable)?)
+            }
+            config::Provider::Okta { endpoint, token } => {
+                let http = Http::with_token(settings(endpoint, clock), "SSWS", token);
+                Arc::new(Okta::new(name.clone(), http.with_context(unusable)?))
             }
             config::Provider::Scim { endpoint, token } => {
                 let http = Http::with_token(settings(endpoint, clock), "Bearer", token);

@@ -83,6 +83,16 @@ pub(super) fn entitlements(table: &mut Table<'_>) -> Option<String> {
     table.file("entitlements_file")
 }
 
+/// `kind = "okta"`.
+pub(super) fn okta(table: &mut Table<'_>) -> Option<Provider> {
+    let endpoint = endpoint(table, "https://acme.okta.com");
+    let token = secret(table, &TOKEN);
+    Some(Provider::Okta {
+        endpoint: endpoint?,
+        token: token?,
+    })
+}
+
 fn endpoint(table: &mut Table<'_>, example: &str) -> Option<Endpoint> {
     let url: Option<Url> = table.required("url", &format!("Write url = \"{example}\"."), address);
     let ca = table.file("ca_file");

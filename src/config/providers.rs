@@ -54,11 +54,12 @@ pub(super) fn read(
 /// How each kind's table is read.
 type Read = fn(&mut Table<'_>, &[PathBuf]) -> Option<Provider>;
 
-const KINDS: [(&str, Read); 7] = [
+const KINDS: [(&str, Read); 8] = [
     ("command", command),
     ("github-team", |table, _| github_team(table)),
     ("ldap", |table, _| ldap(table)),
     ("mysql", |table, _| mysql(table)),
+    ("okta", |table, _| endpoints::okta(table)),
     ("postgres", |table, _| postgres(table)),
     ("scim", |table, _| endpoints::scim(table)),
     ("webhook", |table, _| endpoints::webhook(table)),

@@ -6,6 +6,7 @@ pub mod github_team;
 pub mod http;
 pub mod ldap;
 pub mod mysql;
+pub mod okta;
 pub mod postgres;
 pub mod scim;
 pub mod webhook;
@@ -79,11 +80,12 @@ pub trait Provider: Send + Sync {
 }
 
 /// Every kind of target system, in the order of the page that lists them.
-pub const KINDS: [&Kind; 7] = [
+pub const KINDS: [&Kind; 8] = [
     &command::KIND,
     &github_team::KIND,
     &ldap::KIND,
     &mysql::KIND,
+    &okta::KIND,
     &postgres::KIND,
     &scim::KIND,
     &webhook::KIND,

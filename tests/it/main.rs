@@ -26,6 +26,7 @@ mod impact;
 mod ldap;
 mod mysql;
 mod notices;
+mod okta;
 mod people;
 mod plan;
 mod policy;

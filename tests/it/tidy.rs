@@ -51,6 +51,7 @@ const CONCRETE: &[&str] = &[
     "providers::github_team",
     "providers::ldap",
     "providers::mysql",
+    "providers::okta",
     "providers::postgres",
     "providers::scim",
     "providers::webhook",
