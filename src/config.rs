@@ -160,6 +160,10 @@ pub struct Notices {
 /// A system that access is given in.
 #[derive(Debug, Clone)]
 pub enum Provider {
+    /// Membership of IAM groups.
+    AwsIam(Box<Aws>),
+    /// Permission sets in AWS accounts, and groups of the identity store.
+    AwsIdentityCenter(Box<Aws>),
     /// Whatever a program on the server gives.
     Command(Box<Command>),
     /// Roles in an organisation.
@@ -218,6 +222,25 @@ pub enum Provider {
         /// Which entitlements it has, as a JSON Schema.
         entitlements: Option<String>,
     },
+}
+
+/// Who we are at AWS, and where.
+#[derive(Debug, Clone)]
+pub struct Aws {
+    /// The region.
+    pub region: String,
+    /// The key's number, which is no secret.
+    pub access_key: String,
+    /// Its secret.
+    pub secret_key: SecretString,
+    /// The token of temporary credentials.
+    pub session_token: Option<SecretString>,
+    /// Where every call goes instead of to AWS's own addresses.
+    pub endpoint: Option<Url>,
+    /// Further authorities that certificates may be from, as PEM.
+    pub ca: Option<String>,
+    /// Whether it may have a link-local address.
+    pub allow_link_local: bool,
 }
 
 /// A program on the server that gives and takes.

@@ -10,6 +10,9 @@ use crate::domain::model::Login;
 use crate::forge::github::GitHub;
 use crate::github_app::{Installation, Permission};
 use crate::providers::asked::Asked;
+use crate::providers::aws::{Keys, regional};
+use crate::providers::aws_iam::{self, AwsIam};
+use crate::providers::aws_identity_center::AwsIdentityCenter;
 use crate::providers::command::{self, Program};
 use crate::providers::github_organization_role::{self, GithubOrganizationRole};
 use crate::providers::github_repository::{self, GithubRepository};
@@ -36,6 +39,26 @@ pub(super) fn connect(
     for (name, provider) in &config.providers {
         let unusable = || format!("cannot set up [providers.{name}]");
         let provider: Arc<dyn Provider> = match provider {
+            config::Provider::AwsIam(aws) => {
+                let iam = aws_http(aws, &aws_iam::host(&aws.region), clock);
+                let sts = aws_http(aws, &regional("sts", &aws.region), clock);
+                let (iam, sts) = (iam.with_context(unusable)?, sts.with_context(unusable)?);
+                Arc::new(AwsIam::new(name.clone(), iam, sts, keys(aws)))
+            }
+            config::Provider::AwsIdentityCenter(aws) => {
+                let center = aws_http(aws, &regional("sso", &aws.region), clock);
+                let store = aws_http(aws, &regional("identitystore", &aws.region), clock);
+                let (center, store) = (
+                    center.with_context(unusable)?,
+                    store.with_context(unusable)?,
+                );
+                Arc::new(AwsIdentityCenter::new(
+                    name.clone(),
+                    center,
+                    store,
+                    keys(aws),
+                ))
+            }
             config::Provider::Command(command) => {
                 let program = Program::new(program(command, clock));
                 let asked = Asked::new(name.clone(), program, command.entitlements.as_deref());
@@ -117,6 +140,29 @@ fn client(
     let own = *organisation == config.github.repository.owner;
     let installation = config.github.installation_id.filter(|_| own);
     forge.client_for_organisation(organisation, installation, permissions)
+}
+
+fn keys(aws: &config::Aws) -> Keys {
+    Keys {
+        region: aws.region.clone(),
+        access_key: aws.access_key.clone(),
+        secret_key: aws.secret_key.clone(),
+        session_token: aws.session_token.clone(),
+    }
+}
+
+/// A service of AWS at `host`, or wherever the connection says that all of them are.
+fn aws_http(aws: &config::Aws, host: &str, clock: &Arc<dyn Clock>) -> anyhow::Result<Http> {
+    let url = match &aws.endpoint {
+        Some(endpoint) => endpoint.clone(),
+        None => format!("https://{host}/").parse()?,
+    };
+    let endpoint = Endpoint {
+        url,
+        ca: aws.ca.clone(),
+        allow_link_local: aws.allow_link_local,
+    };
+    Ok(Http::new(settings(&endpoint, clock))?)
 }
 
 fn program(command: &config::Command, clock: &Arc<dyn Clock>) -> command::Settings {

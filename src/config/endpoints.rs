@@ -7,7 +7,7 @@ use url::Url;
 
 use super::sections::address;
 use super::table::Table;
-use super::{Endpoint, Provider};
+use super::{Aws, Endpoint, Provider};
 
 /// The keys of a secret: for the environment variable and for the file that hold it, and how not to write it.
 pub(super) struct Keys {
@@ -81,6 +81,54 @@ fn signing(table: &mut Table<'_>, keys: &Keys) -> Option<SecretString> {
 /// Which entitlements a connection has that has no shape of its own: a JSON Schema in a file.
 pub(super) fn entitlements(table: &mut Table<'_>) -> Option<String> {
     table.file("entitlements_file")
+}
+
+const SECRET_KEY: Keys = Keys {
+    env: "secret_key_env",
+    file: "secret_key_file",
+    wrong: "secret_key",
+    remedy: "Name the environment variable that holds it with secret_key_env, or the file with secret_key_file.",
+};
+
+const SESSION_TOKEN: Keys = Keys {
+    env: "session_token_env",
+    file: "session_token_file",
+    wrong: "session_token",
+    remedy: "Name the environment variable that holds it with session_token_env, or the file with session_token_file.",
+};
+
+/// `kind = "aws-iam"` and `kind = "aws-identity-center"`.
+pub(super) fn aws(table: &mut Table<'_>) -> Option<Box<Aws>> {
+    const REGION: &str = "Write region = \"eu-central-1\".";
+    const ACCESS_KEY: &str = "Write access_key = \"AKIA...\"; it is no secret.";
+    let region = table.required("region", REGION, |text| plain(text, b"-", REGION));
+    let access_key = table.required("access_key", ACCESS_KEY, |text| {
+        plain(text, b"", ACCESS_KEY)
+    });
+    let endpoint: Option<Url> = table.parsed("endpoint", address);
+    let ca = table.file("ca_file");
+    let allow_link_local = table.switch("allow_link_local");
+    let secret_key = secret(table, &SECRET_KEY);
+    let temporary = table.has(SESSION_TOKEN.env) || table.has(SESSION_TOKEN.file);
+    let session_token = temporary.then(|| secret(table, &SESSION_TOKEN)).flatten();
+    table.no_secret(SESSION_TOKEN.wrong, SESSION_TOKEN.remedy);
+    Some(Box::new(Aws {
+        region: region?,
+        access_key: access_key?,
+        secret_key: secret_key?,
+        session_token,
+        endpoint,
+        ca,
+        allow_link_local,
+    }))
+}
+
+/// Letters, digits and `more`: what can be part of a host's name or of a header.
+fn plain(text: &str, more: &[u8], remedy: &'static str) -> Result<String, &'static str> {
+    let fine = |b: u8| b.is_ascii_alphanumeric() || more.contains(&b);
+    let fine = !text.is_empty() && text.bytes().all(fine);
+    fine.then(|| text.to_owned())
+        .ok_or(remedy.trim_end_matches('.'))
 }
 
 /// `kind = "okta"`.

@@ -54,7 +54,13 @@ pub(super) fn read(
 /// How each kind's table is read.
 type Read = fn(&mut Table<'_>, &[PathBuf]) -> Option<Provider>;
 
-const KINDS: [(&str, Read); 10] = [
+const KINDS: [(&str, Read); 12] = [
+    ("aws-iam", |table, _| {
+        Some(Provider::AwsIam(endpoints::aws(table)?))
+    }),
+    ("aws-identity-center", |table, _| {
+        Some(Provider::AwsIdentityCenter(endpoints::aws(table)?))
+    }),
     ("command", command),
     ("github-organization-role", |table, _| {
         let organisation = organisation(table)?;

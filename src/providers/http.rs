@@ -81,10 +81,10 @@ pub struct Call {
     body: Option<Vec<u8>>,
 }
 
-/// An answer that is a success.
+/// An answer: of [`Http::send`] a success.
 #[derive(Debug)]
 pub struct Answer {
-    /// Which success.
+    /// Which answer.
     pub status: StatusCode,
     /// What the server says about it.
     pub headers: HeaderMap,
@@ -278,6 +278,18 @@ impl Http {
     /// # Errors
     /// Any [`Failure`].
     pub async fn send(&self, what: &str, call: Call) -> Result<Answer, Failure> {
+        let answer = self.exchange(what, call).await?;
+        match answer.status.is_success() {
+            true => Ok(answer),
+            false => Err(self.no(what, &answer)),
+        }
+    }
+
+    /// Makes a call, once, and answers whatever comes back.
+    ///
+    /// # Errors
+    /// Any [`Failure`] of getting there and back.
+    pub async fn exchange(&self, what: &str, call: Call) -> Result<Answer, Failure> {
         let mut headers = call.headers;
         headers
             .entry(ACCEPT)
@@ -293,21 +305,18 @@ impl Http {
         let response = request.send().await.map_err(lost)?;
         let (status, headers) = (response.status(), response.headers().clone());
         let body = whole(what, response).await?;
-        if status.is_success() {
-            return Ok(Answer {
-                status,
-                headers,
-                body,
-            });
-        }
-        let words = failure::words(status, &body, self.secret.expose_secret());
-        Err(Failure::of_answer(
-            what,
+        Ok(Answer {
             status,
-            &headers,
-            words,
-            self.now(),
-        ))
+            headers,
+            body,
+        })
+    }
+
+    /// What an answer that is no success means.
+    pub fn no(&self, what: &str, answer: &Answer) -> Failure {
+        let (status, headers) = (answer.status, &answer.headers);
+        let words = failure::words(status, &answer.body, self.secret.expose_secret());
+        Failure::of_answer(what, status, headers, words, self.now())
     }
 }
 

@@ -1,6 +1,9 @@
 //! The port to target systems. One file a kind; each call is idempotent and reads back what it did.
 
 pub mod asked;
+pub mod aws;
+pub mod aws_iam;
+pub mod aws_identity_center;
 pub mod command;
 mod github;
 pub mod github_organization_role;
@@ -83,7 +86,9 @@ pub trait Provider: Send + Sync {
 }
 
 /// Every kind of target system, in the order of the page that lists them.
-pub const KINDS: [&Kind; 10] = [
+pub const KINDS: [&Kind; 12] = [
+    &aws_iam::KIND,
+    &aws_identity_center::KIND,
     &command::KIND,
     &github_organization_role::KIND,
     &github_repository::KIND,

@@ -257,7 +257,7 @@ fn every_mistake_is_told_at_once_with_its_line_and_what_to_write() {
     /hallpass.toml:6: [servr] is unknown. Did you mean `server`?
     /hallpass.toml:8: `resync` of [timing] cannot be used. Write a duration such as "500ms", "60s", "5m" or "1h", at most a day.
     /hallpass.toml:9: `retry_cap` of [timing] is integer, not text. Put it in quotes.
-    /hallpass.toml:11: `kind` of [providers.x] cannot be used. Write kind = "command" or kind = "github-organization-role" or kind = "github-repository" or kind = "github-team" or kind = "ldap" or kind = "mysql" or kind = "okta" or kind = "postgres" or kind = "scim" or kind = "webhook".
+    /hallpass.toml:11: `kind` of [providers.x] cannot be used. Write kind = "aws-iam" or kind = "aws-identity-center" or kind = "command" or kind = "github-organization-role" or kind = "github-repository" or kind = "github-team" or kind = "ldap" or kind = "mysql" or kind = "okta" or kind = "postgres" or kind = "scim" or kind = "webhook".
     "#);
 }
 
@@ -380,6 +380,22 @@ fn single_mistakes_are_refused() {
         ),
         ("[server]\nprograms = '/bin/true'", "is no list"),
         ("[server]\nprograms = [1]", "Put each in quotes"),
+        (
+            "[providers.x]\nkind = 'aws-iam'\naccess_key = 'AKIA'\nsecret_key_env = 'TOKEN'",
+            "region = \"eu-central-1\"",
+        ),
+        (
+            "[providers.x]\nkind = 'aws-iam'\nregion = 'x.evil.org/'\naccess_key = 'AKIA'\nsecret_key_env = 'TOKEN'",
+            "region = \"eu-central-1\"",
+        ),
+        (
+            "[providers.x]\nkind = 'aws-identity-center'\nregion = 'eu-west-1'\naccess_key = 'AKIA'",
+            "secret_key_env",
+        ),
+        (
+            "[providers.x]\nkind = 'aws-iam'\nregion = 'eu-west-1'\naccess_key = 'AKIA'\nsecret_key_env = 'TOKEN'\nendpoint = 'http://aws.example.org'",
+            "https://",
+        ),
         ("[providers.x]\nkind = 'mysql'", "url_env"),
         (
             "[providers.x]\nkind = 'mysql'\npassword = 'canary'",

@@ -66,6 +66,7 @@ impl Desk {
         self.run_in(&self.clone(), environment, arguments).await
     }
 
+    #[expect(clippy::disallowed_methods, reason = "tests run the real program")]
     async fn run_in(&self, dir: &Path, environment: &[(&str, &str)], arguments: &[&str]) -> Said {
         let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_hallpass"))
             .current_dir(dir)

@@ -47,6 +47,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 const CONCRETE: &[&str] = &[
     "forge::github",
     "providers::asked",
+    "providers::aws",
     "providers::command",
     "providers::github_organization_role",
     "providers::github_repository",
