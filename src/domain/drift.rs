@@ -5,6 +5,8 @@
 //! - Access that Hallpass did not give is only ever reported, unless every resource that gives it says `enforce`.
 //! - What was taken away by hand is never given again by itself: somebody may have had a reason.
 
+mod enforce;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -17,6 +19,8 @@ use super::model::{
     entitlement_text,
 };
 use super::target::Names;
+
+pub use enforce::{Enforcing, enforce, enforced};
 
 /// One thing that a connection gives, with every role that stands for it.
 #[derive(Debug, Clone, PartialEq)]

@@ -12,14 +12,11 @@ use tracing::{error, info, warn};
 
 use super::act::in_time;
 use super::{ReconcileError, Reconciler, chain};
-use crate::domain::brake;
 use crate::domain::catalogue::Catalogue;
-use crate::domain::drift::{self, Changes, Difference, Drift, Known, Survey, Unanswered, Watched};
+use crate::domain::drift::{self, Changes, Drift, Known, Survey, Unanswered, Watched};
 use crate::domain::evidence;
 use crate::domain::ledger::Entry;
-use crate::domain::model::{
-    Access, Account, ConnectionName, DriftMode, Instant, ResourceName, UserId,
-};
+use crate::domain::model::{Access, Account, ConnectionName, Instant, ResourceName, UserId};
 use crate::domain::report;
 use crate::domain::target::Order;
 use crate::forge::Issue;
@@ -195,34 +192,7 @@ impl Reconciler {
         Ok(self.store.change_drift(&changes, now, &events).await?)
     }
 
-    /// Takes away what was given outside, where every resource that gives it says so, unless it is too much to be believed.
-    async fn enforce(&self, watched: &[Watched], survey: &Survey) -> Result<(), ReconcileError> {
-        let known = self.store.drift(None).await?;
-        for one in watched.iter().filter(|w| w.mode == DriftMode::Enforce) {
-            let key = (one.connection.clone(), one.text());
-            let Some(holders) = survey.asked.get(&key) else {
-                continue;
-            };
-            let outside: Vec<&Known> = known
-                .iter()
-                .filter(|k| {
-                    k.drift.difference == Difference::GivenOutside
-                        && k.drift.connection == one.connection
-                        && k.drift.entitlement == key.1
-                })
-                .collect();
-            if brake::holds(outside.len(), *holders) {
-                error!(provider.connection = %one.connection, count = outside.len(), "{} accounts have {one} and not from Hallpass: too many to take away at once; a person must look", outside.len());
-                continue;
-            }
-            for known in outside {
-                self.take_away(one, known).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn take_away(&self, watched: &Watched, known: &Known) -> Result<(), ReconcileError> {
+    pub(super) async fn take_away(&self, watched: &Watched, known: &Known) -> Result<(), ReconcileError> {
         let (connection, drift) = (&watched.connection, &known.drift);
         let Some(provider) = self.providers.get(connection) else {
             return Ok(());

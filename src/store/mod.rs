@@ -326,6 +326,33 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
+    /// Everything that was noted under names that begin with `prefix`, by name.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn notes(&self, prefix: &str) -> Result<Vec<(String, String)>, StoreError> {
+        ledger::notes(&self.inner.readers, prefix).await
+    }
+
+    /// Notes `value` under `name` (`None`: forgets what was noted there), with its events, in one transaction.
+    ///
+    /// # Errors
+    /// When it was not written.
+    pub async fn note_with(
+        &self,
+        name: &str,
+        value: Option<&str>,
+        events: &[Event],
+    ) -> Result<(), StoreError> {
+        let mut tx = self.inner.writer.begin().await?;
+        match value {
+            Some(value) => ledger::set_note(&mut tx, name, value).await?,
+            None => ledger::forget_note(&mut tx, name).await?,
+        }
+        outbox::append(&mut tx, events).await?;
+        Ok(tx.commit().await?)
+    }
+
     /// Records that something is to be looked at. One durable transaction for all of them; concurrent callers may share one.
     ///
     /// A wake that is already queued is due at once again and keeps its count of attempts. Once this was polled, the wakes are
@@ -335,6 +362,14 @@ impl Store {
     /// When they were not written.
     pub async fn wake(&self, wakes: &[Wake], now: Instant) -> Result<(), StoreError> {
         self.inner.wakes.write(wakes, now).await
+    }
+
+    /// Records that something is to be looked at by `at`: one that is queued for an earlier time stays queued for that.
+    ///
+    /// # Errors
+    /// When it was not written.
+    pub async fn wake_by(&self, wake: &Wake, at: Instant) -> Result<(), StoreError> {
+        wakes::wake_by(&self.inner.writer, wake, at).await
     }
 
     /// The wakes that are due, oldest first.

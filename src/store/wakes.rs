@@ -182,6 +182,22 @@ pub(super) async fn defer(
     Ok(tx.commit().await?)
 }
 
+/// The token changes, so that a look which is under way does not take it off the queue.
+pub(super) async fn wake_by(writer: &Writer, wake: &Wake, at: Instant) -> Result<(), StoreError> {
+    let mut tx = writer.begin().await?;
+    sqlx::query(
+        "INSERT INTO wake (name, token, attempts, due_at, enqueued_at) VALUES ($1, $2, 0, $3, $3) \
+         ON CONFLICT (name) DO UPDATE SET token = excluded.token, \
+         due_at = CASE WHEN wake.due_at < excluded.due_at THEN wake.due_at ELSE excluded.due_at END",
+    )
+    .bind(name(wake))
+    .bind(rand::random_range(0..i64::MAX))
+    .bind(text(at))
+    .execute(&mut *tx)
+    .await?;
+    Ok(tx.commit().await?)
+}
+
 fn name(wake: &Wake) -> String {
     match wake {
         Wake::Pull(number) => format!("pull/{number}"),

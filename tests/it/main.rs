@@ -8,6 +8,7 @@
 mod abuse;
 mod approval;
 mod attacks;
+mod brake;
 mod breakglass;
 mod bundle;
 mod codeowners;

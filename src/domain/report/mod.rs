@@ -13,6 +13,7 @@ mod drift;
 mod emergency;
 mod impact;
 mod markdown;
+mod release;
 mod notice;
 mod request;
 mod summary;
@@ -25,6 +26,7 @@ use super::rules;
 
 pub use drift::{drift, drift_title};
 pub use emergency::review_proposal;
+pub use release::release_proposal;
 
 pub use notice::{EndingGrant, Pages, ends_soon};
 
