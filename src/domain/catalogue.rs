@@ -14,8 +14,8 @@ use super::emergency::Record;
 use super::finding::{Finding, Place};
 use super::model::{
     Access, Account, BlobId, ConnectionName, Gives, Grant, GrantPath, Login, Person, RecordPath,
-    ReleasePath, RepoPath, Resource, ResourceName, Role, RoleName, RoleRef, Service, ServiceName, Subject,
-    UserId,
+    ReleasePath, RepoPath, Resource, ResourceName, Role, RoleName, RoleRef, Service, ServiceName,
+    Subject, UserId,
 };
 use super::parse::{self, GrantPlaces, ReadResource};
 use super::policy::Guardrails;

@@ -96,7 +96,11 @@ fn sign_off_message(pull: &Pull, of: &SignOff) -> (String, String) {
 fn release_message(pull: &Pull, of: &LettingGo) -> (String, String) {
     let title = format!("Release {} (#{})", of.hold.what(), pull.number);
     let record = of.hold.record();
-    let mut trailers = format!("Held: {}\nDigest: {}\n", record.held.as_str(), record.digest);
+    let mut trailers = format!(
+        "Held: {}\nDigest: {}\n",
+        record.held.as_str(),
+        record.digest
+    );
     for approval in of.released.iter().flatten() {
         // Writing to a String cannot fail.
         let _ = writeln!(trailers, "Approved-by: {}", approved_by(approval));

@@ -147,8 +147,7 @@ impl Brake {
         let released = self.released.intersection(&found.inferred).cloned();
         // A pass that looked before the release came may still say that it holds what was released since.
         let held: BTreeSet<String> = found.held.difference(&self.released).cloned().collect();
-        let known = self.hold.as_ref();
-        let hold = match known {
+        let hold = match &self.hold {
             _ if held.is_empty() => None,
             Some(hold) if held.is_subset(&hold.members) => Some(hold.clone()),
             _ => Some(Hold {
@@ -157,7 +156,7 @@ impl Brake {
                 base: found.base.clone(),
                 since: found.now,
                 attempt: 1,
-                asked: known.and_then(|h| h.asked.clone()),
+                asked: None,
                 unsigned: Vec::new(),
             }),
         };
@@ -242,7 +241,10 @@ impl Hold {
     /// The paths whose owners decide: of each grant, of each person, of the resource that enforces. One for each set of owners.
     pub fn deciding(&self, codeowners: &Codeowners) -> Vec<RepoPath> {
         let mut known = BTreeSet::new();
-        let paths = self.members.iter().filter_map(|member| self.path_of(member));
+        let paths = self
+            .members
+            .iter()
+            .filter_map(|member| self.path_of(member));
         let paths: BTreeSet<RepoPath> = paths.collect();
         let new = |path: &RepoPath| known.insert(codeowners.owners(path).owners().to_vec());
         paths.into_iter().filter(new).collect()
@@ -262,7 +264,9 @@ impl Hold {
     /// Everybody who is named as an owner of something that is concerned.
     pub fn owners(&self, codeowners: &Codeowners) -> BTreeSet<Owner> {
         let paths = self.deciding(codeowners);
-        let owners = paths.iter().flat_map(|p| codeowners.owners(p).owners().to_vec());
+        let owners = paths
+            .iter()
+            .flat_map(|p| codeowners.owners(p).owners().to_vec());
         owners
             .filter(|owner| !matches!(owner, Owner::Email(_)))
             .collect()

@@ -192,7 +192,11 @@ impl Reconciler {
         Ok(self.store.change_drift(&changes, now, &events).await?)
     }
 
-    pub(super) async fn take_away(&self, watched: &Watched, known: &Known) -> Result<(), ReconcileError> {
+    pub(super) async fn take_away(
+        &self,
+        watched: &Watched,
+        known: &Known,
+    ) -> Result<(), ReconcileError> {
         let (connection, drift) = (&watched.connection, &known.drift);
         let Some(provider) = self.providers.get(connection) else {
             return Ok(());

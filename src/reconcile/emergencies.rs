@@ -19,9 +19,7 @@ use crate::domain::decision::{Admission, Verdict};
 use crate::domain::emergency::{Asked, Emergency};
 use crate::domain::evidence;
 use crate::domain::ledger::Entry;
-use crate::domain::model::{
-    Actor, GrantId, GrantPath, Instant, PullNumber, RecordPath, Subject,
-};
+use crate::domain::model::{Actor, GrantId, GrantPath, Instant, PullNumber, RecordPath, Subject};
 use crate::domain::pull::{Pull, PullListed, PullState};
 use crate::domain::report;
 use crate::forge::Proposal;

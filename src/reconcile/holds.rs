@@ -76,7 +76,11 @@ impl Reconciler {
         if let Some(hold) = &after.hold
             && known != Some(hold.record_path())
         {
-            error!(count = hold.members.len(), "held back until two owners release it: {}; what is due by time still ends", hold.what());
+            error!(
+                count = hold.members.len(),
+                "held back until two owners release it: {}; what is due by time still ends",
+                hold.what()
+            );
             events.push(evidence::held(hold, found.now));
         }
         self.keep(found.whose, &after, &events).await?;
@@ -170,7 +174,12 @@ impl Reconciler {
             };
             self.keep(&hold.whose, &after, &[event]).await?;
         }
-        info!(pull = pull.number.0, "two owners released in #{}: {}", pull.number, hold.what());
+        info!(
+            pull = pull.number.0,
+            "two owners released in #{}: {}",
+            pull.number,
+            hold.what()
+        );
         Ok(self.store.wake(&[Wake::Main], now).await?)
     }
 
@@ -224,7 +233,11 @@ impl Reconciler {
         let pull = self.forge.propose(&proposal).await?;
         hold.asked = Some(Asked { pull, head });
         self.rewrite(&hold, &[]).await?;
-        info!(pull = pull.0, "asked two owners in #{pull} to release {}", hold.what());
+        info!(
+            pull = pull.0,
+            "asked two owners in #{pull} to release {}",
+            hold.what()
+        );
         Ok(self.store.wake(&[Wake::Pull(pull)], self.now()).await?)
     }
 

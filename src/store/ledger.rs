@@ -158,7 +158,9 @@ pub(super) async fn notes(
         .bind(format!("{prefix}%"))
         .fetch_all(readers)
         .await?;
-    let pairs = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+    let pairs = rows
+        .iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
     let mut notes = pairs.collect::<Result<Vec<(String, String)>, StoreError>>()?;
     notes.sort();
     Ok(notes)

@@ -62,16 +62,15 @@ impl<'w> Work<'w> {
         let mut count = self.start_followers(worker);
         for taken in worker.store.due_wakes(worker.clock.now()).await? {
             let free = match taken.wake {
-                Wake::Pull(_) => {
-                    self.pulls.len() < PULLS && self.pulls.insert(taken.wake.clone())
-                }
+                Wake::Pull(_) => self.pulls.len() < PULLS && self.pulls.insert(taken.wake.clone()),
                 Wake::Main | Wake::All | Wake::Members => {
                     !std::mem::replace(&mut self.on_branch, true)
                 }
             };
             if free {
                 count += 1;
-                let span = info_span!("wake", wake.name = ?taken.wake, wake.attempts = taken.attempts);
+                let span =
+                    info_span!("wake", wake.name = ?taken.wake, wake.attempts = taken.attempts);
                 self.jobs
                     .push(Box::pin(worker.work_on(taken).instrument(span)));
             }

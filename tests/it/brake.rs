@@ -34,7 +34,12 @@ async fn crowded(world: &World, people: &[String], term: impl Fn(usize) -> &'sta
     let wishes: Vec<Change> = people.iter().enumerate().map(ask).collect();
     let pull = world.propose("ada", &wishes).await;
     world.approve(pull, "grace").await;
-    assert_eq!(world.holders("reader").len(), people.len(), "{:?}", world.check(pull));
+    assert_eq!(
+        world.holders("reader").len(),
+        people.len(),
+        "{:?}",
+        world.check(pull)
+    );
 }
 
 /// The files of these grants vanish from main, by nobody's request.
@@ -51,8 +56,14 @@ fn release(world: &World) -> PullNumber {
     let pulls = world.sandbox.pulls(REPO).into_iter();
     let asks = |title: &str| title.starts_with("Release what is held back: ");
     let mut found = pulls.filter(|p| p.open && asks(&p.title));
-    let pull = found.next().unwrap_or_else(|| panic!("no release: {:?}", world.open_pulls()));
-    assert!(found.next().is_none(), "one is enough: {:?}", world.open_pulls());
+    let pull = found
+        .next()
+        .unwrap_or_else(|| panic!("no release: {:?}", world.open_pulls()));
+    assert!(
+        found.next().is_none(),
+        "one is enough: {:?}",
+        world.open_pulls()
+    );
     pull.number
 }
 
@@ -74,21 +85,38 @@ async fn what_is_held_goes_once_two_owners_release_exactly_that() {
         assert_eq!(world.holders("reader").len(), 10, "held back");
         let held = "Held back: 6 grants on db at vault would go at once";
         assert_eq!(world.told("held"), [held]);
-        let told = world.evidence().into_iter().find(|m| m.contains("Event: held\n"));
+        let told = world
+            .evidence()
+            .into_iter()
+            .find(|m| m.contains("Event: held\n"));
         assert_eq!(told.unwrap().matches("\nRemoval: db/crowd-").count(), 6);
 
         let pull = release(&world);
         let asked = world.sandbox.pull(REPO, pull);
-        assert_eq!(asked.title, "Release what is held back: 6 grants on db at vault");
-        for told in ["@acme/dba", "nothing of it is removed yet", "`db/crowd-0@", "`db/crowd-5@"] {
+        assert_eq!(
+            asked.title,
+            "Release what is held back: 6 grants on db at vault"
+        );
+        for told in [
+            "@acme/dba",
+            "nothing of it is removed yet",
+            "`db/crowd-0@",
+            "`db/crowd-5@",
+        ] {
             assert!(asked.body.contains(told), "{told}: {}", asked.body);
         }
         assert!(!asked.body.contains("crowd-6"));
         let title = "6 grants on db at vault held back: waiting for @acme/dba";
-        assert_eq!(world.check(pull).title, format!("{title} (0 of 2 approvals)"));
+        assert_eq!(
+            world.check(pull).title,
+            format!("{title} (0 of 2 approvals)")
+        );
 
         world.approve(pull, "grace").await;
-        assert_eq!(world.check(pull).title, format!("{title} (1 of 2 approvals)"));
+        assert_eq!(
+            world.check(pull).title,
+            format!("{title} (1 of 2 approvals)")
+        );
         // Nobody who does not own the grants helps, whoever they are.
         world.approve(pull, "root").await;
         world.approve(pull, "mei").await;
@@ -101,7 +129,12 @@ async fn what_is_held_goes_once_two_owners_release_exactly_that() {
             "6 grants on db at vault: released by @grace, @linus"
         );
         world.advance(minutes(2)).await;
-        assert_eq!(world.holders("reader"), &people[6..], "{:?}", world.ledger().await);
+        assert_eq!(
+            world.holders("reader"),
+            &people[6..],
+            "{:?}",
+            world.ledger().await
+        );
         assert_eq!(
             world.told("released"),
             ["Released: grace and linus let 6 grants on db at vault go"]
@@ -154,7 +187,10 @@ async fn what_ends_by_time_does_not_wait_and_costs_no_approval() {
     world.advance(TimeDelta::hours(1)).await;
     assert_eq!(removed(&world), ["-reader crowd-0"], "due by time");
     world.approve(pull, "linus").await;
-    assert!(world.is_merged(pull), "grace's approval was for these and one more");
+    assert!(
+        world.is_merged(pull),
+        "grace's approval was for these and one more"
+    );
     world.advance(minutes(2)).await;
     assert_eq!(world.holders("reader"), ["crowd-7"]);
 }
@@ -200,7 +236,10 @@ async fn a_release_that_was_merged_without_two_owners_lets_nothing_go_and_is_ask
     let second = release(&world);
     assert_ne!(first, second);
     let body = world.sandbox.pull(REPO, second).body;
-    assert!(body.contains(&format!("#{first} was merged without")), "{body}");
+    assert!(
+        body.contains(&format!("#{first} was merged without")),
+        "{body}"
+    );
     // Approving what is merged already heals nothing.
     world.approve(first, "linus").await;
     assert_eq!(world.holders("reader").len(), 7);
@@ -240,15 +279,24 @@ async fn a_record_that_somebody_wrote_by_hand_or_changed_is_refused() {
     vanish(&world, &people[..6]).await;
     let pull = release(&world);
     let branch = world.sandbox.pull(REPO, pull).head;
-    let told = world.evidence().into_iter().find(|m| m.contains("Event: held\n"));
+    let told = world
+        .evidence()
+        .into_iter()
+        .find(|m| m.contains("Event: held\n"));
     let told = told.unwrap();
-    let path = told.lines().find_map(|l| l.strip_prefix("Record: ")).unwrap();
+    let path = told
+        .lines()
+        .find_map(|l| l.strip_prefix("Record: "))
+        .unwrap();
     let text = world.sandbox.file(REPO, &branch, path).unwrap();
     let text = String::from_utf8(text).unwrap();
     // The true record, in a pull request of their own; and one that names fewer.
     for (text, title) in [
         (text.clone(), "Waiting for @acme/security (0 of 1 approval)"),
-        (text.replace("count: 6", "count: 5"), "Denied: release-record"),
+        (
+            text.replace("count: 6", "count: 5"),
+            "Denied: release-record",
+        ),
     ] {
         let own = world.propose("mallory", &[Change::write(path, text)]).await;
         assert_eq!(world.check(own).title, title);
@@ -271,7 +319,10 @@ async fn people_who_are_gone_at_once_are_released_by_the_owners_of_their_files()
         world.settle().await;
         world.advance(minutes(10)).await;
         assert_eq!(world.holders("reader").len(), 8, "held back");
-        assert_eq!(world.told("held"), ["Held back: 6 people who left would go at once"]);
+        assert_eq!(
+            world.told("held"),
+            ["Held back: 6 people who left would go at once"]
+        );
         let pull = release(&world);
         let owners = "waiting for @acme/security (0 of 2 approvals)";
         assert_eq!(

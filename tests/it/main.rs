@@ -22,6 +22,7 @@ mod duties;
 mod evidence;
 mod github;
 mod golden;
+mod hanging;
 mod http_client;
 mod impact;
 mod ldap;

@@ -581,7 +581,11 @@ fn the_brake_is_a_resources_own_and_everybodys() {
             let here = |id: &&GrantId| id.as_str().starts_with(resource);
             plan.held_back.iter().filter(here).count()
         };
-        assert_eq!((back("orders"), back("ledger")), held, "{orders:?} {ledger:?}");
+        assert_eq!(
+            (back("orders"), back("ledger")),
+            held,
+            "{orders:?} {ledger:?}"
+        );
     }
 }
 

@@ -9,6 +9,7 @@ use hallpass::domain::ledger::{Granted, Holder, Revoked};
 use hallpass::domain::model::Access;
 use hallpass::domain::target::{Change, Kind, Names, Order};
 use hallpass::providers::{Provider, ProviderError};
+use tokio::sync::Notify;
 
 /// What it is.
 const KIND: Kind = Kind {
@@ -36,13 +37,17 @@ struct State {
     calls: usize,
     down: bool,
     hangs: bool,
+    /// Calls that hang now.
+    hanging: usize,
+    /// Listings do not come back.
+    mute: bool,
     panics: bool,
     faults: VecDeque<Fault>,
 }
 
 /// The target.
 #[derive(Debug, Default)]
-pub struct Vault(Mutex<State>);
+pub struct Vault(Mutex<State>, Notify);
 
 impl Vault {
     /// Who has `role`, in order.
@@ -89,6 +94,30 @@ impl Vault {
     /// Calls to grant or revoke do not come back, while it hangs.
     pub fn hangs(&self, hangs: bool) {
         self.0.lock().unwrap().hangs = hangs;
+        self.1.notify_waiters();
+    }
+
+    /// Whether listings come back.
+    pub fn lists(&self, lists: bool) {
+        self.0.lock().unwrap().mute = !lists;
+        self.1.notify_waiters();
+    }
+
+    /// How many calls hang now.
+    pub fn hanging(&self) -> usize {
+        self.0.lock().unwrap().hanging
+    }
+
+    /// Waits while `hangs` says so.
+    async fn wait_while(&self, hangs: impl Fn(&State) -> bool) {
+        let _counted = Hanging::of(self, &hangs);
+        loop {
+            let freed = self.1.notified();
+            if !hangs(&self.0.lock().unwrap()) {
+                return;
+            }
+            freed.await;
+        }
     }
 
     /// Calls to grant or revoke run into a bug.
@@ -99,9 +128,7 @@ impl Vault {
     async fn answers(&self) {
         let panics = self.0.lock().unwrap().panics;
         assert!(!panics, "a bug of the vault, as the test wants it");
-        if self.0.lock().unwrap().hangs {
-            std::future::pending::<()>().await;
-        }
+        self.wait_while(|state| state.hangs).await;
     }
 
     /// The next calls fail like this, one after the other.
@@ -136,6 +163,28 @@ impl Vault {
         match fault {
             Some(_) => Err(unavailable(access.connection.as_str())),
             None => Ok(()),
+        }
+    }
+}
+
+/// A call that hangs, counted until it goes on or is given up.
+struct Hanging<'v>(Option<&'v Vault>);
+
+impl<'v> Hanging<'v> {
+    fn of(vault: &'v Vault, hangs: impl Fn(&State) -> bool) -> Self {
+        let mut state = vault.0.lock().unwrap();
+        if !hangs(&state) {
+            return Self(None);
+        }
+        state.hanging += 1;
+        Self(Some(vault))
+    }
+}
+
+impl Drop for Hanging<'_> {
+    fn drop(&mut self) {
+        if let Some(vault) = self.0 {
+            vault.0.lock().unwrap().hanging -= 1;
         }
     }
 }
@@ -184,6 +233,7 @@ impl Provider for Vault {
     }
 
     async fn holders(&self, entitlement: &serde_json::Value) -> Result<Vec<Holder>, ProviderError> {
+        self.wait_while(|state| state.mute).await;
         if self.0.lock().unwrap().down {
             return Err(unavailable("vault"));
         }

@@ -275,7 +275,10 @@ fn own_findings(case: &Case<'_>, verdict: &mut Verdict) {
             .iter()
             .filter_map(|(path, m)| Some((path.as_str(), (*m)?))),
     );
-    let release = verdict.release.as_ref().map(|of| (of.hold.record_path(), of));
+    let release = verdict
+        .release
+        .as_ref()
+        .map(|of| (of.hold.record_path(), of));
     paths.extend(
         release
             .iter()

@@ -11,9 +11,8 @@ use super::{Case, LettingGo, Request};
 /// Records that name something else than what is held.
 pub(super) fn findings(case: &Case<'_>, _: &[Request]) -> Vec<Finding> {
     let mut found = Vec::new();
-    let is_release = |change: &super::super::catalogue::ChangedFile| {
-        ReleasePath::new(&change.path).is_ok()
-    };
+    let is_release =
+        |change: &super::super::catalogue::ChangedFile| ReleasePath::new(&change.path).is_ok();
     for (_, reading) in case.changes.readings(is_release) {
         let Some(Ok(Read::Release(path, release))) = reading else {
             continue;

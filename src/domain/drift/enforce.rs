@@ -86,8 +86,11 @@ pub fn enforce<'a>(
     for (one, holders) in enforcing(watched, survey) {
         let here = brake::holds(open(one), holders);
         let held = here
-            || brakes_of(one)
-                .any(|w| going.get(&w).is_some_and(|(open, all)| brake::holds(*open, *all)));
+            || brakes_of(one).any(|w| {
+                going
+                    .get(&w)
+                    .is_some_and(|(open, all)| brake::holds(*open, *all))
+            });
         for known in outside(one) {
             let member = member(&known.drift);
             let mut free = true;

@@ -17,7 +17,10 @@ pub fn held(hold: &Hold, at: Instant) -> Event {
 
 /// Two owners released what was held, by approving its record in pull request `pull`.
 pub fn released(hold: &Hold, pull: PullNumber, approvals: &[Approval], at: Instant) -> Event {
-    let who: Vec<&str> = approvals.iter().map(|a| a.reviewer.login.as_str()).collect();
+    let who: Vec<&str> = approvals
+        .iter()
+        .map(|a| a.reviewer.login.as_str())
+        .collect();
     let sentence = format!("Released: {} let {} go", who.join(" and "), hold.what());
     draft(Kind::Released, "released", hold, at, &sentence)
         .approvals(approvals)

@@ -39,7 +39,9 @@ pub fn release_proposal<'a>(
 fn why(hold: &Hold) -> String {
     let number = hold.members.len();
     let on = hold.whose.resource.as_ref();
-    let on = on.map(|r| format!(" of {}", code(r.as_str()))).unwrap_or_default();
+    let on = on
+        .map(|r| format!(" of {}", code(r.as_str())))
+        .unwrap_or_default();
     match hold.whose.inferred {
         Inferred::Withdrawn => {
             let live = count(number, "live grant", "live grants");
@@ -48,7 +50,9 @@ fn why(hold: &Hold) -> String {
         Inferred::Left => format!("{} with access are gone", count(number, "person", "people")),
         Inferred::Outside => {
             let accounts = count(number, "account", "accounts");
-            format!("{accounts} have access{on} that Hallpass did not give, and it is to be enforced")
+            format!(
+                "{accounts} have access{on} that Hallpass did not give, and it is to be enforced"
+            )
         }
     }
 }
