@@ -176,21 +176,26 @@ impl Worker {
     async fn due_on(&self, connection: ConnectionName) -> ConnectionName {
         let span = info_span!("wake", wake.name = "due", provider.connection = %connection);
         async {
-            if let Err(error) = unharmed(self.reconciler.due_on(&connection)).await {
+            let done = unharmed(self.reconciler.due_on(&connection)).await;
+            if let Err(error) = &done {
                 error!(error = %error, "cannot end what is due on {connection}: {error}");
             }
-            let now = self.clock.now();
-            let pause = match self.ask_for_the_undone(now).await {
-                Ok(due) if !due.contains(&connection) => return,
-                Ok(_) => self.store.next_due_after(now).await.ok().flatten(),
+            // What failed waits for its next attempt. What waits for a proof is not ours to do, and must not make us spin.
+            let waits = match self.ask_for_the_undone().await {
+                Ok(waiting) => waiting.contains(&connection),
                 Err(error) => {
                     error!(error = %error, "cannot look at what is due: {error}");
-                    None
+                    true
                 }
             };
+            if done.is_ok() && !waits {
+                return;
+            }
+            let now = self.clock.now();
+            let next = self.store.next_due_after(now).await.ok().flatten();
             let soon = now + TimeDelta::seconds(1);
             self.clock
-                .sleep_until(pause.map_or(soon, |at| at.min(soon)))
+                .sleep_until(next.map_or(soon, |at| at.min(soon)))
                 .await;
         }
         .instrument(span)
@@ -198,17 +203,16 @@ impl Worker {
         connection
     }
 
-    /// What is due after a pass waits for a proof (a scheduled grant) or for its next attempt: not ours to do without the forge.
-    async fn ask_for_the_undone(
-        &self,
-        now: Instant,
-    ) -> Result<BTreeSet<ConnectionName>, StoreError> {
-        let due = self.store.due_connections(now).await?;
-        if !due.is_empty() {
+    /// Asks for a look at the protected branch where something waits for a proof that is due: not ours to do without the forge.
+    /// Returns where.
+    async fn ask_for_the_undone(&self) -> Result<BTreeSet<ConnectionName>, StoreError> {
+        let now = self.clock.now();
+        let waiting = self.store.awaiting_proof(now).await?;
+        if !waiting.is_empty() {
             self.store.wake(&[Wake::Main], now).await?;
             self.bell.notify_one();
         }
-        Ok(due)
+        Ok(waiting)
     }
 
     /// Asks for a look at the protected branch when files of ended grants wait to be removed from it, the review of an emergency
@@ -413,7 +417,7 @@ impl Worker {
     /// Ends what is due everywhere.
     async fn due_pass(&self) -> Result<(), ReconcileError> {
         let ended = self.reconciler.due().await;
-        self.ask_for_the_undone(self.clock.now()).await?;
+        self.ask_for_the_undone().await?;
         ended
     }
 

@@ -69,14 +69,12 @@ impl Reconciler {
         join_all(passes).await.into_iter().collect()
     }
 
-    /// [`Reconciler::due`] for one connection. Does nothing while another pass is at it.
+    /// [`Reconciler::due`] for one connection, as soon as no other pass is at it.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn due_on(&self, connection: &ConnectionName) -> Result<(), ReconcileError> {
-        let Ok(_turn) = self.lane(connection).try_lock() else {
-            return Ok(());
-        };
+        let _turn = self.lane(connection).lock().await;
         let now = self.now();
         let lane = Lane {
             connection: Some(connection),

@@ -291,6 +291,20 @@ pub(super) async fn due_connections(
     rows.iter().map(connection).collect()
 }
 
+pub(super) async fn awaiting_proof(
+    readers: &AnyPool,
+    now: Instant,
+) -> Result<BTreeSet<ConnectionName>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT DISTINCT connection FROM ledger WHERE live = 1 AND connection IS NOT NULL \
+         AND state IN ('scheduled', 'granting') AND wake_at <= $1",
+    )
+    .bind(text(now))
+    .fetch_all(readers)
+    .await?;
+    rows.iter().map(connection).collect()
+}
+
 pub(super) async fn live_connections(
     readers: &AnyPool,
 ) -> Result<BTreeSet<ConnectionName>, StoreError> {

@@ -284,6 +284,17 @@ impl Store {
         ledger::due_connections(&self.inner.readers, now).await
     }
 
+    /// Connections that have something due at `now` which waits for a proof: to be given, and not to be taken away.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn awaiting_proof(
+        &self,
+        now: Instant,
+    ) -> Result<BTreeSet<ConnectionName>, StoreError> {
+        ledger::awaiting_proof(&self.inner.readers, now).await
+    }
+
     /// Connections that have entries which are not final.
     ///
     /// # Errors
