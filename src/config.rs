@@ -59,6 +59,8 @@ pub struct Server {
     pub listen: SocketAddr,
     /// The folder for the database and the mirror.
     pub data_dir: PathBuf,
+    /// The programs that connections of the kind `command` may run; none where it is left out.
+    pub programs: Vec<PathBuf>,
 }
 
 /// The access repository and the App.
@@ -158,6 +160,8 @@ pub struct Notices {
 /// A system that access is given in.
 #[derive(Debug, Clone)]
 pub enum Provider {
+    /// Whatever a program on the server gives.
+    Command(Box<Command>),
     /// Membership of teams.
     GithubTeam {
         /// The organisation that has the teams.
@@ -174,6 +178,13 @@ pub enum Provider {
         /// Whether a role is made a default role; otherwise the subject says `SET ROLE`.
         set_default_role: bool,
     },
+    /// Membership of groups, by Okta's own API.
+    Okta {
+        /// The organisation's address.
+        endpoint: Endpoint,
+        /// An API token.
+        token: SecretString,
+    },
     /// Membership of roles.
     Postgres {
         /// The server, the database, and as whom.
@@ -188,6 +199,28 @@ pub enum Provider {
         /// What it knows us by.
         token: SecretString,
     },
+    /// Whatever a receiver of signed calls gives.
+    Webhook {
+        /// The receiver.
+        endpoint: Endpoint,
+        /// What calls are signed with, `whsec_` and base64: the secret, and the one before while it is being changed.
+        secrets: Vec<SecretString>,
+        /// Which entitlements it has, as a JSON Schema.
+        entitlements: Option<String>,
+    },
+}
+
+/// A program on the server that gives and takes.
+#[derive(Debug, Clone)]
+pub struct Command {
+    /// Where it is; one of [`Server::programs`].
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// The variables that it sees, with their values.
+    pub environment: Vec<(String, SecretString)>,
+    /// Which entitlements it has, as a JSON Schema.
+    pub entitlements: Option<String>,
 }
 
 /// A server that is spoken to by HTTP.

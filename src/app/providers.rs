@@ -7,12 +7,16 @@ use anyhow::Context as _;
 use crate::clock::Clock;
 use crate::config::{self, Config, Endpoint};
 use crate::forge::github::GitHub;
+use crate::providers::asked::Asked;
+use crate::providers::command::{self, Program};
 use crate::providers::github_team::GithubTeam;
-use crate::providers::http::{Http, LinkLocal, Settings};
+use crate::providers::http::{Http, LinkLocal, Now, Settings};
 use crate::providers::ldap::{Connecting, Ldap};
 use crate::providers::mysql::{DefaultRole, MySql};
+use crate::providers::okta::Okta;
 use crate::providers::postgres::Postgres;
 use crate::providers::scim::Scim;
+use crate::providers::webhook::Webhook;
 use crate::providers::{Provider, Registry};
 
 /// A connection for each table of the configuration. Nothing is called.
@@ -28,6 +32,11 @@ pub(super) fn connect(
     for (name, provider) in &config.providers {
         let unusable = || format!("cannot set up [providers.{name}]");
         let provider: Arc<dyn Provider> = match provider {
+            config::Provider::Command(command) => {
+                let program = Program::new(program(command, clock));
+                let asked = Asked::new(name.clone(), program, command.entitlements.as_deref());
+                Arc::new(asked.with_context(unusable)?)
+            }
             config::Provider::GithubTeam { organisation } => {
                 let own = *organisation == config.github.repository.owner;
                 let installation = config.github.installation_id.filter(|_| own);
@@ -53,14 +62,43 @@ pub(super) fn connect(
                 let server = MySql::new(name.clone(), url, *end_sessions, default_role);
                 Arc::new(server.with_context(unusable)?)
             }
+            config::Provider::Okta { endpoint, token } => {
+                let http = Http::with_token(settings(endpoint, clock), "SSWS", token);
+                Arc::new(Okta::new(name.clone(), http.with_context(unusable)?))
+            }
             config::Provider::Scim { endpoint, token } => {
                 let http = Http::with_token(settings(endpoint, clock), "Bearer", token);
                 Arc::new(Scim::new(name.clone(), http.with_context(unusable)?))
+            }
+            config::Provider::Webhook {
+                endpoint,
+                secrets,
+                entitlements,
+            } => {
+                let http = Http::new(settings(endpoint, clock)).with_context(unusable)?;
+                let receiver = Webhook::new(http, secrets).with_context(unusable)?;
+                let asked = Asked::new(name.clone(), receiver, entitlements.as_deref());
+                Arc::new(asked.with_context(unusable)?)
             }
         };
         registry.insert(name.clone(), provider);
     }
     Ok(registry)
+}
+
+fn program(command: &config::Command, clock: &Arc<dyn Clock>) -> command::Settings {
+    command::Settings {
+        program: command.program.clone(),
+        arguments: command.arguments.clone(),
+        environment: command.environment.clone(),
+        now: time(clock),
+    }
+}
+
+/// The time, for those that a target tells when to come back.
+fn time(clock: &Arc<dyn Clock>) -> Now {
+    let clock = Arc::clone(clock);
+    Arc::new(move || clock.now())
 }
 
 fn connecting(directory: &config::Directory) -> Connecting {
@@ -79,7 +117,6 @@ fn connecting(directory: &config::Directory) -> Connecting {
 
 /// How an HTTP server is reached.
 fn settings(endpoint: &Endpoint, clock: &Arc<dyn Clock>) -> Settings {
-    let clock = Arc::clone(clock);
     Settings {
         url: endpoint.url.clone(),
         ca: endpoint.ca.clone(),
@@ -88,6 +125,6 @@ fn settings(endpoint: &Endpoint, clock: &Arc<dyn Clock>) -> Settings {
         } else {
             LinkLocal::Refused
         },
-        now: Arc::new(move || clock.now()),
+        now: time(clock),
     }
 }

@@ -1,5 +1,7 @@
 //! The tables of connections that speak HTTP.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -27,6 +29,65 @@ pub(super) fn scim(table: &mut Table<'_>) -> Option<Provider> {
     let endpoint = endpoint(table, "https://api.slack.com/scim/v2");
     let token = secret(table, &TOKEN);
     Some(Provider::Scim {
+        endpoint: endpoint?,
+        token: token?,
+    })
+}
+
+const SIGNING: Keys = Keys {
+    env: "secret_env",
+    file: "secret_file",
+    wrong: "secret",
+    remedy: "Name the environment variable that holds it with secret_env, or the file with secret_file.",
+};
+
+const SIGNING_BEFORE: Keys = Keys {
+    env: "previous_secret_env",
+    file: "previous_secret_file",
+    wrong: "previous_secret",
+    remedy: "Name the environment variable that holds it with previous_secret_env, or the file with previous_secret_file.",
+};
+
+/// `kind = "webhook"`.
+pub(super) fn webhook(table: &mut Table<'_>) -> Option<Provider> {
+    let endpoint = endpoint(table, "https://access.example.org/hallpass");
+    let entitlements = entitlements(table);
+    let current = signing(table, &SIGNING);
+    let changing = table.has(SIGNING_BEFORE.env) || table.has(SIGNING_BEFORE.file);
+    let before = changing.then(|| signing(table, &SIGNING_BEFORE)).flatten();
+    table.no_secret(SIGNING_BEFORE.wrong, SIGNING_BEFORE.remedy);
+    Some(Provider::Webhook {
+        endpoint: endpoint?,
+        secrets: current.into_iter().chain(before).collect(),
+        entitlements,
+    })
+}
+
+/// A secret of Standard Webhooks. The words never repeat it.
+fn signing(table: &mut Table<'_>, keys: &Keys) -> Option<SecretString> {
+    let line = table.line();
+    let secret = secret(table, keys)?;
+    let key = secret.expose_secret().strip_prefix("whsec_");
+    let key = key.and_then(|key| STANDARD.decode(key).ok());
+    if key.is_none_or(|key| !(24..=64).contains(&key.len())) {
+        let what = "leads to a secret that cannot be used";
+        let remedy =
+            "Write whsec_ and 24 to 64 bytes in base64: echo whsec_$(openssl rand -base64 32).";
+        table.report(line, keys.env, what, remedy);
+    }
+    Some(secret)
+}
+
+/// Which entitlements a connection has that has no shape of its own: a JSON Schema in a file.
+pub(super) fn entitlements(table: &mut Table<'_>) -> Option<String> {
+    table.file("entitlements_file")
+}
+
+/// `kind = "okta"`.
+pub(super) fn okta(table: &mut Table<'_>) -> Option<Provider> {
+    let endpoint = endpoint(table, "https://acme.okta.com");
+    let token = secret(table, &TOKEN);
+    Some(Provider::Okta {
         endpoint: endpoint?,
         token: token?,
     })

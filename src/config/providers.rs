@@ -1,14 +1,15 @@
 //! The connections: one table each, read by its kind.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::endpoints::{self, Keys, secret};
 use super::sections::is_local;
-use super::table::Table;
-use super::{Directory, Provider};
+use super::table::{At, Table};
+use super::{Command, Directory, Provider};
 use crate::domain::model::{ConnectionName, Login};
 
 /// An address with a user and a password in it.
@@ -27,11 +28,14 @@ const PASSWORD: Keys = Keys {
 };
 
 /// Every `[providers.<name>]`.
-pub(super) fn read(mut table: Table<'_>) -> BTreeMap<ConnectionName, Provider> {
+pub(super) fn read(
+    mut table: Table<'_>,
+    programs: &[PathBuf],
+) -> BTreeMap<ConnectionName, Provider> {
     let mut providers = BTreeMap::new();
     for (name, section) in table.children() {
         let line = section.line();
-        let provider = provider(section);
+        let provider = provider(section, programs);
         match ConnectionName::new(&name) {
             Ok(name) => {
                 providers.extend(provider.map(|provider| (name, provider)));
@@ -48,14 +52,17 @@ pub(super) fn read(mut table: Table<'_>) -> BTreeMap<ConnectionName, Provider> {
 }
 
 /// How each kind's table is read.
-type Read = fn(&mut Table<'_>) -> Option<Provider>;
+type Read = fn(&mut Table<'_>, &[PathBuf]) -> Option<Provider>;
 
-const KINDS: [(&str, Read); 5] = [
-    ("github-team", github_team),
-    ("ldap", ldap),
-    ("mysql", mysql),
-    ("postgres", postgres),
-    ("scim", endpoints::scim),
+const KINDS: [(&str, Read); 8] = [
+    ("command", command),
+    ("github-team", |table, _| github_team(table)),
+    ("ldap", |table, _| ldap(table)),
+    ("mysql", |table, _| mysql(table)),
+    ("okta", |table, _| endpoints::okta(table)),
+    ("postgres", |table, _| postgres(table)),
+    ("scim", |table, _| endpoints::scim(table)),
+    ("webhook", |table, _| endpoints::webhook(table)),
 ];
 
 fn remedy() -> String {
@@ -63,7 +70,7 @@ fn remedy() -> String {
     format!("Write {}.", kinds.join(" or "))
 }
 
-fn provider(mut table: Table<'_>) -> Option<Provider> {
+fn provider(mut table: Table<'_>, programs: &[PathBuf]) -> Option<Provider> {
     let remedy = remedy();
     let kind = table.required("kind", &remedy, |text| {
         let known = KINDS.iter().find(|(name, _)| *name == text);
@@ -71,9 +78,40 @@ fn provider(mut table: Table<'_>) -> Option<Provider> {
             .map(|(_, read)| *read)
             .ok_or(remedy.trim_end_matches('.'))
     })?;
-    let provider = kind(&mut table);
+    let provider = kind(&mut table, programs);
     table.finish();
     provider
+}
+
+fn command(table: &mut Table<'_>, programs: &[PathBuf]) -> Option<Provider> {
+    const REMEDY: &str = "Write program = \"/opt/hallpass/badge\".";
+    let allowed = |text: &str| {
+        let program = PathBuf::from(text);
+        let remedy = || format!("Allow it first: [server] programs = [{text:?}]");
+        Some(program)
+            .filter(|p| programs.contains(p))
+            .ok_or_else(remedy)
+    };
+    let program = table.required("program", REMEDY, allowed);
+    let arguments = table.texts("arguments").into_iter().map(|at| at.value);
+    let arguments = arguments.collect();
+    let mut environment = Vec::new();
+    for At { line, value: name } in table.texts("environment") {
+        match table.variable(&name) {
+            Some(value) => environment.push((name, value)),
+            None => {
+                let what = format!("names {name}, which is not set");
+                table.report(line, "environment", &what, "Set it.");
+            }
+        }
+    }
+    let entitlements = endpoints::entitlements(table);
+    Some(Provider::Command(Box::new(Command {
+        program: program?,
+        arguments,
+        environment,
+        entitlements,
+    })))
 }
 
 fn github_team(table: &mut Table<'_>) -> Option<Provider> {

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::table::{Context, Table, suggestion};
+use super::table::{At, Context, Table, suggestion};
 use super::{Config, Evidence, Github, Merge, MergeMethod, Notices, Server, Store, Timing};
 use crate::domain::model::RepoName;
 use crate::domain::notice::EndsSoon;
@@ -49,7 +49,7 @@ pub(super) fn read<'a>(context: &'a Context<'a>, table: toml::de::DeTable<'a>) -
     let evidence = evidence(section("evidence"));
     let timing = timing(section("timing"));
     let notices = notices(section("notices"));
-    let providers = super::providers::read(section("providers"));
+    let providers = super::providers::read(section("providers"), &server.programs);
     Some(Config {
         server,
         github: github?,
@@ -69,11 +69,34 @@ fn server(context: &Context<'_>, mut table: Table<'_>) -> Server {
     let data_dir = table
         .path("data_dir")
         .map_or_else(|| context.folder.join("data"), |at| at.value);
+    let programs = programs(&mut table);
     table.finish();
     Server {
         listen: listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
         data_dir,
+        programs,
     }
+}
+
+/// The programs that connections may run.
+fn programs(table: &mut Table<'_>) -> Vec<PathBuf> {
+    let mut programs = Vec::new();
+    for At { line, value } in table.texts("programs") {
+        let path = PathBuf::from(&value);
+        let plain = |step| matches!(step, Component::RootDir | Component::Normal(_));
+        if path.is_absolute() && path.components().all(plain) {
+            programs.push(path);
+        } else {
+            let what = format!("holds {value:?}, which is no path from the root");
+            table.report(
+                line,
+                "programs",
+                &what,
+                "Write it as \"/opt/hallpass/badge\".",
+            );
+        }
+    }
+    programs
 }
 
 fn github(context: &Context<'_>, mut table: Table<'_>) -> Option<Github> {

@@ -118,6 +118,32 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// A list of texts; empty where the key is left out.
+    pub(super) fn texts(&mut self, key: &'static str) -> Vec<At<String>> {
+        let Some(At { line, value }) = self.take(key) else {
+            return Vec::new();
+        };
+        let DeValue::Array(values) = value else {
+            self.report(line, key, "is no list", "Write [\"...\", \"...\"].");
+            return Vec::new();
+        };
+        let mut texts = Vec::new();
+        for value in values {
+            let line = self.context.line(value.span().start);
+            match value.into_inner() {
+                DeValue::String(value) => texts.push(At {
+                    line,
+                    value: value.into_owned(),
+                }),
+                other => {
+                    let what = format!("holds {}, not text", other.type_str());
+                    self.report(line, key, &what, "Put each in quotes.");
+                }
+            }
+        }
+        texts
+    }
+
     pub(super) fn switch(&mut self, key: &'static str) -> bool {
         match self.take(key) {
             None => false,
@@ -212,6 +238,11 @@ impl<'a> Table<'a> {
             self.report(line, key, &what, format!("{error}."));
         };
         read.map_err(told).ok()
+    }
+
+    /// The variable `name` of the environment.
+    pub(super) fn variable(&self, name: &str) -> Option<SecretString> {
+        (self.context.env)(name).map(SecretString::from)
     }
 
     /// Refuses a key that would hold a secret.

@@ -1,11 +1,15 @@
 //! The port to target systems. One file a kind; each call is idempotent and reads back what it did.
 
+pub mod asked;
+pub mod command;
 pub mod github_team;
 pub mod http;
 pub mod ldap;
 pub mod mysql;
+pub mod okta;
 pub mod postgres;
 pub mod scim;
+pub mod webhook;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -76,12 +80,15 @@ pub trait Provider: Send + Sync {
 }
 
 /// Every kind of target system, in the order of the page that lists them.
-pub const KINDS: [&Kind; 5] = [
+pub const KINDS: [&Kind; 8] = [
+    &command::KIND,
     &github_team::KIND,
     &ldap::KIND,
     &mysql::KIND,
+    &okta::KIND,
     &postgres::KIND,
     &scim::KIND,
+    &webhook::KIND,
 ];
 
 /// The configured connections.

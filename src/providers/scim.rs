@@ -12,7 +12,7 @@
 //! that names both gets both checked.
 
 mod directory;
-mod wire;
+pub(super) mod wire;
 
 use async_trait::async_trait;
 use serde::Deserialize;

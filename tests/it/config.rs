@@ -87,6 +87,25 @@ fn the_example_is_valid_and_says_the_defaults() {
 }
 
 #[test]
+fn a_program_runs_only_where_the_server_allows_it_and_sees_only_what_is_named() {
+    let config = load(&format!(
+        "{MINIMAL}[server]\nprograms = ['/opt/badge']\n[providers.doors]\nkind = 'command'\nprogram = '/opt/badge'\n\
+         arguments = ['--site', 'berlin; id']\nenvironment = ['TOKEN']\n"
+    ))
+    .unwrap();
+    let Provider::Command(doors) = &config.providers[&ConnectionName::new("doors").unwrap()] else {
+        panic!("{config:?}");
+    };
+    assert_eq!(doors.program.to_str(), Some("/opt/badge"));
+    assert_eq!(doors.arguments, ["--site", "berlin; id"]);
+    let (name, value) = &doors.environment[0];
+    assert_eq!(
+        (name.as_str(), value.expose_secret()),
+        ("TOKEN", "canary-token")
+    );
+}
+
+#[test]
 fn what_is_written_is_what_is_used() {
     let config = load(
         "[server]\nlisten = '0.0.0.0:9'\n[github]\nrepository = 'Acme/Access'\napp_id = 5\ninstallation_id = 6\n\
@@ -197,6 +216,7 @@ fn a_secret_in_the_file_is_refused_and_never_repeated() {
         "[providers.a]\nkind = 'postgres'\nurl = 'postgres://h:canary@db/x'",
         "[providers.a]\nkind = 'postgres'\nurl_file = 'secret'\npassword = 'canary'",
         "[providers.a]\nkind = 'scim'\nurl = 'https://x.org'\ntoken_env = 'TOKEN'\ntoken = 'canary'",
+        "[providers.a]\nkind = 'webhook'\nurl = 'https://x.org'\nsecret_env = 'TOKEN'\nsecret = 'canary'",
     ] {
         let error = complaint(addition);
         assert!(
@@ -204,7 +224,7 @@ fn a_secret_in_the_file_is_refused_and_never_repeated() {
             "{addition}: {error}"
         );
         assert!(
-            ["HALLPASS_", "url_env", "token_env"]
+            ["HALLPASS_", "url_env", "token_env", "secret_env"]
                 .iter()
                 .any(|way| error.contains(way)),
             "{addition}: {error}"
@@ -237,7 +257,7 @@ fn every_mistake_is_told_at_once_with_its_line_and_what_to_write() {
     /hallpass.toml:6: [servr] is unknown. Did you mean `server`?
     /hallpass.toml:8: `resync` of [timing] cannot be used. Write a duration such as "500ms", "60s", "5m" or "1h", at most a day.
     /hallpass.toml:9: `retry_cap` of [timing] is integer, not text. Put it in quotes.
-    /hallpass.toml:11: `kind` of [providers.x] cannot be used. Write kind = "github-team" or kind = "ldap" or kind = "mysql" or kind = "postgres" or kind = "scim".
+    /hallpass.toml:11: `kind` of [providers.x] cannot be used. Write kind = "command" or kind = "github-team" or kind = "ldap" or kind = "mysql" or kind = "okta" or kind = "postgres" or kind = "scim" or kind = "webhook".
     "#);
 }
 
@@ -320,6 +340,41 @@ fn single_mistakes_are_refused() {
             "[providers.x]\nkind = 'scim'\nurl = 'https://scim.example.org'\ntoken_env = 'TOKEN'\nallow_link_local = 'yes'",
             "true or false",
         ),
+        (
+            "[providers.x]\nkind = 'okta'\nurl = 'https://a.okta.com'",
+            "token_env",
+        ),
+        (
+            "[providers.x]\nkind = 'webhook'\nurl = 'https://a.example.org'",
+            "secret_env",
+        ),
+        (
+            "[providers.x]\nkind = 'webhook'\nurl = 'https://a.example.org'\nsecret_env = 'TOKEN'",
+            "Write whsec_",
+        ),
+        (
+            "[providers.x]\nkind = 'webhook'\nurl = 'https://a.example.org'\nsecret_env = 'TOKEN'\nprevious_secret_file = 'nowhere'",
+            "cannot be read",
+        ),
+        (
+            "[providers.x]\nkind = 'command'\nprogram = '/bin/true'",
+            "[server] programs = [\"/bin/true\"]",
+        ),
+        (
+            "[server]\nprograms = ['/bin/true']\n[providers.x]\nkind = 'command'\nprogram = '/bin/../bin/true'",
+            "Allow it first",
+        ),
+        (
+            "[server]\nprograms = ['/bin/true']\n[providers.x]\nkind = 'command'\nprogram = '/bin/true'\nenvironment = ['NOT_SET']",
+            "NOT_SET, which is not set",
+        ),
+        ("[server]\nprograms = ['bin/true']", "no path from the root"),
+        (
+            "[server]\nprograms = ['/opt/../bin/true']",
+            "no path from the root",
+        ),
+        ("[server]\nprograms = '/bin/true'", "is no list"),
+        ("[server]\nprograms = [1]", "Put each in quotes"),
         ("[providers.x]\nkind = 'mysql'", "url_env"),
         (
             "[providers.x]\nkind = 'mysql'\npassword = 'canary'",

@@ -46,11 +46,15 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 /// The only part that may name concrete adapters besides the adapters' own folders.
 const CONCRETE: &[&str] = &[
     "forge::github",
+    "providers::asked",
+    "providers::command",
     "providers::github_team",
     "providers::ldap",
     "providers::mysql",
+    "providers::okta",
     "providers::postgres",
     "providers::scim",
+    "providers::webhook",
 ];
 
 /// Files at which `unsafe` may stand, with the reason in the code.

@@ -169,7 +169,7 @@ impl Patch {
     }
 }
 
-/// A filter for one value, which is written as JSON writes it (RFC 7644, 3.4.2.2).
-pub(super) fn equals(attribute: &str, value: &str) -> String {
+/// A filter for one value, which is written as JSON writes it (RFC 7644, 3.4.2.2). Okta's own API takes the same.
+pub(in crate::providers) fn equals(attribute: &str, value: &str) -> String {
     format!("{attribute} eq {}", serde_json::Value::from(value))
 }

@@ -1,0 +1,8 @@
+//! What a receiver or a program of one's own gives: the kinds `webhook` and `command`.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
+mod contract;
+mod odd;
+mod program;
+mod server;
