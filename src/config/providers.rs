@@ -125,8 +125,13 @@ fn github_team(table: &mut Table<'_>) -> Option<Provider> {
 
 fn postgres(table: &mut Table<'_>) -> Option<Provider> {
     let end_sessions = table.switch("end_sessions");
+    let valid_until = table.switch("valid_until");
     let url = address(table, postgres_url)?;
-    Some(Provider::Postgres { url, end_sessions })
+    Some(Provider::Postgres {
+        url,
+        end_sessions,
+        valid_until,
+    })
 }
 
 fn ldap(table: &mut Table<'_>) -> Option<Provider> {
