@@ -230,10 +230,13 @@ impl Hold {
         let at = at.map(|c| format!(" at {c}")).unwrap_or_default();
         let on = whose.resource.as_ref();
         let on = on.map(|r| format!(" on {r}")).unwrap_or_default();
-        let things = match whose.inferred {
-            Inferred::Withdrawn => "grants",
-            Inferred::Left => "people who left",
-            Inferred::Outside => "accounts from outside",
+        let things = match (whose.inferred, count) {
+            (Inferred::Withdrawn, 1) => "grant",
+            (Inferred::Withdrawn, _) => "grants",
+            (Inferred::Left, 1) => "person who left",
+            (Inferred::Left, _) => "people who left",
+            (Inferred::Outside, 1) => "account from outside",
+            (Inferred::Outside, _) => "accounts from outside",
         };
         format!("{count} {things}{on}{at}")
     }

@@ -295,6 +295,7 @@ impl Ldap {
         let values = self.values(&mut directory, &group, &account).await?;
         let values: Vec<&str> = values.iter().map(String::as_str).collect();
         if !values.is_empty() {
+            self.not_the_last(&mut directory, &group, &account).await?;
             self.remove(&mut directory, &group, &values).await?;
         }
         if self.is_member(&mut directory, &group, &account).await? {

@@ -257,6 +257,7 @@ impl MySql {
         }
         let members = server.members(&role).await.map_err(failed)?;
         if members.iter().any(|member| member.name == account) {
+            self.not_the_last(&mut server, &role, &members).await?;
             let revoked = server.revoke(&role, &account).await;
             revoked.map_err(|error| self.fault("revoking", Needs::Admin(&name), error))?;
         }

@@ -14,6 +14,7 @@
 
 mod expiry;
 mod fault;
+mod last;
 mod roles;
 mod sessions;
 
@@ -307,6 +308,7 @@ impl Postgres {
                 "{wanted:?} is the account that Hallpass itself connects with"
             )));
         }
+        self.not_the_last(&mut server, &role, &account).await?;
         let also = roles::revoke(&mut server, &role, &account)
             .await
             .map_err(|e| self.not_revoked(&role, e))?;

@@ -97,6 +97,15 @@ impl World {
             .await
     }
 
+    /// As Hallpass would, and not by it.
+    async fn give_by_hand(&self, account: &str) {
+        let (role, name) = (self.role(), &self.name);
+        self.run(&format!(
+            "SET ROLE {name}_hallpass; GRANT {role} TO {account}"
+        ))
+        .await;
+    }
+
     async fn give(&self) {
         self.grant(&self.role(), &self.ada()).await.unwrap();
     }
@@ -720,4 +729,28 @@ async fn an_address_that_cannot_be_read_is_refused_without_being_repeated() {
     )
     .unwrap_err();
     assert!(!refusal(&error).contains("canary"), "{error}");
+}
+
+#[tokio::test]
+async fn the_last_who_controls_the_server_keeps_that_and_hallpass_keeps_its_own() {
+    let world = World::new("lastone").await;
+    world.run("CREATE ROLE lastone_eve LOGIN").await;
+    // It gave nothing of the kind when it was given, and became powerful since.
+    world.give().await;
+    world.run("GRANT lastone_ro TO lastone_eve").await;
+    world.run("ALTER ROLE lastone_ro CREATEROLE").await;
+    let take = async |account: &str| {
+        let access = access("lastone_ro", account);
+        world.provider.revoke(&access, &order()).await
+    };
+    take("lastone_ada").await.unwrap();
+    let error = take("lastone_hallpass").await.unwrap_err();
+    assert!(refusal(&error).contains("Hallpass itself"), "{error}");
+    world.give_by_hand("lastone_ada").await;
+    world.run("REVOKE lastone_ro FROM lastone_eve").await;
+    let error = take("lastone_ada").await.unwrap_err();
+    assert!(refusal(&error).contains("last account with"), "{error}");
+    assert_eq!(world.holders("lastone_ro").await, ["lastone_ada"]);
+    world.run("ALTER ROLE lastone_ro NOCREATEROLE").await;
+    world.run("GRANT lastone_ro TO lastone_eve").await;
 }
