@@ -17,6 +17,7 @@ use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, error, info_span, warn};
 
 use crate::clock::Clock;
@@ -108,19 +109,27 @@ impl Worker {
     }
 
     /// Runs until `stop`. Overdue removals are done before anything else is looked at.
-    pub async fn run(&self, stop: CancellationToken) {
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         match tokio::time::timeout(PATIENCE, self.reconciler.due()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => error!(error = %error, "cannot look at what is due yet: {error}"),
             Err(_) => warn!("a target does not answer; what is due there is asked for again"),
         }
+        // On a task of its own: whatever the others have to compute, what is due does not wait for that.
+        let due = {
+            let (worker, stop) = (Arc::clone(&self), stop.clone());
+            tokio::spawn(async move { worker.run_due(&stop).await })
+        };
+        let due = AbortOnDropHandle::new(due);
         tokio::join!(
-            self.run_due(&stop),
             self.run_wakes(&stop),
             self.run_ticks(&stop),
             self.run_evidence(&stop),
             self.run_drift(&stop)
         );
+        if let Err(error) = due.await {
+            error!(error = %error, "what ends what is due has ended badly: {error}");
+        }
     }
 
     /// One pass at a time for each connection, so that a target that hangs delays its own ends and nobody else's.

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -16,6 +17,10 @@ use super::{Worker, unharmed};
 use crate::domain::model::ConnectionName;
 use crate::reconcile::{Look, ReconcileError, chain};
 use crate::store::{StoreError, TakenWake, Wake};
+
+/// How long, in real time, the next look at the protected branch waits for the passes of the one before: most targets answer by
+/// then, and what they were given is not weighed a second time.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How many pull requests are looked at beside each other: one whose targets are asked and do not answer delays few.
 const PULLS: usize = 4;
@@ -37,6 +42,8 @@ pub(super) enum Done {
     Pass(ConnectionName, Result<(), ReconcileError>),
     /// What follows from passes.
     Follow(Result<(), ReconcileError>),
+    /// The passes of the last look take longer than the next look waits.
+    OutOfPatience,
 }
 
 /// Everything that is under way.
@@ -45,12 +52,14 @@ pub(super) struct Work<'w> {
     jobs: FuturesUnordered<Job<'w>>,
     /// Pull requests that are looked at.
     pulls: BTreeSet<Wake>,
-    /// Whether the protected branch is looked at, or what follows from passes is under way.
+    /// Whether the protected branch is looked at or its passes are waited for, or what follows from passes is under way.
     on_branch: bool,
     /// Connections that have a pass under way, and whether another look came meanwhile.
     lanes: BTreeMap<ConnectionName, bool>,
     /// Whether something may follow from passes that ended.
     to_follow: bool,
+    /// Until when the next look waits for these passes; `None` where none is waited for.
+    waits: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 
 impl<'w> Work<'w> {
@@ -91,7 +100,7 @@ impl<'w> Work<'w> {
 
     /// Waits until something ends, for ever where nothing is under way. Dropped on the way, it loses nothing.
     pub async fn ended(&mut self) -> Done {
-        match self.jobs.next().await {
+        match self.last_ended().await {
             Some(done) => done,
             None => std::future::pending().await,
         }
@@ -99,7 +108,13 @@ impl<'w> Work<'w> {
 
     /// [`Work::ended`], where something is under way.
     pub async fn last_ended(&mut self) -> Option<Done> {
-        self.jobs.next().await
+        match &mut self.waits {
+            None => self.jobs.next().await,
+            Some(waits) => tokio::select! {
+                done = self.jobs.next() => done,
+                () = waits => Some(Done::OutOfPatience),
+            },
+        }
     }
 
     /// Does what the end of something leads to.
@@ -110,20 +125,30 @@ impl<'w> Work<'w> {
         match done {
             Done::Wake(wake, passes, written) => {
                 if !self.pulls.remove(&wake) {
-                    self.on_branch = false;
                     self.to_follow |= passes.connections.is_empty();
                     self.start_passes(worker, &passes);
+                    self.on_branch = !passes.connections.is_empty();
+                    self.waits = self
+                        .on_branch
+                        .then(|| Box::pin(tokio::time::sleep(PATIENCE)));
                 }
                 written?;
             }
             Done::Pass(connection, result) => {
                 let again = self.lanes.remove(&connection) == Some(true);
                 self.to_follow = true;
+                if self.lanes.is_empty() && self.waits.take().is_some() {
+                    self.on_branch = false;
+                }
                 worker.after_pass(connection, result, again).await?;
             }
             Done::Follow(result) => {
                 self.on_branch = false;
                 worker.retry(None, result).await?;
+            }
+            Done::OutOfPatience => {
+                self.waits = None;
+                self.on_branch = false;
             }
         }
         worker.ledger_bell.notify_one();

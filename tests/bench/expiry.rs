@@ -238,7 +238,11 @@ async fn write_ledger(
             entry
         })
         .collect();
-    service.store().commit_arrivals(&entries, &tip).await.unwrap();
+    service
+        .store()
+        .commit_arrivals(&entries, &tip)
+        .await
+        .unwrap();
 }
 
 trait Parse {
@@ -288,7 +292,10 @@ async fn removed(service: &Service, grants: usize, seconds: i64) -> Vec<TimeDelt
     let patience = Duration::from_secs(u64::try_from(seconds).unwrap() + 600);
     loop {
         tokio::time::sleep(Duration::from_secs(2)).await;
-        assert!(began.elapsed() < patience, "not all removed after {patience:?}");
+        assert!(
+            began.elapsed() < patience,
+            "not all removed after {patience:?}"
+        );
         if service.store().next_due().await.unwrap().is_some() {
             continue;
         }
@@ -312,7 +319,10 @@ async fn written(service: &Service) -> Duration {
 
 fn tell(mut times: Vec<TimeDelta>, seconds: i64, was_late: bool, evidence: Duration) {
     times.sort();
-    assert!(times[0] >= TimeDelta::zero(), "nothing goes before its time");
+    assert!(
+        times[0] >= TimeDelta::zero(),
+        "nothing goes before its time"
+    );
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].num_milliseconds();
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     println!(
@@ -322,6 +332,10 @@ fn tell(mut times: Vec<TimeDelta>, seconds: i64, was_late: bool, evidence: Durat
         at(0.9),
         at(0.99),
         at(1.0),
-        if was_late { "; THE PREPARATION CAME LATE" } else { "" }
+        if was_late {
+            "; THE PREPARATION CAME LATE"
+        } else {
+            ""
+        }
     );
 }

@@ -29,6 +29,7 @@ mod ldap;
 mod mysql;
 mod notices;
 mod okta;
+mod overlap;
 mod people;
 mod plan;
 mod policy;

@@ -43,9 +43,10 @@ impl MySql {
         if others.count() > 1 {
             return Ok(());
         }
-        let grants = server.grants_of(role).await.map_err(|error| {
-            self.fault("reading what the role may do", Needs::Tables, error)
-        })?;
+        let grants = server
+            .grants_of(role)
+            .await
+            .map_err(|error| self.fault("reading what the role may do", Needs::Tables, error))?;
         match power::control(&grants) {
             None => Ok(()),
             Some(grant) => Err(self.refused(format!(

@@ -57,7 +57,10 @@ impl Postgres {
         .await
         .map_err(failed)?;
         let read = |row: sqlx::postgres::PgRow| {
-            Ok::<_, sqlx::Error>((row.try_get::<Option<String>, _>(0)?, row.try_get::<bool, _>(1)?))
+            Ok::<_, sqlx::Error>((
+                row.try_get::<Option<String>, _>(0)?,
+                row.try_get::<bool, _>(1)?,
+            ))
         };
         match row.map(read).transpose().map_err(failed)? {
             Some((Some(until), true)) => Ok(until),
