@@ -201,7 +201,7 @@ async fn what_several_grants_give_is_held_exactly_while_one_of_them_lives() {
     for login in everybody {
         let id = world.sandbox.member(login);
         let text = format!(
-            "github_id: {id}\nname: {login}\nidentities:\n  vault: {login}\n  pg: {login}\n  maria: \"{login}@%\"\n"
+            "github_id: {id}\nname: {login}\nidentities:\n  vault: {login}\n  pg: {login}\n  maria: {login}\n"
         );
         deciding.push(Change::write(person_file(login), text));
     }
@@ -219,10 +219,6 @@ async fn what_several_grants_give_is_held_exactly_while_one_of_them_lives() {
     for hour in 0..=7 {
         for lane in &lanes {
             let held = holders(&world, &real, lane.connection).await;
-            let held: BTreeSet<String> = held
-                .into_iter()
-                .map(|name| name.trim_end_matches("@%").to_owned())
-                .collect();
             assert_eq!(
                 held,
                 lane.expected(hour),
