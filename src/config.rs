@@ -162,6 +162,16 @@ pub struct Notices {
 pub enum Provider {
     /// Whatever a program on the server gives.
     Command(Box<Command>),
+    /// Roles in an organisation.
+    GithubOrganizationRole {
+        /// The organisation that has the roles.
+        organisation: Login,
+    },
+    /// Roles in repositories.
+    GithubRepository {
+        /// The organisation that has the repositories.
+        organisation: Login,
+    },
     /// Membership of teams.
     GithubTeam {
         /// The organisation that has the teams.

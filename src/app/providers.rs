@@ -6,10 +6,14 @@ use anyhow::Context as _;
 
 use crate::clock::Clock;
 use crate::config::{self, Config, Endpoint};
+use crate::domain::model::Login;
 use crate::forge::github::GitHub;
+use crate::github_app::{Installation, Permission};
 use crate::providers::asked::Asked;
 use crate::providers::command::{self, Program};
-use crate::providers::github_team::GithubTeam;
+use crate::providers::github_organization_role::{self, GithubOrganizationRole};
+use crate::providers::github_repository::{self, GithubRepository};
+use crate::providers::github_team::{self, GithubTeam};
 use crate::providers::http::{Http, LinkLocal, Now, Settings};
 use crate::providers::ldap::{Connecting, Ldap};
 use crate::providers::mysql::{DefaultRole, MySql};
@@ -37,10 +41,27 @@ pub(super) fn connect(
                 let asked = Asked::new(name.clone(), program, command.entitlements.as_deref());
                 Arc::new(asked.with_context(unusable)?)
             }
+            config::Provider::GithubOrganizationRole { organisation } => {
+                let client = client(
+                    config,
+                    forge,
+                    organisation,
+                    github_organization_role::PERMISSIONS,
+                );
+                let organisation = organisation.clone();
+                Arc::new(GithubOrganizationRole::new(
+                    name.clone(),
+                    organisation,
+                    client,
+                ))
+            }
+            config::Provider::GithubRepository { organisation } => {
+                let client = client(config, forge, organisation, github_repository::PERMISSIONS);
+                let organisation = organisation.clone();
+                Arc::new(GithubRepository::new(name.clone(), organisation, client))
+            }
             config::Provider::GithubTeam { organisation } => {
-                let own = *organisation == config.github.repository.owner;
-                let installation = config.github.installation_id.filter(|_| own);
-                let client = forge.client_for_organisation(organisation, installation);
+                let client = client(config, forge, organisation, github_team::PERMISSIONS);
                 Arc::new(GithubTeam::new(name.clone(), organisation.clone(), client))
             }
             config::Provider::Ldap(directory) => {
@@ -92,6 +113,18 @@ pub(super) fn connect(
         registry.insert(name.clone(), provider);
     }
     Ok(registry)
+}
+
+/// GitHub for a connection to what `organisation` has.
+fn client(
+    config: &Config,
+    forge: &GitHub,
+    organisation: &Login,
+    permissions: &'static [Permission],
+) -> Installation {
+    let own = *organisation == config.github.repository.owner;
+    let installation = config.github.installation_id.filter(|_| own);
+    forge.client_for_organisation(organisation, installation, permissions)
 }
 
 fn program(command: &config::Command, clock: &Arc<dyn Clock>) -> command::Settings {

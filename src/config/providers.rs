@@ -54,9 +54,20 @@ pub(super) fn read(
 /// How each kind's table is read.
 type Read = fn(&mut Table<'_>, &[PathBuf]) -> Option<Provider>;
 
-const KINDS: [(&str, Read); 8] = [
+const KINDS: [(&str, Read); 10] = [
     ("command", command),
-    ("github-team", |table, _| github_team(table)),
+    ("github-organization-role", |table, _| {
+        let organisation = organisation(table)?;
+        Some(Provider::GithubOrganizationRole { organisation })
+    }),
+    ("github-repository", |table, _| {
+        let organisation = organisation(table)?;
+        Some(Provider::GithubRepository { organisation })
+    }),
+    ("github-team", |table, _| {
+        let organisation = organisation(table)?;
+        Some(Provider::GithubTeam { organisation })
+    }),
     ("ldap", |table, _| ldap(table)),
     ("mysql", |table, _| mysql(table)),
     ("okta", |table, _| endpoints::okta(table)),
@@ -114,13 +125,10 @@ fn command(table: &mut Table<'_>, programs: &[PathBuf]) -> Option<Provider> {
     })))
 }
 
-fn github_team(table: &mut Table<'_>) -> Option<Provider> {
-    let organisation = table.required(
-        "organisation",
-        "Write organisation = \"the login of the organisation\".",
-        |text| Login::new(text),
-    )?;
-    Some(Provider::GithubTeam { organisation })
+/// The organisation at GitHub that has what is given.
+fn organisation(table: &mut Table<'_>) -> Option<Login> {
+    const REMEDY: &str = "Write organisation = \"the login of the organisation\".";
+    table.required("organisation", REMEDY, |text| Login::new(text))
 }
 
 fn postgres(table: &mut Table<'_>) -> Option<Provider> {

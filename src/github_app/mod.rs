@@ -278,6 +278,22 @@ impl Installation {
         self.change(&Method::PUT, what, route, body).await
     }
 
+    /// Puts in place what the address says by itself; nothing is sent with it.
+    ///
+    /// # Errors
+    /// Any [`Failure`].
+    pub async fn assign(&self, what: &str, route: &str) -> Result<(), Failure> {
+        self.send(
+            &Method::PUT,
+            what,
+            route,
+            "application/vnd.github+json",
+            None,
+        )
+        .await
+        .map(drop)
+    }
+
     /// Removes.
     ///
     /// # Errors
@@ -350,5 +366,7 @@ impl Installation {
 }
 
 fn decode<T: DeserializeOwned>(what: &str, body: &[u8]) -> Result<T, Failure> {
+    // 204: nothing, and no text that says so.
+    let body = if body.is_empty() { b"null" } else { body };
     serde_json::from_slice(body).map_err(|e| Failure::unreadable(what, e))
 }

@@ -16,16 +16,15 @@ mod wire;
 use async_trait::async_trait;
 use serde::Deserialize;
 
-use wire::{
-    ChildTeam, Entitlement, Invitation, Member, Membership, MembershipRequest, TeamRole, User,
-};
+use wire::{ChildTeam, Entitlement, Invitation, Member, Membership, MembershipRequest, TeamRole};
 
+use super::github::Hub;
 use super::{Provider, ProviderError};
 use crate::domain::decision::Approved;
 use crate::domain::ledger::{Granted, Holder, Revoked};
-use crate::domain::model::{Access, Account, ConnectionName, Login, UserId};
+use crate::domain::model::{Access, ConnectionName, Login};
 use crate::domain::target::{Change, Kind, Names, Order};
-use crate::github_app::{Failure, Installation, path, query};
+use crate::github_app::{Installation, Permission, path, query};
 
 /// Teams of an organisation.
 pub const KIND: Kind = Kind {
@@ -57,27 +56,28 @@ pub const KIND: Kind = Kind {
     names: Names::CaseInsensitive,
 };
 
+/// What a token needs for it.
+pub const PERMISSIONS: &[Permission] = &[("members", "write")];
+
 /// Teams of one organisation.
 #[derive(Debug)]
 pub struct GithubTeam {
-    connection: ConnectionName,
     organisation: Login,
-    api: Installation,
+    hub: Hub,
 }
 
 impl GithubTeam {
     /// The teams of `organisation`, changed through `api`, which needs the permission `members: write` there.
     pub fn new(connection: ConnectionName, organisation: Login, api: Installation) -> Self {
         Self {
-            connection,
             organisation,
-            api,
+            hub: Hub::new(connection, api),
         }
     }
 
     fn entitlement(&self, value: &serde_json::Value) -> Result<Entitlement, ProviderError> {
         let entitlement = Entitlement::deserialize(value).map_err(|e| {
-            self.refused(format!(
+            self.hub.refused(format!(
                 "the entitlement must look like {{ team: <slug>, role: member }}: {e}"
             ))
         })?;
@@ -86,7 +86,7 @@ impl GithubTeam {
             |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
         if slug.is_empty() || slug.len() > 100 || slug.starts_with('-') || !slug.bytes().all(plain)
         {
-            return Err(self.refused(format!(
+            return Err(self.hub.refused(format!(
                 "{slug:?} is no team slug: write it as in the team's address, in lower case"
             )));
         }
@@ -107,86 +107,26 @@ impl GithubTeam {
         format!("{}/{slug}", self.organisation)
     }
 
-    /// The account must be the one that was recorded: somebody else may have taken the login since.
-    async fn login_for_giving(&self, account: &Account) -> Result<String, ProviderError> {
-        let recorded = self.recorded(account)?;
-        let what = format!("account @{}", account.name);
-        match self.api.get::<User>(&what, &path(&["users", &account.name])).await {
-            Ok(user) if UserId(user.id) == recorded => Ok(user.login),
-            Ok(user) => Err(self.unknown(
-                account,
-                format!(
-                    "the login belongs to account {} now, not to {recorded} as access/people says. Find out whose it is, then \
-                     correct access/people",
-                    user.id
-                ),
-            )),
-            Err(Failure::NotFound { .. }) => Err(self.unknown(
-                account,
-                "there is no such login any more; was the account renamed? Correct access/people".to_owned(),
-            )),
-            Err(failure) => Err(self.failed(failure)),
-        }
-    }
-
-    /// The login of now; `None` when the account is gone.
-    async fn login_for_taking(&self, account: &Account) -> Result<Option<String>, ProviderError> {
-        let recorded = self.recorded(account)?.to_string();
-        match self
-            .api
-            .get::<User>(&format!("account {recorded}"), &path(&["user", &recorded]))
-            .await
-        {
-            Ok(user) => Ok(Some(user.login)),
-            Err(Failure::NotFound { .. }) => Ok(None),
-            Err(failure) => Err(self.failed(failure)),
-        }
-    }
-
-    fn recorded(&self, account: &Account) -> Result<UserId, ProviderError> {
-        account.github_id.ok_or_else(|| {
-            self.unknown(account, "no `github_id` is recorded for it in access/, so nobody can tell whose login it is".to_owned())
-        })
-    }
-
     async fn membership(
         &self,
         slug: &str,
         login: &str,
     ) -> Result<Option<Membership>, ProviderError> {
         let what = format!("membership of @{login} in {}", self.team(slug));
-        match self
-            .api
-            .get(&what, &self.team_route(slug, &["memberships", login]))
-            .await
-        {
-            Ok(membership) => Ok(Some(membership)),
-            Err(Failure::NotFound { .. }) => Ok(None),
-            Err(failure) => Err(self.failed(failure)),
-        }
+        let route = self.team_route(slug, &["memberships", login]);
+        self.hub.find(&what, &route).await
     }
 
     async fn put(&self, entitlement: &Entitlement, login: &str) -> Result<(), ProviderError> {
         let team = self.team(&entitlement.team);
         let what = format!("membership of @{login} in {team}");
         let route = self.team_route(&entitlement.team, &["memberships", login]);
-        match self
-            .api
-            .put::<Membership>(
-                &what,
-                &route,
-                &MembershipRequest {
-                    role: entitlement.role,
-                },
-            )
-            .await
-        {
-            Ok(_) => Ok(()),
-            Err(Failure::NotFound { .. }) => {
-                Err(self.refused(format!("there is no team {team} that the App can see")))
-            }
-            Err(failure) => Err(self.failed(failure)),
-        }
+        let request = MembershipRequest {
+            role: entitlement.role,
+        };
+        let missing = || format!("there is no team {team} that the App can see");
+        let put = self.hub.put::<Membership>(&what, &route, &request, missing);
+        put.await.map(drop)
     }
 
     /// The child teams through which `login` still counts as a member.
@@ -197,7 +137,7 @@ impl GithubTeam {
     ) -> Result<Vec<String>, ProviderError> {
         let what = format!("child teams of {}", self.team(slug));
         let route = query(&self.team_route(slug, &["teams"]), &[("per_page", "100")]);
-        let children: Vec<ChildTeam> = self.all(&what, &route).await?;
+        let children: Vec<ChildTeam> = self.hub.all(&what, &route).await?;
         let mut through = Vec::new();
         for child in children {
             if self
@@ -212,68 +152,6 @@ impl GithubTeam {
             }
         }
         Ok(through)
-    }
-
-    async fn all<T: serde::de::DeserializeOwned>(
-        &self,
-        what: &str,
-        route: &str,
-    ) -> Result<Vec<T>, ProviderError> {
-        self.api.list(what, route).await.map_err(|e| self.failed(e))
-    }
-
-    fn refused(&self, reason: String) -> ProviderError {
-        ProviderError::Refused {
-            connection: self.connection.to_string(),
-            reason,
-        }
-    }
-
-    fn unknown(&self, account: &Account, reason: String) -> ProviderError {
-        ProviderError::UnknownSubject {
-            connection: self.connection.to_string(),
-            account: format!("@{}", account.name),
-            reason,
-        }
-    }
-
-    /// The call said yes, and the read-back says no.
-    fn without_effect(&self, what: String, found: &str) -> ProviderError {
-        let connection = self.connection.to_string();
-        ProviderError::Unavailable {
-            connection,
-            what,
-            retry_at: None,
-            source: format!("the read-back shows {found}").into(),
-        }
-    }
-
-    fn failed(&self, failure: Failure) -> ProviderError {
-        let connection = self.connection.to_string();
-        match failure {
-            Failure::Unavailable {
-                what,
-                retry_at,
-                source,
-            } => ProviderError::Unavailable {
-                connection,
-                what,
-                retry_at,
-                source,
-            },
-            Failure::Refused { what, reason } => ProviderError::Refused {
-                connection,
-                reason: format!("{what}: {reason}"),
-            },
-            Failure::NotFound { what } => ProviderError::Refused {
-                connection,
-                reason: format!("there is no {what}"),
-            },
-            Failure::Declined { what, words, .. } => ProviderError::Refused {
-                connection,
-                reason: format!("{what}: {words}"),
-            },
-        }
     }
 }
 
@@ -296,17 +174,19 @@ impl Provider for GithubTeam {
     async fn grant(&self, approved: &Approved, _: &Order) -> Result<Granted, ProviderError> {
         let access = approved.access();
         let entitlement = self.entitlement(&access.entitlement)?;
-        let login = self.login_for_giving(&access.account).await?;
+        let login = self.hub.login_for_giving(&access.account).await?;
         self.put(&entitlement, &login).await?;
 
         let team = self.team(&entitlement.team);
         let what = format!("membership of @{login} in {team}");
         let Some(found) = self.membership(&entitlement.team, &login).await? else {
-            return Err(self.without_effect(what, "none"));
+            return Err(self.hub.without_effect(what, "none"));
         };
         // An owner of the organisation is a maintainer of every team, whatever was asked for.
         if entitlement.role == TeamRole::Maintainer && found.role != "maintainer" {
-            return Err(self.without_effect(what, &format!("the role `{}`", found.role)));
+            return Err(self
+                .hub
+                .without_effect(what, &format!("the role `{}`", found.role)));
         }
         match found.state.as_str() {
             "active" => Ok(Granted {
@@ -323,29 +203,26 @@ impl Provider for GithubTeam {
                 )),
                 account_id: None,
             }),
-            other => Err(self.without_effect(what, &format!("the state `{other}`"))),
+            other => Err(self
+                .hub
+                .without_effect(what, &format!("the state `{other}`"))),
         }
     }
 
     async fn revoke(&self, access: &Access, _: &Order) -> Result<Revoked, ProviderError> {
         let entitlement = self.entitlement(&access.entitlement)?;
         let (slug, team) = (&entitlement.team, self.team(&entitlement.team));
-        let Some(login) = self.login_for_taking(&access.account).await? else {
+        let Some(login) = self.hub.login_for_taking(&access.account).await? else {
             return Ok(Revoked {
                 read_back: format!("the account of @{} no longer exists", access.account.name),
                 ..Revoked::default()
             });
         };
         let what = format!("membership of @{login} in {team}");
-        match self
-            .api
+        // Gone already, or the whole team is: as good.
+        self.hub
             .delete(&what, &self.team_route(slug, &["memberships", &login]))
-            .await
-        {
-            // Gone already, or the whole team is.
-            Ok(()) | Err(Failure::NotFound { .. }) => {}
-            Err(failure) => return Err(self.failed(failure)),
-        }
+            .await?;
         let Some(left) = self.membership(slug, &login).await? else {
             return Ok(Revoked {
                 read_back: format!("@{login} is no member of {team}"),
@@ -354,7 +231,9 @@ impl Provider for GithubTeam {
         };
         let still_effective_through = self.inherited_through(slug, &login).await?;
         if still_effective_through.is_empty() {
-            return Err(self.without_effect(what, &format!("the state `{}`", left.state)));
+            return Err(self
+                .hub
+                .without_effect(what, &format!("the state `{}`", left.state)));
         }
         let read_back = format!("@{login} is a member of {team} through child teams only");
         Ok(Revoked {
@@ -376,13 +255,13 @@ impl Provider for GithubTeam {
             &self.team_route(&slug, &["members"]),
             &[("role", role), ("per_page", "100")],
         );
-        let members: Vec<Member> = self.all(&format!("team {team}"), &members).await?;
+        let members: Vec<Member> = self.hub.all(&format!("team {team}"), &members).await?;
         let invited = query(
             &self.team_route(&slug, &["invitations"]),
             &[("per_page", "100")],
         );
         let what = format!("invitations to {team}");
-        let invited: Vec<Invitation> = self.all(&what, &invited).await?;
+        let invited: Vec<Invitation> = self.hub.all(&what, &invited).await?;
 
         let direct = members.into_iter().filter(|member| !member.inherited);
         let active = direct.map(|member| Holder {

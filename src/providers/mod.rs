@@ -2,6 +2,9 @@
 
 pub mod asked;
 pub mod command;
+mod github;
+pub mod github_organization_role;
+pub mod github_repository;
 pub mod github_team;
 pub mod http;
 pub mod ldap;
@@ -80,8 +83,10 @@ pub trait Provider: Send + Sync {
 }
 
 /// Every kind of target system, in the order of the page that lists them.
-pub const KINDS: [&Kind; 8] = [
+pub const KINDS: [&Kind; 10] = [
     &command::KIND,
+    &github_organization_role::KIND,
+    &github_repository::KIND,
     &github_team::KIND,
     &ldap::KIND,
     &mysql::KIND,

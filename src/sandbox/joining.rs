@@ -97,6 +97,17 @@ impl Sandbox {
         }
     }
 
+    /// Accepts the invitation to a repository.
+    pub fn accept_invitation(&self, login: &str, repo: &str) {
+        let mut world = self.world();
+        let (repo, user) = (self.index(&world, repo), self.id(&world, login));
+        let repo = &mut world.repos[repo];
+        if let Some(at) = repo.invited.iter().position(|one| one.user == user) {
+            let one = repo.invited.remove(at);
+            repo.collaborators.insert(user, one.permission);
+        }
+    }
+
     /// Takes somebody, or their invitation, out of a team.
     pub fn leave_team(&self, login: &str, team: &str) {
         let mut world = self.world();

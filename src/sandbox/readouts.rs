@@ -7,7 +7,7 @@ use git2::Oid;
 
 use crate::domain::model::{CommitId, Instant, PullNumber};
 
-use super::model::{Membership, ReviewSaid};
+use super::model::{Membership, Permission, ReviewSaid};
 use super::people::commit_id;
 use super::post::Delivery;
 use super::setup::team_index;
@@ -95,6 +95,29 @@ pub struct ActivityView {
 }
 
 impl Sandbox {
+    /// What somebody has in a repository of their own, if anything.
+    pub fn collaborates(&self, repo: &str, login: &str) -> Option<Permission> {
+        let world = self.world();
+        let (repo, user) = (self.index(&world, repo), self.id(&world, login));
+        world.repos[repo].collaborators.get(&user).copied()
+    }
+
+    /// Who is invited to a repository.
+    pub fn invited(&self, repo: &str) -> Vec<String> {
+        let world = self.world();
+        let invited = world.repos[self.index(&world, repo)].invited.iter();
+        let login = |user: u64| world.accounts[&user].login.clone();
+        invited.map(|one| login(one.user)).collect()
+    }
+
+    /// Whether somebody has a role in the organisation, given to themselves.
+    pub fn has_role(&self, role: &str, login: &str) -> bool {
+        let world = self.world();
+        let user = self.id(&world, login);
+        let mut roles = world.roles.iter();
+        roles.any(|known| known.name == role && known.users.contains(&user))
+    }
+
     /// All pull requests of a repository, by number.
     pub fn pulls(&self, repo: &str) -> Vec<PullView> {
         let world = self.world();

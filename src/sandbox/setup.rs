@@ -12,7 +12,7 @@ use super::git;
 use super::merging::PROTECTED;
 use super::model::{AccountKind, AppSpec, Change, Membership, Permission, Ruleset};
 use super::refusal::Refusal;
-use super::world::{App, Belonging, Installation, Repo, Team, Token, World};
+use super::world::{App, Belonging, Installation, OrganisationRole, Repo, Team, Token, World};
 
 impl Sandbox {
     /// A person without any rights. The id is fresh.
@@ -110,6 +110,37 @@ impl Sandbox {
         };
     }
 
+    /// A role in the organisation, which nobody has.
+    pub fn organisation_role(&self, name: &str) {
+        let mut world = self.world();
+        let (id, created_at) = (world.fresh_id(), world.now());
+        world.roles.push(OrganisationRole {
+            id,
+            name: name.to_owned(),
+            users: Default::default(),
+            teams: Default::default(),
+            created_at,
+        });
+    }
+
+    /// Gives a person a role in the organisation.
+    pub fn give_role(&self, role: &str, login: &str) {
+        let mut world = self.world();
+        let user = self.id(&world, login);
+        for known in world.roles.iter_mut().filter(|known| known.name == role) {
+            known.users.insert(user);
+        }
+    }
+
+    /// Gives a team a role in the organisation.
+    pub fn give_role_to_team(&self, role: &str, team: &str) {
+        let mut world = self.world();
+        let team = world.teams[team_index(&world, team)].id;
+        for known in world.roles.iter_mut().filter(|known| known.name == role) {
+            known.teams.insert(team);
+        }
+    }
+
     /// What every active member may do with every repository; [`Permission::Pull`] at first.
     pub fn base_permission(&self, permission: Option<Permission>) {
         self.world().base_permission = permission;
@@ -134,6 +165,7 @@ impl Sandbox {
             created_at: now,
             pushed_at: now,
             collaborators: Default::default(),
+            invited: Vec::new(),
             pulls: Default::default(),
             next_number: 1,
             checks: Default::default(),

@@ -54,6 +54,7 @@ pub struct Repo {
     pub created_at: Instant,
     pub pushed_at: Instant,
     pub collaborators: BTreeMap<u64, Permission>,
+    pub invited: Vec<Invited>,
     pub pulls: BTreeMap<u64, Pull>,
     pub next_number: u64,
     pub checks: BTreeMap<u64, CheckRun>,
@@ -61,6 +62,26 @@ pub struct Repo {
     pub issues: BTreeMap<u64, Issue>,
     pub activity: Vec<Activity>,
     pub ruleset: Option<Ruleset>,
+}
+
+/// Somebody who is offered a role in a repository.
+#[derive(Debug, Clone)]
+pub struct Invited {
+    pub id: u64,
+    pub user: u64,
+    pub permission: Permission,
+    pub by: u64,
+    pub at: Instant,
+}
+
+/// A role in the organisation, and who has it.
+#[derive(Debug, Clone)]
+pub struct OrganisationRole {
+    pub id: u64,
+    pub name: String,
+    pub users: BTreeSet<u64>,
+    pub teams: BTreeSet<u64>,
+    pub created_at: Instant,
 }
 
 /// An issue, or a pull request in the place of one.
@@ -231,6 +252,7 @@ pub struct World {
     pub members: BTreeMap<u64, Belonging>,
     pub teams: Vec<Team>,
     pub repos: Vec<Repo>,
+    pub roles: Vec<OrganisationRole>,
     pub apps: Vec<App>,
     pub installations: Vec<Installation>,
     pub tokens: BTreeMap<String, Token>,
@@ -267,6 +289,7 @@ impl World {
             members: BTreeMap::new(),
             teams: Vec::new(),
             repos: Vec::new(),
+            roles: Vec::new(),
             apps: Vec::new(),
             installations: Vec::new(),
             tokens: BTreeMap::new(),

@@ -9,7 +9,9 @@
 mod app;
 mod approved;
 mod checks;
+mod kinds;
 mod membership;
+mod repository;
 mod scripted;
 mod snapshots;
 mod standin;

@@ -48,6 +48,8 @@ const CONCRETE: &[&str] = &[
     "forge::github",
     "providers::asked",
     "providers::command",
+    "providers::github_organization_role",
+    "providers::github_repository",
     "providers::github_team",
     "providers::ldap",
     "providers::mysql",

@@ -37,8 +37,6 @@ const FORGE: &[Permission] = &[
 const ISSUES: &[Permission] = &[("issues", "write"), ("metadata", "read")];
 /// What fetching and pushing need.
 const GIT: &[Permission] = &[("contents", "write"), ("metadata", "read")];
-/// What the `github-team` provider needs.
-const TEAMS: &[Permission] = &[("members", "write")];
 
 /// Where GitHub is, which repository, and who we are there.
 #[derive(Debug, Clone)]
@@ -126,18 +124,16 @@ impl GitHub {
         })
     }
 
-    /// The same App at an organisation, with the one permission that the `github-team` provider needs. A deployment that
-    /// gives that provider an App of its own makes it with [`github_app::App`] instead.
+    /// The same App at an organisation, with these permissions and no other. A deployment that gives a provider an App of its own makes
+    /// it with [`github_app::App`] instead.
     pub fn client_for_organisation(
         &self,
         organisation: &Login,
         installation_id: Option<u64>,
+        permissions: &'static [Permission],
     ) -> Installation {
-        self.app.installation(
-            Place::Organisation(organisation.clone()),
-            installation_id,
-            TEAMS,
-        )
+        let place = Place::Organisation(organisation.clone());
+        self.app.installation(place, installation_id, permissions)
     }
 
     /// A path below the repository.

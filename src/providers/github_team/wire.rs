@@ -31,12 +31,6 @@ pub struct Membership {
 }
 
 #[derive(Deserialize)]
-pub struct User {
-    pub id: u64,
-    pub login: String,
-}
-
-#[derive(Deserialize)]
 pub struct Member {
     pub id: u64,
     pub login: String,

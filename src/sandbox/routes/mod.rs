@@ -4,6 +4,7 @@
 
 mod apps;
 mod checks;
+mod collaborators;
 mod commits;
 mod issues;
 mod merges;
@@ -12,6 +13,7 @@ mod pulls;
 mod refs;
 mod repos;
 mod reviews;
+mod roles;
 mod teams;
 mod tickets;
 
@@ -33,12 +35,14 @@ impl std::fmt::Debug for Operation {
     }
 }
 
+const ADMINISTRATION: &[&str] = &["administration"];
 const CHECKS: &[&str] = &["checks"];
 const CONTENTS: &[&str] = &["contents"];
 const ISSUES: &[&str] = &["issues", "pull_requests"];
 const TICKETS: &[&str] = &["issues"];
 const MEMBERS: &[&str] = &["members"];
 const METADATA: &[&str] = &["metadata"];
+const ROLES: &[&str] = &["organization_custom_org_roles"];
 const PULLS: &[&str] = &["pull_requests"];
 
 const fn op(
@@ -72,6 +76,10 @@ pub const OPERATIONS: &[Operation] = &[
     op("GET", "/orgs/{org}/members", Read(MEMBERS), organisation::members),
     op("GET", "/orgs/{org}/members/{username}", Read(MEMBERS), organisation::member),
     op("GET", "/orgs/{org}/memberships/{username}", Read(MEMBERS), organisation::membership),
+    op("GET", "/orgs/{org}/organization-roles", Read(ROLES), roles::list),
+    op("GET", "/orgs/{org}/organization-roles/{role_id}/users", Read(ROLES), roles::users),
+    op("PUT", "/orgs/{org}/organization-roles/users/{username}/{role_id}", Write(MEMBERS), roles::assign),
+    op("DELETE", "/orgs/{org}/organization-roles/users/{username}/{role_id}", Write(MEMBERS), roles::remove),
     op("GET", "/orgs/{org}/teams", Read(MEMBERS), teams::list),
     op("GET", "/orgs/{org}/teams/{team_slug}", Read(MEMBERS), teams::get),
     op("GET", "/orgs/{org}/teams/{team_slug}/teams", Read(MEMBERS), teams::children),
@@ -85,7 +93,12 @@ pub const OPERATIONS: &[Operation] = &[
     op("GET", "/repos/{owner}/{repo}", Read(METADATA), repos::get),
     op("GET", "/repos/{owner}/{repo}/activity", Read(CONTENTS), repos::activity),
     op("GET", "/repos/{owner}/{repo}/codeowners/errors", Read(CONTENTS), repos::codeowners_errors),
+    op("GET", "/repos/{owner}/{repo}/collaborators", Read(METADATA), collaborators::list),
+    op("PUT", "/repos/{owner}/{repo}/collaborators/{username}", Write(ADMINISTRATION), collaborators::add),
+    op("DELETE", "/repos/{owner}/{repo}/collaborators/{username}", Write(ADMINISTRATION), collaborators::remove),
     op("GET", "/repos/{owner}/{repo}/collaborators/{username}/permission", Read(METADATA), repos::permission),
+    op("GET", "/repos/{owner}/{repo}/invitations", Read(ADMINISTRATION), collaborators::invitations),
+    op("DELETE", "/repos/{owner}/{repo}/invitations/{invitation_id}", Write(ADMINISTRATION), collaborators::withdraw),
     op("GET", "/repos/{owner}/{repo}/rules/branches/{branch}", Read(METADATA), repos::rules),
     op("GET", "/repos/{owner}/{repo}/teams", Read(METADATA), repos::teams),
 

@@ -64,6 +64,8 @@ pub fn approved(access: &Access) -> Approved {
         .people
         .get_mut(&Login::new("octocat").unwrap())
         .unwrap();
+    let id = access.account.github_id.unwrap();
+    person.github_id = id;
     person
         .identities
         .insert(access.connection.clone(), access.account.name.clone());
@@ -91,7 +93,7 @@ pub fn approved(access: &Access) -> Approved {
     )]);
     let admission = admit(
         &Case {
-            pull: &merged(&head),
+            pull: &merged(&head, id),
             protected_branch: "main",
             base_commit: &commit('a'),
             base: &base,
@@ -112,7 +114,7 @@ pub fn approved(access: &Access) -> Approved {
     }
 }
 
-fn merged(head: &CommitId) -> Pull {
+fn merged(head: &CommitId, author: UserId) -> Pull {
     let review = Review {
         id: 9,
         reviewer: Some(actor(2, "grace")),
@@ -123,7 +125,7 @@ fn merged(head: &CommitId) -> Pull {
     };
     Pull {
         number: PullNumber(7),
-        author: Some(actor(1, "octocat")),
+        author: Some(actor(author.0, "octocat")),
         title: "Read the orders".to_owned(),
         state: PullState::Merged {
             commit: commit('c'),
@@ -136,7 +138,7 @@ fn merged(head: &CommitId) -> Pull {
         head_branch: "octocat-incident".to_owned(),
         from_fork: false,
         commits: 1,
-        pushers: Pushers::Known(BTreeSet::from([UserId(1)])),
+        pushers: Pushers::Known(BTreeSet::from([author])),
         reviews: vec![review],
     }
 }

@@ -5,6 +5,7 @@ use base64::Engine;
 use chrono::TimeDelta;
 use hallpass::domain::model::PullNumber;
 use hallpass::forge::{Forge, ForgeError};
+use hallpass::providers::github_team::PERMISSIONS;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
@@ -76,7 +77,9 @@ async fn an_installation_that_is_not_configured_is_looked_up_once() {
     })
     .await;
     let organisation = "acme".to_owned().try_into().unwrap();
-    let teams = server.github().client_for_organisation(&organisation, None);
+    let teams = server
+        .github()
+        .client_for_organisation(&organisation, None, PERMISSIONS);
     for _ in 0..3 {
         teams.get::<Value>("nothing", "/nothing").await.unwrap_err();
         server.clock.advance(TimeDelta::hours(1));

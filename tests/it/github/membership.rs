@@ -2,7 +2,7 @@
 
 use crate::contract::order;
 use hallpass::domain::model::{Access, Account, ConnectionName, Login};
-use hallpass::providers::github_team::GithubTeam;
+use hallpass::providers::github_team::{GithubTeam, PERMISSIONS};
 use hallpass::providers::{Provider, ProviderError};
 use hallpass::sandbox::{Down, Membership, When};
 use serde_json::json;
@@ -12,7 +12,9 @@ use super::standin::World;
 
 fn provider(world: &World) -> GithubTeam {
     let organisation = Login::new("acme").unwrap();
-    let api = world.github.client_for_organisation(&organisation, None);
+    let api = world
+        .github
+        .client_for_organisation(&organisation, None, PERMISSIONS);
     GithubTeam::new(ConnectionName::new("teams").unwrap(), organisation, api)
 }
 

@@ -96,11 +96,17 @@ impl World {
 }
 
 fn github(sandbox: &Sandbox, clock: Arc<dyn Clock>) -> GitHub {
+    let (api, web) = (sandbox.api_url(), sandbox.url());
+    github_at(&api, web, 7, clock)
+}
+
+/// An App at GitHub, or at what stands in front of it.
+pub fn github_at(api: &str, web: &str, app_id: u64, clock: Arc<dyn Clock>) -> GitHub {
     GitHub::new(GitHubSettings {
-        api: sandbox.api_url().parse().unwrap(),
-        web: sandbox.url().parse().unwrap(),
+        api: api.parse().unwrap(),
+        web: web.parse().unwrap(),
         repository: RepoName::try_from("acme/access".to_owned()).unwrap(),
-        app_id: 7,
+        app_id,
         installation_id: None,
         private_key: KNOWN_KEY.into(),
         merge_method: MergeMethod::Merge,

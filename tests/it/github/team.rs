@@ -3,7 +3,7 @@
 use crate::contract::order;
 use hallpass::domain::ledger::Revoked;
 use hallpass::domain::model::{Access, Account, ConnectionName, Login, UserId};
-use hallpass::providers::github_team::{GithubTeam, KIND};
+use hallpass::providers::github_team::{GithubTeam, KIND, PERMISSIONS};
 use hallpass::providers::{Provider, ProviderError};
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ fn provider(server: &Scripted) -> GithubTeam {
     let organisation = Login::new("acme").unwrap();
     let api = server
         .github()
-        .client_for_organisation(&organisation, Some(70));
+        .client_for_organisation(&organisation, Some(70), PERMISSIONS);
     GithubTeam::new(ConnectionName::new("teams").unwrap(), organisation, api)
 }
 
