@@ -31,7 +31,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
 use super::{Provider, ProviderError};
 use crate::domain::decision::Approved;
 use crate::domain::ledger::{Granted, Holder, Revoked};
-use crate::domain::model::{Access, ConnectionName, Instant};
+use crate::domain::model::{Access, Account, ConnectionName, Instant};
 use crate::domain::target::{Change, Kind, Names, Order};
 use roles::Role;
 
@@ -425,6 +425,16 @@ impl Provider for Postgres {
                 std::iter::once(revoke).chain(end).collect()
             }
         }
+    }
+
+    async fn has_account(&self, account: &Account) -> Result<Option<bool>, ProviderError> {
+        let found = async {
+            let failed = |error| self.fault("looking up the account", error);
+            let mut server = self.pool.acquire().await.map_err(failed)?;
+            let found = roles::find(&mut server, &account.name).await;
+            Ok(Some(found.map_err(failed)?.is_some()))
+        };
+        self.within("looking up", found).await
     }
 
     /// The account that Hallpass connects with is left out: it has ADMIN OPTION, to give the role.

@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 use super::act::in_time;
 use super::{ReconcileError, Reconciler, chain};
 use crate::domain::catalogue::Catalogue;
-use crate::domain::drift::{self, Changes, Drift, Known, Survey, Unanswered, Watched};
+use crate::domain::drift::{self, Changes, Difference, Drift, Known, Survey, Unanswered, Watched};
 use crate::domain::evidence;
 use crate::domain::ledger::Entry;
 use crate::domain::model::{Access, Account, ConnectionName, Instant, ResourceName, UserId};
@@ -132,6 +132,10 @@ impl Reconciler {
             .await?;
         let confirmed: BTreeSet<String> = second.found.iter().map(Drift::key).collect();
         first.found.retain(|d| confirmed.contains(&d.key()));
+        for drift in &mut first.found {
+            self.look_for_account(provider.as_ref(), &again, drift)
+                .await;
+        }
         for failed in &second.failed {
             // Not compared after all.
             let named = again.iter().find(|w| w.to_string() == failed.what);
@@ -142,6 +146,25 @@ impl Reconciler {
         }
         first.failed.extend(second.failed);
         Ok(first)
+    }
+
+    /// Of what a grant gives and nobody has: whether the account itself is gone. Where the target cannot tell or does not answer, it
+    /// was taken away, as far as is known.
+    async fn look_for_account(
+        &self,
+        provider: &dyn Provider,
+        watched: &[&Watched],
+        drift: &mut Drift,
+    ) {
+        let one = watched.iter().find(|w| w.text() == drift.entitlement);
+        let Some(one) = one.filter(|_| drift.difference == Difference::RemovedOutside) else {
+            return;
+        };
+        let account = access_of(one, drift).account;
+        let known = in_time(&drift.connection, provider.has_account(&account)).await;
+        if matches!(known, Ok(Some(false))) {
+            drift.difference = Difference::SubjectVanished;
+        }
     }
 
     async fn look_once(

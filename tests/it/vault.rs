@@ -1,12 +1,12 @@
 //! A target system of the tests: holds what it is told to hold, and fails as it is told to fail.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Mutex;
 
 use async_trait::async_trait;
 use hallpass::domain::decision::Approved;
 use hallpass::domain::ledger::{Granted, Holder, Revoked};
-use hallpass::domain::model::Access;
+use hallpass::domain::model::{Access, Account};
 use hallpass::domain::target::{Change, Kind, Names, Order};
 use hallpass::providers::{Provider, ProviderError};
 use tokio::sync::Notify;
@@ -39,6 +39,10 @@ struct State {
     hangs: bool,
     /// Calls that hang now.
     hanging: usize,
+    /// Accounts that are gone.
+    gone: BTreeSet<String>,
+    /// Immutable ids of accounts, where the target has them.
+    ids: BTreeMap<String, u64>,
     /// Listings do not come back.
     mute: bool,
     panics: bool,
@@ -84,6 +88,24 @@ impl Vault {
     pub fn take_by_hand(&self, role: &str, account: &str) {
         let held = (role.to_owned(), account.to_owned());
         self.0.lock().unwrap().held.remove(&held);
+    }
+
+    /// The account is removed there, with all that it has.
+    pub fn remove_account(&self, account: &str) {
+        let mut state = self.0.lock().unwrap();
+        state.held.retain(|(_, holder)| holder != account);
+        state.gone.insert(account.to_owned());
+    }
+
+    /// The account gets an immutable id; another one is another account.
+    pub fn identify(&self, account: &str, id: u64) {
+        let mut state = self.0.lock().unwrap();
+        state.gone.remove(account);
+        state.ids.insert(account.to_owned(), id);
+    }
+
+    fn id(&self, account: &str) -> Option<String> {
+        self.0.lock().unwrap().ids.get(account).map(u64::to_string)
     }
 
     /// Every call fails while it is down.
@@ -217,7 +239,7 @@ impl Provider for Vault {
         result.map(|()| Granted {
             read_back: format!("{} holds it", approved.access().account.name),
             pending: None,
-            account_id: None,
+            account_id: self.id(&approved.access().account.name),
         })
     }
 
@@ -232,6 +254,10 @@ impl Provider for Vault {
         })
     }
 
+    async fn has_account(&self, account: &Account) -> Result<Option<bool>, ProviderError> {
+        Ok(Some(!self.0.lock().unwrap().gone.contains(&account.name)))
+    }
+
     async fn holders(&self, entitlement: &serde_json::Value) -> Result<Vec<Holder>, ProviderError> {
         self.wait_while(|state| state.mute).await;
         if self.0.lock().unwrap().down {
@@ -242,8 +268,8 @@ impl Provider for Vault {
             .holders(role)
             .into_iter()
             .map(|name| Holder {
+                id: self.id(&name),
                 name,
-                id: None,
                 pending: false,
             })
             .collect())

@@ -370,6 +370,23 @@ impl World {
         ids.replace_all(&text, "ID").into_owned()
     }
 
+    /// What `hallpass import` answers, as JSON: the program, beside the service.
+    #[expect(clippy::disallowed_methods, reason = "runs the real program")]
+    pub fn import(&self, words: &[&str]) -> serde_json::Value {
+        let done = std::process::Command::new(env!("CARGO_BIN_EXE_hallpass"))
+            .arg("import")
+            .args(words)
+            .arg("--config")
+            .arg(self.folder.path().join("hallpass.toml"))
+            .env("HALLPASS_GITHUB_PRIVATE_KEY", KNOWN_KEY)
+            .env("HALLPASS_WEBHOOK_SECRET", SECRET)
+            .output()
+            .unwrap();
+        let out = String::from_utf8_lossy(&done.stdout);
+        let err = String::from_utf8_lossy(&done.stderr);
+        serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}\n{err}"))
+    }
+
     /// Nothing that was sent or answered contradicted GitHub's own description.
     pub fn assert_contract(&self) {
         let violations = self.sandbox.violations();
