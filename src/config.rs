@@ -205,6 +205,8 @@ pub enum Provider {
         url: SecretString,
         /// Whether sessions of the account are ended when its access ends.
         end_sessions: bool,
+        /// Whether the password of an account ends with what it was given.
+        valid_until: bool,
     },
     /// Membership of groups, by SCIM 2.0.
     Scim {

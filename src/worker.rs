@@ -1,11 +1,14 @@
 //! Runs the loop: wakes from the queue, the expiry timer, the resync tick.
 //!
-//! Three tasks, so that none waits for another: *due* ends what is due by time and needs neither forge nor git; *wakes* works off
-//! the queue; the *tick* asks for everything once in a while, which is what makes a lost webhook cost delay and nothing else.
+//! Tasks, so that none waits for another: *due* ends what is due by time and needs neither forge nor git; *wakes* works off the
+//! queue, see [`work`]; the *tick* asks for everything once in a while, which is what makes a lost webhook cost delay and nothing
+//! else; *evidence* and *drift* run beside them.
 //!
 //! Accepted race: a wake that arrives while its work is under way stays in the queue and is worked off once more.
 
-use std::collections::{BTreeSet, HashMap};
+mod work;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,13 +17,15 @@ use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, error, info_span, warn};
 
 use crate::clock::Clock;
 use crate::domain::model::{CommitId, ConnectionName, Instant, PullNumber};
 use crate::domain::pull::PullListed;
 use crate::reconcile::{ReconcileError, Reconciler, chain};
-use crate::store::{Store, StoreError, TakenWake, Wake};
+use crate::store::{Store, StoreError, Wake};
+use work::{Passes, Work};
 
 /// How often the worker looks.
 #[derive(Debug, Clone)]
@@ -44,8 +49,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long after a change of a pull request a look at it may have been too early.
 const LISTING_DELAY: TimeDelta = TimeDelta::minutes(2);
 
-/// How many wakes are worked off before the queue is read again.
-const ROUND: usize = 16;
+/// How often in a row the pass of a connection failed, or what follows from passes did.
+type Failures = BTreeMap<Option<ConnectionName>, u32>;
 
 /// What an open pull request looked like when it was last judged: if nothing of it changed, a tick leaves it alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +72,9 @@ pub struct Worker {
     bell: Arc<Notify>,
     /// Rung when the ledger changed, so that the timer looks at its next instant again.
     ledger_bell: Notify,
+    /// Rung when events may wait for their branch.
+    evidence_bell: Notify,
+    failures: Mutex<Failures>,
     seen: Mutex<HashMap<PullNumber, Seen>>,
     /// When the queue was last worked off: what readiness is judged by.
     last_pass: watch::Sender<Option<Instant>>,
@@ -88,6 +96,8 @@ impl Worker {
             pace,
             bell,
             ledger_bell: Notify::new(),
+            evidence_bell: Notify::new(),
+            failures: Mutex::default(),
             seen: Mutex::default(),
             last_pass: watch::Sender::new(None),
         }
@@ -99,18 +109,27 @@ impl Worker {
     }
 
     /// Runs until `stop`. Overdue removals are done before anything else is looked at.
-    pub async fn run(&self, stop: CancellationToken) {
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         match tokio::time::timeout(PATIENCE, self.reconciler.due()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => error!(error = %error, "cannot look at what is due yet: {error}"),
             Err(_) => warn!("a target does not answer; what is due there is asked for again"),
         }
+        // On a task of its own: whatever the others have to compute, what is due does not wait for that.
+        let due = {
+            let (worker, stop) = (Arc::clone(&self), stop.clone());
+            tokio::spawn(async move { worker.run_due(&stop).await })
+        };
+        let due = AbortOnDropHandle::new(due);
         tokio::join!(
-            self.run_due(&stop),
             self.run_wakes(&stop),
             self.run_ticks(&stop),
+            self.run_evidence(&stop),
             self.run_drift(&stop)
         );
+        if let Err(error) = due.await {
+            error!(error = %error, "what ends what is due has ended badly: {error}");
+        }
     }
 
     /// One pass at a time for each connection, so that a target that hangs delays its own ends and nobody else's.
@@ -166,21 +185,26 @@ impl Worker {
     async fn due_on(&self, connection: ConnectionName) -> ConnectionName {
         let span = info_span!("wake", wake.name = "due", provider.connection = %connection);
         async {
-            if let Err(error) = unharmed(self.reconciler.due_on(&connection)).await {
+            let done = unharmed(self.reconciler.due_on(&connection)).await;
+            if let Err(error) = &done {
                 error!(error = %error, "cannot end what is due on {connection}: {error}");
             }
-            let now = self.clock.now();
-            let pause = match self.ask_for_the_undone(now).await {
-                Ok(due) if !due.contains(&connection) => return,
-                Ok(_) => self.store.next_due_after(now).await.ok().flatten(),
+            // What failed waits for its next attempt. What waits for a proof is not ours to do, and must not make us spin.
+            let waits = match self.ask_for_the_undone().await {
+                Ok(waiting) => waiting.contains(&connection),
                 Err(error) => {
                     error!(error = %error, "cannot look at what is due: {error}");
-                    None
+                    true
                 }
             };
+            if done.is_ok() && !waits {
+                return;
+            }
+            let now = self.clock.now();
+            let next = self.store.next_due_after(now).await.ok().flatten();
             let soon = now + TimeDelta::seconds(1);
             self.clock
-                .sleep_until(pause.map_or(soon, |at| at.min(soon)))
+                .sleep_until(next.map_or(soon, |at| at.min(soon)))
                 .await;
         }
         .instrument(span)
@@ -188,17 +212,16 @@ impl Worker {
         connection
     }
 
-    /// What is due after a pass waits for a proof (a scheduled grant) or for its next attempt: not ours to do without the forge.
-    async fn ask_for_the_undone(
-        &self,
-        now: Instant,
-    ) -> Result<BTreeSet<ConnectionName>, StoreError> {
-        let due = self.store.due_connections(now).await?;
-        if !due.is_empty() {
+    /// Asks for a look at the protected branch where something waits for a proof that is due: not ours to do without the forge.
+    /// Returns where.
+    async fn ask_for_the_undone(&self) -> Result<BTreeSet<ConnectionName>, StoreError> {
+        let now = self.clock.now();
+        let waiting = self.store.awaiting_proof(now).await?;
+        if !waiting.is_empty() {
             self.store.wake(&[Wake::Main], now).await?;
             self.bell.notify_one();
         }
-        Ok(due)
+        Ok(waiting)
     }
 
     /// Asks for a look at the protected branch when files of ended grants wait to be removed from it, the review of an emergency
@@ -214,16 +237,13 @@ impl Worker {
     }
 
     async fn run_wakes(&self, stop: &CancellationToken) {
+        let mut work = Work::default();
         let mut reverts_asked = self.clock.now();
         while !stop.is_cancelled() {
-            let worked = self.work_off().await;
-            self.write_evidence().await;
-            self.ledger_bell.notify_one();
+            let started = work.start_due(self).await;
             self.last_pass.send_replace(Some(self.clock.now()));
-            match worked {
-                Ok(0) => {}
-                Ok(_) => continue,
-                Err(error) => error!(error = %error, "cannot read the queue: {error}"),
+            if let Err(error) = started {
+                error!(error = %error, "cannot read the queue: {error}");
             }
             if reverts_asked + REVERTS_ASKED <= self.clock.now() {
                 reverts_asked = self.clock.now();
@@ -235,9 +255,34 @@ impl Worker {
             let pause = self
                 .clock
                 .sleep_until(self.clock.now() + TimeDelta::seconds(1));
+            let done = tokio::select! {
+                () = stop.cancelled() => None,
+                () = self.bell.notified() => None,
+                () = pause => None,
+                done = work.ended() => Some(done),
+            };
+            if let Some(done) = done
+                && let Err(error) = work.take(self, done).await
+            {
+                error!(error = %error, "cannot write to the queue: {error}");
+            }
+        }
+        // What was begun is finished as far as that goes quickly; a start looks at everything anyway.
+        let finish = async { while work.last_ended().await.is_some() {} };
+        if tokio::time::timeout(PATIENCE, finish).await.is_err() {
+            warn!("something did not answer in time; what it was asked is in the ledger");
+        }
+    }
+
+    async fn run_evidence(&self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            self.write_evidence().await;
+            let pause = self
+                .clock
+                .sleep_until(self.clock.now() + TimeDelta::seconds(1));
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.bell.notified() => {}
+                () = self.evidence_bell.notified() => {}
                 () = pause => {}
             }
         }
@@ -286,64 +331,41 @@ impl Worker {
         self.reconciler.drift_due(self.pace.drift).await
     }
 
-    /// Works off wakes that are due now, a round of them. Returns how many; none when nothing is due.
+    /// Works off the wakes that are due now, as far as there is a place for them, and all that follows from them. Returns how
+    /// many; none when nothing is due.
     ///
     /// # Errors
-    /// When the queue cannot be read.
+    /// When the database fails.
     pub async fn work_off(&self) -> Result<usize, StoreError> {
-        let mut due = self.store.due_wakes(self.clock.now()).await?;
-        // What was merged first, then a few pull requests a round: however many there are, the next merge waits for few.
-        due.sort_by_key(|taken| matches!(taken.wake, Wake::Pull(_)));
-        due.truncate(ROUND);
-        let count = due.len();
-        for taken in due {
-            let span = info_span!("wake", wake.name = ?taken.wake, wake.attempts = taken.attempts);
-            self.handle(&taken).instrument(span).await?;
+        let mut work = Work::default();
+        let mut count = work.start_due(self).await?;
+        while let Some(done) = work.last_ended().await {
+            work.take(self, done).await?;
+            count += work.start_followers(self);
         }
         Ok(count)
     }
 
-    async fn handle(&self, taken: &TakenWake) -> Result<(), StoreError> {
-        match unharmed(self.look_at(&taken.wake)).await {
-            Ok(()) => self.store.finish_wake(taken).await,
-            Err(error) => {
-                let pause =
-                    TimeDelta::seconds(1_i64 << taken.attempts.min(20)).min(self.pace.retry_cap);
-                let until = self.clock.now() + pause;
-                let until = error
-                    .retry_at()
-                    .map_or(until, |at| at.clamp(until, until + self.pace.retry_cap));
-                warn!(error = %error, retry_at = %until, "not finished, tried again at {until}: {}", chain(&error));
-                self.store.defer_wake(taken, until).await
-            }
-        }
-    }
-
-    async fn look_at(&self, wake: &Wake) -> Result<(), ReconcileError> {
+    async fn look_at(&self, wake: &Wake, passes: &mut Passes) -> Result<(), ReconcileError> {
         match wake {
             Wake::Pull(number) => self.reconciler.pull(*number).await,
-            Wake::Main => self.main().await.map(drop),
-            Wake::All => self.all().await,
+            Wake::Main => self.main(passes).await.map(drop),
+            Wake::All => self.all(passes).await,
             Wake::Members => {
                 self.reconciler.forget_members().await;
                 // Nothing of an open pull request shows that somebody came or went.
                 self.seen().clear();
-                self.all().await
+                self.all(passes).await
             }
         }
     }
 
-    async fn main(&self) -> Result<Option<CommitId>, ReconcileError> {
+    async fn main(&self, passes: &mut Passes) -> Result<Option<CommitId>, ReconcileError> {
         let outcome = self.reconciler.main().await?;
-        self.ledger_bell.notify_one();
-        // What fails in one of these must not keep the others from their work.
-        let passes = [
-            self.reconciler.emergencies().await,
-            self.reconciler.notices().await,
-            self.reconciler.reverts().await,
-        ];
-        self.ledger_bell.notify_one();
-        passes.into_iter().collect::<Result<(), _>>()?;
+        *passes = Passes {
+            look: outcome.look,
+            connections: outcome.connections,
+        };
         if outcome.unsettled > 0 {
             return Err(ReconcileError::Unsettled(format!(
                 "{} arrivals cannot be weighed yet",
@@ -354,8 +376,8 @@ impl Worker {
     }
 
     /// What a resync does: the protected branch, then every open pull request that changed since it was last judged.
-    async fn all(&self) -> Result<(), ReconcileError> {
-        let main = self.main().await;
+    async fn all(&self, passes: &mut Passes) -> Result<(), ReconcileError> {
+        let main = self.main(passes).await;
         let tip = main.as_ref().ok().cloned().flatten();
         let now = self.clock.now();
         let open = self.reconciler.forge().open_pulls().await?;
@@ -404,7 +426,7 @@ impl Worker {
     /// Ends what is due everywhere.
     async fn due_pass(&self) -> Result<(), ReconcileError> {
         let ended = self.reconciler.due().await;
-        self.ask_for_the_undone(self.clock.now()).await?;
+        self.ask_for_the_undone().await?;
         ended
     }
 

@@ -21,7 +21,7 @@ use crate::providers::http::{Http, LinkLocal, Now, Settings};
 use crate::providers::ldap::{Connecting, Ldap};
 use crate::providers::mysql::{DefaultRole, MySql};
 use crate::providers::okta::Okta;
-use crate::providers::postgres::Postgres;
+use crate::providers::postgres::{Also, Postgres};
 use crate::providers::scim::Scim;
 use crate::providers::webhook::Webhook;
 use crate::providers::{Provider, Registry};
@@ -91,8 +91,16 @@ pub(super) fn connect(
                 let directory = Ldap::new(name.clone(), connecting(directory));
                 Arc::new(directory.with_context(unusable)?)
             }
-            config::Provider::Postgres { url, end_sessions } => {
-                Arc::new(Postgres::new(name.clone(), url, *end_sessions).with_context(unusable)?)
+            config::Provider::Postgres {
+                url,
+                end_sessions,
+                valid_until,
+            } => {
+                let also = Also {
+                    end_sessions: *end_sessions,
+                    valid_until: *valid_until,
+                };
+                Arc::new(Postgres::new(name.clone(), url, also).with_context(unusable)?)
             }
             config::Provider::Mysql {
                 url,

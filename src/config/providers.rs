@@ -139,8 +139,13 @@ fn organisation(table: &mut Table<'_>) -> Option<Login> {
 
 fn postgres(table: &mut Table<'_>) -> Option<Provider> {
     let end_sessions = table.switch("end_sessions");
+    let valid_until = table.switch("valid_until");
     let url = address(table, postgres_url)?;
-    Some(Provider::Postgres { url, end_sessions })
+    Some(Provider::Postgres {
+        url,
+        end_sessions,
+        valid_until,
+    })
 }
 
 fn ldap(table: &mut Table<'_>) -> Option<Provider> {

@@ -14,12 +14,13 @@ use super::emergency::Record;
 use super::finding::{Finding, Place};
 use super::model::{
     Access, Account, BlobId, ConnectionName, Gives, Grant, GrantPath, Login, Person, RecordPath,
-    RepoPath, Resource, ResourceName, Role, RoleName, RoleRef, Service, ServiceName, Subject,
-    UserId,
+    ReleasePath, RepoPath, Resource, ResourceName, Role, RoleName, RoleRef, Service, ServiceName,
+    Subject, UserId,
 };
 use super::parse::{self, GrantPlaces, ReadResource};
 use super::policy::Guardrails;
 use super::policy::cases::PolicyTests;
+use super::release::Release;
 
 /// The mode of a regular file in git: the only one that is accepted under `access/`.
 pub const REGULAR_FILE: u32 = 0o100_644;
@@ -76,6 +77,8 @@ pub struct Catalogue {
     pub policy_tests: BTreeMap<RepoPath, PolicyTests>,
     /// What was given by break-glass and came with its review to the protected branch.
     pub emergencies: BTreeMap<RecordPath, Record>,
+    /// What owners released of what was held back.
+    pub releases: BTreeMap<ReleasePath, Release>,
     /// The CODEOWNERS file in force.
     pub codeowners: Codeowners,
     /// What is wrong with single files.

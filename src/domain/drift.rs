@@ -5,6 +5,8 @@
 //! - Access that Hallpass did not give is only ever reported, unless every resource that gives it says `enforce`.
 //! - What was taken away by hand is never given again by itself: somebody may have had a reason.
 
+mod enforce;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -17,6 +19,8 @@ use super::model::{
     entitlement_text,
 };
 use super::target::Names;
+
+pub use enforce::{Enforcing, enforce, enforced};
 
 /// One thing that a connection gives, with every role that stands for it.
 #[derive(Debug, Clone, PartialEq)]
@@ -195,10 +199,18 @@ pub fn compare(
         grants,
     };
     let mut found = Vec::new();
+    // By name: a target may have as many holders as there are grants.
+    let mut by_name: BTreeMap<String, Vec<&Entry>> = BTreeMap::new();
+    for entry in before.iter().chain(&after) {
+        let name = held(entry).map(|a| names.key(&a.account.name));
+        by_name
+            .entry(name.unwrap_or_default())
+            .or_default()
+            .push(entry);
+    }
     for holder in holders {
-        let of_name =
-            |e: &&Entry| held(e).is_some_and(|a| names.same(&a.account.name, &holder.name));
-        let grants: Vec<&Entry> = before.iter().chain(&after).filter(of_name).collect();
+        let grants = by_name.get(&names.key(&holder.name));
+        let grants = grants.map_or(&[][..], Vec::as_slice);
         if grants.is_empty() {
             found.push(drift(
                 &holder.name,
@@ -229,16 +241,15 @@ pub fn compare(
         }
     }
     // Settled before and after: a call in between would show in one of the two.
+    let later: BTreeMap<&GrantId, &Entry> = after.iter().map(|e| (&e.id, e)).collect();
     let settled = before
         .iter()
-        .filter(|e| e.state == State::Active && after.contains(e));
+        .filter(|e| e.state == State::Active && later.get(&e.id) == Some(e));
+    let there: BTreeSet<String> = holders.iter().map(|h| names.key(&h.name)).collect();
     let mut missing: BTreeMap<&str, (&Access, BTreeSet<GrantId>)> = BTreeMap::new();
     for entry in settled {
         let Some(access) = held(entry) else { continue };
-        if !holders
-            .iter()
-            .any(|h| names.same(&access.account.name, &h.name))
-        {
+        if !there.contains(&names.key(&access.account.name)) {
             let (_, grants) = missing
                 .entry(&access.account.name)
                 .or_insert((access, BTreeSet::new()));

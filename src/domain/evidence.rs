@@ -10,6 +10,7 @@
 
 mod draft;
 mod drift;
+mod held;
 mod review;
 mod service;
 mod verdict;
@@ -21,6 +22,7 @@ use super::model::{Actor, CommitId, GrantId, Instant};
 use draft::{Draft, actor_word, precise};
 pub use draft::{approved_by, approved_by_policy, instant};
 pub use drift::{drift_over, drift_removed, drifted};
+pub use held::{held, release_unsigned, released};
 pub use review::{review_overdue, review_unsigned, reviewed};
 pub use service::{adopted, orphaned};
 pub use verdict::of_verdict;
@@ -64,11 +66,17 @@ pub enum Kind {
     DriftOver,
     /// What was given outside was taken away, because its resource says so.
     DriftRemoved,
+    /// Removals that are only inferred are too many to be believed, and wait for two owners.
+    Held,
+    /// Two owners released what was held.
+    Released,
+    /// The record of a release was merged without the approval of two owners.
+    ReleaseUnsigned,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::Requested,
         Self::Denied,
         Self::Approved,
@@ -87,6 +95,9 @@ impl Kind {
         Self::Drifted,
         Self::DriftOver,
         Self::DriftRemoved,
+        Self::Held,
+        Self::Released,
+        Self::ReleaseUnsigned,
     ];
 
     /// The kind that `word` names.
@@ -115,6 +126,9 @@ impl Kind {
             Self::Drifted => "drift",
             Self::DriftOver => "drift-over",
             Self::DriftRemoved => "drift-removed",
+            Self::Held => "held",
+            Self::Released => "released",
+            Self::ReleaseUnsigned => "release-unsigned",
         }
     }
 }

@@ -26,6 +26,7 @@ pub mod plan;
 pub mod policy;
 pub mod proposal;
 pub mod pull;
+pub mod release;
 pub mod render;
 pub mod replay;
 pub mod report;

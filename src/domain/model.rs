@@ -164,6 +164,18 @@ text! {
     }
 }
 text! {
+    /// The path of the record that releases removals which are held: `access/releases/<scope>/<12 digits>.yaml`.
+    ReleasePath, "a path of the form access/releases/<scope>/<12 digits>.yaml", |value| {
+        let mut parts = value.strip_prefix("access/releases/").unwrap_or("").split('/');
+        let digits = |d: &str| d.len() == 12 && d.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let form = match (parts.next(), parts.next().and_then(|f| f.strip_suffix(".yaml")), parts.next()) {
+            (Some(scope), Some(name), None) => is_name(scope) && digits(name),
+            _ => false,
+        };
+        form.then(|| value.to_owned())
+    }
+}
+text! {
     /// The identity of one grant: `<resource>/<name>@<commit>`, for what the merge `<commit>` put at that path.
     ///
     /// A path can be used again, a grant cannot: the next request at the same path arrives with another commit. A part of a
@@ -250,6 +262,21 @@ impl RecordPath {
     /// The same path, as any path of the repository.
     pub fn as_repo_path(&self) -> RepoPath {
         RepoPath(self.0.clone())
+    }
+}
+
+impl ReleasePath {
+    /// The same path, as any path of the repository.
+    pub fn as_repo_path(&self) -> RepoPath {
+        RepoPath(self.0.clone())
+    }
+}
+
+impl GrantId {
+    /// The path of the file that it came with.
+    pub fn path(&self) -> Option<GrantPath> {
+        let (short, _) = self.0.split_once('@')?;
+        GrantPath::new(&format!("access/grants/{short}.yaml")).ok()
     }
 }
 

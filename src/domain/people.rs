@@ -103,6 +103,8 @@ pub struct Register<'a> {
     pub members: &'a Lookup<std::sync::Arc<Members>>,
     /// Who else may hold access.
     pub outsiders: Outsiders,
+    /// People of whom two owners said that they are really gone: the brake does not hold these.
+    pub released: &'a BTreeSet<String>,
 }
 
 /// Who of `receivers` is not simply there, and the people whose going is too much to believe.
@@ -110,6 +112,8 @@ pub struct Register<'a> {
 pub struct Attendance {
     /// Those who are not simply there.
     pub presences: Presences,
+    /// Everybody who would be gone, believed or not.
+    pub leavers: BTreeSet<Login>,
     /// More people at once than is believed; empty when the brake is not pulled. They are [`Presence::Doubtful`] then.
     pub held_back: BTreeSet<Login>,
 }
@@ -125,11 +129,11 @@ impl Register<'_> {
             }
             people.insert(login);
         }
-        let held_back = if brake::holds(leavers.len(), people.len()) {
-            leavers
-        } else {
-            BTreeSet::new()
-        };
+        let mut held_back = leavers.clone();
+        held_back.retain(|login| !self.released.contains(login.as_str()));
+        if !brake::holds(held_back.len(), people.len()) {
+            held_back.clear();
+        }
         let presence = |receiver: &Receiver| {
             let braked = self
                 .people_behind(receiver)
@@ -143,6 +147,7 @@ impl Register<'_> {
         };
         Attendance {
             presences: receivers.iter().filter_map(presence).collect(),
+            leavers,
             held_back,
         }
     }

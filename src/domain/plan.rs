@@ -14,7 +14,7 @@ use chrono::TimeDelta;
 
 use super::decision::{Admission, Approved};
 use super::ledger::{Cause, Entry, State};
-use super::model::{BlobId, CommitId, GrantId, GrantPath, Instant};
+use super::model::{BlobId, CommitId, GrantId, GrantPath, Instant, ResourceName};
 use super::people::{Presence, Presences};
 
 /// What a plan is made from.
@@ -30,6 +30,8 @@ pub struct View<'a> {
     pub presences: &'a Presences,
     /// The ledger's entries of one connection that are not final, and arrivals that belong to it.
     pub entries: &'a [Entry],
+    /// Inferred removals that two owners released, by the text of their ids: the brake does not hold these.
+    pub released: &'a BTreeSet<String>,
     /// How long a service goes on without an accountable owner.
     pub orphan_grace: TimeDelta,
     /// The time.
@@ -365,29 +367,49 @@ fn current_by_path(entries: &[Entry]) -> BTreeMap<&GrantPath, &CommitId> {
         .collect()
 }
 
-/// Holds back removals that follow from missing files alone when they are too many to believe: see [`super::brake`]. A file counts once, however many roles it bundles.
+/// Holds back removals that follow from missing files alone when they are too many to believe: see [`super::brake`]. They are
+/// counted for each resource, and for all together, as a tree that was emptied loses a little everywhere. A file counts once,
+/// however many roles it bundles.
 fn brake(view: &View<'_>, steps: &mut Vec<(&Entry, Step<'_>)>) -> Vec<GrantId> {
     let inferred = |(entry, step): &(&Entry, Step<'_>)| {
         entry.state.may_be_held()
             && entry.state != State::Revoking
             && matches!(step, Step::Revoke(Cause::Withdrawn))
+            && !view.released.contains(entry.id.as_str())
     };
-    let files = |held: &mut dyn Iterator<Item = &Entry>| -> usize {
-        let files: BTreeSet<_> = held.map(|e| (&e.path, &e.arrival.commit)).collect();
-        files.len()
+    let going = Files::of(steps.iter().filter(|s| inferred(s)).map(|(e, _)| *e));
+    let held = Files::of(view.entries.iter().filter(|e| e.state.may_be_held()));
+    let everywhere = super::brake::holds(going.all(), held.all());
+    let holds = |step: &(&Entry, Step<'_>)| {
+        let resource = step.0.path.resource();
+        let here = || super::brake::holds(going.on(&resource), held.on(&resource));
+        inferred(step) && (everywhere || here())
     };
-    let count = files(&mut steps.iter().filter(|s| inferred(s)).map(|(e, _)| *e));
-    let held = files(&mut view.entries.iter().filter(|e| e.state.may_be_held()));
-    if !super::brake::holds(count, held) {
-        return Vec::new();
+    let (back, on): (Vec<_>, Vec<_>) = std::mem::take(steps).into_iter().partition(holds);
+    *steps = on;
+    back.iter().map(|(entry, _)| entry.id.clone()).collect()
+}
+
+/// The files that entries came with, by resource.
+struct Files<'a>(BTreeMap<ResourceName, BTreeSet<(&'a GrantPath, &'a CommitId)>>);
+
+impl<'a> Files<'a> {
+    fn of(entries: impl Iterator<Item = &'a Entry>) -> Self {
+        let mut by_resource: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+        for entry in entries {
+            let files = by_resource.entry(entry.path.resource()).or_default();
+            files.insert((&entry.path, &entry.arrival.commit));
+        }
+        Self(by_resource)
     }
-    let held_back = steps
-        .iter()
-        .filter(|s| inferred(s))
-        .map(|(entry, _)| entry.id.clone())
-        .collect();
-    steps.retain(|s| !inferred(s));
-    held_back
+
+    fn all(&self) -> usize {
+        self.0.values().map(BTreeSet::len).sum()
+    }
+
+    fn on(&self, resource: &ResourceName) -> usize {
+        self.0.get(resource).map_or(0, BTreeSet::len)
+    }
 }
 
 /// For each access: the grants that hold it after this plan.

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::decision::{Change, Request, SignOff, Standing, Verdict};
+use super::decision::{Change, LettingGo, Request, SignOff, Standing, Verdict};
 use super::evidence::{approved_by, approved_by_policy, instant};
 use super::ledger::{Cause, Entry, State, Terms};
 use super::pull::Pull;
@@ -14,6 +14,9 @@ use super::pull::Pull;
 pub fn merge_message(pull: &Pull, verdict: &Verdict) -> (String, String) {
     if let Some(of) = &verdict.sign_off {
         return sign_off_message(pull, of);
+    }
+    if let Some(of) = &verdict.release {
+        return release_message(pull, of);
     }
     let files: Vec<&Request> = verdict
         .requests
@@ -85,6 +88,22 @@ fn sign_off_message(pull: &Pull, of: &SignOff) -> (String, String) {
     if let Ok(approval) = &of.signed {
         // Writing to a String cannot fail.
         let _ = writeln!(trailers, "Signed-by: {}", approved_by(approval));
+    }
+    (title, trailers)
+}
+
+/// Title and message of the merge by which what was held is let go.
+fn release_message(pull: &Pull, of: &LettingGo) -> (String, String) {
+    let title = format!("Release {} (#{})", of.hold.what(), pull.number);
+    let record = of.hold.record();
+    let mut trailers = format!(
+        "Held: {}\nDigest: {}\n",
+        record.held.as_str(),
+        record.digest
+    );
+    for approval in of.released.iter().flatten() {
+        // Writing to a String cannot fail.
+        let _ = writeln!(trailers, "Approved-by: {}", approved_by(approval));
     }
     (title, trailers)
 }

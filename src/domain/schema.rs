@@ -23,6 +23,8 @@ pub enum Kind {
     Person,
     /// `access/policies/<name>.test.yaml`
     PolicyTest,
+    /// `access/releases/<scope>/<12 digits>.yaml`
+    Release,
     /// `access/resources/<name>.yaml`
     Resource,
     /// `access/services/<name>.yaml`
@@ -31,11 +33,12 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Emergency,
         Self::Grant,
         Self::Person,
         Self::PolicyTest,
+        Self::Release,
         Self::Resource,
         Self::Service,
     ];
@@ -47,6 +50,7 @@ impl Kind {
             Self::Grant => "grant",
             Self::Person => "person",
             Self::PolicyTest => "policy-test",
+            Self::Release => "release",
             Self::Resource => "resource",
             Self::Service => "service",
         }
@@ -59,6 +63,7 @@ impl Kind {
             Self::Grant => include_str!("../../schemas/grant.schema.json"),
             Self::Person => include_str!("../../schemas/person.schema.json"),
             Self::PolicyTest => include_str!("../../schemas/policy-test.schema.json"),
+            Self::Release => include_str!("../../schemas/release.schema.json"),
             Self::Resource => include_str!("../../schemas/resource.schema.json"),
             Self::Service => include_str!("../../schemas/service.schema.json"),
         }

@@ -61,9 +61,14 @@ pub enum Names {
 impl Names {
     /// Whether both are the same account's.
     pub fn same(self, a: &str, b: &str) -> bool {
+        self.key(a) == self.key(b)
+    }
+
+    /// The same for all names of one account.
+    pub fn key(self, name: &str) -> String {
         match self {
-            Self::Exact => a == b,
-            Self::CaseInsensitive => a.to_lowercase() == b.to_lowercase(),
+            Self::Exact => name.to_owned(),
+            Self::CaseInsensitive => name.to_lowercase(),
         }
     }
 }

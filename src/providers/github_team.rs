@@ -22,7 +22,7 @@ use super::github::Hub;
 use super::{Provider, ProviderError};
 use crate::domain::decision::Approved;
 use crate::domain::ledger::{Granted, Holder, Revoked};
-use crate::domain::model::{Access, ConnectionName, Login};
+use crate::domain::model::{Access, Account, ConnectionName, Login};
 use crate::domain::target::{Change, Kind, Names, Order};
 use crate::github_app::{Installation, Permission, path, query};
 
@@ -241,6 +241,10 @@ impl Provider for GithubTeam {
             still_effective_through,
             ..Revoked::default()
         })
+    }
+
+    async fn has_account(&self, account: &Account) -> Result<Option<bool>, ProviderError> {
+        Ok(Some(self.hub.login_for_taking(account).await?.is_some()))
     }
 
     async fn holders(&self, entitlement: &serde_json::Value) -> Result<Vec<Holder>, ProviderError> {

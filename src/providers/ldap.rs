@@ -27,7 +27,7 @@ use url::Url;
 use super::{Provider, ProviderError};
 use crate::domain::decision::Approved;
 use crate::domain::ledger::{Granted, Holder, Revoked};
-use crate::domain::model::{Access, ConnectionName};
+use crate::domain::model::{self, Access, ConnectionName};
 use crate::domain::target::{Change, Kind, Names, Order};
 use account::Account;
 use directory::Directory;
@@ -295,6 +295,7 @@ impl Ldap {
         let values = self.values(&mut directory, &group, &account).await?;
         let values: Vec<&str> = values.iter().map(String::as_str).collect();
         if !values.is_empty() {
+            self.not_the_last(&mut directory, &group, &account).await?;
             self.remove(&mut directory, &group, &values).await?;
         }
         if self.is_member(&mut directory, &group, &account).await? {
@@ -380,6 +381,14 @@ impl Provider for Ldap {
             format!("search {attribute} = {account} below {base:?}"),
             format!("modify {group:?}: {verb} what was found {side} its members"),
         ]
+    }
+
+    async fn has_account(&self, account: &model::Account) -> Result<Option<bool>, ProviderError> {
+        let found = async {
+            let mut directory = self.open().await?;
+            Ok(Some(!self.is_free(&mut directory, &account.name).await?))
+        };
+        self.within("looking up", found).await
     }
 
     async fn holders(&self, entitlement: &serde_json::Value) -> Result<Vec<Holder>, ProviderError> {

@@ -24,7 +24,7 @@ use async_trait::async_trait;
 
 use crate::domain::decision::Approved;
 use crate::domain::ledger::{Granted, Holder, Revoked};
-use crate::domain::model::{Access, ConnectionName, Instant};
+use crate::domain::model::{Access, Account, ConnectionName, Instant};
 use crate::domain::target::{Change, Kind, Order};
 
 /// What went wrong at a target system, named by what the caller should do.
@@ -80,6 +80,11 @@ pub trait Provider: Send + Sync {
 
     /// The calls that [`Self::grant`] or [`Self::revoke`] would make to change something, in order, for a person to read. Calls nothing.
     fn preview(&self, change: Change, access: &Access) -> Vec<String>;
+
+    /// Whether the target has an account of this name, whoever it is by now; `None` where it cannot tell.
+    async fn has_account(&self, _: &Account) -> Result<Option<bool>, ProviderError> {
+        Ok(None)
+    }
 
     /// Everybody who has this entitlement directly, whoever gave it. [`ProviderError::Refused`] where there is no such entitlement.
     async fn holders(&self, entitlement: &serde_json::Value) -> Result<Vec<Holder>, ProviderError>;

@@ -32,7 +32,7 @@ use sqlx::{ConnectOptions, Executor, MySqlPool};
 use super::{Provider, ProviderError};
 use crate::domain::decision::Approved;
 use crate::domain::ledger::{Granted, Holder, Revoked};
-use crate::domain::model::{Access, ConnectionName};
+use crate::domain::model::{Access, Account, ConnectionName};
 use crate::domain::target::{Change, Kind, Names, Order};
 use fault::Needs;
 use names::Name;
@@ -257,6 +257,7 @@ impl MySql {
         }
         let members = server.members(&role).await.map_err(failed)?;
         if members.iter().any(|member| member.name == account) {
+            self.not_the_last(&mut server, &role, &members).await?;
             let revoked = server.revoke(&role, &account).await;
             revoked.map_err(|error| self.fault("revoking", Needs::Admin(&name), error))?;
         }
@@ -391,6 +392,18 @@ impl Provider for MySql {
             ],
         };
         calls.into_iter().flatten().collect()
+    }
+
+    async fn has_account(&self, account: &Account) -> Result<Option<bool>, ProviderError> {
+        let found = async {
+            let failed = |error| self.fault("looking up the account", Needs::Tables, error);
+            let Some(name) = Name::account(&account.name) else {
+                return Ok(Some(false));
+            };
+            let mut server = self.connect().await?;
+            Ok(Some(server.find(&name).await.map_err(failed)?.is_some()))
+        };
+        self.within("looking up", found).await
     }
 
     /// The account that Hallpass connects with is left out: it has ADMIN OPTION, to give the role.

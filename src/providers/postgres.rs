@@ -12,7 +12,9 @@
 //! The connection needs a role that has ADMIN OPTION on the roles it gives, and, to end sessions, `pg_signal_backend`. A
 //! pooler in between must pool sessions, not transactions.
 
+mod expiry;
 mod fault;
+mod last;
 mod roles;
 mod sessions;
 
@@ -29,7 +31,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
 use super::{Provider, ProviderError};
 use crate::domain::decision::Approved;
 use crate::domain::ledger::{Granted, Holder, Revoked};
-use crate::domain::model::{Access, ConnectionName};
+use crate::domain::model::{Access, Account, ConnectionName, Instant};
 use crate::domain::target::{Change, Kind, Names, Order};
 use roles::Role;
 
@@ -53,7 +55,9 @@ pub const KIND: Kind = Kind {
   "additionalProperties": false
 }"#,
     residual: "Nothing where `end_sessions` is on. Otherwise a session that is open keeps what it has used already until it ends; each is named.",
-    native_expiry: None,
+    native_expiry: Some(
+        "With `valid_until` the account's password is good until the end of what it was given last. Memberships, open sessions and other ways of logging in have no end of their own.",
+    ),
     names: Names::Exact,
 };
 
@@ -72,12 +76,21 @@ struct Entitlement {
     role: String,
 }
 
+/// What is done beside giving and taking roles.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Also {
+    /// End the account's sessions when its access ends.
+    pub end_sessions: bool,
+    /// Let the password of the account end with its access: the accounts are there for nothing else.
+    pub valid_until: bool,
+}
+
 /// One PostgreSQL server.
 #[derive(Debug)]
 pub struct Postgres {
     connection: ConnectionName,
     pool: PgPool,
-    end_sessions: bool,
+    also: Also,
 }
 
 impl Postgres {
@@ -89,7 +102,7 @@ impl Postgres {
     pub fn new(
         connection: ConnectionName,
         url: &SecretString,
-        end_sessions: bool,
+        also: Also,
     ) -> Result<Self, ProviderError> {
         let options = PgConnectOptions::from_str(url.expose_secret()).map_err(|_| ProviderError::Refused {
             connection: connection.to_string(),
@@ -114,7 +127,7 @@ impl Postgres {
         Ok(Self {
             connection,
             pool,
-            end_sessions,
+            also,
         })
     }
 
@@ -196,7 +209,7 @@ impl Postgres {
         Ok((role, account))
     }
 
-    async fn give(&self, access: &Access) -> Result<Granted, ProviderError> {
+    async fn give(&self, access: &Access, ends: Instant) -> Result<Granted, ProviderError> {
         let what = format!("making {} a member", access.account.name);
         let failed = |error| self.fault(&what, error);
         let mut server = self.pool.acquire().await.map_err(failed)?;
@@ -213,8 +226,18 @@ impl Postgres {
                 .map_err(|error| self.not_granted(&role, error))?;
         }
         self.granted(&mut tx, &role, &account).await?;
+        if self.also.valid_until {
+            self.limit(&mut tx, &account, ends).await?;
+        }
         tx.commit().await.map_err(failed)?;
-        self.granted(&mut server, &role, &account).await
+        let mut granted = self.granted(&mut server, &role, &account).await?;
+        if self.also.valid_until {
+            let until = self.limited(&mut server, &account, ends).await?;
+            granted
+                .read_back
+                .push_str(&format!("; its password is good until {until}"));
+        }
+        Ok(granted)
     }
 
     /// Reads back that the membership is there.
@@ -285,6 +308,7 @@ impl Postgres {
                 "{wanted:?} is the account that Hallpass itself connects with"
             )));
         }
+        self.not_the_last(&mut server, &role, &account).await?;
         let also = roles::revoke(&mut server, &role, &account)
             .await
             .map_err(|e| self.not_revoked(&role, e))?;
@@ -339,7 +363,7 @@ impl Postgres {
         let open = sessions::open(server, account.oid)
             .await
             .map_err(|e| self.fault("listing sessions", e))?;
-        if !self.end_sessions || open.is_empty() {
+        if !self.also.end_sessions || open.is_empty() {
             return Ok((open.iter().map(ToString::to_string).collect(), 0));
         }
         let (left, ended) = sessions::end(server, account.oid, &open)
@@ -375,8 +399,9 @@ impl Provider for Postgres {
         &KIND
     }
 
-    async fn grant(&self, approved: &Approved, _: &Order) -> Result<Granted, ProviderError> {
-        self.within("granting", self.give(approved.access())).await
+    async fn grant(&self, approved: &Approved, order: &Order) -> Result<Granted, ProviderError> {
+        self.within("granting", self.give(approved.access(), order.ends))
+            .await
     }
 
     async fn revoke(&self, access: &Access, _: &Order) -> Result<Revoked, ProviderError> {
@@ -387,14 +412,29 @@ impl Provider for Postgres {
         let role = access.entitlement["role"].as_str().unwrap_or_default();
         let account = &access.account.name;
         match change {
-            Change::Grant => vec![format!("GRANT {role:?} TO {account:?}")],
+            Change::Grant => {
+                let limit = format!("ALTER ROLE {account:?} VALID UNTIL the end, or later");
+                let limit = self.also.valid_until.then_some(limit);
+                let grant = format!("GRANT {role:?} TO {account:?}");
+                std::iter::once(grant).chain(limit).collect()
+            }
             Change::Revoke => {
                 let revoke = format!("REVOKE {role:?} FROM {account:?} CASCADE");
                 let end = format!("pg_terminate_backend of each session of {account:?}");
-                let end = self.end_sessions.then_some(end);
+                let end = self.also.end_sessions.then_some(end);
                 std::iter::once(revoke).chain(end).collect()
             }
         }
+    }
+
+    async fn has_account(&self, account: &Account) -> Result<Option<bool>, ProviderError> {
+        let found = async {
+            let failed = |error| self.fault("looking up the account", error);
+            let mut server = self.pool.acquire().await.map_err(failed)?;
+            let found = roles::find(&mut server, &account.name).await;
+            Ok(Some(found.map_err(failed)?.is_some()))
+        };
+        self.within("looking up", found).await
     }
 
     /// The account that Hallpass connects with is left out: it has ADMIN OPTION, to give the role.

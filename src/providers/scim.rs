@@ -24,7 +24,7 @@ use super::http::{Failure, Http, within};
 use super::{Provider, ProviderError};
 use crate::domain::decision::Approved;
 use crate::domain::ledger::{Granted, Holder, Revoked};
-use crate::domain::model::{Access, ConnectionName};
+use crate::domain::model::{Access, Account, ConnectionName};
 use crate::domain::target::{Change, Kind, Names, Order};
 
 /// SCIM 2.0 servers.
@@ -383,6 +383,10 @@ impl Provider for Scim {
         vec![format!(
             "PATCH /Groups/<id of {shown:?}>: {verb} members the id of {account:?}"
         )]
+    }
+
+    async fn has_account(&self, account: &Account) -> Result<Option<bool>, ProviderError> {
+        Ok(Some(self.named(&account.name).await?.is_some()))
     }
 
     async fn holders(&self, entitlement: &serde_json::Value) -> Result<Vec<Holder>, ProviderError> {

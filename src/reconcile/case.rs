@@ -88,6 +88,8 @@ impl Reconciler {
         let mut owners = Case::owners_to_ask(&matter.base, &matter.changes, &ended);
         let may_ask_now = around.may_ask_now.values();
         owners.extend(may_ask_now.flat_map(|may| may.teams().cloned()));
+        let holds = around.holds.iter();
+        owners.extend(holds.flat_map(|hold| hold.owners(&matter.base.codeowners)));
         let roster = self.forge.roster(&owners).await;
         let now = self.now();
         Ok(Facts {
@@ -127,6 +129,7 @@ impl Reconciler {
     async fn around(&self, matter: &Matter) -> Result<Surroundings, ReconcileError> {
         Ok(Surroundings {
             held: self.held(matter).await?,
+            holds: self.holds_around(&matter.changes).await?,
             emergencies: self.emergencies_around(&matter.changes).await?,
             replay: self.replay(matter).await?,
             pending: self.pending(matter).await?,

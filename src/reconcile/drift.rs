@@ -12,14 +12,11 @@ use tracing::{error, info, warn};
 
 use super::act::in_time;
 use super::{ReconcileError, Reconciler, chain};
-use crate::domain::brake;
 use crate::domain::catalogue::Catalogue;
 use crate::domain::drift::{self, Changes, Difference, Drift, Known, Survey, Unanswered, Watched};
 use crate::domain::evidence;
 use crate::domain::ledger::Entry;
-use crate::domain::model::{
-    Access, Account, ConnectionName, DriftMode, Instant, ResourceName, UserId,
-};
+use crate::domain::model::{Access, Account, ConnectionName, Instant, ResourceName, UserId};
 use crate::domain::report;
 use crate::domain::target::Order;
 use crate::forge::Issue;
@@ -135,6 +132,10 @@ impl Reconciler {
             .await?;
         let confirmed: BTreeSet<String> = second.found.iter().map(Drift::key).collect();
         first.found.retain(|d| confirmed.contains(&d.key()));
+        for drift in &mut first.found {
+            self.look_for_account(provider.as_ref(), &again, drift)
+                .await;
+        }
         for failed in &second.failed {
             // Not compared after all.
             let named = again.iter().find(|w| w.to_string() == failed.what);
@@ -145,6 +146,25 @@ impl Reconciler {
         }
         first.failed.extend(second.failed);
         Ok(first)
+    }
+
+    /// Of what a grant gives and nobody has: whether the account itself is gone. Where the target cannot tell or does not answer, it
+    /// was taken away, as far as is known.
+    async fn look_for_account(
+        &self,
+        provider: &dyn Provider,
+        watched: &[&Watched],
+        drift: &mut Drift,
+    ) {
+        let one = watched.iter().find(|w| w.text() == drift.entitlement);
+        let Some(one) = one.filter(|_| drift.difference == Difference::RemovedOutside) else {
+            return;
+        };
+        let account = access_of(one, drift).account;
+        let known = in_time(&drift.connection, provider.has_account(&account)).await;
+        if matches!(known, Ok(Some(false))) {
+            drift.difference = Difference::SubjectVanished;
+        }
     }
 
     async fn look_once(
@@ -195,34 +215,11 @@ impl Reconciler {
         Ok(self.store.change_drift(&changes, now, &events).await?)
     }
 
-    /// Takes away what was given outside, where every resource that gives it says so, unless it is too much to be believed.
-    async fn enforce(&self, watched: &[Watched], survey: &Survey) -> Result<(), ReconcileError> {
-        let known = self.store.drift(None).await?;
-        for one in watched.iter().filter(|w| w.mode == DriftMode::Enforce) {
-            let key = (one.connection.clone(), one.text());
-            let Some(holders) = survey.asked.get(&key) else {
-                continue;
-            };
-            let outside: Vec<&Known> = known
-                .iter()
-                .filter(|k| {
-                    k.drift.difference == Difference::GivenOutside
-                        && k.drift.connection == one.connection
-                        && k.drift.entitlement == key.1
-                })
-                .collect();
-            if brake::holds(outside.len(), *holders) {
-                error!(provider.connection = %one.connection, count = outside.len(), "{} accounts have {one} and not from Hallpass: too many to take away at once; a person must look", outside.len());
-                continue;
-            }
-            for known in outside {
-                self.take_away(one, known).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn take_away(&self, watched: &Watched, known: &Known) -> Result<(), ReconcileError> {
+    pub(super) async fn take_away(
+        &self,
+        watched: &Watched,
+        known: &Known,
+    ) -> Result<(), ReconcileError> {
         let (connection, drift) = (&watched.connection, &known.drift);
         let Some(provider) = self.providers.get(connection) else {
             return Ok(());

@@ -11,31 +11,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use tracing::{error, info};
 
 use super::grants::Weighed;
-use super::{ReconcileError, Reconciler, aside};
+use super::signatures::{Standing, or_another, reasons};
+use super::{ReconcileError, Reconciler};
 use crate::domain::approval::Approval;
 use crate::domain::catalogue::ChangedFile;
-use crate::domain::decision::{self, Admission, Outcome, Verdict};
+use crate::domain::decision::{Admission, Verdict};
 use crate::domain::emergency::{Asked, Emergency};
 use crate::domain::evidence;
 use crate::domain::ledger::Entry;
-use crate::domain::model::{
-    Actor, CommitId, GrantId, GrantPath, Instant, PullNumber, RecordPath, Subject,
-};
+use crate::domain::model::{Actor, GrantId, GrantPath, Instant, PullNumber, RecordPath, Subject};
 use crate::domain::pull::{Pull, PullListed, PullState};
 use crate::domain::report;
-use crate::forge::{ForgeError, Proposal};
+use crate::forge::Proposal;
 use crate::repo::Addition;
 use crate::store::{Scope, Wake};
-
-/// How the pull request of a review stands.
-enum Standing {
-    /// Open, with what we pushed.
-    Asked,
-    /// Merged into the protected branch.
-    Merged(Box<Pull>),
-    /// Not there, closed, or not what we pushed.
-    NotAsked,
-}
 
 /// What became of a merged record.
 enum Signature {
@@ -97,7 +86,9 @@ impl Reconciler {
         entry: Entry,
         open: &[PullListed],
     ) -> Result<(), ReconcileError> {
-        match self.standing(&entry, open).await? {
+        let asked = entry.review.as_ref().and_then(|r| r.asked.as_ref());
+        let overtaken = asked.is_some() && self.is_overtaken(&entry).await?;
+        match self.standing(asked, overtaken, open).await? {
             Standing::Asked => Ok(()),
             Standing::NotAsked => self.ask_for_signature(entry).await,
             Standing::Merged(pull) => match self.signature(*pull.clone()).await? {
@@ -108,38 +99,6 @@ impl Reconciler {
                 }
             },
         }
-    }
-
-    /// How the pull request stands that asks for the signature. The listing may be late; what it does not confirm is read afresh,
-    /// and so is one whose record stands on the protected branch already.
-    async fn standing(
-        &self,
-        entry: &Entry,
-        open: &[PullListed],
-    ) -> Result<Standing, ReconcileError> {
-        let review = entry.review.as_ref();
-        let Some(asked) = review.and_then(|r| r.asked.as_ref()) else {
-            return Ok(Standing::NotAsked);
-        };
-        let branch = &self.settings.protected_branch;
-        let confirms = |p: &PullListed| {
-            p.number == asked.pull && p.head == asked.head && p.base_branch == *branch
-        };
-        let overtaken = self.is_overtaken(entry).await?;
-        if !overtaken && open.iter().any(confirms) {
-            return Ok(Standing::Asked);
-        }
-        let pull = match self.forge.pull(asked.pull).await {
-            Ok(pull) => pull,
-            Err(ForgeError::NotFound { .. }) => return Ok(Standing::NotAsked),
-            Err(error) => return Err(error.into()),
-        };
-        let here = pull.base_branch == *branch;
-        Ok(match pull.state {
-            PullState::Open if here && pull.head == asked.head && !overtaken => Standing::Asked,
-            PullState::Merged { .. } if here => Standing::Merged(Box::new(pull)),
-            PullState::Open | PullState::Closed | PullState::Merged { .. } => Standing::NotAsked,
-        })
     }
 
     /// Whether the record stands on the protected branch, though nobody is known to have signed it: it came with the pull request
@@ -159,20 +118,10 @@ impl Reconciler {
 
     /// Whether an owner had signed what the pull request merged.
     async fn signature(&self, pull: Pull) -> Result<Signature, ReconcileError> {
-        let PullState::Merged { commit, .. } = pull.state.clone() else {
-            return Err(ReconcileError::Unsettled(format!(
-                "#{} is not merged",
-                pull.number
-            )));
-        };
-        let remote = self.remote().await?;
-        let Some(facts) = self.facts_of_merged(&remote, pull, &commit).await? else {
-            let why = "What was merged is not what the pull request holds.";
-            return Ok(Signature::Missing(vec![why.to_owned()]));
-        };
-        let branch = self.settings.protected_branch.clone();
-        let verdict = aside(move || decision::decide(&facts.case(&branch))).await?;
-        weigh(verdict)
+        match self.verdict_of_merged(pull).await? {
+            Ok(verdict) => Ok(weigh(verdict)),
+            Err(why) => Ok(Signature::Missing(vec![why])),
+        }
     }
 
     async fn note_signed(
@@ -251,18 +200,6 @@ impl Reconciler {
         Ok(self.store.wake(&[Wake::Pull(pull)], self.now()).await?)
     }
 
-    /// Puts a file on a branch of our own, in place of whatever is there.
-    async fn put(&self, branch: &str, addition: Addition) -> Result<CommitId, ReconcileError> {
-        let path = addition.path.clone();
-        let head = self.mirror.commit_file(branch, addition).await?;
-        let head =
-            head.ok_or_else(|| ReconcileError::Unsettled(format!("{path} stands there already")))?;
-        self.mirror
-            .push(&self.remote().await?, branch, true)
-            .await?;
-        Ok(head)
-    }
-
     /// What a change must know of emergencies: those that wait for a signature, if it asks for anything; and those whose records
     /// it touches.
     pub(super) async fn emergencies_around(
@@ -290,23 +227,14 @@ fn is_to_be_raised(entry: &Entry, now: Instant) -> bool {
     !raised && Emergency::of(entry).is_some_and(|e| e.is_overdue(now))
 }
 
-fn weigh(verdict: Verdict) -> Result<Signature, ReconcileError> {
-    if let Outcome::Uncertain(what) = verdict.outcome {
-        return Err(ReconcileError::Unsettled(what.join("; ")));
-    }
-    let mut reasons: Vec<String> = verdict
-        .errors()
-        .map(|f| format!("{} at {}:{}:{}", f.rule, f.path, f.line, f.column))
-        .collect();
+fn weigh(verdict: Verdict) -> Signature {
+    let mut reasons = reasons(&verdict);
     match verdict.sign_off.map(|s| s.signed) {
-        Some(Ok(approval)) if reasons.is_empty() => return Ok(Signature::Given(approval)),
+        Some(Ok(approval)) if reasons.is_empty() => return Signature::Given(approval),
         Some(Err(missing)) => reasons.extend(missing.reasons),
         Some(Ok(_)) | None => {}
     }
-    if reasons.is_empty() {
-        reasons.push("It holds something else than the record.".to_owned());
-    }
-    Ok(Signature::Missing(reasons))
+    Signature::Missing(or_another(reasons))
 }
 
 /// Of several emergencies of one person that are about to be given at once, lets only the one go that was merged first. The others

@@ -1,12 +1,14 @@
 //! The protected branch against the ledger: what landed is weighed, what is proved is given, what is over is taken.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use futures_util::future::join_all;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use super::case::Facts;
 use super::emergencies::hold_rivals;
+use super::settle::{Lane, Look};
 use super::{ReconcileError, Reconciler, aside};
 use crate::domain::decision::{self, Admission};
 use crate::domain::evidence;
@@ -19,13 +21,17 @@ use crate::domain::pull::{Pull, PullState};
 use crate::repo::{Remote, RepoError};
 use crate::store::Scope;
 
-/// What a pass over the protected branch found.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// What a look at the protected branch found.
+#[derive(Debug, Clone, Default)]
 pub struct MainOutcome {
     /// The tip that was looked at.
     pub tip: Option<CommitId>,
     /// Arrivals that could not be weighed yet.
     pub unsettled: usize,
+    /// What every connection's pass goes by.
+    pub look: Arc<Look>,
+    /// The connections that have something to do, perhaps.
+    pub connections: BTreeSet<ConnectionName>,
 }
 
 /// What weighing one arrival told.
@@ -63,32 +69,31 @@ impl Reconciler {
         join_all(passes).await.into_iter().collect()
     }
 
-    /// [`Reconciler::due`] for one connection. Does nothing while another pass is at it.
+    /// [`Reconciler::due`] for one connection, as soon as no other pass is at it.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn due_on(&self, connection: &ConnectionName) -> Result<(), ReconcileError> {
-        let Ok(_turn) = self.lane(connection).try_lock() else {
-            return Ok(());
-        };
+        let _turn = self.lane(connection).lock().await;
         let now = self.now();
-        let entries = self.store.entries(Scope::Due(connection, now)).await?;
-        self.plan_and_act(entries, None, now).await
+        let lane = Lane {
+            connection: Some(connection),
+            entries: self.store.entries(Scope::Due(connection, now)).await?,
+            look: None,
+        };
+        self.plan_and_act(lane, now).await
     }
 
     pub(super) fn lane(&self, connection: &ConnectionName) -> &tokio::sync::Mutex<()> {
         self.lanes.get(connection).unwrap_or(&self.stray_lane)
     }
 
-    /// Looks at the protected branch: records what landed, weighs it, and brings the target systems in line.
+    /// Looks at the protected branch: records what landed and weighs it. What is to be done about it is done by
+    /// [`Reconciler::settle`], for each connection by itself.
     ///
     /// # Errors
-    /// When forge, git or database fail. What is due by time was done before any of them was asked.
+    /// When forge, git or database fail.
     pub async fn main(&self) -> Result<MainOutcome, ReconcileError> {
-        if let Err(error) = self.due().await {
-            // A connection's own matter: it is asked again, and the others are not to wait for it.
-            error!(error = %error, "cannot end everything that is due: {error}");
-        }
         let outcome = self.look_at_main().await;
         if outcome.is_err() {
             // What waits for a proof waits on; without this it would be due again at once, for ever.
@@ -123,7 +128,8 @@ impl Reconciler {
         let weighed = self.weigh_all(&remote, &main, &waiting).await;
         let weighed = self.divide_bundles(weighed, &waiting).await?;
         let look = self.look(&tip, main, weighed).await?;
-        self.settle_all(&look).await?;
+        let connections = self.concerned(&look).await?;
+        self.settle_unconnected(&look).await?;
         let unsettled = look
             .weighed
             .values()
@@ -132,6 +138,8 @@ impl Reconciler {
         Ok(MainOutcome {
             tip: Some(tip),
             unsettled,
+            look: Arc::new(look),
+            connections,
         })
     }
 

@@ -1,8 +1,8 @@
 //! Observe, decide, act: the one loop of Hallpass, level-triggered.
 //!
 //! Nothing here is told *why* it runs. A webhook, a timer, a restart and a resync all end in the same functions, which read
-//! everything afresh: [`Reconciler::pull`] for one pull request, [`Reconciler::main`] for the protected branch,
-//! [`Reconciler::due`] for what is due by time (which needs neither forge nor git), [`Reconciler::reverts`] and
+//! everything afresh: [`Reconciler::pull`] for one pull request, [`Reconciler::main`] for the protected branch (and [`Reconciler::settle`] for what
+//! follows from it at each target), [`Reconciler::due`] for what is due by time (which needs neither forge nor git), [`Reconciler::reverts`] and
 //! [`Reconciler::evidence`] for what is to be tidied and written down.
 //!
 //! Invariant: every change at a target system stands between two ledger writes, *begin* and *settle*.
@@ -13,16 +13,20 @@ mod case;
 mod control;
 mod drift;
 mod emergencies;
+mod enforce;
 mod evidence;
 mod grants;
+mod holds;
 mod notices;
 mod people;
 mod pulls;
 mod reverts;
 mod settle;
+mod signatures;
 mod targets;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use chrono::TimeDelta;
@@ -41,6 +45,7 @@ use crate::repo::{Mirror, Remote, RepoError};
 use crate::store::{Store, StoreError};
 
 pub use grants::MainOutcome;
+pub use settle::Look;
 
 /// Why a pass could not finish: each part says itself what the caller should do. All of them are tried again.
 #[derive(Debug, thiserror::Error)]
@@ -138,6 +143,12 @@ pub struct Reconciler {
     catalogues: Mutex<HashMap<CommitId, Arc<Catalogue>>>,
     /// The organisation's members as last read. Held while they are read, so that they are read once.
     members: tokio::sync::Mutex<Option<people::Reading>>,
+    /// Held while the state of a brake is read and written.
+    brakes: tokio::sync::Mutex<()>,
+    /// How often something was merged, and held while that is done: of two pull requests that are judged at once, the one that
+    /// is merged second is judged again.
+    merges: AtomicU64,
+    merging: tokio::sync::Mutex<()>,
     /// Past requests judged anew, by base and head.
     replays: Mutex<HashMap<(CommitId, CommitId), Replay>>,
 }
@@ -180,6 +191,9 @@ impl Reconciler {
             stray_lane,
             catalogues,
             members: tokio::sync::Mutex::default(),
+            brakes: tokio::sync::Mutex::default(),
+            merges: AtomicU64::new(0),
+            merging: tokio::sync::Mutex::default(),
             replays: Mutex::default(),
         }
     }

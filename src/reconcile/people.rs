@@ -14,10 +14,11 @@ use crate::domain::catalogue::Catalogue;
 use crate::domain::decision::Admission;
 use crate::domain::evidence;
 use crate::domain::ledger::Entry;
-use crate::domain::model::{CommitId, GrantId, Instant, Subject, UserId};
+use crate::domain::model::{CommitId, GrantId, Instant, Login, Subject, UserId};
 use crate::domain::parse;
 use crate::domain::people::{Members, Outsiders, Presence, Presences, Receiver, Register};
 use crate::domain::pull::Lookup;
+use crate::domain::release::{Found, Whose};
 use crate::store::Scope;
 
 /// How long the forge is left alone after it could not list the members.
@@ -144,10 +145,12 @@ impl Reconciler {
         };
         let tree = parse::read_tree(&files);
         let outsiders = self.settings.outsiders;
+        let brake = self.brake(&Whose::LEAVERS).await?;
         let register = Register {
             tree: &tree,
             members: &Lookup::Absent,
             outsiders,
+            released: &brake.released,
         };
         let members = self.members(&register.numbers(&receivers)).await;
         let register = Register {
@@ -155,6 +158,15 @@ impl Reconciler {
             ..register
         };
         let attendance = register.attendance(&receivers);
+        let names = |people: &BTreeSet<Login>| people.iter().map(ToString::to_string).collect();
+        self.follow(&Found {
+            whose: &Whose::LEAVERS,
+            held: names(&attendance.held_back),
+            inferred: names(&attendance.leavers),
+            base: tip,
+            now: self.now(),
+        })
+        .await?;
         if !attendance.held_back.is_empty() {
             let count = attendance.held_back.len();
             error!(

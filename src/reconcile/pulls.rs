@@ -1,6 +1,7 @@
 //! One pull request: judged, shown, written down, and merged when it is due.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use sha2::{Digest, Sha256};
 use tracing::info;
@@ -23,6 +24,7 @@ impl Reconciler {
     /// # Errors
     /// When forge, git or database could not be asked: look again later.
     pub async fn pull(&self, number: PullNumber) -> Result<(), ReconcileError> {
+        let merges = self.merges.load(Ordering::SeqCst);
         let Some(facts) = self.observe_pull(number).await? else {
             return Ok(());
         };
@@ -46,7 +48,7 @@ impl Reconciler {
             )
             .await?;
         self.publish(number, &check).await?;
-        self.merge_when_due(&facts, &verdict).await?;
+        self.merge_when_due(&facts, &verdict, merges).await?;
         match verdict.outcome {
             Outcome::Uncertain(what) => Err(ReconcileError::Unsettled(what.join("; "))),
             _ => Ok(()),
@@ -108,32 +110,44 @@ impl Reconciler {
         Ok(())
     }
 
-    async fn merge_when_due(&self, facts: &Facts, verdict: &Verdict) -> Result<(), ReconcileError> {
+    /// Merges what is due, unless another was merged since `merges` were: then it is judged again, by what stands there now.
+    async fn merge_when_due(
+        &self,
+        facts: &Facts,
+        verdict: &Verdict,
+        merges: u64,
+    ) -> Result<(), ReconcileError> {
         let tidies = verdict.requests.iter().all(|r| r.change == Change::Tidy);
-        let merging = if tidies {
+        let merging = if tidies && verdict.release.is_none() {
             self.settings.merge_reverts
         } else {
             self.settings.merge
         };
-        // A record is merged as reverts are: it changes nothing but the trail.
+        // The record of an emergency is merged as reverts are: it changes nothing but the trail. A release acts, as a request does.
         let grants = verdict.only_grants && !verdict.requests.is_empty();
-        let due = verdict.outcome == Outcome::Approved && (grants || verdict.sign_off.is_some());
+        let record = verdict.sign_off.is_some() || verdict.release.is_some();
+        let due = verdict.outcome == Outcome::Approved && (grants || record);
         if !due || merging == Merging::Off {
             return Ok(());
+        }
+        let number = facts.pull.number;
+        let _turn = self.merging.lock().await;
+        if self.merges.load(Ordering::SeqCst) != merges {
+            return Ok(self.store.wake(&[Wake::Pull(number)], self.now()).await?);
         }
         let (title, message) = proposal::merge_message(&facts.pull, verdict);
         match self
             .forge
-            .merge(facts.pull.number, &facts.pull.head, &title, &message)
+            .merge(number, &facts.pull.head, &title, &message)
             .await?
         {
             MergeOutcome::Merged(commit) => {
-                info!(pull = facts.pull.number.0, merge.commit = %commit, "merged #{}", facts.pull.number);
+                self.merges.fetch_add(1, Ordering::SeqCst);
+                info!(pull = number.0, merge.commit = %commit, "merged #{number}");
                 self.store.wake(&[Wake::Main], self.now()).await?;
             }
             // Somebody pushed, or a rule of the repository is not met yet: looked at again later.
             MergeOutcome::NotNow(why) => {
-                let number = facts.pull.number;
                 return Err(ReconcileError::Unsettled(format!(
                     "the forge would not merge #{number}: {why}"
                 )));

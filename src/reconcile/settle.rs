@@ -3,16 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use futures_util::future::join_all;
-use tracing::error;
-
 use super::grants::{Weighed, waits_for_proof};
 use super::{ReconcileError, Reconciler};
 use crate::domain::decision::Admission;
 use crate::domain::ledger::{Entry, State};
-use crate::domain::model::{BlobId, CommitId, ConnectionName, GrantId, GrantPath, Instant};
+use crate::domain::model::{
+    BlobId, CommitId, ConnectionName, GrantId, GrantPath, Instant, ResourceName,
+};
 use crate::domain::people::Presences;
 use crate::domain::plan::{self, Action, Plan, View};
+use crate::domain::release::{Brake, Found, Inferred, Whose};
 use crate::store::Scope;
 
 /// How long one connection's pass may keep the look at the protected branch waiting: longer than a single call may take.
@@ -20,14 +20,29 @@ const PASS: Duration = Duration::from_secs(90);
 
 /// What one look at the protected branch found: the same for every connection's pass.
 #[derive(Debug, Default)]
-pub(super) struct Look {
-    pub main: BTreeMap<GrantPath, BlobId>,
-    pub weighed: BTreeMap<GrantId, Weighed>,
-    pub admissions: BTreeMap<GrantId, Admission>,
-    pub unsettled: BTreeSet<GrantPath>,
-    /// What landed and is not decided yet. Nobody but the pass that it goes to touches it until the next look.
-    pub arrived: Vec<Entry>,
-    pub presences: Presences,
+pub struct Look {
+    pub(super) tip: Option<CommitId>,
+    pub(super) main: BTreeMap<GrantPath, BlobId>,
+    pub(super) weighed: BTreeMap<GrantId, Weighed>,
+    pub(super) admissions: BTreeMap<GrantId, Admission>,
+    pub(super) unsettled: BTreeSet<GrantPath>,
+    /// What landed and is not decided yet.
+    pub(super) arrived: Vec<Entry>,
+    pub(super) presences: Presences,
+    /// The brakes that hold something, or held it and are not done with it.
+    pub(super) brakes: Vec<Brake>,
+    /// What two owners released.
+    pub(super) released: BTreeSet<String>,
+}
+
+/// Whose entries a plan is made for.
+pub(super) struct Lane<'a> {
+    /// The connection; `None` for arrivals that no connection will be asked for.
+    pub connection: Option<&'a ConnectionName>,
+    /// The entries.
+    pub entries: Vec<Entry>,
+    /// What the protected branch says; `None`: only what is due by time is done.
+    pub look: Option<&'a Look>,
 }
 
 impl Reconciler {
@@ -46,7 +61,12 @@ impl Reconciler {
         let mut waiting = self.store.entries(Scope::Waiting).await?;
         let unsettled = plan::unsettled(&main, &waiting, &admissions, &presences);
         waiting.retain(|e| e.state == State::Arrived);
+        let brakes = self.brakes().await?;
+        let released = brakes.iter().flat_map(|b| b.released.iter().cloned());
         Ok(Look {
+            tip: Some(tip.clone()),
+            released: released.collect(),
+            brakes,
             arrived: waiting,
             main,
             weighed,
@@ -56,29 +76,30 @@ impl Reconciler {
         })
     }
 
-    /// Plans and acts on every connection that has something to do, each in its own lane.
-    pub(super) async fn settle_all(&self, look: &Look) -> Result<(), ReconcileError> {
+    /// The connections that have something to do, perhaps.
+    pub(super) async fn concerned(
+        &self,
+        look: &Look,
+    ) -> Result<BTreeSet<ConnectionName>, ReconcileError> {
         let mut connections = self.store.live_connections().await?;
         connections.extend(look.admissions.values().filter_map(|a| match a {
             Admission::Approved(approved) => Some(approved.access().connection.clone()),
             _ => None,
         }));
-        let passes = connections
-            .iter()
-            .map(|connection| self.settle_in_time(connection, look));
-        let mut results = join_all(passes).await;
-        results.push(self.settle_unconnected(look).await);
-        results.into_iter().collect()
+        Ok(connections)
     }
 
-    /// [`Reconciler::settle`], left where it is when a slow target would hold up the others: as after a crash, the next pass goes
-    /// on from the ledger.
-    async fn settle_in_time(
+    /// One connection's pass: plan, then act. Within its lane, so that order is kept for each entitlement. What takes too long is
+    /// left where it is: as after a crash, the next pass goes on from the ledger.
+    ///
+    /// # Errors
+    /// When the database fails, somebody else wrote an entry first, or the target is slow: look at the branch again.
+    pub async fn settle(
         &self,
         connection: &ConnectionName,
         look: &Look,
     ) -> Result<(), ReconcileError> {
-        match tokio::time::timeout(PASS, self.settle(connection, look)).await {
+        match tokio::time::timeout(PASS, self.settle_in_turn(connection, look)).await {
             Ok(result) => result,
             Err(_) => Err(ReconcileError::Unsettled(format!(
                 "{connection} is slow: what was not done within {} s waits for the next pass",
@@ -87,33 +108,64 @@ impl Reconciler {
         }
     }
 
-    /// One connection's pass: plan, then act. Within its lane, so that order is kept for each entitlement.
-    async fn settle(&self, connection: &ConnectionName, look: &Look) -> Result<(), ReconcileError> {
+    async fn settle_in_turn(
+        &self,
+        connection: &ConnectionName,
+        look: &Look,
+    ) -> Result<(), ReconcileError> {
         let _turn = self.lane(connection).lock().await;
-        let now = self.now();
         let mut entries = self.store.entries(Scope::Live(connection)).await?;
-        let arrived = look.arrived.iter();
-        let ours = arrived.filter(|e| goes_to(look.admissions.get(&e.id), connection));
-        entries.extend(ours.cloned());
-        self.plan_and_act(entries, Some(look), now).await
+        entries.extend(self.arrived_for(connection, look).await?);
+        let lane = Lane {
+            connection: Some(connection),
+            entries,
+            look: Some(look),
+        };
+        self.plan_and_act(lane, self.now()).await
+    }
+
+    /// What landed for this connection and is still not decided: an earlier pass may have been at it since the look.
+    async fn arrived_for(
+        &self,
+        connection: &ConnectionName,
+        look: &Look,
+    ) -> Result<Vec<Entry>, ReconcileError> {
+        let goes_here = |e: &&Entry| goes_to(look.admissions.get(&e.id), connection);
+        let ours = || look.arrived.iter().filter(goes_here);
+        let ids: BTreeSet<&GrantId> = ours().map(|e| &e.id).collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let paths = ours().map(|e| e.path.clone()).collect();
+        let mut now = self.store.entries_at(&paths).await?;
+        now.retain(|e| e.state == State::Arrived && ids.contains(&e.id));
+        Ok(now)
     }
 
     /// Arrivals that no connection will be asked for: denials, and files that went before they were weighed.
-    async fn settle_unconnected(&self, look: &Look) -> Result<(), ReconcileError> {
+    pub(super) async fn settle_unconnected(&self, look: &Look) -> Result<(), ReconcileError> {
         let approved =
             |e: &&Entry| matches!(look.admissions.get(&e.id), Some(Admission::Approved(_)));
         let arrived = look.arrived.iter().filter(|e| !approved(e));
-        let entries = arrived.cloned().collect();
-        self.plan_and_act(entries, Some(look), self.now()).await
+        let lane = Lane {
+            connection: None,
+            entries: arrived.cloned().collect(),
+            look: Some(look),
+        };
+        self.plan_and_act(lane, self.now()).await
     }
 
-    /// Plans for `entries` and carries it out. Without a look only what is due by time is done.
+    /// Plans for a lane's entries and carries it out.
     pub(super) async fn plan_and_act(
         &self,
-        mut entries: Vec<Entry>,
-        look: Option<&Look>,
+        lane: Lane<'_>,
         now: Instant,
     ) -> Result<(), ReconcileError> {
+        let Lane {
+            connection,
+            mut entries,
+            look,
+        } = lane;
         let nothing = Look::default();
         let known = look.unwrap_or(&nothing);
         for entry in &mut entries {
@@ -131,16 +183,14 @@ impl Reconciler {
             admissions: &known.admissions,
             unsettled: &known.unsettled,
             presences: &known.presences,
+            released: &known.released,
             entries: &entries,
             orphan_grace: self.settings.orphan_grace,
             now,
         });
-        if !plan.held_back.is_empty() {
-            error!(
-                count = plan.held_back.len(),
-                "{} live grants lost their files at once: held back until a person has looked; what is due by time still ends",
-                plan.held_back.len()
-            );
+        if let (Some(connection), Some(look)) = (connection, look) {
+            self.follow_withdrawn(connection, look, (&plan, &entries))
+                .await?;
         }
         // Only a pass that could ask for proofs may put off what waits for one.
         let waiting = match look {
@@ -150,6 +200,59 @@ impl Reconciler {
         self.act(plan, entries, &known.weighed).await?;
         self.put_off(waiting, now).await
     }
+
+    /// Brings the brakes of one connection in line with its plan.
+    async fn follow_withdrawn(
+        &self,
+        connection: &ConnectionName,
+        look: &Look,
+        (plan, entries): (&Plan, &[Entry]),
+    ) -> Result<(), ReconcileError> {
+        let Some(base) = &look.tip else {
+            return Ok(());
+        };
+        let known = look.brakes.iter().filter_map(|b| b.hold.as_ref());
+        let known = known.map(|hold| &hold.whose);
+        let here = known.filter(|w| {
+            w.inferred == Inferred::Withdrawn && w.connection.as_ref() == Some(connection)
+        });
+        let here = here.filter_map(|whose| whose.resource.clone());
+        let now_held = plan.held_back.iter().filter_map(GrantId::path);
+        // What was released has no hold any more; its grants tell of which resources they are.
+        let released = look.released.iter();
+        let released = released.filter_map(|id| GrantId::new(id).ok()?.path());
+        let resources: BTreeSet<ResourceName> = now_held
+            .chain(released)
+            .map(|path| path.resource())
+            .chain(here)
+            .collect();
+        for resource in resources {
+            let (held, inferred) = withdrawn(&resource, plan, entries);
+            let found = Found {
+                whose: &Whose::withdrawn(connection, resource),
+                held,
+                inferred,
+                base,
+                now: self.now(),
+            };
+            self.follow(&found).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The grants that a brake of `resource` holds, and all that its file's going could concern.
+fn withdrawn(
+    resource: &ResourceName,
+    plan: &Plan,
+    entries: &[Entry],
+) -> (BTreeSet<String>, BTreeSet<String>) {
+    let here = entries.iter().filter(|e| e.path.resource() == *resource);
+    let held: BTreeSet<&GrantId> = plan.held_back.iter().collect();
+    let ids = |e: &Entry| e.id.to_string();
+    let back = here.clone().filter(|e| held.contains(&e.id)).map(ids);
+    let live = here.filter(|e| e.state.may_be_held()).map(ids);
+    (back.collect(), live.collect())
 }
 
 /// Entries whose time has come but whose proof could not be had.

@@ -138,6 +138,34 @@ pub(super) async fn set_note(
     Ok(())
 }
 
+pub(super) async fn forget_note(
+    tx: &mut Transaction<'_, Any>,
+    name: &str,
+) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM meta WHERE name = $1")
+        .bind(name)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Notes by name. `prefix` is text of the program: it holds neither `%` nor `_`.
+pub(super) async fn notes(
+    readers: &AnyPool,
+    prefix: &str,
+) -> Result<Vec<(String, String)>, StoreError> {
+    let rows = sqlx::query("SELECT name, value FROM meta WHERE name LIKE $1")
+        .bind(format!("{prefix}%"))
+        .fetch_all(readers)
+        .await?;
+    let pairs = rows
+        .iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+    let mut notes = pairs.collect::<Result<Vec<(String, String)>, StoreError>>()?;
+    notes.sort();
+    Ok(notes)
+}
+
 pub(super) async fn note(readers: &AnyPool, name: &str) -> Result<Option<String>, StoreError> {
     let row = sqlx::query("SELECT value FROM meta WHERE name = $1")
         .bind(name)
@@ -256,6 +284,20 @@ pub(super) async fn due_connections(
 ) -> Result<BTreeSet<ConnectionName>, StoreError> {
     let rows = sqlx::query(
         "SELECT DISTINCT connection FROM ledger WHERE live = 1 AND connection IS NOT NULL AND wake_at <= $1",
+    )
+    .bind(text(now))
+    .fetch_all(readers)
+    .await?;
+    rows.iter().map(connection).collect()
+}
+
+pub(super) async fn awaiting_proof(
+    readers: &AnyPool,
+    now: Instant,
+) -> Result<BTreeSet<ConnectionName>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT DISTINCT connection FROM ledger WHERE live = 1 AND connection IS NOT NULL \
+         AND state IN ('scheduled', 'granting') AND wake_at <= $1",
     )
     .bind(text(now))
     .fetch_all(readers)

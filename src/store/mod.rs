@@ -7,8 +7,10 @@
 //! WAL mode lets them read beside the writer). A SQLite file belongs to one process: a lock file beside it says whose.
 
 mod asks;
+mod commits;
 mod drift;
 mod fault;
+mod group;
 mod ledger;
 mod notices;
 mod open;
@@ -50,6 +52,10 @@ pub enum StoreError {
 
 /// What becomes of a notice that access ends soon.
 pub use notices::Notice;
+
+use commits::Commit;
+use group::Group;
+use wakes::Asked;
 
 /// What has to be looked at. Wakes with the same name coalesce: a storm of webhooks for one pull request is one look.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -107,7 +113,9 @@ struct Inner {
     /// One connection: the writer's lock.
     writer: Writer,
     /// Where wakes are written together.
-    wakes: wakes::Group,
+    wakes: Group<Asked>,
+    /// Where entries and events are written together.
+    commits: Group<Commit>,
     /// Held, as a lock, until the store is closed. SQLite only.
     lock: Mutex<Option<File>>,
 }
@@ -164,6 +172,7 @@ impl Store {
     /// Writes what is queued, closes every connection and gives the file up. Calls after this fail.
     pub async fn close(&self) {
         self.inner.wakes.stop().await;
+        self.inner.commits.stop().await;
         self.inner.writer.pool.close().await;
         self.inner.readers.close().await;
         let mut lock = self
@@ -191,15 +200,14 @@ impl Store {
 
     /// Writes entries and events in one transaction. An entry of version 0 is inserted, another is updated if the stored version
     /// is still the entry's; the stored version becomes one more. An event whose key is known is left out silently.
-    /// On any error nothing is written.
+    /// On any error nothing of it is written. Concurrent callers may share one transaction; once this was polled, it is written even
+    /// if the caller goes away.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when an entry was written by somebody else since it was read.
     pub async fn commit(&self, entries: &[Entry], events: &[Event]) -> Result<(), StoreError> {
-        let mut tx = self.inner.writer.begin().await?;
-        ledger::write(&mut tx, entries).await?;
-        outbox::append(&mut tx, events).await?;
-        Ok(tx.commit().await?)
+        let (entries, events) = (entries.to_vec(), events.to_vec());
+        self.inner.commits.write(Commit { entries, events }).await
     }
 
     /// [`Store::commit`], and moves the cursor of the protected branch in the same transaction.
@@ -284,6 +292,17 @@ impl Store {
         ledger::due_connections(&self.inner.readers, now).await
     }
 
+    /// Connections that have something due at `now` which waits for a proof: to be given, and not to be taken away.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn awaiting_proof(
+        &self,
+        now: Instant,
+    ) -> Result<BTreeSet<ConnectionName>, StoreError> {
+        ledger::awaiting_proof(&self.inner.readers, now).await
+    }
+
     /// Connections that have entries which are not final.
     ///
     /// # Errors
@@ -326,6 +345,33 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
+    /// Everything that was noted under names that begin with `prefix`, by name.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn notes(&self, prefix: &str) -> Result<Vec<(String, String)>, StoreError> {
+        ledger::notes(&self.inner.readers, prefix).await
+    }
+
+    /// Notes `value` under `name` (`None`: forgets what was noted there), with its events, in one transaction.
+    ///
+    /// # Errors
+    /// When it was not written.
+    pub async fn note_with(
+        &self,
+        name: &str,
+        value: Option<&str>,
+        events: &[Event],
+    ) -> Result<(), StoreError> {
+        let mut tx = self.inner.writer.begin().await?;
+        match value {
+            Some(value) => ledger::set_note(&mut tx, name, value).await?,
+            None => ledger::forget_note(&mut tx, name).await?,
+        }
+        outbox::append(&mut tx, events).await?;
+        Ok(tx.commit().await?)
+    }
+
     /// Records that something is to be looked at. One durable transaction for all of them; concurrent callers may share one.
     ///
     /// A wake that is already queued is due at once again and keeps its count of attempts. Once this was polled, the wakes are
@@ -334,7 +380,16 @@ impl Store {
     /// # Errors
     /// When they were not written.
     pub async fn wake(&self, wakes: &[Wake], now: Instant) -> Result<(), StoreError> {
-        self.inner.wakes.write(wakes, now).await
+        let wakes = wakes.to_vec();
+        self.inner.wakes.write(Asked { wakes, now }).await
+    }
+
+    /// Records that something is to be looked at by `at`: one that is queued for an earlier time stays queued for that.
+    ///
+    /// # Errors
+    /// When it was not written.
+    pub async fn wake_by(&self, wake: &Wake, at: Instant) -> Result<(), StoreError> {
+        wakes::wake_by(&self.inner.writer, wake, at).await
     }
 
     /// The wakes that are due, oldest first.

@@ -12,7 +12,8 @@ use sqlx::migrate::Migrator;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AnyConnection, Connection, Executor};
 
-use super::{Dialect, Inner, Store, StoreError, Writer, wakes};
+use super::group::Group;
+use super::{Dialect, Inner, Store, StoreError, Writer};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations");
 
@@ -46,12 +47,14 @@ pub(super) async fn open(url: &str) -> Result<Store, StoreError> {
         pool: writer,
         dialect,
     };
-    let wakes = wakes::Group::start(writer.clone());
+    let wakes = Group::start(writer.clone());
+    let commits = Group::start(writer.clone());
     Ok(Store {
         inner: Arc::new(Inner {
             readers,
             writer,
             wakes,
+            commits,
             lock: Mutex::new(lock),
         }),
     })
@@ -95,7 +98,8 @@ pub(super) async fn read(url: &str) -> Result<Store, StoreError> {
     };
     Ok(Store {
         inner: Arc::new(Inner {
-            wakes: wakes::Group::start(writer.clone()),
+            wakes: Group::start(writer.clone()),
+            commits: Group::start(writer.clone()),
             readers,
             writer,
             lock: Mutex::new(None),

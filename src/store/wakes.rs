@@ -1,105 +1,33 @@
-//! The queue of things to look at. Callers that come at the same time share one transaction, because making it durable is
-//! what costs.
+//! The queue of things to look at.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 use sqlx::any::AnyRow;
 use sqlx::{AnyPool, Row};
-use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
 
 use super::fault::{instant, natural, number, text};
+use super::group::Share;
 use super::{StoreError, TakenWake, Wake, Writer};
 use crate::domain::model::{Instant, PullNumber};
 
-/// How many callers may wait. More than that wait for a place.
-const WAITING: usize = 4096;
-
-/// How many callers share one transaction at most.
-const TOGETHER: usize = 1024;
-
 /// One caller's wakes.
 #[derive(Debug)]
-struct Call {
-    wakes: Vec<Wake>,
-    now: Instant,
-    done: oneshot::Sender<Result<(), StoreError>>,
+pub(super) struct Asked {
+    pub wakes: Vec<Wake>,
+    pub now: Instant,
 }
 
-/// The task that writes wakes, and the way to it. It ends, after its last write, when this is dropped or stopped.
-#[derive(Debug)]
-pub(super) struct Group {
-    calls: Mutex<Option<mpsc::Sender<Call>>>,
-    task: Mutex<Option<JoinHandle<()>>>,
-}
-
-impl Group {
-    pub(super) fn start(writer: Writer) -> Self {
-        let (calls, received) = mpsc::channel(WAITING);
-        let task = tokio::spawn(run(writer, received));
-        Self {
-            calls: Mutex::new(Some(calls)),
-            task: Mutex::new(Some(task)),
-        }
-    }
-
-    pub(super) async fn write(&self, wakes: &[Wake], now: Instant) -> Result<(), StoreError> {
-        let stopped = || StoreError::Unavailable(sqlx::Error::PoolClosed);
-        let calls = self
-            .calls
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-            .ok_or_else(stopped)?;
-        let (done, result) = oneshot::channel();
-        let call = Call {
-            wakes: wakes.to_vec(),
-            now,
-            done,
-        };
-        calls.send(call).await.map_err(|_| stopped())?;
-        drop(calls);
-        result.await.map_err(|_| stopped())?
-    }
-
-    /// Refuses further calls and waits until those that were accepted are written.
-    pub(super) async fn stop(&self) {
-        drop(
-            self.calls
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take(),
-        );
-        let task = self
-            .task
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(task) = task
-            && let Err(error) = task.await
-        {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "the writer of wakes ended badly"
-            );
-        }
+impl Share for Asked {
+    async fn write(
+        writer: &Writer,
+        calls: &[Self],
+    ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+        write(writer, calls).await?;
+        Ok(calls.iter().map(|_| Ok(())).collect())
     }
 }
 
-async fn run(writer: Writer, mut received: mpsc::Receiver<Call>) {
-    let mut calls = Vec::with_capacity(TOGETHER);
-    while received.recv_many(&mut calls, TOGETHER).await > 0 {
-        let result = write(&writer, &calls).await;
-        for call in calls.drain(..) {
-            let answer = result.as_ref().map_err(StoreError::echo).copied();
-            // A caller that went away does not want the answer.
-            let _ = call.done.send(answer);
-        }
-    }
-}
-
-async fn write(writer: &Writer, calls: &[Call]) -> Result<(), StoreError> {
+async fn write(writer: &Writer, calls: &[Asked]) -> Result<(), StoreError> {
     // One row a name, at its earliest; sorted, so that two writers never wait for each other crosswise.
     let mut rows: BTreeMap<String, Instant> = BTreeMap::new();
     for call in calls {
@@ -177,6 +105,22 @@ pub(super) async fn defer(
     .bind(name(&taken.wake))
     .bind(number("token", taken.token)?)
     .bind(text(until))
+    .execute(&mut *tx)
+    .await?;
+    Ok(tx.commit().await?)
+}
+
+/// The token changes, so that a look which is under way does not take it off the queue.
+pub(super) async fn wake_by(writer: &Writer, wake: &Wake, at: Instant) -> Result<(), StoreError> {
+    let mut tx = writer.begin().await?;
+    sqlx::query(
+        "INSERT INTO wake (name, token, attempts, due_at, enqueued_at) VALUES ($1, $2, 0, $3, $3) \
+         ON CONFLICT (name) DO UPDATE SET token = excluded.token, \
+         due_at = CASE WHEN wake.due_at < excluded.due_at THEN wake.due_at ELSE excluded.due_at END",
+    )
+    .bind(name(wake))
+    .bind(rand::random_range(0..i64::MAX))
+    .bind(text(at))
     .execute(&mut *tx)
     .await?;
     Ok(tx.commit().await?)

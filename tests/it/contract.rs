@@ -55,6 +55,10 @@ pub trait Target: Send + Sync {
     fn empty_promise(&self) -> Result<(u16, &'static str), &'static str> {
         Err("no HTTP")
     }
+    /// The version of the server, for a kind that is tried with several.
+    async fn version(&self) -> Option<String> {
+        None
+    }
     /// Names that are trouble somewhere: each is made as an account where the server allows it.
     fn hostile_names(&self) -> Vec<&'static str> {
         HOSTILE.to_vec()
@@ -105,6 +109,7 @@ pub fn may_be_tried_again(error: &ProviderError) -> bool {
 pub async fn hold(target: &dyn Target) {
     results::compare(
         target.provider(target.address()).kind(),
+        target.version().await.as_deref(),
         &facts::all(target).await,
     );
 }

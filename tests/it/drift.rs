@@ -5,7 +5,7 @@ use hallpass::domain::drift::{Difference, Drift, Watched, compare};
 use hallpass::domain::ledger::{Entry, Holder, State};
 use hallpass::domain::model::DriftMode;
 use hallpass::domain::target::Names;
-use hallpass::sandbox::Change;
+use hallpass::sandbox::{Change, MergeMethod};
 use serde_json::json;
 
 use crate::scenario::hearing_and_deaf;
@@ -106,6 +106,116 @@ async fn what_was_taken_away_by_hand_is_told_and_not_given_again() {
         assert_eq!(world.told("drift-over").len(), 1);
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_vanished_is_told_as_such_and_its_grant_ends_on_time() {
+    hearing_and_deaf(async |world| {
+        given(world).await;
+        world.vault.remove_account("ada");
+        compared(world).await;
+        compared(world).await;
+        assert_eq!(
+            world.told("drift"),
+            ["Drift: ada at vault should have it, and does not exist there any more"]
+        );
+        let (_, body, open) = world.sandbox.issues(REPO).remove(0);
+        assert!(
+            open && body.contains("does not exist there any more"),
+            "{body}"
+        );
+        assert!(
+            body.contains("To have it again") && body.contains("To leave it so"),
+            "{body}"
+        );
+        world.advance(TimeDelta::hours(8)).await;
+        compared(world).await;
+        assert_eq!(world.ledger().await, ["db/ada-incident ended"]);
+        assert_eq!(world.told("drift-over").len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_was_created_anew_under_the_old_name_is_told_and_left_alone() {
+    hearing_and_deaf(async |world| {
+        world.vault.identify("ada", 7);
+        given(world).await;
+        compared(world).await;
+        assert!(world.told("drift").is_empty());
+        world.vault.remove_account("ada");
+        world.vault.identify("ada", 8);
+        world.vault.give_by_hand("reader", "ada");
+        compared(world).await;
+        compared(world).await;
+        let told = world.told("drift");
+        assert_eq!(
+            told,
+            ["Drift: ada at vault was created anew under the old name: it is another account"]
+        );
+        assert_eq!(world.holders("reader"), ["ada"], "not ours to take");
+        assert_eq!(issues(world).len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_start_on_systems_with_people_in_them_changes_nothing_and_import_proposes_it_all()
+{
+    let world = World::hearing().await;
+    // By hand, before Hallpass came: mei whom everybody knows, and somebody who has no file yet.
+    let team = ["mei", "newbie"];
+    let newbie = world.sandbox.member("newbie");
+    world.sandbox.team("readers", &team);
+    let members = |world: &World| world.sandbox.team_members("readers").len();
+    for _ in 0..3 {
+        compared(&world).await;
+    }
+    assert_eq!((members(&world), world.vault.calls()), (2, 0));
+    assert!(
+        world.entries().await.is_empty(),
+        "nothing is granted by being there"
+    );
+    assert_eq!(world.told("drift").len(), 2);
+
+    let proposed = world.import(&["--json"]);
+    let people = &proposed["people"];
+    let file = people["access/people/newbie.yaml"]
+        .as_str()
+        .unwrap_or_default();
+    assert!(file.contains(&format!("github_id: {newbie}")), "{proposed}");
+    let grants = |proposed: &serde_json::Value| -> Vec<Change> {
+        let grants = proposed["grants"].as_object().unwrap();
+        let text = |text: &serde_json::Value| text.as_str().unwrap().to_owned();
+        grants
+            .iter()
+            .map(|(path, value)| Change::write(path, text(value)))
+            .collect()
+    };
+    assert_eq!(grants(&proposed).len(), 1, "mei's: {proposed}");
+    assert_eq!(members(&world), 2, "nothing is changed by asking");
+
+    // As it says: the people first, then the grants of all of them.
+    let person = Change::write("access/people/newbie.yaml", file);
+    let pull = world.propose("root", &[person]).await;
+    world.approve(pull, "mei").await;
+    world.merge_as_admin(pull, MergeMethod::Merge).await;
+    world.advance(TimeDelta::minutes(10)).await;
+    let wishes = grants(&world.import(&["--json"]));
+    assert_eq!(wishes.len(), 2);
+    let pull = world.propose("root", &wishes).await;
+    world.approve(pull, "grace").await;
+    assert!(world.is_merged(pull), "{:?}", world.check(pull));
+    assert_eq!(members(&world), 2);
+    compared(&world).await;
+    assert_eq!(world.told("drift-over").len(), 2);
+    let ledger = world.ledger().await;
+    assert!(
+        ledger.iter().all(|line| line.ends_with(" active")),
+        "{ledger:?}"
+    );
+    world.advance(TimeDelta::days(31)).await;
+    assert_eq!(members(&world), 0, "what was adopted ends like any other");
 }
 
 #[tokio::test(flavor = "multi_thread")]

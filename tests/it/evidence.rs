@@ -12,13 +12,14 @@ use hallpass::domain::drift::{Difference, Drift, Known};
 use hallpass::domain::emergency::Review;
 use hallpass::domain::evidence::{
     Event, Kind, Removal, adopted, blocked, cancelled, drift_over, drift_removed, drifted, granted,
-    merged_without_proof, of_verdict, orphaned, reverted, review_overdue, review_unsigned,
-    reviewed, revoked,
+    held, merged_without_proof, of_verdict, orphaned, release_unsigned, released, reverted,
+    review_overdue, review_unsigned, reviewed, revoked,
 };
 use hallpass::domain::ledger::{Cause, Entry, Granted, Revoked, State};
-use hallpass::domain::model::{GrantId, GrantPath, PullNumber};
+use hallpass::domain::model::{ConnectionName, GrantId, GrantPath, PullNumber, ResourceName};
 use hallpass::domain::parse::read_tree;
 use hallpass::domain::pull::PullState;
+use hallpass::domain::release::{Hold, Whose};
 
 use crate::approval::scene::{FILE, Scene, actor, at, blob, commit, orders, team};
 use crate::plan::books::{ASK, Ask, Books};
@@ -234,7 +235,28 @@ fn every_kind(said: &str) -> Vec<Event> {
         drift_over(&known, at(90)),
         drift_removed(&known, &answer, at(89), at(90)),
     ]);
+    events.extend(of_the_brake(said));
     events
+}
+
+/// What the brake holds and lets go; accounts at a target may be called anything.
+fn of_the_brake(said: &str) -> [Event; 3] {
+    let db = ConnectionName::new("db").expect("a name");
+    let hold = Hold {
+        whose: Whose::outside(&db, ResourceName::new("orders").expect("a name")),
+        members: [said.to_owned()].into(),
+        base: commit("base"),
+        since: at(95),
+        attempt: 1,
+        asked: None,
+        unsigned: Vec::new(),
+    };
+    let approvals = entry().terms.expect("terms").approvals;
+    [
+        held(&hold, at(95)),
+        release_unsigned(&hold, PullNumber(20), &[said.to_owned()], None, at(96)),
+        released(&hold, PullNumber(21), &approvals, at(97)),
+    ]
 }
 
 #[test]
@@ -264,6 +286,9 @@ fn subject_lines_tell_the_story() {
             "Drift: something at db has it, and not from Hallpass",
             "Drift over: something at db is as it should be",
             "Drift removed: something at db",
+            "Held back: 1 account from outside on orders at db would go at once",
+            "Merged unsigned: 1 account from outside on orders at db are still held back",
+            "Released: grace let 1 account from outside on orders at db go",
         ]
     );
     let kinds: BTreeSet<Kind> = events.iter().map(|e| e.kind).collect();
@@ -387,8 +412,9 @@ fn a_long_answer_is_cut_between_characters() {
 fn the_same_transition_has_the_same_key_whenever_and_however_it_is_seen() {
     let first = every_kind("something");
     let again = every_kind("something else");
-    // What drifted is named by what the target says, so other words are another drift.
-    let is_ours = |e: &&Event| !e.kind.as_str().starts_with("drift");
+    // What drifted is named by what the target says, so other words are another drift; and so another set that is held.
+    let others = ["drift", "held", "release"];
+    let is_ours = |e: &&Event| !others.iter().any(|word| e.kind.as_str().starts_with(word));
     let keys = |events: &[Event]| -> Vec<String> {
         let ours = events.iter().filter(is_ours);
         ours.map(|e| e.key.clone()).collect()

@@ -4,7 +4,7 @@
 
 mod contract;
 mod refusals;
-mod server;
+pub mod server;
 
 use hallpass::domain::ledger::{Granted, Revoked};
 use hallpass::domain::model::{Access, Account, UserId};
@@ -20,7 +20,7 @@ use crate::contract::{connection, order};
 use server::Server;
 
 /// What the page of the provider says that the account of Hallpass needs, besides ADMIN OPTION on each role.
-const RIGHTS: [&str; 4] = [
+pub const RIGHTS: [&str; 4] = [
     "SELECT (User, Host, is_role, default_role) ON mysql.user",
     "SELECT ON mysql.roles_mapping",
     "UPDATE ON mysql.*",

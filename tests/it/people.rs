@@ -51,6 +51,7 @@ fn attendance(
         tree,
         members,
         outsiders,
+        released: &BTreeSet::new(),
     };
     register.attendance(&receivers.iter().cloned().collect())
 }
@@ -228,6 +229,34 @@ fn crowd(people: usize) -> (Catalogue, Vec<Receiver>, Vec<(u64, String)>) {
         .collect();
     let receivers = names.iter().map(|(id, name)| person(name, *id)).collect();
     (tree(&files), receivers, names)
+}
+
+#[test]
+fn leavers_whom_owners_released_are_gone_and_the_others_meet_the_brake_by_themselves() {
+    let (tree, receivers, names) = crowd(30);
+    let stay: Vec<(u64, &str)> = names[14..]
+        .iter()
+        .map(|(id, name)| (*id, name.as_str()))
+        .collect();
+    let members = members(&stay);
+    let held_back = |released: usize| {
+        let register = Register {
+            tree: &tree,
+            members: &members,
+            outsiders: Outsiders::Refused,
+            released: &names[..released].iter().map(|(_, n)| n.clone()).collect(),
+        };
+        let found = register.attendance(&receivers.iter().cloned().collect());
+        assert_eq!(found.leavers.len(), 14);
+        let gone = |p: &&Presence| **p == Presence::Gone;
+        (
+            found.held_back.len(),
+            found.presences.values().filter(gone).count(),
+        )
+    };
+    assert_eq!(held_back(0), (14, 0));
+    assert_eq!(held_back(6), (8, 6));
+    assert_eq!(held_back(7), (0, 14), "seven more of thirty are believed");
 }
 
 #[test]

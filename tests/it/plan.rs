@@ -8,7 +8,7 @@ mod renewal;
 use books::{ASK, Ask, Books, Luck, PAUSE};
 use hallpass::domain::decision::Admission;
 use hallpass::domain::ledger::{Cause, State};
-use hallpass::domain::model::GrantId;
+use hallpass::domain::model::{GrantId, ResourceName};
 use hallpass::domain::plan::{Action, Plan, Renewed};
 
 use crate::approval::scene::{at, blob};
@@ -518,6 +518,73 @@ fn the_brake_holds_back_removals_that_are_only_inferred_when_they_are_too_many()
             (plan.actions.len(), plan.held_back.len()),
             (acts, held_back),
             "{vanish} of {live}"
+        );
+    }
+}
+
+#[test]
+fn what_owners_released_goes_and_nothing_beside_it() {
+    let (mut books, ids) = many(30);
+    books.main.clear();
+    books.released = ids[..10].iter().map(ToString::to_string).collect();
+    let plan = books.settle(10);
+    let gone: Vec<&GrantId> = plan.actions.iter().map(Action::id).collect();
+    assert_eq!(gone, ids[..10].iter().collect::<Vec<_>>());
+    assert_eq!(plan.held_back, ids[10..]);
+    // Released once, it is released until it is gone, however many are left beside it.
+    books.released = ids[..26].iter().map(ToString::to_string).collect();
+    let plan = books.settle(10);
+    assert_eq!((plan.actions.len(), plan.held_back.len()), (20, 0));
+}
+
+/// The same grant, had it been asked for in the folder of another resource.
+fn elsewhere(books: &mut Books, id: &GrantId) {
+    let content = books.entry(id).blob.clone();
+    books.withdraw(id);
+    let entry = books.entry_mut(id);
+    entry.path = entry.path.within(&ResourceName::new("ledger").unwrap());
+    entry.id = entry.path.id(&entry.arrival.commit);
+    let path = entry.path.clone();
+    books.main.insert(path, content);
+}
+
+#[test]
+fn the_brake_is_a_resources_own_and_everybodys() {
+    // Live grants and how many of them vanish, of two resources at one connection; which of them are held back.
+    let table = [
+        ((100, 0), (10, 6), (0, 6)),
+        ((100, 5), (10, 5), (0, 0)),
+        ((100, 25), (10, 0), (0, 0)),
+        ((100, 26), (10, 1), (26, 0)),
+        ((4, 4), (4, 4), (4, 4)),
+    ];
+    for (orders, ledger, held) in table {
+        let (mut books, _) = many(orders.0);
+        for n in 0..ledger.0 {
+            let name = format!("other-{n}").leak();
+            let id = books.stands(&Ask { name, ..SAME }, 0, State::Active);
+            elsewhere(&mut books, &id);
+        }
+        let of = |books: &Books, resource: &str| -> Vec<GrantId> {
+            let here = books.entries.iter();
+            here.filter(|e| e.path.resource().as_str() == resource)
+                .map(|e| e.id.clone())
+                .collect()
+        };
+        for (resource, vanish) in [("orders", orders.1), ("ledger", ledger.1)] {
+            for id in of(&books, resource).iter().take(vanish) {
+                books.withdraw(id);
+            }
+        }
+        let plan = books.plan(10);
+        let back = |resource: &str| {
+            let here = |id: &&GrantId| id.as_str().starts_with(resource);
+            plan.held_back.iter().filter(here).count()
+        };
+        assert_eq!(
+            (back("orders"), back("ledger")),
+            held,
+            "{orders:?} {ledger:?}"
         );
     }
 }

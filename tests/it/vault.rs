@@ -1,14 +1,15 @@
 //! A target system of the tests: holds what it is told to hold, and fails as it is told to fail.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Mutex;
 
 use async_trait::async_trait;
 use hallpass::domain::decision::Approved;
 use hallpass::domain::ledger::{Granted, Holder, Revoked};
-use hallpass::domain::model::Access;
+use hallpass::domain::model::{Access, Account};
 use hallpass::domain::target::{Change, Kind, Names, Order};
 use hallpass::providers::{Provider, ProviderError};
+use tokio::sync::Notify;
 
 /// What it is.
 const KIND: Kind = Kind {
@@ -36,13 +37,21 @@ struct State {
     calls: usize,
     down: bool,
     hangs: bool,
+    /// Calls that hang now.
+    hanging: usize,
+    /// Accounts that are gone.
+    gone: BTreeSet<String>,
+    /// Immutable ids of accounts, where the target has them.
+    ids: BTreeMap<String, u64>,
+    /// Listings do not come back.
+    mute: bool,
     panics: bool,
     faults: VecDeque<Fault>,
 }
 
 /// The target.
 #[derive(Debug, Default)]
-pub struct Vault(Mutex<State>);
+pub struct Vault(Mutex<State>, Notify);
 
 impl Vault {
     /// Who has `role`, in order.
@@ -81,6 +90,24 @@ impl Vault {
         self.0.lock().unwrap().held.remove(&held);
     }
 
+    /// The account is removed there, with all that it has.
+    pub fn remove_account(&self, account: &str) {
+        let mut state = self.0.lock().unwrap();
+        state.held.retain(|(_, holder)| holder != account);
+        state.gone.insert(account.to_owned());
+    }
+
+    /// The account gets an immutable id; another one is another account.
+    pub fn identify(&self, account: &str, id: u64) {
+        let mut state = self.0.lock().unwrap();
+        state.gone.remove(account);
+        state.ids.insert(account.to_owned(), id);
+    }
+
+    fn id(&self, account: &str) -> Option<String> {
+        self.0.lock().unwrap().ids.get(account).map(u64::to_string)
+    }
+
     /// Every call fails while it is down.
     pub fn down(&self, down: bool) {
         self.0.lock().unwrap().down = down;
@@ -89,6 +116,30 @@ impl Vault {
     /// Calls to grant or revoke do not come back, while it hangs.
     pub fn hangs(&self, hangs: bool) {
         self.0.lock().unwrap().hangs = hangs;
+        self.1.notify_waiters();
+    }
+
+    /// Whether listings come back.
+    pub fn lists(&self, lists: bool) {
+        self.0.lock().unwrap().mute = !lists;
+        self.1.notify_waiters();
+    }
+
+    /// How many calls hang now.
+    pub fn hanging(&self) -> usize {
+        self.0.lock().unwrap().hanging
+    }
+
+    /// Waits while `hangs` says so.
+    async fn wait_while(&self, hangs: impl Fn(&State) -> bool) {
+        let _counted = Hanging::of(self, &hangs);
+        loop {
+            let freed = self.1.notified();
+            if !hangs(&self.0.lock().unwrap()) {
+                return;
+            }
+            freed.await;
+        }
     }
 
     /// Calls to grant or revoke run into a bug.
@@ -99,9 +150,7 @@ impl Vault {
     async fn answers(&self) {
         let panics = self.0.lock().unwrap().panics;
         assert!(!panics, "a bug of the vault, as the test wants it");
-        if self.0.lock().unwrap().hangs {
-            std::future::pending::<()>().await;
-        }
+        self.wait_while(|state| state.hangs).await;
     }
 
     /// The next calls fail like this, one after the other.
@@ -140,6 +189,28 @@ impl Vault {
     }
 }
 
+/// A call that hangs, counted until it goes on or is given up.
+struct Hanging<'v>(Option<&'v Vault>);
+
+impl<'v> Hanging<'v> {
+    fn of(vault: &'v Vault, hangs: impl Fn(&State) -> bool) -> Self {
+        let mut state = vault.0.lock().unwrap();
+        if !hangs(&state) {
+            return Self(None);
+        }
+        state.hanging += 1;
+        Self(Some(vault))
+    }
+}
+
+impl Drop for Hanging<'_> {
+    fn drop(&mut self) {
+        if let Some(vault) = self.0 {
+            vault.0.lock().unwrap().hanging -= 1;
+        }
+    }
+}
+
 fn unavailable(connection: &str) -> ProviderError {
     ProviderError::Unavailable {
         connection: connection.to_owned(),
@@ -168,7 +239,7 @@ impl Provider for Vault {
         result.map(|()| Granted {
             read_back: format!("{} holds it", approved.access().account.name),
             pending: None,
-            account_id: None,
+            account_id: self.id(&approved.access().account.name),
         })
     }
 
@@ -183,7 +254,12 @@ impl Provider for Vault {
         })
     }
 
+    async fn has_account(&self, account: &Account) -> Result<Option<bool>, ProviderError> {
+        Ok(Some(!self.0.lock().unwrap().gone.contains(&account.name)))
+    }
+
     async fn holders(&self, entitlement: &serde_json::Value) -> Result<Vec<Holder>, ProviderError> {
+        self.wait_while(|state| state.mute).await;
         if self.0.lock().unwrap().down {
             return Err(unavailable("vault"));
         }
@@ -192,8 +268,8 @@ impl Provider for Vault {
             .holders(role)
             .into_iter()
             .map(|name| Holder {
+                id: self.id(&name),
                 name,
-                id: None,
                 pending: false,
             })
             .collect())

@@ -45,6 +45,7 @@ pub struct World {
     pub sandbox: Sandbox,
     pub vault: Arc<Vault>,
     pub ears: Ears,
+    more: Registry,
     service: Option<Service>,
     server: CancellationToken,
     toml: String,
@@ -67,6 +68,11 @@ impl World {
     /// A world of people, teams, one resource `db` on the vault and one resource `crew` on a GitHub team. `github` adds lines to the
     /// `[github]` table of the configuration.
     pub async fn new(ears: Ears, github: &str) -> Self {
+        Self::connected(ears, github, Registry::new()).await
+    }
+
+    /// [`World::new`], with more connections beside the vault.
+    pub async fn connected(ears: Ears, github: &str, more: Registry) -> Self {
         hallpass::app::logging::start(hallpass::app::logging::Format::Text);
         let start = "2026-11-23T09:00:00Z".parse().unwrap();
         let clock = Arc::new(ManualClock::at(start));
@@ -101,6 +107,7 @@ impl World {
             sandbox,
             vault: Arc::default(),
             ears,
+            more,
             service: None,
             server: CancellationToken::new(),
             toml,
@@ -122,7 +129,8 @@ impl World {
         };
         let config = Config::load(&path, secrets).unwrap_or_else(|e| panic!("{e}"));
         let vault: Arc<dyn Provider> = Arc::clone(&self.vault) as Arc<dyn Provider>;
-        let extra = Registry::from([(ConnectionName::new("vault").unwrap(), vault)]);
+        let mut extra = self.more.clone();
+        extra.insert(ConnectionName::new("vault").unwrap(), vault);
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as Arc<dyn Clock>;
         let service = Service::assemble(&config, clock, extra).await.unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -360,6 +368,23 @@ impl World {
             self.open_pulls()
         );
         ids.replace_all(&text, "ID").into_owned()
+    }
+
+    /// What `hallpass import` answers, as JSON: the program, beside the service.
+    #[expect(clippy::disallowed_methods, reason = "runs the real program")]
+    pub fn import(&self, words: &[&str]) -> serde_json::Value {
+        let done = std::process::Command::new(env!("CARGO_BIN_EXE_hallpass"))
+            .arg("import")
+            .args(words)
+            .arg("--config")
+            .arg(self.folder.path().join("hallpass.toml"))
+            .env("HALLPASS_GITHUB_PRIVATE_KEY", KNOWN_KEY)
+            .env("HALLPASS_WEBHOOK_SECRET", SECRET)
+            .output()
+            .unwrap();
+        let out = String::from_utf8_lossy(&done.stdout);
+        let err = String::from_utf8_lossy(&done.stderr);
+        serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}\n{err}"))
     }
 
     /// Nothing that was sent or answered contradicted GitHub's own description.

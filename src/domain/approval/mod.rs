@@ -18,6 +18,7 @@ mod automatic;
 mod bench;
 mod emergency;
 mod fewest;
+mod release;
 mod reviews;
 mod words;
 
@@ -34,6 +35,7 @@ pub(super) use bench::Bench;
 pub use bench::{Barred, Beneficiary};
 pub use emergency::{prove_emergency, sign};
 pub use fewest::{Group, fewest};
+pub use release::release;
 pub(super) use words::list;
 
 /// The shortest text of an approving review, in characters, that counts as saying why.

@@ -13,7 +13,7 @@ use super::super::rules;
 use super::policy::Ask;
 use super::scope::{Scope, tidies};
 use super::{Case, Change, Control, Outcome, Request, SignOff, Standing, Verdict};
-use super::{conflicts, doubt, eligible, emergency, membership, policy, renewal};
+use super::{conflicts, doubt, eligible, emergency, membership, policy, release, renewal};
 
 const NEEDS_NOBODY_TIDY: &str =
     "Its access has ended already; removing the file only tidies up, so nobody needs to approve.";
@@ -35,6 +35,7 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
         requests: Vec::new(),
         control: Vec::new(),
         sign_off: None,
+        release: None,
         impact: None,
         notes: Vec::new(),
         only_grants: scope.only_grants(),
@@ -53,7 +54,8 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
         rules::check_change_knowing(case.base, &case.changes, case.judged_at(), &case.over());
     verdict.requests = requests(case, &scope);
     verdict.sign_off = emergency::sign_off(case, &scope);
-    if verdict.sign_off.is_none() {
+    verdict.release = release::letting_go(case, &scope);
+    if verdict.sign_off.is_none() && verdict.release.is_none() {
         verdict.control = scope.control.iter().map(|c| control(case, c)).collect();
     }
     for beyond_the_tree in [
@@ -62,6 +64,7 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
         eligible::findings,
         conflicts::findings,
         emergency::findings,
+        release::findings,
         policy::findings,
     ] {
         let found = beyond_the_tree(case, &verdict.requests);
@@ -272,6 +275,15 @@ fn own_findings(case: &Case<'_>, verdict: &mut Verdict) {
             .iter()
             .filter_map(|(path, m)| Some((path.as_str(), (*m)?))),
     );
+    let release = verdict
+        .release
+        .as_ref()
+        .map(|of| (of.hold.record_path(), of));
+    paths.extend(
+        release
+            .iter()
+            .filter_map(|(path, of)| Some((path.as_str(), of.missing()?))),
+    );
     for (path, missing) in paths {
         let Some(end) = &missing.dead_end else {
             continue;
@@ -288,7 +300,8 @@ fn own_findings(case: &Case<'_>, verdict: &mut Verdict) {
         .find(|r| r.change != Change::Tidy)
         .map(|r| r.path.as_str())
         .or_else(|| verdict.control.first().map(|c| c.path.as_str()))
-        .or(record.as_ref().map(|(path, _)| path.as_str()));
+        .or(record.as_ref().map(|(path, _)| path.as_str()))
+        .or(release.as_ref().map(|(path, _)| path.as_str()));
     if let (None, Some(path)) = (&case.pull.author, needs_author) {
         found.push(author_unknown(path));
     }

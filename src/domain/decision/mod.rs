@@ -13,6 +13,7 @@ mod emergency;
 mod judge;
 mod membership;
 mod policy;
+mod release;
 mod renewal;
 mod scope;
 mod surroundings;
@@ -33,6 +34,7 @@ use super::model::{
 };
 use super::people::Receiver;
 use super::pull::{Pull, PullState, Reviewed, Roster};
+use super::release::Hold;
 
 pub use super::approval::Missing;
 pub use eligible::MayAsk;
@@ -104,6 +106,8 @@ pub struct Verdict {
     pub control: Vec<Control>,
     /// The review of an emergency, where that is all that it is.
     pub sign_off: Option<SignOff>,
+    /// The release of what the brake holds, where that is all that it is.
+    pub release: Option<LettingGo>,
     /// What a change of the files that decide would do to live grants; `None` for any other change. Decides nothing.
     pub impact: Option<Impact>,
     /// Sentences about the pull request as a whole: why it is not granted although nothing is wrong with its files.
@@ -174,6 +178,15 @@ pub struct SignOff {
     pub emergency: Emergency,
     /// The approval that signs it; or what is missing.
     pub signed: Result<Approval, Box<Missing>>,
+}
+
+/// The release of removals that are held, which two owners of everything concerned give by approving its record.
+#[derive(Debug, Clone)]
+pub struct LettingGo {
+    /// What is held.
+    pub hold: Hold,
+    /// The approvals that release it; or what is missing.
+    pub released: Result<Vec<Approval>, Box<Missing>>,
 }
 
 /// What a merged pull request gives at one path: the only way to an [`Approved`] grant.
@@ -250,6 +263,12 @@ impl Request {
     }
 }
 
+impl LettingGo {
+    fn missing(&self) -> Option<&Missing> {
+        self.released.as_ref().err().map(|m| &**m)
+    }
+}
+
 impl SignOff {
     /// The path of the record, and what is missing there.
     fn record(&self) -> (RecordPath, Option<&Missing>) {
@@ -276,7 +295,8 @@ impl Verdict {
             .sign_off
             .iter()
             .filter_map(|s| s.signed.as_ref().err().map(|m| &**m));
-        grants.chain(control).chain(sign_off)
+        let release = self.release.iter().filter_map(LettingGo::missing);
+        grants.chain(control).chain(sign_off).chain(release)
     }
 }
 

@@ -11,6 +11,7 @@ use super::super::impact::Held;
 use super::super::model::{GrantPath, Instant, PullNumber, RoleRef, Subject};
 use super::super::people::Members;
 use super::super::pull::Lookup;
+use super::super::release::Hold;
 use super::super::replay::Replay;
 use super::MayAsk;
 
@@ -26,6 +27,8 @@ pub struct Surroundings {
     /// By the ledger: every emergency that no owner has signed yet, and those whose records the pull request touches. Absent:
     /// there is none.
     pub emergencies: Vec<Emergency>,
+    /// What the brake holds, where the pull request touches records of that. Absent: nothing is held.
+    pub holds: Vec<Hold>,
     /// For a change of the files that decide: past requests, judged by what it would make of them. `None`: not looked at. Decides
     /// nothing.
     pub replay: Option<Replay>,

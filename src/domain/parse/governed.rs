@@ -4,7 +4,7 @@ use super::Fault;
 use crate::domain::codeowners::LOCATIONS;
 use crate::domain::finding::Place;
 use crate::domain::model::{
-    GrantPath, Login, RecordPath, RepoPath, ResourceName, ServiceName, is_name,
+    GrantPath, Login, RecordPath, ReleasePath, RepoPath, ResourceName, ServiceName, is_name,
 };
 
 /// The longest path that is accepted under `access/`, in bytes.
@@ -20,6 +20,7 @@ pub(crate) enum Governed {
     Policy(RepoPath),
     PolicyTest(RepoPath),
     Emergency(RecordPath),
+    Release(ReleasePath),
     Codeowners(&'static str),
     Attributes,
 }
@@ -78,6 +79,13 @@ fn within_access(path: &str) -> Result<Governed, Fault> {
                 .map(Governed::Emergency)
                 .map_err(|_| not_a_record(path))
         }
+        ["releases", scope, file] => {
+            named(path, &[scope])?;
+            stem(path, file, ".yaml")?;
+            ReleasePath::new(path)
+                .map(Governed::Release)
+                .map_err(|_| not_a_release(path))
+        }
         ["policies", file] => {
             let of_path = RepoPath::new(path).map_err(|_| bad_name(path));
             if let Some(name) = file.strip_suffix(".test.yaml") {
@@ -128,6 +136,14 @@ fn not_a_record(path: &str) -> Fault {
             "{path:?} is not named after a grant and the first 12 digits of the merge that brought it"
         ),
         "Leave access/emergencies/ to Hallpass, which writes what is to be reviewed there.",
+    )
+}
+
+fn not_a_release(path: &str) -> Fault {
+    fault(
+        "bad-path",
+        format!("{path:?} is not named after 12 digits of what it releases"),
+        "Leave access/releases/ to Hallpass, which writes there what it holds back.",
     )
 }
 

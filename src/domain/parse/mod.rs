@@ -21,9 +21,10 @@ use super::catalogue::{Catalogue, Declared, File, REGULAR_FILE};
 use super::codeowners::{Codeowners, LOCATIONS};
 use super::emergency::Record;
 use super::finding::{Finding, Place};
-use super::model::{GrantPath, Person, RecordPath, Resource, RoleName, Service};
+use super::model::{GrantPath, Person, RecordPath, ReleasePath, Resource, RoleName, Service};
 use super::policy::cases::PolicyTests;
 use super::policy::{self, PolicyFile};
+use super::release::Release;
 use super::schema::Kind;
 use document::Document;
 
@@ -95,6 +96,7 @@ pub(crate) enum Read {
     Policy(PolicyFile),
     PolicyTest(PolicyTests),
     Emergency(RecordPath, Record),
+    Release(ReleasePath, Release),
     /// A file whose content is read elsewhere (CODEOWNERS) or not at all.
     Other,
 }
@@ -174,6 +176,9 @@ pub(crate) fn insert(tree: &mut Catalogue, read: Read) {
         Read::Emergency(path, record) => {
             tree.emergencies.insert(path, record);
         }
+        Read::Release(path, release) => {
+            tree.releases.insert(path, release);
+        }
         Read::Grant(..) | Read::Other => {}
     }
 }
@@ -247,6 +252,10 @@ fn read_governed(governed: Governed, file: &File) -> Result<Read, Vec<Finding>> 
         Governed::Emergency(path) => {
             let document = Document::read(Kind::Emergency, file, &mut |_, _| {})?;
             Ok(Read::Emergency(path, document.typed(typed::record)?))
+        }
+        Governed::Release(path) => {
+            let document = Document::read(Kind::Release, file, &mut |_, _| {})?;
+            Ok(Read::Release(path, document.typed(typed::read)?))
         }
         Governed::Codeowners(_) | Governed::Attributes => Ok(Read::Other),
     }

@@ -14,6 +14,7 @@ mod emergency;
 mod impact;
 mod markdown;
 mod notice;
+mod release;
 mod request;
 mod summary;
 mod title;
@@ -25,6 +26,7 @@ use super::rules;
 
 pub use drift::{drift, drift_title};
 pub use emergency::review_proposal;
+pub use release::release_proposal;
 
 pub use notice::{EndingGrant, Pages, ends_soon};
 

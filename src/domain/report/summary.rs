@@ -5,7 +5,7 @@ use super::super::decision::{Case, Change, Control, Outcome, Request, Standing, 
 use super::super::finding::{Finding, Severity};
 use super::super::rules;
 use super::markdown::{code, fence, sentence};
-use super::{bundle, context, count, emergency, impact, request};
+use super::{bundle, context, count, emergency, impact, release, request};
 
 /// How many findings are written out; annotations carry more.
 const FINDINGS: usize = 20;
@@ -34,6 +34,9 @@ pub(super) fn summary(case: &Case<'_>, verdict: &Verdict) -> String {
     }
     if let Some(of) = &verdict.sign_off {
         page.push_str(&emergency::review_section(case, verdict, of));
+    }
+    if let Some(of) = &verdict.release {
+        page.push_str(&release::section(verdict, of));
     }
     let files: Vec<&[Request]> = bundle::by_file(&verdict.requests).collect();
     if files.len() > 1 {

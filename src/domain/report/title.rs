@@ -6,11 +6,15 @@ use super::super::approval::{Basis, Proof};
 use super::super::decision::{Case, Change, Missing, Outcome, Request, Standing, Verdict};
 use super::super::model::{GrantPath, Login, Owner};
 use super::super::pull::PullState;
-use super::{count, emergency};
+use super::{count, emergency, release};
 
 pub(super) fn title(case: &Case<'_>, verdict: &Verdict) -> String {
     let review = verdict.sign_off.as_ref();
     if let Some(title) = review.and_then(|of| emergency::review_title(case, verdict, of)) {
+        return title;
+    }
+    let let_go = verdict.release.as_ref();
+    if let Some(title) = let_go.and_then(|of| release::title(case, verdict, of)) {
         return title;
     }
     match &verdict.outcome {

@@ -155,6 +155,7 @@ fn declares(base: &Catalogue, path: &str) -> bool {
         Some(Ok(Governed::Service(name))) => base.services.contains_key(&name),
         Some(Ok(Governed::Resource(name))) => base.resources.contains_key(&name),
         Some(Ok(Governed::Emergency(path))) => base.emergencies.contains_key(&path),
+        Some(Ok(Governed::Release(path))) => base.releases.contains_key(&path),
         _ => false,
     }
 }
@@ -273,6 +274,7 @@ fn apply<'a>(base: &Catalogue, changes: impl IntoIterator<Item = Reading<'a>>) -
         policies: base.policies.clone(),
         policy_tests: base.policy_tests.clone(),
         emergencies: base.emergencies.clone(),
+        releases: base.releases.clone(),
         ..Catalogue::default()
     };
     tree.index.owners_files = base.index.owners_files.clone();
@@ -288,6 +290,7 @@ fn apply<'a>(base: &Catalogue, changes: impl IntoIterator<Item = Reading<'a>>) -
             Some(Ok(Governed::PolicyTest(path))) => drop(tree.policy_tests.remove(&path)),
             Some(Ok(Governed::Policy(path))) => tree.policies.remove(path.as_str()),
             Some(Ok(Governed::Emergency(path))) => drop(tree.emergencies.remove(&path)),
+            Some(Ok(Governed::Release(path))) => drop(tree.releases.remove(&path)),
             Some(Ok(Governed::Codeowners(location))) => {
                 replace_owners(&mut tree, location, change.after.as_ref())
             }

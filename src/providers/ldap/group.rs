@@ -168,6 +168,33 @@ impl Ldap {
         Ok(members)
     }
 
+    /// Refuses to empty a group that administers the domain, but for the placeholder and our own account. Hallpass gives no such
+    /// group; it may have become one since, or have been given by hand where a resource enforces what the repository says.
+    pub(super) async fn not_the_last(
+        &self,
+        directory: &mut Directory,
+        group: &Group,
+        account: &Account,
+    ) -> Result<(), ProviderError> {
+        if !group.protected {
+            return Ok(());
+        }
+        let own = Dn::parse(&self.settings.bind_dn);
+        let placeholder = self.settings.placeholder.as_ref().map(|(_, dn)| dn);
+        let mine = Dn::parse(&account.dn);
+        let counts = |member: &String| {
+            let dn = Dn::parse(member);
+            dn != own && dn.as_ref() != placeholder && dn != mine
+        };
+        if self.members(directory, group).await?.iter().any(counts) {
+            return Ok(());
+        }
+        Err(self.refused(format!(
+            "{} is the last member of {:?}, which administers the domain (adminCount is 1); make somebody else a member first",
+            account.name, group.dn
+        )))
+    }
+
     /// What an account that is gone left in the group: whoever is given its name next would have the membership.
     pub(super) async fn left_behind(
         &self,

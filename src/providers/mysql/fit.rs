@@ -30,6 +30,31 @@ impl MySql {
         }
     }
 
+    /// Refuses to take a role that gives control of the server from the last of its `members`, beside our own account. Hallpass
+    /// gives no such role; it may have become one since, or have been given by hand where a resource enforces what the repository
+    /// says.
+    pub(super) async fn not_the_last(
+        &self,
+        server: &mut Server,
+        role: &Name,
+        members: &[Member],
+    ) -> Result<(), ProviderError> {
+        let others = members.iter().filter(|member| member.name != server.own);
+        if others.count() > 1 {
+            return Ok(());
+        }
+        let grants = server
+            .grants_of(role)
+            .await
+            .map_err(|error| self.fault("reading what the role may do", Needs::Tables, error))?;
+        match power::control(&grants) {
+            None => Ok(()),
+            Some(grant) => Err(self.refused(format!(
+                "it is the last account with {role}, which gives control of the server through {grant:?}; give it to somebody else first"
+            ))),
+        }
+    }
+
     pub(super) fn no_role(&self, name: &str) -> ProviderError {
         self.refused(format!(
             "there is no role {name:?}; create it, or correct the resource"

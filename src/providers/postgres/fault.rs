@@ -72,6 +72,17 @@ impl Postgres {
         )
     }
 
+    pub(super) fn not_limited(&self, account: &Role, error: sqlx::Error) -> ProviderError {
+        self.forbidden(
+            &format!("ending the password of {:?} by `valid_until`", account.name),
+            &format!(
+                "it needs CREATEROLE, and from PostgreSQL 16 on GRANT {:?} TO it WITH ADMIN TRUE, INHERIT FALSE, SET FALSE",
+                account.name
+            ),
+            error,
+        )
+    }
+
     /// A failure of which the likeliest is a right that the connection's account lacks.
     fn forbidden(&self, what: &str, remedy: &str, error: sqlx::Error) -> ProviderError {
         let lacks = error

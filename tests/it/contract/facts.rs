@@ -190,7 +190,13 @@ async fn an_entitlement_of_another_shape_is_refused(target: &dyn Target) -> Outc
 async fn an_account_that_is_gone_counts_as_taken_from(target: &dyn Target) -> Outcome {
     let scene = Scene::new(target, "gone").await;
     scene.grant().await.unwrap();
+    // Where the target can tell at all.
+    let account = scene.access().account;
+    let there = scene.provider.has_account(&account).await.unwrap();
+    assert_ne!(there, Some(false));
     target.remove_account(&scene.account).await;
+    let found = scene.provider.has_account(&account).await.unwrap();
+    assert_eq!(found, there.map(|_| false));
     assert_eq!(
         scene.revoke().await.unwrap().still_effective_through,
         [""; 0]

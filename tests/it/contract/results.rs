@@ -13,8 +13,12 @@ const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/providers/results.
 static PEN: Mutex<()> = Mutex::new(());
 
 /// Compares one kind's section of the page with what was found; `HALLPASS_BLESS=1` writes it.
-pub fn compare(kind: &Kind, found: &[(&'static str, Outcome)]) {
-    let section = section(kind, found);
+pub fn compare(kind: &Kind, version: Option<&str>, found: &[(&'static str, Outcome)]) {
+    let named = match version {
+        Some(version) => format!("`{}` {version}", kind.name),
+        None => format!("`{}`", kind.name),
+    };
+    let section = section(kind, &named, found);
     let pen = PEN.lock().unwrap();
     let page = std::fs::read_to_string(PAGE).unwrap();
     let mut parts: Vec<&str> = page.split("\n## ").collect();
@@ -23,7 +27,7 @@ pub fn compare(kind: &Kind, found: &[(&'static str, Outcome)]) {
         .iter()
         .map(|part| part.trim_end().to_owned())
         .collect();
-    let heading = format!("`{}`\n", kind.name);
+    let heading = format!("{named}\n");
     let at = sections.iter().position(|part| part.starts_with(&heading));
     if at.is_some_and(|at| sections[at] == section) {
         return;
@@ -43,13 +47,12 @@ pub fn compare(kind: &Kind, found: &[(&'static str, Outcome)]) {
     drop(pen);
     assert!(
         blessed,
-        "docs/providers/results.md is stale for {}; HALLPASS_BLESS=1 writes:\n{section}",
-        kind.name
+        "docs/providers/results.md is stale for {named}; HALLPASS_BLESS=1 writes:\n{section}"
     );
 }
 
-fn section(kind: &Kind, found: &[(&'static str, Outcome)]) -> String {
-    let mut text = format!("`{}`\n\n", kind.name);
+fn section(kind: &Kind, named: &str, found: &[(&'static str, Outcome)]) -> String {
+    let mut text = format!("{named}\n\n");
     // Writing to a String cannot fail.
     let _ = writeln!(
         text,

@@ -78,6 +78,21 @@ async fn a_group_that_administers_the_domain_is_not_given() {
 }
 
 #[tokio::test]
+async fn the_last_who_administers_the_domain_is_not_taken_out() {
+    let world = World::new("lastadmin").await;
+    world.add_person("grace").await;
+    // By hand: Hallpass gives no such group.
+    let (ada, grace) = (world.person("ada"), world.person("grace"));
+    let members = [("adminCount", "1"), ("member", &*ada), ("member", &*grace)];
+    world.add_group("admins", "group", &members).await;
+    let taken = world.revoke("ada", "admins").await.unwrap();
+    assert_eq!(taken.still_effective_through, Vec::<String>::new());
+    let error = world.revoke("grace", "admins").await.unwrap_err();
+    assert!(refusal(&error).contains("last member"), "{error}");
+    assert_eq!(world.names("admins").await, ["grace"]);
+}
+
+#[tokio::test]
 async fn accounts_as_active_directory_keeps_them_are_known_by_their_guid() {
     let world = World::with("guid", |how| {
         how.account_attribute = "sAMAccountName".to_owned()

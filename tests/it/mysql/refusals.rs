@@ -242,3 +242,23 @@ async fn an_address_or_a_password_that_is_wrong_is_not_repeated() {
     let error = MySql::new(connection(), &url, false, DefaultRole::Set).unwrap_err();
     assert!(!refusal(&error).contains("canary"), "{error}");
 }
+
+#[tokio::test]
+async fn the_last_who_controls_the_server_keeps_that() {
+    let world = World::new("my_last").await;
+    world.run("CREATE USER my_last_eve").await;
+    for user in ["ada", "eve"] {
+        world
+            .by_hand(&format!("GRANT my_last_ro TO my_last_{user}"))
+            .await;
+    }
+    // It became powerful since it was given.
+    world.run("GRANT SUPER ON *.* TO my_last_ro").await;
+    world.revoke("ro", "eve").await.unwrap();
+    let error = world.revoke("ro", "ada").await.unwrap_err();
+    assert!(refusal(&error).contains("the last account"), "{error}");
+    assert_eq!(world.holders("ro").await, ["my_last_ada"]);
+    world.run("REVOKE SUPER ON *.* FROM my_last_ro").await;
+    let revoked = world.revoke("ro", "ada").await.unwrap();
+    assert_eq!(revoked.still_effective_through, [""; 0]);
+}

@@ -144,6 +144,8 @@ pub struct Books {
     pub admissions: BTreeMap<GrantId, Admission>,
     /// Who is not simply there.
     pub presences: Presences,
+    /// What two owners released of what the brake holds.
+    pub released: BTreeSet<String>,
     /// What is held there, by [`hallpass::domain::model::Access::key`].
     pub held: BTreeSet<String>,
     /// How the next calls end; then they work.
@@ -263,6 +265,7 @@ impl Books {
             admissions: &self.admissions,
             unsettled: &open,
             presences: &self.presences,
+            released: &self.released,
             entries: &self.entries,
             orphan_grace: TimeDelta::minutes(GRACE),
             now: at(minute),

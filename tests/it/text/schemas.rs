@@ -79,7 +79,8 @@ fn agree(path: &str, text: &str) -> Result<(), TestCaseError> {
         + tree.people.len()
         + tree.services.len()
         + tree.resources.len()
-        + tree.emergencies.len();
+        + tree.emergencies.len()
+        + tree.releases.len();
     prop_assert_eq!(read == 1, tree.findings.is_empty());
     for finding in &tree.findings {
         let typed =
@@ -117,6 +118,7 @@ const RECORD: &[&str] = &[
     "review_by",
     "attempt",
 ];
+const RELEASE: &[&str] = &["held", "connection", "count", "digest", "base", "attempt"];
 const ROLE: &[&str] = &[
     "    description",
     "    entitlement",
@@ -158,6 +160,16 @@ proptest! {
         );
         let kept: String = right.lines().filter(|line| !line.starts_with(&format!("{field}:"))).map(|line| format!("{line}\n")).collect();
         agree("access/emergencies/orders/x-0123456789ab.yaml", &format!("{kept}{field}: {value}\n"))?;
+    }
+
+    #[test]
+    fn almost_right_releases(field in prop::sample::select(RELEASE), value in value()) {
+        let right = format!(
+            "held: withdrawn\nconnection: db\ncount: 6\ndigest: \"{}\"\nbase: \"0123456789abcdef0123456789abcdef01234567\"\n",
+            "0123456789abcdef".repeat(4)
+        );
+        let kept: String = right.lines().filter(|line| !line.starts_with(&format!("{field}:"))).map(|line| format!("{line}\n")).collect();
+        agree("access/releases/orders/0123456789ab.yaml", &format!("{kept}{field}: {value}\n"))?;
     }
 
     #[test]

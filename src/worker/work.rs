@@ -1,0 +1,253 @@
+//! What is under way at once: looks at the protected branch one after another, a few pull requests beside them, and beside both one
+//! pass for each connection, so that a target that is slow or hangs keeps neither a check nor another target's access waiting.
+//!
+//! Accepted race: a connection's pass goes by a look that another look may have overtaken. Nothing is given by it that was not
+//! proved then, each entry is written only as it was read, and the newer look follows.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tracing::{Instrument, info_span, warn};
+
+use super::{Worker, unharmed};
+use crate::domain::model::ConnectionName;
+use crate::reconcile::{Look, ReconcileError, chain};
+use crate::store::{StoreError, TakenWake, Wake};
+
+/// How long, in real time, the next look at the protected branch waits for the passes of the one before: most targets answer by
+/// then, and what they were given is not weighed a second time.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How many pull requests are looked at beside each other: one whose targets are asked and do not answer delays few.
+const PULLS: usize = 4;
+
+type Job<'w> = Pin<Box<dyn Future<Output = Done> + Send + 'w>>;
+
+/// What a look at the protected branch leaves to be done.
+#[derive(Debug, Default)]
+pub(super) struct Passes {
+    pub look: Arc<Look>,
+    pub connections: BTreeSet<ConnectionName>,
+}
+
+/// How a job ended.
+pub(super) enum Done {
+    /// A wake was worked off, or put off.
+    Wake(Wake, Passes, Result<(), StoreError>),
+    /// A connection's pass.
+    Pass(ConnectionName, Result<(), ReconcileError>),
+    /// What follows from passes.
+    Follow(Result<(), ReconcileError>),
+    /// The passes of the last look take longer than the next look waits.
+    OutOfPatience,
+}
+
+/// Everything that is under way.
+#[derive(Default)]
+pub(super) struct Work<'w> {
+    jobs: FuturesUnordered<Job<'w>>,
+    /// Pull requests that are looked at.
+    pulls: BTreeSet<Wake>,
+    /// Whether the protected branch is looked at or its passes are waited for, or what follows from passes is under way.
+    on_branch: bool,
+    /// Connections that have a pass under way, and whether another look came meanwhile.
+    lanes: BTreeMap<ConnectionName, bool>,
+    /// Whether something may follow from passes that ended.
+    to_follow: bool,
+    /// Until when the next look waits for these passes; `None` where none is waited for.
+    waits: Option<Pin<Box<tokio::time::Sleep>>>,
+}
+
+impl<'w> Work<'w> {
+    /// Starts what is due and has a place. Returns how many wakes were taken.
+    ///
+    /// # Errors
+    /// When the queue cannot be read.
+    pub async fn start_due(&mut self, worker: &'w Worker) -> Result<usize, StoreError> {
+        let mut count = self.start_followers(worker);
+        for taken in worker.store.due_wakes(worker.clock.now()).await? {
+            let free = match taken.wake {
+                Wake::Pull(_) => self.pulls.len() < PULLS && self.pulls.insert(taken.wake.clone()),
+                Wake::Main | Wake::All | Wake::Members => {
+                    !std::mem::replace(&mut self.on_branch, true)
+                }
+            };
+            if free {
+                count += 1;
+                let span =
+                    info_span!("wake", wake.name = ?taken.wake, wake.attempts = taken.attempts);
+                self.jobs
+                    .push(Box::pin(worker.work_on(taken).instrument(span)));
+            }
+        }
+        Ok(count)
+    }
+
+    /// Starts what follows from passes that ended, if nothing else is at the branch. Returns how many: none, or one.
+    pub fn start_followers(&mut self, worker: &'w Worker) -> usize {
+        if !self.to_follow || self.on_branch {
+            return 0;
+        }
+        (self.to_follow, self.on_branch) = (false, true);
+        let job = async { Done::Follow(unharmed(worker.follow()).await) };
+        self.jobs.push(Box::pin(job));
+        1
+    }
+
+    /// Waits until something ends, for ever where nothing is under way. Dropped on the way, it loses nothing.
+    pub async fn ended(&mut self) -> Done {
+        match self.last_ended().await {
+            Some(done) => done,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// [`Work::ended`], where something is under way.
+    pub async fn last_ended(&mut self) -> Option<Done> {
+        match &mut self.waits {
+            None => self.jobs.next().await,
+            Some(waits) => tokio::select! {
+                done = self.jobs.next() => done,
+                () = waits => Some(Done::OutOfPatience),
+            },
+        }
+    }
+
+    /// Does what the end of something leads to.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn take(&mut self, worker: &'w Worker, done: Done) -> Result<(), StoreError> {
+        match done {
+            Done::Wake(wake, passes, written) => {
+                if !self.pulls.remove(&wake) {
+                    self.to_follow |= passes.connections.is_empty();
+                    self.start_passes(worker, &passes);
+                    self.on_branch = !passes.connections.is_empty();
+                    self.waits = self
+                        .on_branch
+                        .then(|| Box::pin(tokio::time::sleep(PATIENCE)));
+                }
+                written?;
+            }
+            Done::Pass(connection, result) => {
+                let again = self.lanes.remove(&connection) == Some(true);
+                self.to_follow = true;
+                if self.lanes.is_empty() && self.waits.take().is_some() {
+                    self.on_branch = false;
+                }
+                worker.after_pass(connection, result, again).await?;
+            }
+            Done::Follow(result) => {
+                self.on_branch = false;
+                worker.retry(None, result).await?;
+            }
+            Done::OutOfPatience => {
+                self.waits = None;
+                self.on_branch = false;
+            }
+        }
+        worker.ledger_bell.notify_one();
+        worker.evidence_bell.notify_one();
+        Ok(())
+    }
+
+    fn start_passes(&mut self, worker: &'w Worker, passes: &Passes) {
+        for connection in &passes.connections {
+            if let Some(again) = self.lanes.get_mut(connection) {
+                *again = true;
+                continue;
+            }
+            self.lanes.insert(connection.clone(), false);
+            let (connection, look) = (connection.clone(), Arc::clone(&passes.look));
+            let span = info_span!("pass", provider.connection = %connection);
+            let job = async move {
+                let result = unharmed(worker.reconciler.settle(&connection, &look)).await;
+                Done::Pass(connection, result)
+            };
+            self.jobs.push(Box::pin(job.instrument(span)));
+        }
+    }
+}
+
+impl Worker {
+    async fn work_on(&self, taken: TakenWake) -> Done {
+        let mut passes = Passes::default();
+        let looked = unharmed(self.look_at(&taken.wake, &mut passes)).await;
+        let written = match looked {
+            Ok(()) => self.store.finish_wake(&taken).await,
+            Err(error) => {
+                let until = self.clock.now() + self.pause(taken.attempts);
+                let until = error
+                    .retry_at()
+                    .map_or(until, |at| at.clamp(until, until + self.pace.retry_cap));
+                warn!(error = %error, retry_at = %until, "not finished, tried again at {until}: {}", chain(&error));
+                self.store.defer_wake(&taken, until).await
+            }
+        };
+        Done::Wake(taken.wake, passes, written)
+    }
+
+    fn pause(&self, attempts: u32) -> TimeDelta {
+        TimeDelta::seconds(1_i64 << attempts.min(20)).min(self.pace.retry_cap)
+    }
+
+    /// What a pass leads to: another look where one came meanwhile, and after a while where it failed.
+    async fn after_pass(
+        &self,
+        connection: ConnectionName,
+        result: Result<(), ReconcileError>,
+        again: bool,
+    ) -> Result<(), StoreError> {
+        let failed = result.is_err();
+        self.retry(Some(connection), result).await?;
+        if again && !failed {
+            self.store.wake(&[Wake::Main], self.clock.now()).await?;
+        }
+        Ok(())
+    }
+
+    /// Asks for another look after a while, where something failed.
+    async fn retry(
+        &self,
+        what: Option<ConnectionName>,
+        result: Result<(), ReconcileError>,
+    ) -> Result<(), StoreError> {
+        let Err(error) = result else {
+            self.failures().remove(&what);
+            return Ok(());
+        };
+        let attempts = {
+            let mut failures = self.failures();
+            let attempts = failures.entry(what).or_default();
+            let before = *attempts;
+            *attempts = before.saturating_add(1);
+            before
+        };
+        let until = self.clock.now() + self.pause(attempts);
+        warn!(error = %error, retry_at = %until, "not finished, looked at again at {until}: {}", chain(&error));
+        self.store.wake_by(&Wake::Main, until).await
+    }
+
+    fn failures(&self) -> std::sync::MutexGuard<'_, super::Failures> {
+        self.failures
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// What follows from passes that ended: reviews, releases, notices, and files to tidy up. What fails in one of these must not
+    /// keep the others from their work.
+    async fn follow(&self) -> Result<(), ReconcileError> {
+        let passes = [
+            self.reconciler.emergencies().await,
+            self.reconciler.releases().await,
+            self.reconciler.notices().await,
+            self.reconciler.reverts().await,
+        ];
+        passes.into_iter().collect()
+    }
+}
