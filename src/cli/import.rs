@@ -10,8 +10,11 @@ use serde::Serialize;
 
 use super::drift::visible;
 use crate::app::inspect;
+use crate::app::propose::{Choice, FileChange, Network, OpenPull, Outcome, OwnClone, Proposal};
 use crate::domain::drift::{Drift, Unanswered};
 use crate::domain::import::{Import, import};
+use crate::domain::model::{Malformed, RepoPath};
+use crate::domain::rules::MOST_GRANTS;
 
 /// Propose requests for access that was given by hand before Hallpass came
 ///
@@ -26,8 +29,11 @@ pub struct ImportCommand {
     #[arg(long, value_name = "FILE", default_value = "hallpass.toml")]
     config: PathBuf,
     /// Write the files into this work tree of the access repository; without it they are only shown
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "open")]
     write: Option<PathBuf>,
+    /// Open the pull requests from this clone of the access repository, with your own token as `hallpass return` finds it
+    #[arg(long, value_name = "DIR")]
+    open: Option<PathBuf>,
     /// Answer in JSON, for programs
     #[arg(long)]
     json: bool,
@@ -37,9 +43,11 @@ const EXAMPLES: &str = "\
 Examples:
   hallpass import
       What would be proposed.
+  hallpass import --open ~/access
+      Open the pull request of people who are not declared yet. Who decides is changed apart from what is decided: once it is
+      merged, the same command opens those of requests, at most 50 in each. What is open already is not opened twice.
   hallpass import --write ~/access
-      Write the files; then propose those under access/people/ in one pull request, and after it those under access/grants/ in
-      another (at most 50 at once): who decides is changed apart from what is decided.
+      Write the files, to propose them by hand.
   hallpass drift
       Everything that differs, imported or not.
 
@@ -55,6 +63,20 @@ struct Answer<'a> {
     grants: &'a std::collections::BTreeMap<String, String>,
     unknown: &'a [Drift],
     unanswered: &'a [Unanswered],
+    pulls: &'a [Asked],
+}
+
+/// A pull request that was asked for.
+#[derive(Serialize)]
+struct Asked {
+    branch: String,
+    files: usize,
+    pull: Option<OpenPull>,
+    already: bool,
+    /// Why it is not open.
+    why: Option<String>,
+    /// What is left to do by hand.
+    next: Vec<String>,
 }
 
 impl ImportCommand {
@@ -79,18 +101,26 @@ impl ImportCommand {
                 }
             }
         }
+        let asked = match &self.open {
+            Some(clone) => open(clone, &import)?,
+            None => Vec::new(),
+        };
         super::print(&if self.json {
             serde_json::to_string(&Answer {
                 people: &import.people,
                 grants: &import.grants,
                 unknown: &import.unknown,
                 unanswered: &failed,
+                pulls: &asked,
             })? + "\n"
+        } else if self.open.is_some() {
+            opened(&import, &asked) + &rest(&import, &failed)
         } else {
-            human(&import, &failed, self.write.as_deref(), &left)
+            human(&import, self.write.as_deref(), &left) + &rest(&import, &failed)
         })?;
+        let left_to_do = asked.iter().any(|asked| asked.pull.is_none());
         Ok(ExitCode::from(match (import.unknown.len(), failed.len()) {
-            (0, 0) => 0,
+            (0, 0) if !left_to_do => 0,
             (_, 0) => 1,
             _ => 2,
         }))
@@ -118,7 +148,117 @@ fn write_new(path: &Path, text: &str) -> anyhow::Result<bool> {
     }
 }
 
-fn human(import: &Import, failed: &[Unanswered], into: Option<&Path>, left: &[&str]) -> String {
+/// Opens what can be decided now: people, or, where nobody is left to be declared, requests.
+fn open(clone: &Path, import: &Import) -> anyhow::Result<Vec<Asked>> {
+    if import.people.is_empty() && import.grants.is_empty() {
+        return Ok(Vec::new());
+    }
+    let clone = OwnClone::open(&Choice {
+        dir: clone,
+        remote: None,
+        base: None,
+        network: Network::Use,
+    })?;
+    if !import.people.is_empty() {
+        let files: Vec<_> = import.people.iter().collect();
+        let title = format!("Declare {} people who have access already", files.len());
+        return Ok(vec![ask(&clone, "import/people", &title, PEOPLE, &files)?]);
+    }
+    let grants: Vec<_> = import.grants.iter().collect();
+    let mut asked = Vec::new();
+    for (n, files) in grants.chunks(MOST_GRANTS).enumerate() {
+        let branch = format!("import/grants-{}", n + 1);
+        let title = format!("Take over {} accesses that were given by hand", files.len());
+        asked.push(ask(&clone, &branch, &title, GRANTS, files)?);
+    }
+    Ok(asked)
+}
+
+const PEOPLE: &str = "Accounts that hold access now and that no file under `access/people/` declares. Nothing changes in any system. Requests \
+     for what they hold can be proposed once this is merged: run `hallpass import --open` again.";
+
+const GRANTS: &str = "Access that was given by hand before Hallpass came. Nothing changes until an owner approves and this is merged; \
+     from then on each access ends with its term, or is renewed. What nobody approves stays as it is, and is told as drift.";
+
+fn ask(
+    clone: &OwnClone,
+    branch: &str,
+    title: &str,
+    body: &str,
+    files: &[(&String, &String)],
+) -> anyhow::Result<Asked> {
+    let changes: Result<Vec<FileChange>, _> = files
+        .iter()
+        .map(|(path, text)| {
+            Ok::<_, Malformed>(FileChange {
+                path: RepoPath::new(path)?,
+                content: Some(text.as_bytes().to_vec()),
+            })
+        })
+        .collect();
+    let outcome = clone.propose(&Proposal {
+        branch,
+        title,
+        body,
+        files: &changes?,
+    })?;
+    let asked = |pull, already| Asked {
+        branch: branch.to_owned(),
+        files: files.len(),
+        pull,
+        already,
+        why: None,
+        next: Vec::new(),
+    };
+    Ok(match outcome {
+        Outcome::Opened(pull) => asked(Some(pull), false),
+        Outcome::Already(pull) => asked(Some(pull), true),
+        Outcome::Prepared { why, next } => Asked {
+            why: Some(why),
+            next,
+            ..asked(None, false)
+        },
+    })
+}
+
+fn opened(import: &Import, asked: &[Asked]) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    for one in asked {
+        let _ = match &one.pull {
+            Some(pull) if one.already => writeln!(
+                out,
+                "#{} is open already: {}",
+                pull.number,
+                visible(&pull.url)
+            ),
+            Some(pull) => writeln!(
+                out,
+                "#{} is open, with {} files: {}",
+                pull.number,
+                one.files,
+                visible(&pull.url)
+            ),
+            None => writeln!(
+                out,
+                "the branch {} is not proposed yet: {}\n  {}",
+                one.branch,
+                visible(one.why.as_deref().unwrap_or_default()),
+                one.next.join("\n  ")
+            ),
+        };
+    }
+    if !import.people.is_empty() && !import.grants.is_empty() {
+        let _ = writeln!(
+            out,
+            "{} requests follow once the people are declared: run this again when that is merged",
+            import.grants.len()
+        );
+    }
+    out
+}
+
+fn human(import: &Import, into: Option<&Path>, left: &[&str]) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
     for (path, text) in import.people.iter().chain(&import.grants) {
@@ -130,6 +270,16 @@ fn human(import: &Import, failed: &[Unanswered], into: Option<&Path>, left: &[&s
             Some(_) => writeln!(out, "{path}: written"),
         };
     }
+    if into.is_none() && !(import.people.is_empty() && import.grants.is_empty()) {
+        out.push_str("  --open DIR opens the pull requests from a clone; --write DIR writes the files into a work tree\n");
+    }
+    out
+}
+
+/// What cannot be proposed, and how much there is.
+fn rest(import: &Import, failed: &[Unanswered]) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
     for drift in &import.unknown {
         let (account, connection) = (visible(&drift.account), &drift.connection);
         let roles: Vec<String> = drift.roles.iter().map(ToString::to_string).collect();
@@ -155,9 +305,6 @@ fn human(import: &Import, failed: &[Unanswered], into: Option<&Path>, left: &[&s
         "{grants} requests and {people} people to propose, {} accounts unknown.",
         import.unknown.len()
     );
-    if into.is_none() && people + grants > 0 {
-        out.push_str("  --write DIR writes them into a work tree; propose people first, and grants in a pull request of their own\n");
-    }
     out
 }
 

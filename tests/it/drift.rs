@@ -3,11 +3,12 @@
 use chrono::TimeDelta;
 use hallpass::domain::drift::{Difference, Drift, Watched, compare};
 use hallpass::domain::ledger::{Entry, Holder, State};
-use hallpass::domain::model::DriftMode;
+use hallpass::domain::model::{DriftMode, PullNumber};
 use hallpass::domain::target::Names;
 use hallpass::sandbox::{Change, MergeMethod};
 use serde_json::json;
 
+use crate::returning::Desk;
 use crate::scenario::hearing_and_deaf;
 use crate::world::{Ears, REPO, World, grant};
 
@@ -164,9 +165,10 @@ async fn the_first_start_on_systems_with_people_in_them_changes_nothing_and_impo
 {
     let world = World::hearing().await;
     // By hand, before Hallpass came: mei whom everybody knows, and somebody who has no file yet.
-    let team = ["mei", "newbie"];
     let newbie = world.sandbox.member("newbie");
-    world.sandbox.team("readers", &team);
+    for login in ["mei", "newbie"] {
+        world.sandbox.join_team(login, "readers");
+    }
     let members = |world: &World| world.sandbox.team_members("readers").len();
     for _ in 0..3 {
         compared(&world).await;
@@ -195,15 +197,25 @@ async fn the_first_start_on_systems_with_people_in_them_changes_nothing_and_impo
     assert_eq!(grants(&proposed).len(), 1, "mei's: {proposed}");
     assert_eq!(members(&world), 2, "nothing is changed by asking");
 
-    // As it says: the people first, then the grants of all of them.
-    let person = Change::write("access/people/newbie.yaml", file);
-    let pull = world.propose("root", &[person]).await;
-    world.approve(pull, "mei").await;
-    world.merge_as_admin(pull, MergeMethod::Merge).await;
+    // The people first, in a pull request of their own, however often it is asked; then the grants of all of them.
+    let desk = Desk::new(&world);
+    let folder = desk.clone().display().to_string();
+    let open = || world.import(&["--json", "--open", &folder])["pulls"].clone();
+    let pull = |pulls: &serde_json::Value| {
+        assert_eq!(pulls.as_array().unwrap().len(), 1, "{pulls}");
+        PullNumber(pulls[0]["pull"]["number"].as_u64().unwrap())
+    };
+    let people = pull(&open());
+    let again = open();
+    assert_eq!((pull(&again), &again[0]["already"]), (people, &json!(true)));
+    world.settle().await;
+    world.approve(people, "mei").await;
+    world.merge_as_admin(people, MergeMethod::Merge).await;
     world.advance(TimeDelta::minutes(10)).await;
-    let wishes = grants(&world.import(&["--json"]));
-    assert_eq!(wishes.len(), 2);
-    let pull = world.propose("root", &wishes).await;
+    let wishes = open();
+    assert_eq!(wishes[0]["files"], 2, "{wishes}");
+    let pull = pull(&wishes);
+    world.settle().await;
     world.approve(pull, "grace").await;
     assert!(world.is_merged(pull), "{:?}", world.check(pull));
     assert_eq!(members(&world), 2);

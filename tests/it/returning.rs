@@ -13,7 +13,7 @@ use crate::scenario::{hearing_and_deaf, hearing_and_deaf_with};
 use crate::world::{Ears, REPO, World, file, grant};
 
 /// Somebody's clone of the access repository, made before anything was asked for, and an empty home.
-struct Desk {
+pub struct Desk {
     folder: TempDir,
     origin: String,
 }
@@ -33,7 +33,7 @@ impl Said {
 }
 
 impl Desk {
-    fn new(world: &World) -> Self {
+    pub fn new(world: &World) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let bare = world.sandbox.repository_path(REPO);
         let clone = folder.path().join("clone");
@@ -48,7 +48,7 @@ impl Desk {
         Self { folder, origin }
     }
 
-    fn clone(&self) -> PathBuf {
+    pub fn clone(&self) -> PathBuf {
         self.folder.path().join("clone")
     }
 
@@ -57,7 +57,7 @@ impl Desk {
     }
 
     /// `127.0.0.1:PORT`
-    fn host(&self) -> String {
+    pub fn host(&self) -> String {
         self.origin.split('/').nth(2).unwrap().to_owned()
     }
 

@@ -373,6 +373,8 @@ impl World {
     /// What `hallpass import` answers, as JSON: the program, beside the service.
     #[expect(clippy::disallowed_methods, reason = "runs the real program")]
     pub fn import(&self, words: &[&str]) -> serde_json::Value {
+        let host = self.sandbox.url().trim_start_matches("http://");
+        let token = self.sandbox.personal_token("root");
         let done = std::process::Command::new(env!("CARGO_BIN_EXE_hallpass"))
             .arg("import")
             .args(words)
@@ -380,9 +382,12 @@ impl World {
             .arg(self.folder.path().join("hallpass.toml"))
             .env("HALLPASS_GITHUB_PRIVATE_KEY", KNOWN_KEY)
             .env("HALLPASS_WEBHOOK_SECRET", SECRET)
+            .env("GH_ENTERPRISE_TOKEN", &token)
+            .env("GH_HOST", host)
             .output()
             .unwrap();
         let out = String::from_utf8_lossy(&done.stdout);
+        assert!(!out.contains(&token));
         let err = String::from_utf8_lossy(&done.stderr);
         serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}\n{err}"))
     }
