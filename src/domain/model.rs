@@ -276,7 +276,7 @@ impl GrantId {
     /// The path of the file that it came with.
     pub fn path(&self) -> Option<GrantPath> {
         let (short, _) = self.0.split_once('@')?;
-        GrantPath::new(&format!("access/grants/{short}.yaml")).ok()
+        GrantPath::new(format!("access/grants/{short}.yaml")).ok()
     }
 }
 

@@ -256,10 +256,10 @@ impl Hold {
     fn path_of(&self, member: &str) -> Option<RepoPath> {
         match self.whose.inferred {
             Inferred::Withdrawn => Some(GrantId::new(member).ok()?.path()?.as_repo_path()),
-            Inferred::Left => RepoPath::new(&format!("access/people/{member}.yaml")).ok(),
+            Inferred::Left => RepoPath::new(format!("access/people/{member}.yaml")).ok(),
             Inferred::Outside => {
                 let resource = self.whose.resource.as_ref()?;
-                RepoPath::new(&format!("access/resources/{resource}.yaml")).ok()
+                RepoPath::new(format!("access/resources/{resource}.yaml")).ok()
             }
         }
     }

@@ -26,26 +26,26 @@ type Order = Vec<(i64, i64)>;
 /// All orders in which `count` grants begin and end, one thing an hour. Those that differ only in which grant is which are left out
 /// where `labels` do not matter.
 fn orders(count: usize, labels: bool) -> Vec<Order> {
-    fn go(left: &mut Vec<i64>, taken: Order, count: usize, labels: bool, all: &mut Vec<Order>) {
+    fn go(left: &[i64], taken: Order, count: usize, labels: bool, all: &mut Vec<Order>) {
         if taken.len() == count {
             return all.push(taken);
         }
-        for (i, begin) in left.clone().into_iter().enumerate() {
-            for end in left.clone().into_iter().skip(i + 1) {
+        for (i, begin) in left.iter().copied().enumerate() {
+            for end in left.iter().copied().skip(i + 1) {
                 let in_order = taken.last().is_none_or(|(before, _)| *before < begin);
                 if !labels && !in_order {
                     continue;
                 }
-                let mut rest = left.clone();
+                let mut rest = left.to_vec();
                 rest.retain(|hour| *hour != begin && *hour != end);
                 let more = [taken.clone(), vec![(begin, end)]].concat();
-                go(&mut rest, more, count, labels, all);
+                go(&rest, more, count, labels, all);
             }
         }
     }
     let mut all = Vec::new();
-    let mut hours: Vec<i64> = (1..=2 * i64::try_from(count).unwrap()).collect();
-    go(&mut hours, Vec::new(), count, labels, &mut all);
+    let hours: Vec<i64> = (1..=2 * i64::try_from(count).unwrap()).collect();
+    go(&hours, Vec::new(), count, labels, &mut all);
     all
 }
 

@@ -5,6 +5,7 @@ pub mod server;
 /// What the tests of one server ask for.
 macro_rules! on {
     ($module:ident, $server:ident) => {
+        #[allow(clippy::duplicate_mod, reason = "the same tests, once on each server")]
         #[path = "postgres"]
         mod $module {
             use super::server::Server;
