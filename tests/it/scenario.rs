@@ -888,3 +888,31 @@ async fn run_with_crash(moment: Moment, at: usize) -> Option<(bool, String)> {
     assert_eq!(keys.len(), events, "an event stands twice");
     Some((finished, world.summary().await))
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_one_merge_each_begins_at_its_own_time_whatever_was_given_before() {
+    hearing_and_deaf(async |world| {
+        let starts = |login, hour| {
+            let name = format!("db/{login}-shift");
+            let text =
+                grant(login, "readonly", "8h") + &format!("starts: 2026-11-23T{hour}:00:00Z\n");
+            Change::write(file(&name), text)
+        };
+        let pull = world
+            .propose("ada", &[starts("ada", 11), starts("linus", 13)])
+            .await;
+        world.approve(pull, "grace").await;
+        world.vault.down(true);
+        world.advance(TimeDelta::hours(2)).await;
+        assert!(world.holders("reader").is_empty());
+        world.vault.down(false);
+        world.advance(TimeDelta::minutes(30)).await;
+        assert_eq!(world.holders("reader"), ["ada"]);
+        world.vault.down(true);
+        world.advance(TimeDelta::minutes(90)).await;
+        world.vault.down(false);
+        world.advance(TimeDelta::minutes(30)).await;
+        assert_eq!(world.holders("reader"), ["ada", "linus"]);
+    })
+    .await;
+}

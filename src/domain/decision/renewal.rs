@@ -41,7 +41,9 @@ fn held_since(case: &Case<'_>, request: &Request, grant: &Grant) -> Option<Insta
 fn later(case: &Case<'_>, request: &Request) -> Option<Finding> {
     let grant = request.grant.as_ref()?;
     let starts = grant.starts.filter(|at| *at > case.judged_at())?;
-    let is_held = |held: &Holding| held.path == request.path && held.since.is_some();
+    // What this very merge has given since is no access that it would interrupt.
+    let before = |since: Instant| since <= case.judged_at();
+    let is_held = |held: &Holding| held.path == request.path && held.since.is_some_and(before);
     case.holdings.iter().any(is_held).then(|| {
         let starts = starts.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
         Finding::error(
