@@ -1,7 +1,7 @@
 //! Runs the loop: wakes from the queue, the expiry timer, the resync tick.
 //!
 //! Tasks, so that none waits for another: *due* ends what is due by time and needs neither forge nor git; *wakes* works off the
-//! queue, see [`work`]; the *tick* asks for everything once in a while, which is what makes a lost webhook cost delay and nothing
+//! queue, see `work.rs`; the *tick* asks for everything once in a while, which is what makes a lost webhook cost delay and nothing
 //! else; *evidence* and *drift* run beside them.
 //!
 //! Accepted race: a wake that arrives while its work is under way stays in the queue and is worked off once more.

@@ -1,7 +1,7 @@
 //! `github-organization-role`: a role in an organisation of GitHub's, such as `security_manager` or one of the organisation's own.
 //!
 //! Promises:
-//! - Logins are labels: see [`super::github`]. The role is found by its name at every call, since a role that is deleted and made anew has
+//! - Logins are labels: see `github.rs`. The role is found by its name at every call, since a role that is deleted and made anew has
 //!   another number.
 //! - A role that remains by a team is named, and never called removed.
 //!

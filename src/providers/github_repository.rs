@@ -1,7 +1,7 @@
 //! `github-repository`: a person's own role in one repository.
 //!
 //! Promises:
-//! - Logins are labels: see [`super::github`].
+//! - Logins are labels: see `github.rs`.
 //! - GitHub keeps one own role for a person in a repository. A role that somebody has there already is never changed into another: a
 //!   request for another role waits until the present one ends.
 //! - Whoever is invited does not have it yet: that is `pending`, and the end takes the invitation back.
