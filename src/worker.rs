@@ -6,6 +6,7 @@
 //!
 //! Accepted race: a wake that arrives while its work is under way stays in the queue and is worked off once more.
 
+mod beside;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -14,7 +15,6 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use futures_util::FutureExt;
-use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -25,6 +25,7 @@ use crate::domain::model::{CommitId, ConnectionName, Instant, PullNumber};
 use crate::domain::pull::PullListed;
 use crate::reconcile::{ReconcileError, Reconciler, chain};
 use crate::store::{Store, StoreError, Wake};
+use beside::Beside;
 use work::{Passes, Work};
 
 /// How often the worker looks.
@@ -134,10 +135,10 @@ impl Worker {
 
     /// One pass at a time for each connection, so that a target that hangs delays its own ends and nobody else's.
     async fn run_due(&self, stop: &CancellationToken) {
-        let (mut passes, mut busy) = (FuturesUnordered::new(), BTreeSet::new());
+        let (mut passes, mut busy) = (Beside::default(), BTreeSet::new());
         while !stop.is_cancelled() {
             let now = self.clock.now();
-            let next = match self.due_beside(&busy, now).await {
+            let next = match passes.during(self.due_beside(&busy, now)).await {
                 Ok((due, next)) => {
                     for connection in due {
                         busy.insert(connection.clone());
@@ -247,7 +248,7 @@ impl Worker {
             }
             if reverts_asked + REVERTS_ASKED <= self.clock.now() {
                 reverts_asked = self.clock.now();
-                if let Err(error) = self.ask_for_reverts().await {
+                if let Err(error) = work.during(self.ask_for_reverts()).await {
                     error!(error = %error, "cannot look for ended grants to tidy up: {error}");
                 }
             }

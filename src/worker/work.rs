@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use futures_util::stream::{FuturesUnordered, StreamExt};
 use tracing::{Instrument, info_span, warn};
 
+use super::beside::Beside;
 use super::{Worker, unharmed};
 use crate::domain::model::ConnectionName;
 use crate::reconcile::{Look, ReconcileError, chain};
@@ -49,7 +49,7 @@ pub(super) enum Done {
 /// Everything that is under way.
 #[derive(Default)]
 pub(super) struct Work<'w> {
-    jobs: FuturesUnordered<Job<'w>>,
+    jobs: Beside<Job<'w>>,
     /// Pull requests that are looked at.
     pulls: BTreeSet<Wake>,
     /// Whether the protected branch is looked at or its passes are waited for, or what follows from passes is under way.
@@ -69,7 +69,8 @@ impl<'w> Work<'w> {
     /// When the queue cannot be read.
     pub async fn start_due(&mut self, worker: &'w Worker) -> Result<usize, StoreError> {
         let mut count = self.start_followers(worker);
-        for taken in worker.store.due_wakes(worker.clock.now()).await? {
+        let due = worker.store.due_wakes(worker.clock.now());
+        for taken in self.jobs.during(due).await? {
             let free = match taken.wake {
                 Wake::Pull(_) => self.pulls.len() < PULLS && self.pulls.insert(taken.wake.clone()),
                 Wake::Main | Wake::All | Wake::Members => {
@@ -96,6 +97,11 @@ impl<'w> Work<'w> {
         let job = async { Done::Follow(unharmed(worker.follow()).await) };
         self.jobs.push(Box::pin(job));
         1
+    }
+
+    /// Waits for `other`, and goes on with everything meanwhile.
+    pub async fn during<T>(&mut self, other: impl Future<Output = T>) -> T {
+        self.jobs.during(other).await
     }
 
     /// Waits until something ends, for ever where nothing is under way. Dropped on the way, it loses nothing.
@@ -140,11 +146,12 @@ impl<'w> Work<'w> {
                 if self.lanes.is_empty() && self.waits.take().is_some() {
                     self.on_branch = false;
                 }
-                worker.after_pass(connection, result, again).await?;
+                let after = worker.after_pass(connection, result, again);
+                self.jobs.during(after).await?;
             }
             Done::Follow(result) => {
                 self.on_branch = false;
-                worker.retry(None, result).await?;
+                self.jobs.during(worker.retry(None, result)).await?;
             }
             Done::OutOfPatience => {
                 self.waits = None;
