@@ -73,8 +73,6 @@ pub struct Worker {
     bell: Arc<Notify>,
     /// Rung when the ledger changed, so that the timer looks at its next instant again.
     ledger_bell: Notify,
-    /// Rung when events may wait for their branch.
-    evidence_bell: Notify,
     failures: Mutex<Failures>,
     seen: Mutex<HashMap<PullNumber, Seen>>,
     /// When the queue was last worked off: what readiness is judged by.
@@ -97,7 +95,6 @@ impl Worker {
             pace,
             bell,
             ledger_bell: Notify::new(),
-            evidence_bell: Notify::new(),
             failures: Mutex::default(),
             seen: Mutex::default(),
             last_pass: watch::Sender::new(None),
@@ -275,6 +272,7 @@ impl Worker {
         }
     }
 
+    /// Writes evidence once a second: a push costs much the same for one event as for hundreds, and takes its time from what is due.
     async fn run_evidence(&self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
             self.write_evidence().await;
@@ -283,7 +281,6 @@ impl Worker {
                 .sleep_until(self.clock.now() + TimeDelta::seconds(1));
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.evidence_bell.notified() => {}
                 () = pause => {}
             }
         }

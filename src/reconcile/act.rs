@@ -5,7 +5,9 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::OptionFuture;
 use futures_util::stream::{self, StreamExt};
+use tokio::sync::Semaphore;
 use tracing::{error, info, warn};
 
 use super::grants::Weighed;
@@ -21,8 +23,12 @@ use crate::domain::target::Order;
 use crate::providers::ProviderError;
 use crate::store::Scope;
 
-/// Calls that may be under way at one connection at the same time, for different entitlements.
-const PARALLEL: usize = 16;
+/// Grants of one connection that are worked on at the same time, for different entitlements. More than may be called for at once, so that
+/// the calls go on while others of them wait for the ledger.
+const PARALLEL: usize = 64;
+
+/// Calls that may be under way at one connection at the same time.
+pub(super) const CALLS: usize = 16;
 
 /// How long one call may take. Each kind of target has shorter limits of its own; this is for one that forgot.
 const CALL: Duration = Duration::from_secs(60);
@@ -224,7 +230,8 @@ impl Reconciler {
         match self.providers.get(connection) {
             Some(provider) => {
                 let order = order(entry);
-                in_time(connection, provider.grant(approved, &order)).await
+                self.in_turn(connection, provider.grant(approved, &order))
+                    .await
             }
             None => Err(not_configured(connection.as_str())),
         }
@@ -254,7 +261,8 @@ impl Reconciler {
         let names = provider.kind().names;
         let is_holder = |h: &Holder| names.same(&h.name, &access.account.name);
         let holders = provider.holders(&access.entitlement);
-        Ok(in_time(&access.connection, holders)
+        Ok(self
+            .in_turn(&access.connection, holders)
             .await
             .map(|holders| holders.iter().any(is_holder)))
     }
@@ -345,10 +353,22 @@ impl Reconciler {
             Some(provider) => {
                 let order = order(entry);
                 let call = provider.revoke(&terms.access, &order);
-                in_time(&terms.access.connection, call).await
+                self.in_turn(&terms.access.connection, call).await
             }
             None => Err(not_configured(terms.access.connection.as_str())),
         }
+    }
+
+    /// Makes a call when the connection has a place for it.
+    async fn in_turn<T>(
+        &self,
+        connection: &ConnectionName,
+        call: impl Future<Output = Result<T, ProviderError>>,
+    ) -> Result<T, ProviderError> {
+        // Never closed, so that waiting for a place ends with one.
+        let place = self.calls.get(connection).map(Semaphore::acquire);
+        let _place = OptionFuture::from(place).await;
+        in_time(connection, call).await
     }
 
     /// Keeps a failed attempt: tried again, for ever, with a capped pause.

@@ -137,6 +137,8 @@ pub struct Reconciler {
     settings: Settings,
     /// One pass at a time for each connection: order is kept for each entitlement, and a slow target delays only itself.
     lanes: BTreeMap<ConnectionName, tokio::sync::Mutex<()>>,
+    /// Places for the calls that give and take at each connection.
+    calls: BTreeMap<ConnectionName, tokio::sync::Semaphore>,
     /// For grants on connections that this server does not have.
     stray_lane: tokio::sync::Mutex<()>,
     /// What recent commits declare. A commit never changes, so neither does its entry.
@@ -178,6 +180,10 @@ impl Reconciler {
             .keys()
             .map(|name| (name.clone(), tokio::sync::Mutex::new(())))
             .collect();
+        let calls = providers
+            .keys()
+            .map(|name| (name.clone(), tokio::sync::Semaphore::new(act::CALLS)))
+            .collect();
         let catalogues = Mutex::new(HashMap::new());
         let stray_lane = tokio::sync::Mutex::new(());
         Self {
@@ -188,6 +194,7 @@ impl Reconciler {
             clock,
             settings,
             lanes,
+            calls,
             stray_lane,
             catalogues,
             members: tokio::sync::Mutex::default(),

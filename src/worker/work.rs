@@ -159,7 +159,6 @@ impl<'w> Work<'w> {
             }
         }
         worker.ledger_bell.notify_one();
-        worker.evidence_bell.notify_one();
         Ok(())
     }
 
