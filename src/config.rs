@@ -133,6 +133,10 @@ pub struct Store {
 pub struct Evidence {
     /// The branch it is written to.
     pub branch: String,
+    /// The private key that signs it; `None`: one that is made in the data folder.
+    pub key: Option<SecretString>,
+    /// The private key that signed it before, so that it can say which one signs now.
+    pub previous_key: Option<SecretString>,
 }
 
 /// How often and how long.

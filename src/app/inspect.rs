@@ -20,7 +20,7 @@ use crate::domain::target::Change;
 use crate::forge::github::GitHub;
 use crate::providers::Registry;
 use crate::reconcile::Reconciler;
-use crate::repo::Mirror;
+use crate::repo::{Mirror, Signers};
 use crate::store::{Scope, Store, StoreError};
 
 /// A server's view, for reading.
@@ -82,6 +82,8 @@ impl Inspection {
             store.clone(),
             providers.clone(),
             Arc::clone(&clock),
+            // It writes no evidence.
+            Signers::at(&scratch.path().join("evidence_key"))?,
             service::settings(config),
         );
         Ok(Self {

@@ -18,7 +18,7 @@ use crate::forge::github::{self, GitHub, GitHubSettings};
 use crate::http::{self, Shared, Source};
 use crate::providers::Registry;
 use crate::reconcile::{Merging, Reconciler, Settings};
-use crate::repo::Mirror;
+use crate::repo::{KeyError, Mirror, Signers};
 use crate::store::Store;
 use crate::worker::{Pace, Worker};
 
@@ -73,6 +73,7 @@ impl Service {
             store.clone(),
             providers,
             Arc::clone(&clock),
+            signers(config)?,
             settings(config),
         );
         let bell = Arc::new(Notify::new());
@@ -151,6 +152,15 @@ pub(super) fn forge_settings(config: &Config, clock: Arc<dyn Clock>) -> GitHubSe
             MergeMethod::Rebase => github::MergeMethod::Rebase,
         },
         clock,
+    }
+}
+
+/// The keys that evidence is signed with: those of the configuration, or one of our own beside the database.
+fn signers(config: &Config) -> Result<Signers, KeyError> {
+    let evidence = &config.evidence;
+    match &evidence.key {
+        Some(key) => Signers::new(key, evidence.previous_key.as_ref()),
+        None => Signers::at(&config.server.data_dir.join("evidence_key")),
     }
 }
 

@@ -241,8 +241,14 @@ fn evidence(mut table: Table<'_>) -> Evidence {
     let name = table
         .parsed("branch", branch)
         .unwrap_or_else(|| "hallpass/evidence".to_owned());
+    let key = table.secret("HALLPASS_EVIDENCE_KEY", "key_file");
+    let previous_key = table.secret("HALLPASS_EVIDENCE_KEY_PREVIOUS", "previous_key_file");
     table.finish();
-    Evidence { branch: name }
+    Evidence {
+        branch: name,
+        key,
+        previous_key,
+    }
 }
 
 fn timing(mut table: Table<'_>) -> Timing {

@@ -11,8 +11,10 @@
 mod draft;
 mod drift;
 mod held;
+mod record;
 mod review;
 mod service;
+mod system;
 mod verdict;
 
 use super::approval::Basis;
@@ -23,8 +25,12 @@ use draft::{Draft, actor_word, precise};
 pub use draft::{approved_by, approved_by_policy, instant};
 pub use drift::{drift_over, drift_removed, drifted};
 pub use held::{held, release_unsigned, released};
+pub use record::{
+    DecidedOn, Judged, Membership, Place, Record, Sealed, Vote, Who, canonical, digest, seal,
+};
 pub use review::{review_overdue, review_unsigned, reviewed};
 pub use service::{adopted, orphaned};
+pub use system::key_changed;
 pub use verdict::of_verdict;
 
 /// What happened.
@@ -72,11 +78,13 @@ pub enum Kind {
     Released,
     /// The record of a release was merged without the approval of two owners.
     ReleaseUnsigned,
+    /// Another key signs the evidence from here on.
+    KeyChanged,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Requested,
         Self::Denied,
         Self::Approved,
@@ -98,6 +106,7 @@ impl Kind {
         Self::Held,
         Self::Released,
         Self::ReleaseUnsigned,
+        Self::KeyChanged,
     ];
 
     /// The kind that `word` names.
@@ -129,7 +138,22 @@ impl Kind {
             Self::Held => "held",
             Self::Released => "released",
             Self::ReleaseUnsigned => "release-unsigned",
+            Self::KeyChanged => "key-changed",
         }
+    }
+}
+
+impl serde::Serialize for Kind {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Kind {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        Self::parse(&word)
+            .ok_or_else(|| serde::de::Error::custom(format!("unknown kind of event {word:?}")))
     }
 }
 
@@ -142,8 +166,10 @@ pub struct Event {
     pub kind: Kind,
     /// When.
     pub at: Instant,
-    /// The whole commit message: subject line, trailers.
+    /// The commit message: subject line, trailers. Its place in the chain is not in it yet.
     pub message: String,
+    /// The same as data, and more: what machines read. Its place in the chain is not in it yet.
+    pub record: serde_json::Map<String, serde_json::Value>,
 }
 
 /// A file reached the protected branch without the approval that it needs.
@@ -158,15 +184,12 @@ pub fn merged_without_proof(
         entry.path.short()
     );
     let key = format!("merged-without-proof:{}", entry.id);
-    let mut draft = arrival(
+    let draft = arrival(
         Draft::new(Kind::MergedWithoutProof, key, at, &subject),
         entry,
     )
     .maybe("Actor", merged_by.map(|a| actor_word(Some(a))));
-    for reason in reasons.iter().take(20) {
-        draft = draft.line("Missing", reason);
-    }
-    draft.finish()
+    draft.lines("Missing", reasons.iter().take(20)).finish()
 }
 
 fn arrival(draft: Draft, entry: &Entry) -> Draft {
@@ -190,6 +213,11 @@ fn about(kind: Kind, word: &str, entry: &Entry, at: Instant, sentence: &str) -> 
     }
 }
 
+/// From `due` to `at`; 0 where it was early.
+fn milliseconds(due: Instant, at: Instant) -> u64 {
+    u64::try_from((at - due).num_milliseconds()).unwrap_or(0)
+}
+
 fn who_what(entry: &Entry) -> String {
     match &entry.terms {
         Some(terms) => format!("{} on {}", terms.subject, terms.role),
@@ -197,14 +225,30 @@ fn who_what(entry: &Entry) -> String {
     }
 }
 
-/// Access was given and read back. `replaces` names the grant at the same path whose terms it takes over.
-pub fn granted(
-    entry: &Entry,
-    answer: &Granted,
-    replaces: Option<&GrantId>,
-    called_at: Instant,
-    at: Instant,
-) -> Event {
+/// How access was given.
+#[derive(Debug, Clone, Copy)]
+pub struct Giving<'a> {
+    /// What the decision went by.
+    pub on: &'a DecidedOn,
+    /// What the target said.
+    pub answer: &'a Granted,
+    /// The grant at the same path whose terms it takes over.
+    pub replaces: Option<&'a GrantId>,
+    /// How long something may still work after a removal: [`super::target::Kind::residual`].
+    pub residual: &'a str,
+    /// When the call began.
+    pub called_at: Instant,
+}
+
+/// Access was given and read back.
+pub fn granted(entry: &Entry, giving: Giving<'_>, at: Instant) -> Event {
+    let Giving {
+        on,
+        answer,
+        replaces,
+        residual,
+        called_at,
+    } = giving;
     // Tried again, it finds nothing to replace any more: then only its terms know that it goes on with something.
     let renews = replaces.is_some() || entry.terms.as_ref().is_some_and(|t| t.since.is_some());
     let emergency = |t: &Terms| t.basis == Basis::Emergency;
@@ -226,6 +270,11 @@ pub fn granted(
         .map(|t| t.approvals.as_slice())
         .unwrap_or_default();
     let basis = entry.terms.as_ref().map(|t| &t.basis);
+    // It could be given once its file was merged and its term had begun.
+    let due = entry
+        .terms
+        .as_ref()
+        .map_or(entry.arrival.at, |t| t.starts.max(entry.arrival.at));
     // One key for both: a grant is given once, whether it replaces another or not.
     about(
         kind,
@@ -248,6 +297,10 @@ pub fn granted(
     .line("Called-at", precise(called_at))
     .line("Read-back", &answer.read_back)
     .maybe("Pending", answer.pending.as_deref())
+    .data("decided_on", on)
+    .data("due", precise(due))
+    .data("latency_ms", milliseconds(due, at))
+    .data("residual", residual)
     .finish()
 }
 
@@ -273,7 +326,7 @@ pub fn cancelled(entry: &Entry, missing: &[String], at: Instant) -> Event {
         .cause
         .as_ref()
         .map_or("unknown", super::ledger::Cause::as_str);
-    let mut draft = about(
+    let draft = about(
         Kind::Cancelled,
         "cancelled",
         entry,
@@ -281,10 +334,7 @@ pub fn cancelled(entry: &Entry, missing: &[String], at: Instant) -> Event {
         &format!("Cancelled: {} was never given ({cause})", who_what(entry)),
     )
     .line("Cause", cause);
-    for reason in missing.iter().take(20) {
-        draft = draft.line("Missing", reason);
-    }
-    draft.finish()
+    draft.lines("Missing", missing.iter().take(20)).finish()
 }
 
 /// How a grant's access went away.
@@ -319,9 +369,7 @@ pub fn revoked(entry: &Entry, due: Instant, removal: Removal<'_>, at: Instant) -
     .line("Cause", cause)
     .line("Due", precise(due));
     let draft = match removal {
-        Removal::Retained(ids) => ids
-            .iter()
-            .fold(draft, |d, id| d.line("Retained-by", id.as_str())),
+        Removal::Retained(ids) => draft.lines("Retained-by", ids.iter().map(GrantId::as_str)),
         Removal::ReadBack {
             called_at,
             answer,
@@ -330,15 +378,12 @@ pub fn revoked(entry: &Entry, due: Instant, removal: Removal<'_>, at: Instant) -
             let draft = draft
                 .line("Called-at", precise(called_at))
                 .line("Read-back", &answer.read_back)
-                .line("Residual", residual);
-            let draft = answer
-                .sessions
-                .iter()
-                .take(20)
-                .fold(draft, |d, s| d.line("Session", s));
+                .line("Residual", residual)
+                .data("latency_ms", milliseconds(due, at));
+            let draft = draft.lines("Session", answer.sessions.iter().take(20));
             match answer.sessions_ended {
                 0 => draft,
-                n => draft.line("Sessions-ended", n.to_string()),
+                n => draft.number("Sessions-ended", n.into()),
             }
         }
     };

@@ -14,7 +14,7 @@ use super::grants::Weighed;
 use super::{ReconcileError, Reconciler, chain};
 use crate::domain::decision::{Admission, Approved};
 use crate::domain::emergency::{Emergency, Review};
-use crate::domain::evidence::{self, Removal};
+use crate::domain::evidence::{self, Giving, Removal};
 use crate::domain::ledger::{Cause, Entry, Granted, Holder, Revoked, State, Terms, Wanted};
 use crate::domain::model::{Access, ConnectionName, GrantId, Instant, RoleRef};
 use crate::domain::parse;
@@ -186,6 +186,8 @@ impl Reconciler {
                 Err(failure) => return self.failed(entry, "grant", &failure).await.map(|()| false),
             }
         }
+        // Read before anything is called: what cannot be written down is not given.
+        let on = self.decided_on(approved.proof().base()).await?;
         entry.state = State::Granting;
         entry.wake_at = Some(self.now());
         // From here on it is perhaps held, so that it is reviewed whatever becomes of it.
@@ -203,13 +205,14 @@ impl Reconciler {
                 entry.attempts = 0;
                 entry.last_error = None;
                 entry.wake_at = entry.terms.as_ref().map(|t| t.ends);
-                let event = evidence::granted(
-                    &entry,
-                    &answer,
-                    replaces.and_then(|old| old.id.as_ref()),
+                let giving = Giving {
+                    on: &on,
+                    answer: &answer,
+                    replaces: replaces.and_then(|old| old.id.as_ref()),
+                    residual: self.residual(&entry),
                     called_at,
-                    self.now(),
-                );
+                };
+                let event = evidence::granted(&entry, giving, self.now());
                 let entry = self.write(entry, &[event]).await?;
                 info!(grant.id = %entry.id, read_back = %answer.read_back, "granted `{}`", entry.id);
                 if let Some(emergency) = Emergency::of(&entry) {

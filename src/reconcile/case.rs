@@ -8,6 +8,7 @@ use super::{ReconcileError, Reconciler, aside};
 use crate::domain::catalogue::{Catalogue, ChangedFile};
 use crate::domain::changes::Changes;
 use crate::domain::decision::{Asks, Case, MayAsk, PAST, Surroundings};
+use crate::domain::evidence::DecidedOn;
 use crate::domain::history::Past;
 use crate::domain::impact;
 use crate::domain::ledger::{Entry, Holding};
@@ -20,6 +21,7 @@ use crate::repo::{Remote, RepoError};
 pub(super) struct Facts {
     pub pull: Pull,
     pub base_commit: CommitId,
+    pub decided_on: DecidedOn,
     pub base: Arc<Catalogue>,
     pub changes: Arc<Changes>,
     pub reviewed: Reviewed,
@@ -94,6 +96,7 @@ impl Reconciler {
         let now = self.now();
         Ok(Facts {
             pull: matter.pull,
+            decided_on: self.decided_on(&matter.base_commit).await?,
             base_commit: matter.base_commit,
             base: matter.base,
             changes: matter.changes,
@@ -103,6 +106,14 @@ impl Reconciler {
             ended,
             around,
             now,
+        })
+    }
+
+    /// The objects of `base` that hold the rules.
+    pub(super) async fn decided_on(&self, base: &CommitId) -> Result<DecidedOn, ReconcileError> {
+        Ok(DecidedOn {
+            base: base.clone(),
+            objects: self.mirror.objects(base, &DecidedOn::PATHS).await?,
         })
     }
 

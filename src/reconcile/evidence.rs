@@ -45,7 +45,9 @@ impl Reconciler {
         let mut races = 0;
         loop {
             self.mirror.fetch(&remote, &[branch], &[]).await?;
-            self.mirror.append_evidence(branch, events).await?;
+            self.mirror
+                .append_evidence(&self.signers, branch, events)
+                .await?;
             match self.mirror.push(&remote, branch, false).await {
                 Err(RepoError::Refused { reason }) if races < RACES => {
                     races += 1;

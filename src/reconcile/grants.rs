@@ -295,7 +295,7 @@ impl Reconciler {
                 &configured,
                 &landing::Unknown::new(),
             );
-            let events = evidence::of_verdict(&facts.pull, &facts.base_commit, &verdict, facts.now);
+            let events = evidence::of_verdict(&facts.pull, &facts.decided_on, &verdict, facts.now);
             (events, admissions)
         })
         .await?;

@@ -41,7 +41,7 @@ use crate::domain::replay::Replay;
 use crate::domain::report::Pages;
 use crate::forge::{Forge, ForgeError};
 use crate::providers::Registry;
-use crate::repo::{Mirror, Remote, RepoError};
+use crate::repo::{Mirror, Remote, RepoError, Signers};
 use crate::store::{Store, StoreError};
 
 pub use grants::MainOutcome;
@@ -134,6 +134,7 @@ pub struct Reconciler {
     store: Store,
     providers: Registry,
     clock: Arc<dyn Clock>,
+    signers: Signers,
     settings: Settings,
     /// One pass at a time for each connection: order is kept for each entitlement, and a slow target delays only itself.
     lanes: BTreeMap<ConnectionName, tokio::sync::Mutex<()>>,
@@ -174,6 +175,7 @@ impl Reconciler {
         store: Store,
         providers: Registry,
         clock: Arc<dyn Clock>,
+        signers: Signers,
         settings: Settings,
     ) -> Self {
         let lanes = providers
@@ -192,6 +194,7 @@ impl Reconciler {
             store,
             providers,
             clock,
+            signers,
             settings,
             lanes,
             calls,

@@ -44,7 +44,7 @@ impl Reconciler {
         self.store
             .commit(
                 &[],
-                &evidence::of_verdict(&facts.pull, &facts.base_commit, &verdict, facts.now),
+                &evidence::of_verdict(&facts.pull, &facts.decided_on, &verdict, facts.now),
             )
             .await?;
         self.publish(number, &check).await?;

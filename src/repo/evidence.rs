@@ -1,33 +1,41 @@
-//! The evidence branch: one commit an event, on a history of its own.
+//! The evidence branch: one signed commit an event, on a history of its own.
 //!
 //! Invariant: a key is on the branch at most once. Which keys are there is read from the branch itself; a file beside it
 //! remembers the answer for the part that the remote is known to have, so that a long branch is not walked for each event. The
 //! file may be lost or torn at any time: it is made again from the branch.
+//!
+//! Invariant: only what one of our keys signed is believed. A commit that somebody else put on the branch neither passes for an event
+//! nor moves the chain of records: what is written next goes on from the last record of our own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 
-use git2::{Mempack, Odb, Oid, Repository, Sort};
+use git2::{Mempack, ObjectType, Odb, Oid, Repository, Sort};
+use ssh_key::PublicKey;
 
 use super::history::{absent_is_none, commit_id};
 use super::remote::known;
-use super::write::{local, write_commit};
+use super::signature::{self, Signers};
+use super::write::{commit_text, local, write_signed};
 use super::{RepoError, broken, broken_file};
-use crate::domain::evidence::Event;
-use crate::domain::model::CommitId;
+use crate::domain::evidence::{self, Event, Place};
+use crate::domain::model::{CommitId, Instant};
 
 /// From how many events on they are written as one pack, not as one file each.
 const PACKED: usize = 100;
+
+/// The event as data, in the tree of its commit.
+pub(super) const RECORD: &str = "record.json";
 
 /// What stands in the tree of every commit, with the branch's name for `BRANCH`.
 const README: &str = "\
 # The evidence of Hallpass
 
-This branch records who asked for access, who approved it, when it was given and when it was taken away. It has no files
-but this one: **each commit is one event, and its message is the record.** It shares no history with other branches and is
-only ever added to.
+This branch records who asked for access, who approved it, when it was given and when it was taken away. **Each commit is one
+event**: its message is for people, `record.json` holds the same and more for machines. It shares no history with other branches and
+is only ever added to.
 
     git log origin/BRANCH                                       # the whole story, newest first
     git log --reverse origin/BRANCH                             # as it happened
@@ -39,68 +47,91 @@ The first line of a message is for people, the lines at its end (git calls them 
 
     git log --format='%aI %(trailers:key=Event,valueonly,separator=) %(trailers:key=Grant,valueonly,separator=)' \\
         origin/BRANCH
-    git log -1 --format=%B COMMIT | git interpret-trailers --parse
+    git show COMMIT:record.json
 
 `Event-Key:` names the event and occurs once on this branch. Author and committer date are the instant of the event.
+
+Every commit is signed, and every record names the digest of the one before it. Ask the people who run Hallpass for their public key,
+by another way than this repository, and check everything with it:
+
+    hallpass audit verify --key evidence_key.pub
+
+or a single commit with git alone, where the file has the line `hallpass@users.noreply.github.com ssh-ed25519 AAAA...`:
+
+    git -c gpg.ssh.allowedSignersFile=FILE verify-commit COMMIT
+
+`allowed_signers` beside this file is such a file. It is a convenience: who can forge a commit can forge it too.
 ";
 
 /// See [`super::Mirror::append_evidence`].
 pub(super) fn append(
     repo: &Repository,
+    signers: &Signers,
     branch: &str,
     events: &[Event],
 ) -> Result<Vec<CommitId>, RepoError> {
     let fetched = reference(repo, &format!("refs/heads/{branch}"))?;
     check_growth(repo, branch, fetched)?;
     let wanted: BTreeSet<&str> = events.iter().map(|event| event.key.as_str()).collect();
+    let keys = signers.public_keys();
+    let log = Log { repo, keys: &keys };
     let mut written = match fetched {
-        Some(fetched) => Index::new(repo, branch).find(fetched, &wanted)?,
+        Some(fetched) => Index::new(&log, branch).find(fetched, &wanted)?,
         None => BTreeMap::new(),
     };
     let start = start(repo, branch, fetched)?;
     if let Some(start) = start {
-        let unpushed = keys(repo, start, fetched).map_err(broken("read what is not pushed yet"))?;
+        let unpushed = log
+            .keys(start, fetched)
+            .map_err(broken("read what is not pushed yet"))?;
         written.extend(
             unpushed
                 .into_iter()
                 .filter_map(|(id, key)| Some((key?, id))),
         );
     }
-    write_events(repo, branch, start, events, written).map_err(broken("write evidence"))
+    write_events(&log, signers, (branch, start), events, written).map_err(broken("write evidence"))
 }
 
 fn write_events(
-    repo: &Repository,
-    branch: &str,
-    start: Option<Oid>,
+    log: &Log<'_>,
+    signers: &Signers,
+    (branch, start): (&str, Option<Oid>),
     events: &[Event],
     mut written: BTreeMap<String, Oid>,
 ) -> Result<Vec<CommitId>, git2::Error> {
-    let mut tree = repo.treebuilder(None)?;
-    tree.insert(
-        "README.md",
-        repo.blob(README.replace("BRANCH", branch).as_bytes())?,
-        0o100_644,
-    )?;
-    let (tree, odb, mut tip) = (tree.write()?, repo.odb()?, start);
+    let (repo, odb) = (log.repo, log.repo.odb()?);
     let batch = if events.len() < PACKED {
         None
     } else {
         Some(odb.add_new_mempack_backend(1_000)?)
     };
+    let mut chain = Chain {
+        repo,
+        odb: &odb,
+        signers,
+        readme: repo.blob(README.replace("BRANCH", branch).as_bytes())?,
+        allowed: repo.blob(signers.allowed().as_bytes())?,
+        tip: start,
+        place: Place::first(),
+        last_signer: None,
+    };
+    if let Some(start) = start {
+        (chain.place, chain.last_signer) = log.end_of_chain(start)?;
+    }
     let mut commits = Vec::with_capacity(events.len());
     for event in events {
         let id = match written.get(&event.key) {
             Some(id) => *id,
             None => {
-                let id = write_commit(&odb, tree, tip, event.at, &event.message)?;
+                let id = chain.add(event)?;
                 written.insert(event.key.clone(), id);
-                tip = Some(id);
                 id
             }
         };
         commits.push(commit_id(id));
     }
+    let tip = chain.tip;
     if let Some(batch) = batch.filter(|_| tip != start) {
         save(repo, &odb, &batch)?;
     }
@@ -108,6 +139,62 @@ fn write_events(
         repo.reference(&local(branch), tip, true, "evidence")?;
     }
     Ok(commits)
+}
+
+/// The end of the branch, where records are added.
+struct Chain<'r> {
+    repo: &'r Repository,
+    odb: &'r Odb<'r>,
+    signers: &'r Signers,
+    readme: Oid,
+    allowed: Oid,
+    tip: Option<Oid>,
+    place: Place,
+    /// Who signed the last record that is believed; `None` at the beginning, and where no key that is known did.
+    last_signer: Option<PublicKey>,
+}
+
+impl Chain<'_> {
+    fn add(&mut self, event: &Event) -> Result<Oid, git2::Error> {
+        let current = self.signers.current();
+        let before = self.last_signer.replace(current.clone());
+        let changed = self.tip.is_some() && before.as_ref() != Some(current);
+        if changed {
+            self.change_key(before.as_ref(), event.at)?;
+        }
+        let signers = self.signers;
+        self.write(event, |commit| signers.sign(commit))
+    }
+
+    /// Says which key signs from here on; signed by the one that did so far, so that who believes that one can believe the next.
+    fn change_key(&mut self, before: Option<&PublicKey>, at: Instant) -> Result<(), git2::Error> {
+        let from = before.map(signature::fingerprint);
+        let event = evidence::key_changed(from.as_deref(), &self.signers.public(), at);
+        let signers = self.signers;
+        self.write(&event, |commit| {
+            let signed = before.and_then(|_| signers.sign_as_before(commit));
+            signed.unwrap_or_else(|| signers.sign(commit))
+        })
+        .map(drop)
+    }
+
+    fn write(
+        &mut self,
+        event: &Event,
+        sign: impl FnOnce(&[u8]) -> Result<String, git2::Error>,
+    ) -> Result<Oid, git2::Error> {
+        let sealed = evidence::seal(event, &self.place);
+        let mut tree = self.repo.treebuilder(None)?;
+        tree.insert("README.md", self.readme, 0o100_644)?;
+        tree.insert("allowed_signers", self.allowed, 0o100_644)?;
+        let record = self.odb.write(ObjectType::Blob, sealed.record.as_bytes())?;
+        tree.insert(RECORD, record, 0o100_644)?;
+        let text = commit_text(tree.write()?, self.tip, event.at, &sealed.message);
+        let id = write_signed(self.odb, &text, &sign(text.as_bytes())?)?;
+        self.place = sealed.next;
+        self.tip = Some(id);
+        Ok(id)
+    }
 }
 
 /// Writes what was kept in memory, as one pack.
@@ -169,27 +256,80 @@ fn contains(repo: &Repository, tip: Oid, commit: Oid) -> Result<bool, git2::Erro
     Ok(tip == commit || repo.graph_descendant_of(tip, commit)?)
 }
 
-/// The commits from `tip` back to `seen` (without it) or the root, oldest first, with the key of each event among them.
-fn keys(
-    repo: &Repository,
-    tip: Oid,
-    seen: Option<Oid>,
-) -> Result<Vec<(Oid, Option<String>)>, git2::Error> {
-    let mut walk = repo.revwalk()?;
-    walk.set_sorting(Sort::TOPOLOGICAL | Sort::REVERSE)?;
-    walk.push(tip)?;
-    if let Some(seen) = seen {
-        walk.hide(seen)?;
+/// The branch, as far as it is believed.
+struct Log<'r> {
+    repo: &'r Repository,
+    keys: &'r [&'r PublicKey],
+}
+
+impl Log<'_> {
+    /// The commits from `tip` back to `seen` (without it) or the root, oldest first, with the key of each event among them that
+    /// one of our keys signed.
+    fn keys(&self, tip: Oid, seen: Option<Oid>) -> Result<Vec<(Oid, Option<String>)>, git2::Error> {
+        let mut walk = self.repo.revwalk()?;
+        walk.set_sorting(Sort::TOPOLOGICAL | Sort::REVERSE)?;
+        walk.push(tip)?;
+        if let Some(seen) = seen {
+            walk.hide(seen)?;
+        }
+        walk.map(|id| {
+            let id = id?;
+            let key = match self.signer(id)? {
+                Some(_) => {
+                    let commit = self.repo.find_commit(id)?;
+                    event_key(&String::from_utf8_lossy(commit.message_raw_bytes()))
+                }
+                None => None,
+            };
+            Ok((id, key))
+        })
+        .collect()
     }
-    walk.map(|id| {
-        let id = id?;
-        let commit = repo.find_commit(id)?;
-        Ok((
-            id,
-            event_key(&String::from_utf8_lossy(commit.message_raw_bytes())),
+
+    /// Which of our keys signed a commit.
+    fn signer(&self, id: Oid) -> Result<Option<&PublicKey>, git2::Error> {
+        let Some((signature, commit)) = absent_is_none(self.repo.extract_signature(&id, None))?
+        else {
+            return Ok(None);
+        };
+        let Some(signature) = signature.as_str().ok() else {
+            return Ok(None);
+        };
+        Ok(signature::signer(
+            &commit,
+            signature,
+            self.keys.iter().copied(),
         ))
-    })
-    .collect()
+    }
+
+    /// Where the chain of records goes on after `tip`, and who signed its last record: our own last one. Only where no record is
+    /// signed by a key that we know does it go on from the last one that can be read at all.
+    fn end_of_chain(&self, tip: Oid) -> Result<(Place, Option<PublicKey>), git2::Error> {
+        let mut fallback = None;
+        let mut next = Some(tip);
+        while let Some(id) = next {
+            let commit = self.repo.find_commit(id)?;
+            next = commit.parent_id(0).ok();
+            let Some(place) = self.place_after(&commit)? else {
+                continue;
+            };
+            if let Some(signer) = self.signer(id)? {
+                return Ok((place, Some(signer.clone())));
+            }
+            fallback.get_or_insert(place);
+        }
+        Ok((fallback.unwrap_or_else(Place::first), None))
+    }
+
+    fn place_after(&self, commit: &git2::Commit<'_>) -> Result<Option<Place>, git2::Error> {
+        let Some(entry) = commit.tree()?.get_name(RECORD).map(|entry| entry.id()) else {
+            return Ok(None);
+        };
+        let Some(blob) = absent_is_none(self.repo.find_blob(entry))? else {
+            return Ok(None);
+        };
+        Ok(Place::after(blob.content()))
+    }
 }
 
 /// The value of `Event-Key:` in the last paragraph, which is where git looks for trailers. Text further up is the requester's.
@@ -205,15 +345,16 @@ fn event_key(message: &str) -> Option<String> {
 /// The file of keys: a line `<commit> <key>` (or `<commit>` alone) for each commit that the remote is known to have, oldest
 /// first. Its last line tells how far it goes.
 struct Index<'r> {
-    repo: &'r Repository,
+    log: &'r Log<'r>,
     path: PathBuf,
 }
 
 impl<'r> Index<'r> {
-    fn new(repo: &'r Repository, branch: &str) -> Self {
+    fn new(log: &'r Log<'r>, branch: &str) -> Self {
         Self {
-            repo,
-            path: repo
+            log,
+            path: log
+                .repo
                 .path()
                 .join("hallpass-index")
                 .join(branch.replace('/', "%")),
@@ -224,7 +365,7 @@ impl<'r> Index<'r> {
     fn find(&self, tip: Oid, wanted: &BTreeSet<&str>) -> Result<BTreeMap<String, Oid>, RepoError> {
         let what = "read the index of the evidence";
         let (end, mut found) = match self.scan(wanted) {
-            Some((end, found)) if contains(self.repo, tip, end).unwrap_or(false) => {
+            Some((end, found)) if contains(self.log.repo, tip, end).unwrap_or(false) => {
                 (Some(end), found)
             }
             _ => (None, BTreeMap::new()),
@@ -232,7 +373,7 @@ impl<'r> Index<'r> {
         if end == Some(tip) {
             return Ok(found);
         }
-        let added = keys(self.repo, tip, end).map_err(broken(what))?;
+        let added = self.log.keys(tip, end).map_err(broken(what))?;
         self.write(&added, end.is_some())
             .map_err(broken_file(what))?;
         for (id, key) in added {

@@ -15,6 +15,7 @@ mod packs;
 mod past;
 mod proposing;
 mod remote;
+mod signature;
 mod transport;
 mod tree;
 mod write;
@@ -31,6 +32,7 @@ use crate::domain::evidence::Event;
 use crate::domain::model::{BlobId, CommitId, GrantPath, Instant, RepoPath};
 use crate::domain::replay::Merged;
 
+pub use signature::{KeyError, Signers};
 pub use write::Addition;
 
 /// Reading any git repository without the mirror: what [`Mirror`] does, at once and on this thread. For the command line, which
@@ -250,6 +252,20 @@ impl Mirror {
             .await
     }
 
+    /// The blob or tree at each of `paths` that is there in `commit`.
+    ///
+    /// # Errors
+    /// [`RepoError::NoCommit`] when the commit is not here.
+    pub async fn objects(
+        &self,
+        commit: &CommitId,
+        paths: &'static [&'static str],
+    ) -> Result<BTreeMap<String, String>, RepoError> {
+        let commit = commit.clone();
+        self.reading(move |repo| tree::objects(repo, &commit, paths))
+            .await
+    }
+
     /// How the trees of two commits differ, from trees and never from a listing; equal subtrees are skipped. No rename
     /// detection: a rename is a deletion and an addition. Bytes are read for governed paths only, as in [`Mirror::files`].
     ///
@@ -401,11 +417,13 @@ impl Mirror {
     /// [`RepoError::Rewritten`] when the fetched branch has lost commits that were on the remote.
     pub async fn append_evidence(
         &self,
+        signers: &Signers,
         branch: &str,
         events: &[Event],
     ) -> Result<Vec<CommitId>, RepoError> {
-        let (branch, events) = (branch.to_owned(), events.to_vec());
-        self.locked(move |repo| evidence::append(repo, &branch, &events))
+        let (signers, branch) = (signers.clone(), branch.to_owned());
+        let events = events.to_vec();
+        self.locked(move |repo| evidence::append(repo, &signers, &branch, &events))
             .await
     }
 

@@ -133,6 +133,22 @@ pub(super) fn blobs_at(
     Ok(found)
 }
 
+/// See [`super::Mirror::objects`].
+pub(super) fn objects(
+    repo: &Repository,
+    id: &CommitId,
+    paths: &[&str],
+) -> Result<BTreeMap<String, String>, RepoError> {
+    let root = commit(repo, id)?.tree_id();
+    let mut reader = Reader::new(repo).map_err(broken("open the objects"))?;
+    let mut found = BTreeMap::new();
+    for path in paths {
+        let entry = reader.at(root, path).map_err(broken(path))?;
+        found.extend(entry.map(|(_, id)| ((*path).to_owned(), id.to_string())));
+    }
+    Ok(found)
+}
+
 /// The grant file at `path`; see [`super::Mirror::grant_file`].
 pub(super) fn grant_file(
     repo: &Repository,

@@ -214,6 +214,12 @@ pub(super) fn write_commit(
     at: Instant,
     message: &str,
 ) -> Result<Oid, git2::Error> {
+    let text = commit_text(tree, parent, at, message);
+    odb.write(ObjectType::Commit, text.as_bytes())
+}
+
+/// The bytes of a commit object that depend on nothing but the arguments: what is signed.
+pub(super) fn commit_text(tree: Oid, parent: Option<Oid>, at: Instant, message: &str) -> String {
     let mut text = format!("tree {tree}\n");
     if let Some(parent) = parent {
         text += &format!("parent {parent}\n");
@@ -226,5 +232,14 @@ pub(super) fn write_commit(
     if !text.ends_with('\n') {
         text.push('\n');
     }
-    odb.write(ObjectType::Commit, text.as_bytes())
+    text
+}
+
+/// Writes the commit that [`commit_text`] made, with its signature as git places it: as the last header, each further line of it
+/// behind a space.
+pub(super) fn write_signed(odb: &Odb<'_>, text: &str, signature: &str) -> Result<Oid, git2::Error> {
+    let (headers, message) = text.split_once("\n\n").unwrap_or((text, ""));
+    let signature = signature.trim_end().replace('\n', "\n ");
+    let signed = format!("{headers}\ngpgsig {signature}\n\n{message}");
+    odb.write(ObjectType::Commit, signed.as_bytes())
 }

@@ -1,11 +1,12 @@
 //! Events on their way to the evidence branch, and the checks that were published.
 
+use serde_json::Value;
 use sqlx::any::AnyRow;
 use sqlx::{Any, AnyPool, Row, Transaction};
 
 use super::fault::{instant, natural, number, text};
 use super::{StoreError, Writer};
-use crate::domain::evidence::{Event, Kind};
+use crate::domain::evidence::{Event, Kind, canonical};
 use crate::domain::model::{CommitId, PullNumber};
 
 /// Appends events whose key is new, in order.
@@ -16,13 +17,14 @@ pub(super) async fn append(
     for event in events {
         // Writers take turns, so the next number cannot be taken meanwhile.
         sqlx::query(
-            "INSERT INTO outbox (sequence, key, kind, at, message, published) \
-             VALUES ((SELECT COALESCE(MAX(sequence), 0) + 1 FROM outbox), $1, $2, $3, $4, 0) ON CONFLICT (key) DO NOTHING",
+            "INSERT INTO outbox (sequence, key, kind, at, message, record, published) \
+             VALUES ((SELECT COALESCE(MAX(sequence), 0) + 1 FROM outbox), $1, $2, $3, $4, $5, 0) ON CONFLICT (key) DO NOTHING",
         )
         .bind(event.key.as_str())
         .bind(event.kind.as_str())
         .bind(text(event.at))
         .bind(event.message.as_str())
+        .bind(canonical(&Value::Object(event.record.clone())))
         .execute(&mut **tx)
         .await?;
     }
@@ -34,7 +36,7 @@ pub(super) async fn unpublished(
     limit: u32,
 ) -> Result<Vec<(u64, Event)>, StoreError> {
     let rows = sqlx::query(
-        "SELECT sequence, key, kind, at, message FROM outbox WHERE published = 0 ORDER BY sequence LIMIT $1",
+        "SELECT sequence, key, kind, at, message, record FROM outbox WHERE published = 0 ORDER BY sequence LIMIT $1",
     )
     .bind(i64::from(limit))
     .fetch_all(readers)
@@ -49,6 +51,9 @@ fn read(row: &AnyRow) -> Result<(u64, Event), StoreError> {
     let kind = Kind::parse(&word)
         .ok_or_else(|| StoreError::broken(format!("{what} is of the unknown kind {word:?}")))?;
     let at = instant(&what, &at)?;
+    let record: String = row.try_get(5)?;
+    let record = serde_json::from_str(&record)
+        .map_err(|e| StoreError::broken(format!("{what} holds no record: {e}")))?;
     Ok((
         natural(&what, sequence)?,
         Event {
@@ -56,6 +61,7 @@ fn read(row: &AnyRow) -> Result<(u64, Event), StoreError> {
             kind,
             at,
             message: row.try_get(4)?,
+            record,
         },
     ))
 }

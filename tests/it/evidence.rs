@@ -11,12 +11,15 @@ use hallpass::domain::decision::{Admission, admit, decide};
 use hallpass::domain::drift::{Difference, Drift, Known};
 use hallpass::domain::emergency::Review;
 use hallpass::domain::evidence::{
-    Event, Kind, Removal, adopted, blocked, cancelled, drift_over, drift_removed, drifted, granted,
-    held, merged_without_proof, of_verdict, orphaned, release_unsigned, released, reverted,
-    review_overdue, review_unsigned, reviewed, revoked,
+    DecidedOn, Event, Giving, Kind, Place, Record, Removal, Sealed, adopted, blocked, cancelled,
+    canonical, digest, drift_over, drift_removed, drifted, granted, held, key_changed,
+    merged_without_proof, of_verdict, orphaned, release_unsigned, released, reverted,
+    review_overdue, review_unsigned, reviewed, revoked, seal,
 };
 use hallpass::domain::ledger::{Cause, Entry, Granted, Revoked, State};
-use hallpass::domain::model::{ConnectionName, GrantId, GrantPath, PullNumber, ResourceName};
+use hallpass::domain::model::{
+    CommitId, ConnectionName, GrantId, GrantPath, Instant, PullNumber, ResourceName,
+};
 use hallpass::domain::parse::read_tree;
 use hallpass::domain::pull::PullState;
 use hallpass::domain::release::{Hold, Whose};
@@ -83,6 +86,32 @@ fn subject(event: &Event) -> &str {
     event.message.lines().next().expect("a subject line")
 }
 
+/// What a decision at `base` went by.
+pub fn on(base: &CommitId) -> DecidedOn {
+    let blob = |path: &&str| ((*path).to_owned(), blob(path).to_string());
+    DecidedOn {
+        base: base.clone(),
+        objects: DecidedOn::PATHS.iter().map(blob).collect(),
+    }
+}
+
+fn given(
+    entry: &Entry,
+    answer: &Granted,
+    replaces: Option<&GrantId>,
+    called_at: Instant,
+    at: Instant,
+) -> Event {
+    let giving = Giving {
+        on: &on(&commit("base")),
+        answer,
+        replaces,
+        residual: "nothing",
+        called_at,
+    };
+    granted(entry, giving, at)
+}
+
 /// An entry of the ledger with terms, as it stands after its admission.
 fn entry() -> Entry {
     let mut books = Books::default();
@@ -135,7 +164,7 @@ const TEXT: &str = "person: octocat\nrole: readonly\nduration: 2h\nreason: Check
 
 fn judged(scene: &Scene) -> Vec<Event> {
     let case = scene.case();
-    of_verdict(&scene.pull, &scene.base_commit, &decide(&case), at(0))
+    of_verdict(&scene.pull, &on(&scene.base_commit), &decide(&case), at(0))
 }
 
 /// One event of every kind, about [`ASK`] and [`FILE`], where `said` stands wherever somebody else has a say.
@@ -177,8 +206,8 @@ fn every_kind(said: &str) -> Vec<Event> {
     };
     let reasons = [said.to_owned(), said.to_owned()];
     events.extend([
-        granted(&entry, &answer, None, at(1), at(2)),
-        granted(&entry, &answer, Some(&other()), at(1), at(2)),
+        given(&entry, &answer, None, at(1), at(2)),
+        given(&entry, &answer, Some(&other()), at(1), at(2)),
         blocked(&entry, said, at(2)),
         merged_without_proof(&entry, &reasons, Some(&actor("mallory")), at(2)),
     ]);
@@ -236,6 +265,11 @@ fn every_kind(said: &str) -> Vec<Event> {
         drift_removed(&known, &answer, at(89), at(90)),
     ]);
     events.extend(of_the_brake(said));
+    events.push(key_changed(
+        Some("SHA256:before"),
+        "ssh-ed25519 AAAA",
+        at(98),
+    ));
     events
 }
 
@@ -289,10 +323,129 @@ fn subject_lines_tell_the_story() {
             "Held back: 1 account from outside on orders at db would go at once",
             "Merged unsigned: 1 account from outside on orders at db are still held back",
             "Released: grace let 1 account from outside on orders at db go",
+            "Key changed: another key signs the evidence from here on",
         ]
     );
     let kinds: BTreeSet<Kind> = events.iter().map(|e| e.kind).collect();
     assert_eq!(kinds, Kind::ALL.into_iter().collect());
+}
+
+/// The records of `events`, chained.
+fn chained(events: &[Event]) -> Vec<Sealed> {
+    let mut place = Place::first();
+    let seal = |event| {
+        let sealed = seal(event, &place);
+        place = sealed.next.clone();
+        sealed
+    };
+    events.iter().map(seal).collect()
+}
+
+#[test]
+fn every_record_is_what_the_published_schema_says_and_nothing_of_it_is_lost_on_reading() {
+    let schema = include_str!("../../schemas/evidence.schema.json");
+    let schema: serde_json::Value = serde_json::from_str(schema).expect("JSON");
+    let schema = jsonschema::options()
+        .should_validate_formats(true)
+        .build(&schema)
+        .expect("a schema");
+    for said in ["something"].iter().chain(&HOSTILE) {
+        for sealed in chained(&every_kind(said)) {
+            let value: serde_json::Value = serde_json::from_str(&sealed.record).expect("JSON");
+            let wrong: Vec<String> = schema
+                .iter_errors(&value)
+                .map(|e| format!("{}: {e}", e.instance_path()))
+                .collect();
+            assert!(wrong.is_empty(), "{wrong:?}\n{}", sealed.record);
+            let record = Record::read(sealed.record.as_bytes()).expect("a record");
+            let again = serde_json::to_value(&record).expect("data");
+            let read = Record::read(canonical(&again).as_bytes()).expect("a record");
+            assert_eq!(read, record);
+            let names = |v: &serde_json::Value| {
+                v.as_object()
+                    .expect("an object")
+                    .keys()
+                    .cloned()
+                    .collect::<BTreeSet<_>>()
+            };
+            assert_eq!(names(&again), names(&value));
+        }
+    }
+}
+
+#[test]
+fn every_trailer_is_in_the_record_too() {
+    for event in every_kind("something") {
+        let (sealed, record) = (seal(&event, &Place::first()), &event.record);
+        let text = canonical(&record.clone().into());
+        for (name, value) in trailers(&event.message) {
+            let key = ["Event", "Event-Key", "Approved-by"].contains(&name.as_str());
+            assert!(
+                key || text.contains(&serde_json::json!(value).to_string())
+                    || text.contains(&value),
+                "{name}: {value} is not in {text}"
+            );
+        }
+        assert!(
+            sealed
+                .record
+                .contains(&serde_json::json!(event.key).to_string())
+        );
+    }
+}
+
+#[test]
+fn each_record_names_the_one_before_it() {
+    let chain = chained(&every_kind("something"));
+    for (sequence, pair) in chain.windows(2).enumerate() {
+        let [before, after] = pair else {
+            unreachable!()
+        };
+        let record = Record::read(after.record.as_bytes()).expect("a record");
+        assert_eq!(record.seq, sequence as u64 + 2);
+        assert_eq!(record.prev, Some(digest(before.record.as_bytes())));
+        let trailers = trailers(&after.message);
+        let last = &trailers[trailers.len() - 2..];
+        assert_eq!(last[0], ("Sequence".to_owned(), record.seq.to_string()));
+        assert_eq!(
+            last[1],
+            ("Record".to_owned(), digest(after.record.as_bytes()))
+        );
+        assert_eq!(
+            Place::after(before.record.as_bytes()).as_ref(),
+            Some(&before.next)
+        );
+    }
+    assert_eq!(
+        Record::read(chain[0].record.as_bytes())
+            .expect("a record")
+            .prev,
+        None
+    );
+}
+
+#[test]
+fn an_approval_says_by_whom_it_could_not_have_been_given() {
+    let events = every_kind("something");
+    let approved = events
+        .iter()
+        .find(|e| e.kind == Kind::Approved)
+        .expect("one");
+    let record = Record::read(seal(approved, &Place::first()).record.as_bytes()).expect("a record");
+    let (judged, votes) = (
+        record.judged.expect("a judgement"),
+        record.approvals.expect("votes"),
+    );
+    let reviewer = votes[0].reviewer.id;
+    assert_eq!(judged.membership.member, reviewer);
+    assert_eq!(judged.membership.owner, "@acme/dba");
+    assert!(judged.author.is_some() && !judged.receivers.is_empty() && !judged.pushers.is_empty());
+    let barred = judged
+        .author
+        .into_iter()
+        .chain(judged.pushers)
+        .chain(judged.receivers);
+    assert!(barred.into_iter().all(|id| id != reviewer));
 }
 
 #[test]
@@ -317,7 +470,7 @@ fn a_grant_is_written_down_with_everything_that_an_auditor_asks() {
         pending: None,
         account_id: None,
     };
-    let event = granted(&entry(), &answer, None, at(1), at(2));
+    let event = given(&entry(), &answer, None, at(1), at(2));
     let all = trailers(&event.message);
     let found: Vec<(&str, &str)> = all.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
     let entry = entry();
@@ -429,7 +582,7 @@ fn the_same_transition_has_the_same_key_whenever_and_however_it_is_seen() {
         },
     );
     let key = |replaces: Option<&GrantId>, minute| {
-        granted(&entry, &answer, replaces, at(minute), at(minute)).key
+        given(&entry, &answer, replaces, at(minute), at(minute)).key
     };
     // A grant is given once, whether it takes over from another or not.
     assert_eq!(key(None, 1), key(Some(&other()), 50));
@@ -454,7 +607,7 @@ fn every_transition_has_a_key_of_its_own() {
             account_id: None,
         };
         note(vec![
-            granted(entry, &answer, None, at(1), at(1)),
+            given(entry, &answer, None, at(1), at(1)),
             blocked(entry, "why", at(1)),
             merged_without_proof(entry, &[], None, at(1)),
             revoked(entry, at(1), Removal::Retained(&[]), at(1)),
@@ -526,7 +679,7 @@ fn what_people_write_freely_is_never_written_down() {
         pending: None,
         account_id: None,
     };
-    events.push(granted(&entry, &answer, None, at(1), at(1)));
+    events.push(given(&entry, &answer, None, at(1), at(1)));
     events.push(reverted(&entry, &commit("tip"), at(1)));
     for event in events {
         assert!(!event.message.contains(UNCHECKED), "{}", event.message);

@@ -7,5 +7,6 @@ mod fixture;
 mod history;
 mod packs;
 mod remote;
+mod signed;
 mod trees;
 mod writing;

@@ -108,6 +108,7 @@ fn event(key: &str) -> Event {
         kind: Kind::MergedWithoutProof,
         at: at(3),
         message: format!("{key}\n\nEvent-Key: {key}"),
+        record: serde_json::Map::from_iter([("at".to_owned(), key.into())]),
     }
 }
 

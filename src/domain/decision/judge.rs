@@ -125,6 +125,7 @@ fn of_file(case: &Case<'_>, path: &GrantPath, change: &ChangedFile) -> Vec<Reque
             Change::Add | Change::Amend(_) => Standing::Missing(not_before_repair()),
         },
         change: kind,
+        receivers: Vec::new(),
         grant,
     };
     match (&whole.grant, file) {
@@ -146,6 +147,7 @@ fn of_role(case: &Case<'_>, whole: &Request, file: &File, role: RoleRef) -> Requ
     };
     let own = role_at(&whole.path, grant);
     request.access = case.base.access_to(&role, &grant.subject);
+    request.receivers = case.base.beneficiaries(&grant.subject);
     request.bundle = (role != own).then_some(own);
     let ask = Ask {
         path: &whole.path,

@@ -30,7 +30,7 @@ use super::impact::{self, Impact, Known};
 use super::ledger::{Entry, Holding};
 use super::model::{
     Access, BlobId, CommitId, Grant, GrantId, GrantPath, Instant, PullNumber, RecordPath, RoleRef,
-    Subject, TermLength,
+    Subject, TermLength, UserId,
 };
 use super::people::Receiver;
 use super::pull::{Pull, PullState, Reviewed, Roster};
@@ -132,6 +132,8 @@ pub struct Request {
     pub blob: Option<BlobId>,
     /// What the target would be asked to give; `None` for a removal or where a finding says why not.
     pub access: Option<Access>,
+    /// Who receives the access, or answers for the service that does: nobody of them can approve it.
+    pub receivers: Vec<UserId>,
     /// What the request does to the file.
     pub change: Change,
     /// Where its approval stands.

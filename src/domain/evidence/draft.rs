@@ -1,13 +1,30 @@
-//! One event on its way to be a commit message: its subject line, its trailers, and the words in them.
+//! One event on its way to be a commit: its subject line, its trailers, the words in them, and the same as data.
 
 use std::fmt::Write as _;
+
+use serde::Serialize;
+use serde_json::Value;
 
 use super::super::approval::{Approval, Basis};
 use super::super::decision::Request;
 use super::super::ledger::Terms;
 use super::super::model::{Actor, BlobId, GrantPath, Instant, PullNumber, Subject};
 use super::super::parse::is_hidden;
+use super::record::{DecidedOn, Fields, Vote};
 use super::{Event, Kind};
+
+/// Trailers that may occur several times, and the list that they are in the record.
+const LISTS: [(&str, &str); 9] = [
+    ("Grant", "grants"),
+    ("Missing", "missing"),
+    ("Part", "parts"),
+    ("Removal", "removals"),
+    ("Retained-by", "retained_by"),
+    ("Role", "roles"),
+    ("Rule", "rules"),
+    ("Session", "sessions"),
+    ("Still-effective-through", "still_effective_through"),
+];
 
 /// An instant as it stands in evidence: RFC 3339 in UTC, whole seconds.
 pub fn instant(at: Instant) -> String {
@@ -30,42 +47,77 @@ pub(super) fn one_line(text: &str) -> String {
     }
 }
 
-/// The message, while it is written.
+/// The event, while it is written.
 pub(super) struct Draft {
     kind: Kind,
     key: String,
     at: Instant,
     subject: String,
     trailers: String,
+    record: Fields,
 }
 
 impl Draft {
     /// With its first trailers: what happened, its key, when.
     pub(super) fn new(kind: Kind, key: String, at: Instant, subject: &str) -> Self {
+        let key = one_line(&key);
         let draft = Self {
             kind,
-            key: one_line(&key),
+            key: key.clone(),
             at,
             subject: one_line(subject),
             trailers: String::new(),
+            record: Fields::new(),
         };
-        let key = draft.key.clone();
         draft
-            .line("Event", kind.as_str())
-            .line("Event-Key", key)
+            .trailer("Event", kind.as_str())
+            .trailer("Event-Key", &key)
             .line("At", precise(at))
+            .data("hallpass", env!("CARGO_PKG_VERSION"))
     }
 
-    pub(super) fn line(mut self, name: &str, value: impl AsRef<str>) -> Self {
+    fn trailer(mut self, name: &str, value: &str) -> Self {
         // Writing to a String cannot fail.
-        let _ = writeln!(self.trailers, "{name}: {}", one_line(value.as_ref()));
+        let _ = writeln!(self.trailers, "{name}: {value}");
         self
     }
 
-    pub(super) fn lines(self, name: &str, values: &[String]) -> Self {
-        values
-            .iter()
-            .fold(self, |draft, value| draft.line(name, value))
+    /// A trailer, and the same in the record.
+    pub(super) fn line(self, name: &str, value: impl AsRef<str>) -> Self {
+        let value = one_line(value.as_ref());
+        let draft = self.trailer(name, &value);
+        draft.data(&name.to_ascii_lowercase().replace('-', "_"), value)
+    }
+
+    /// A trailer that is a number.
+    pub(super) fn number(self, name: &str, value: u64) -> Self {
+        let draft = self.trailer(name, &value.to_string());
+        draft.data(&name.to_ascii_lowercase().replace('-', "_"), value)
+    }
+
+    /// A trailer for each value, and a list of them in the record.
+    pub(super) fn lines<T: AsRef<str>>(
+        self,
+        name: &str,
+        values: impl IntoIterator<Item = T>,
+    ) -> Self {
+        let values: Vec<String> = values.into_iter().map(|v| one_line(v.as_ref())).collect();
+        if values.is_empty() {
+            return self;
+        }
+        let draft = values.iter().fold(self, |d, value| d.trailer(name, value));
+        let list = LISTS.iter().find(|(trailer, _)| *trailer == name);
+        draft.data(list.map_or(name, |(_, list)| *list), values)
+    }
+
+    /// Something that is in the record only.
+    pub(super) fn data(mut self, name: &str, value: impl Serialize) -> Self {
+        // What Hallpass writes down are its own plain types; none of them can fail to be data.
+        let value = serde_json::to_value(value).unwrap_or(Value::Null);
+        if !value.is_null() {
+            self.record.insert(name.to_owned(), value);
+        }
+        self
     }
 
     pub(super) fn maybe(self, name: &str, value: Option<impl AsRef<str>>) -> Self {
@@ -75,23 +127,36 @@ impl Draft {
         }
     }
 
+    /// What the decision went by.
+    pub(super) fn decided(self, on: &DecidedOn) -> Self {
+        self.line("Policy-base", on.base.as_str())
+            .data("decided_on", on)
+    }
+
     pub(super) fn file(self, path: &GrantPath, blob: &BlobId) -> Self {
         self.line("Path", path.as_str()).line("Blob", blob.as_str())
     }
 
     pub(super) fn parts(self, file: &[Request]) -> Self {
         let parts = file.iter().filter_map(Request::part);
-        parts.fold(self, |draft, part| draft.line("Part", part.to_string()))
+        self.lines("Part", parts.map(ToString::to_string))
     }
 
     pub(super) fn pull(self, pull: Option<PullNumber>) -> Self {
-        self.maybe("Pull", pull.map(|n| n.to_string()))
+        match pull {
+            Some(pull) => self.number("Pull", pull.0),
+            None => self,
+        }
     }
 
     pub(super) fn terms(self, terms: &Terms) -> Self {
         let account = &terms.access.account;
-        self.line("Subject", subject_word(&terms.subject))
-            .maybe("Subject-Id", account.github_id.map(|id| id.to_string()))
+        let draft = self.line("Subject", subject_word(&terms.subject));
+        let draft = match account.github_id {
+            Some(id) => draft.number("Subject-Id", id.0),
+            None => draft,
+        };
+        draft
             .line("Role", terms.role.to_string())
             .line("Connection", terms.access.connection.as_str())
             .line("Account", &account.name)
@@ -108,9 +173,10 @@ impl Draft {
 
     pub(super) fn approvals(mut self, approvals: &[Approval]) -> Self {
         for approval in approvals {
-            self = self.line("Approved-by", approved_by(approval));
+            self = self.trailer("Approved-by", &one_line(&approved_by(approval)));
         }
-        self
+        let votes: Vec<Vote> = approvals.iter().map(Vote::from).collect();
+        self.data("approvals", votes)
     }
 
     /// The policy that approved by itself, where one did.
@@ -124,6 +190,7 @@ impl Draft {
             kind: self.kind,
             at: self.at,
             message: format!("{}\n\n{}", self.subject, self.trailers),
+            record: self.record,
         }
     }
 }

@@ -24,7 +24,7 @@ pub fn released(hold: &Hold, pull: PullNumber, approvals: &[Approval], at: Insta
     let sentence = format!("Released: {} let {} go", who.join(" and "), hold.what());
     draft(Kind::Released, "released", hold, at, &sentence)
         .approvals(approvals)
-        .line("Release-pull", pull.to_string())
+        .number("Release-pull", pull.0)
         .finish()
 }
 
@@ -38,13 +38,10 @@ pub fn release_unsigned(
 ) -> Event {
     let sentence = format!("Merged unsigned: {} are still held back", hold.what());
     let word = format!("release-unsigned:#{pull}");
-    let mut draft = draft(Kind::ReleaseUnsigned, &word, hold, at, &sentence)
+    let draft = draft(Kind::ReleaseUnsigned, &word, hold, at, &sentence)
         .maybe("Merged-by", merged_by.map(|a| actor_word(Some(a))))
-        .line("Release-pull", pull.to_string());
-    for reason in reasons.iter().take(20) {
-        draft = draft.line("Missing", reason);
-    }
-    draft.finish()
+        .number("Release-pull", pull.0);
+    draft.lines("Missing", reasons.iter().take(20)).finish()
 }
 
 fn draft(kind: Kind, word: &str, hold: &Hold, at: Instant, sentence: &str) -> Draft {
@@ -54,7 +51,7 @@ fn draft(kind: Kind, word: &str, hold: &Hold, at: Instant, sentence: &str) -> Dr
         .line("Held", record.held.as_str())
         .maybe("Connection", record.connection.as_ref().map(|c| c.as_str()))
         .maybe("Resource", hold.whose.resource.as_ref().map(|r| r.as_str()))
-        .line("Count", record.count.to_string())
+        .number("Count", record.count.into())
         .line("Digest", &record.digest)
         .line("Base", record.base.as_str())
         .line("Record", hold.record_path().as_str())

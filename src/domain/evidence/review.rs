@@ -3,6 +3,7 @@
 use super::super::approval::Approval;
 use super::super::ledger::Entry;
 use super::super::model::{Actor, Instant, PullNumber};
+use super::record::Vote;
 use super::{Event, Kind, about, actor_word, approved_by, instant, who_what};
 
 /// An owner signed the review of an emergency, by approving its record in pull request `pull`.
@@ -16,7 +17,8 @@ pub fn reviewed(entry: &Entry, pull: PullNumber, signature: &Approval, at: Insta
         .line("Reviewer", actor_word(Some(&signature.reviewer)))
         .maybe("Reviewed-at", signature.at.map(instant))
         .line("Signed-by", approved_by(signature))
-        .line("Review-pull", pull.to_string())
+        .data("signature", Vote::from(signature))
+        .number("Review-pull", pull.0)
         .finish()
 }
 
@@ -33,20 +35,20 @@ pub fn review_unsigned(
         who_what(entry)
     );
     let word = format!("review-unsigned:#{pull}");
-    let mut draft = about(Kind::ReviewUnsigned, &word, entry, at, &sentence)
+    let draft = about(Kind::ReviewUnsigned, &word, entry, at, &sentence)
         .maybe("Merged-by", merged_by.map(|a| actor_word(Some(a))))
-        .line("Review-pull", pull.to_string());
-    for reason in reasons.iter().take(20) {
-        draft = draft.line("Missing", reason);
-    }
-    draft.finish()
+        .number("Review-pull", pull.0);
+    draft.lines("Missing", reasons.iter().take(20)).finish()
 }
 
 /// Nobody signed the review of an emergency in time.
 pub fn review_overdue(entry: &Entry, at: Instant) -> Event {
     let sentence = format!("Overdue: nobody has reviewed {}", who_what(entry));
     let asked = entry.review.as_ref().and_then(|r| r.asked.as_ref());
-    about(Kind::ReviewOverdue, "review-overdue", entry, at, &sentence)
-        .maybe("Review-pull", asked.map(|a| a.pull.to_string()))
-        .finish()
+    let draft = about(Kind::ReviewOverdue, "review-overdue", entry, at, &sentence);
+    match asked {
+        Some(asked) => draft.number("Review-pull", asked.pull.0),
+        None => draft,
+    }
+    .finish()
 }

@@ -2,15 +2,16 @@
 
 use super::super::approval::{Approval, Basis, Proof};
 use super::super::decision::{Change, Outcome, Request, Standing, Verdict};
-use super::super::finding::Severity;
-use super::super::model::{CommitId, Instant, Term};
-use super::super::pull::Pull;
+use super::super::finding::{Finding, Severity};
+use super::super::model::{Instant, Term};
+use super::super::pull::{Pull, Pushers};
 use super::super::rules::MOST_GRANTS;
 use super::draft::{Draft, actor_word, instant, is_plain, subject_word};
-use super::{Event, Kind};
+use super::record::{Judged, Membership, Who};
+use super::{DecidedOn, Event, Kind};
 
 /// What looking at an open or merged pull request leaves behind: `requested`, `approved`, `denied`.
-pub fn of_verdict(pull: &Pull, base: &CommitId, verdict: &Verdict, at: Instant) -> Vec<Event> {
+pub fn of_verdict(pull: &Pull, on: &DecidedOn, verdict: &Verdict, at: Instant) -> Vec<Event> {
     let mut events = Vec::new();
     // More than a pull request may ask for is denied as a whole, and told as that: nobody can flood the evidence.
     let files: Vec<&[Request]> = verdict.requests.chunk_by(|a, b| a.path == b.path).collect();
@@ -18,29 +19,26 @@ pub fn of_verdict(pull: &Pull, base: &CommitId, verdict: &Verdict, at: Instant) 
         0..=MOST_GRANTS => files,
         _ => Vec::new(),
     };
-    events.extend(
-        told.iter()
-            .filter_map(|file| requested(pull, base, file, at)),
-    );
+    events.extend(told.iter().filter_map(|file| requested(pull, on, file, at)));
     for request in told.into_iter().flatten() {
         if let Standing::Approved(proof) = &request.approval {
-            events.extend(approved_automatically(pull, request, proof, at));
+            events.extend(approved_automatically(pull, on, request, proof, at));
             events.extend(
                 proof
                     .approvals()
                     .iter()
-                    .map(|a| approved(pull, request, a, at)),
+                    .map(|a| approved(pull, on, request, a, at)),
             );
         }
     }
     if !verdict.findings.is_empty() && verdict.outcome == Outcome::Denied {
-        events.push(denied(pull, base, verdict, at));
+        events.push(denied(pull, on, verdict, at));
     }
     events
 }
 
 /// What one file asks for, once, however many roles it bundles.
-fn requested(pull: &Pull, base: &CommitId, file: &[Request], at: Instant) -> Option<Event> {
+fn requested(pull: &Pull, on: &DecidedOn, file: &[Request], at: Instant) -> Option<Event> {
     let request = file.first()?;
     let (grant, blob) = (request.grant.as_ref()?, request.blob.as_ref()?);
     let name = request.path.request(pull.number);
@@ -72,8 +70,9 @@ fn requested(pull: &Pull, base: &CommitId, file: &[Request], at: Instant) -> Opt
     .maybe("Starts", grant.starts.map(instant))
     .maybe("Ticket", grant.ticket.as_deref().filter(|t| is_plain(t)))
     .line("Actor", actor_word(pull.author.as_ref()))
+    .data("author", pull.author.as_ref().map(Who::from))
     .line("Head", pull.head.as_str())
-    .line("Policy-base", base.as_str());
+    .decided(on);
     Some(
         draft
             .file(&request.path, blob)
@@ -82,7 +81,13 @@ fn requested(pull: &Pull, base: &CommitId, file: &[Request], at: Instant) -> Opt
     )
 }
 
-fn approved(pull: &Pull, request: &Request, approval: &Approval, at: Instant) -> Event {
+fn approved(
+    pull: &Pull,
+    on: &DecidedOn,
+    request: &Request,
+    approval: &Approval,
+    at: Instant,
+) -> Event {
     let name = request.name(pull.number);
     let subject = format!("Approved: {} approves {name}", approval.reviewer.login);
     Draft::new(
@@ -95,14 +100,36 @@ fn approved(pull: &Pull, request: &Request, approval: &Approval, at: Instant) ->
     .line("Actor", actor_word(Some(&approval.reviewer)))
     .maybe("Reviewed-at", approval.at.map(instant))
     .approvals(std::slice::from_ref(approval))
+    .decided(on)
+    .data("judged", judged(pull, request, approval, at))
     .file(&request.path, &approval.blob)
     .pull(Some(pull.number))
     .finish()
 }
 
+/// Why a review counts: that its reviewer was read as who the owner names, and is none of those who cannot approve.
+fn judged(pull: &Pull, request: &Request, approval: &Approval, at: Instant) -> Judged {
+    let pushers = match &pull.pushers {
+        Pushers::Known(pushers) => pushers.iter().map(|id| id.0).collect(),
+        // Nobody's approval counts then.
+        Pushers::Unknown(_) => Vec::new(),
+    };
+    Judged {
+        author: pull.author.as_ref().map(|a| a.id.0),
+        pushers,
+        receivers: request.receivers.iter().map(|id| id.0).collect(),
+        membership: Membership {
+            owner: approval.through.to_string(),
+            member: approval.reviewer.id.0,
+            read_at: at,
+        },
+    }
+}
+
 /// A policy approves by itself: which, and in which version.
 fn approved_automatically(
     pull: &Pull,
+    on: &DecidedOn,
     request: &Request,
     proof: &Proof,
     at: Instant,
@@ -117,7 +144,7 @@ fn approved_automatically(
         .line("Request", &name)
         .line("Actor", "hallpass")
         .basis(proof.basis())
-        .line("Policy-base", proof.base().as_str());
+        .decided(on);
     Some(
         draft
             .file(&request.path, proof.blob())
@@ -126,7 +153,7 @@ fn approved_automatically(
     )
 }
 
-fn denied(pull: &Pull, base: &CommitId, verdict: &Verdict, at: Instant) -> Event {
+fn denied(pull: &Pull, on: &DecidedOn, verdict: &Verdict, at: Instant) -> Event {
     let errors: Vec<_> = verdict
         .findings
         .iter()
@@ -136,24 +163,19 @@ fn denied(pull: &Pull, base: &CommitId, verdict: &Verdict, at: Instant) -> Event
     rules.sort_unstable();
     rules.dedup();
     let subject = format!("Denied: #{} breaks {}", pull.number, rules.join(", "));
-    let mut draft = Draft::new(
+    let draft = Draft::new(
         Kind::Denied,
         format!("denied:#{}:{}", pull.number, pull.head),
         at,
         &subject,
     )
     .line("Actor", actor_word(pull.author.as_ref()))
+    .data("author", pull.author.as_ref().map(Who::from))
     .line("Head", pull.head.as_str())
-    .line("Policy-base", base.as_str())
+    .decided(on)
     .pull(Some(pull.number));
-    for finding in errors.iter().take(50) {
-        draft = draft.line(
-            "Rule",
-            format!(
-                "{} at {}:{}:{}",
-                finding.rule, finding.path, finding.line, finding.column
-            ),
-        );
-    }
-    draft.finish()
+    let rule = |f: &&Finding| format!("{} at {}:{}:{}", f.rule, f.path, f.line, f.column);
+    draft
+        .lines("Rule", errors.iter().take(50).map(rule))
+        .finish()
 }

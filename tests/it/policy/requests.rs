@@ -477,7 +477,12 @@ fn a_policy_approves_by_itself_and_is_named_with_its_version() {
             .1
             .contains(&named)
     );
-    let events = evidence::of_verdict(&scene.pull, &scene.base_commit, &said, at(0));
+    let events = evidence::of_verdict(
+        &scene.pull,
+        &crate::evidence::on(&scene.base_commit),
+        &said,
+        at(0),
+    );
     let approved: Vec<_> = events
         .iter()
         .filter(|e| e.kind == evidence::Kind::Approved)

@@ -1,13 +1,13 @@
 //! The evidence branch.
 
-use hallpass::domain::evidence::{Event, Kind};
+use hallpass::domain::evidence::{Event, Kind, digest};
 use hallpass::domain::model::CommitId;
-use hallpass::repo::{Mirror, RepoError};
+use hallpass::repo::{Mirror, RepoError, Signers};
 use tempfile::TempDir;
 
 use super::fixture::{Mood, Origin, Server, at, git_in, text};
 
-const BRANCH: &str = "hallpass/evidence";
+pub const BRANCH: &str = "hallpass/evidence";
 
 fn event(n: u32) -> Event {
     let key = format!("granted:orders/ada#{n}");
@@ -20,51 +20,55 @@ fn event(n: u32) -> Event {
         kind: Kind::Granted,
         at: when,
         message,
+        record: serde_json::Map::new(),
     }
 }
 
-fn events(range: std::ops::Range<u32>) -> Vec<Event> {
+pub fn events(range: std::ops::Range<u32>) -> Vec<Event> {
     range.map(event).collect()
 }
 
-struct World {
-    origin: Origin,
-    server: Server,
-    dir: TempDir,
-    mirror: Mirror,
+pub struct World {
+    pub origin: Origin,
+    pub server: Server,
+    pub dir: TempDir,
+    pub mirror: Mirror,
+    pub signers: Signers,
 }
 
 impl World {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let origin = Origin::new();
         let first = origin.commit(&[], &[("README", Some("hello"))]);
         origin.set("refs/heads/main", &first);
         let server = Server::of(&origin).await;
         let dir = TempDir::new().unwrap();
         let mirror = Mirror::open(&dir.path().join("mirror.git")).await.unwrap();
+        let signers = Signers::at(&dir.path().join("evidence_key")).unwrap();
         Self {
             origin,
             server,
             dir,
+            signers,
             mirror,
         }
     }
 
-    async fn fetch(&self) {
+    pub async fn fetch(&self) {
         self.mirror
             .fetch(&self.server.remote(), &["main", BRANCH], &[])
             .await
             .unwrap();
     }
 
-    async fn append(&self, range: std::ops::Range<u32>) -> Vec<CommitId> {
+    pub async fn append(&self, range: std::ops::Range<u32>) -> Vec<CommitId> {
         self.mirror
-            .append_evidence(BRANCH, &events(range))
+            .append_evidence(&self.signers, BRANCH, &events(range))
             .await
             .unwrap()
     }
 
-    async fn push(&self) -> Result<(), RepoError> {
+    pub async fn push(&self) -> Result<(), RepoError> {
         self.mirror.push(&self.server.remote(), BRANCH, false).await
     }
 
@@ -116,11 +120,14 @@ async fn plain_git_reads_the_story() {
     );
     assert_eq!(
         trailers,
-        "Event: granted\nSubject: person octocat\nGrant: orders/ada#2\nEvent-Key: granted:orders/ada#2"
+        format!(
+            "Event: granted\nSubject: person octocat\nGrant: orders/ada#2\nEvent-Key: granted:orders/ada#2\nSequence: 3\nRecord: {}",
+            digest(git(&["show", &format!("{BRANCH}:record.json")]).as_bytes())
+        )
     );
-    assert_eq!(
-        git(&["log", "-1", "--format=%B", commits[0].as_str()]).trim_end(),
-        event(0).message.trim_end()
+    assert!(
+        git(&["log", "-1", "--format=%B", commits[0].as_str()])
+            .starts_with(event(0).message.trim_end())
     );
     git(&["fsck", "--strict"]);
 }
@@ -132,8 +139,12 @@ async fn the_branch_explains_itself_and_shares_nothing_with_main() {
     world.append(0..2).await;
     world.push().await.unwrap();
     assert_eq!(
-        world.origin.git(&["ls-tree", "-r", BRANCH]).lines().count(),
-        1
+        world
+            .origin
+            .git(&["ls-tree", "-r", "--name-only", BRANCH])
+            .lines()
+            .collect::<Vec<_>>(),
+        ["README.md", "allowed_signers", "record.json"]
     );
     let readme = world.origin.git(&["show", &format!("{BRANCH}:README.md")]);
     let origin = world.origin.path();
@@ -226,12 +237,19 @@ async fn one_key_twice_in_a_batch_is_one_commit() {
     let world = World::new().await;
     let commits = world
         .mirror
-        .append_evidence(BRANCH, &[event(1), event(2), event(1)])
+        .append_evidence(&world.signers, BRANCH, &[event(1), event(2), event(1)])
         .await
         .unwrap();
     assert_eq!(commits[0], commits[2]);
     assert_ne!(commits[0], commits[1]);
-    assert_eq!(world.mirror.append_evidence(BRANCH, &[]).await.unwrap(), []);
+    assert_eq!(
+        world
+            .mirror
+            .append_evidence(&world.signers, BRANCH, &[])
+            .await
+            .unwrap(),
+        []
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -244,7 +262,7 @@ async fn a_key_in_the_text_of_a_request_is_no_key() {
     );
     world
         .mirror
-        .append_evidence(BRANCH, &[forged])
+        .append_evidence(&world.signers, BRANCH, &[forged])
         .await
         .unwrap();
     world.push().await.unwrap();
@@ -258,7 +276,11 @@ async fn nothing_in_a_message_is_hidden_by_a_nul() {
     let world = World::new().await;
     let mut odd = event(1);
     odd.message = odd.message.replace("it burns", "it\0burns");
-    world.mirror.append_evidence(BRANCH, &[odd]).await.unwrap();
+    world
+        .mirror
+        .append_evidence(&world.signers, BRANCH, &[odd])
+        .await
+        .unwrap();
     world.push().await.unwrap();
     assert!(
         world
@@ -283,7 +305,10 @@ async fn when_somebody_else_pushed_first_both_stories_are_kept() {
         .fetch(&world.server.remote(), &[BRANCH], &[])
         .await
         .unwrap();
-    other.append_evidence(BRANCH, &events(2..4)).await.unwrap();
+    other
+        .append_evidence(&world.signers, BRANCH, &events(2..4))
+        .await
+        .unwrap();
     other
         .push(&world.server.remote(), BRANCH, false)
         .await
@@ -317,7 +342,7 @@ async fn a_rewritten_or_deleted_branch_is_an_alarm_and_nothing_is_written() {
         world.fetch().await;
         let error = world
             .mirror
-            .append_evidence(BRANCH, &events(3..4))
+            .append_evidence(&world.signers, BRANCH, &events(3..4))
             .await
             .unwrap_err();
         let RepoError::Rewritten {
@@ -394,7 +419,10 @@ async fn a_new_mirror_knows_what_the_branch_says() {
         .await
         .unwrap();
     assert_eq!(
-        fresh.append_evidence(BRANCH, &events(0..5)).await.unwrap(),
+        fresh
+            .append_evidence(&world.signers, BRANCH, &events(0..5))
+            .await
+            .unwrap(),
         commits
     );
 }

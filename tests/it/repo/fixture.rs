@@ -54,6 +54,11 @@ impl Origin {
         text(self.git_with(args, b""))
     }
 
+    /// What git says, whether it is content or not.
+    pub fn git_output(&self, args: &[&str]) -> Output {
+        fed(command(&self.path()).args(args), b"")
+    }
+
     pub fn git_with(&self, args: &[&str], input: &[u8]) -> Output {
         git_in(&self.path(), args, input)
     }

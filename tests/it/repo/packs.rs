@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use hallpass::domain::model::CommitId;
-use hallpass::repo::{Mirror, Remote};
+use hallpass::repo::{Mirror, Remote, Signers};
 use tempfile::TempDir;
 
 use super::fixture::{Origin, git_in, text};
@@ -98,7 +98,11 @@ async fn many_loose_objects_become_one_pack() {
     let mirror = Mirror::open(&path).await.unwrap();
     git_in(&path, &["unpack-objects", "-q"], &everything);
     mirror
-        .append_evidence("hallpass/evidence", &[])
+        .append_evidence(
+            &Signers::at(&path.with_file_name("evidence_key")).unwrap(),
+            "hallpass/evidence",
+            &[],
+        )
         .await
         .unwrap();
 

@@ -1,0 +1,381 @@
+//! One event as data, and its place in the chain of all of them.
+//!
+//! The record of an event is one JSON object in the canonical form of RFC 8785, so that anybody can compute its digest anew. It names the
+//! digest of the record before it and counts up by one: what is taken out, put in or moved breaks the chain at that place.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::super::approval::Approval;
+use super::super::model::{Actor, BlobId, CommitId, Instant};
+use super::{Event, Kind};
+
+/// The version of `schemas/evidence.schema.json` that records are written by.
+pub const SCHEMA: u64 = 1;
+
+/// What a decision went by: the commit that judged, and the objects of git in it that hold the rules. `git rev-parse <base>:<path>`
+/// shows each of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DecidedOn {
+    /// The commit whose CODEOWNERS, resources, people and policies judged.
+    pub base: CommitId,
+    /// The blob or tree at each of [`DecidedOn::PATHS`] that is there.
+    pub objects: BTreeMap<String, String>,
+}
+
+impl DecidedOn {
+    /// Where everything stands that decides.
+    pub const PATHS: [&'static str; 7] = [
+        ".github/CODEOWNERS",
+        "CODEOWNERS",
+        "docs/CODEOWNERS",
+        "access/people",
+        "access/policies",
+        "access/resources",
+        "access/services",
+    ];
+}
+
+/// An account on the forge, as it was called then.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Who {
+    /// GitHub's number: stays with the account.
+    pub id: u64,
+    /// The login at that time.
+    pub login: String,
+}
+
+impl From<&Actor> for Who {
+    fn from(actor: &Actor) -> Self {
+        Self {
+            id: actor.id.0,
+            login: actor.login.to_string(),
+        }
+    }
+}
+
+/// A review that counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vote {
+    /// GitHub's number of the review.
+    pub review: u64,
+    /// Who gave it.
+    pub reviewer: Who,
+    /// The commit that was looked at.
+    pub commit: CommitId,
+    /// What stood at the path there.
+    pub blob: BlobId,
+    /// When it was given; absent where the forge does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Instant>,
+    /// Through which owner of the deciding line the reviewer counted: `@login` or `@organisation/team`.
+    pub through: String,
+    /// The deciding line of CODEOWNERS, from 1.
+    pub line: u32,
+}
+
+impl From<&Approval> for Vote {
+    fn from(approval: &Approval) -> Self {
+        Self {
+            review: approval.review,
+            reviewer: Who::from(&approval.reviewer),
+            commit: approval.commit.clone(),
+            blob: approval.blob.clone(),
+            at: approval.at,
+            through: approval.through.to_string(),
+            line: approval.line,
+        }
+    }
+}
+
+/// Why a review counted: by whom it could not have been given, and as what its reviewer was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Judged {
+    /// Who opened the pull request; `null` for a deleted account.
+    pub author: Option<u64>,
+    /// Everybody who pushed to its branch.
+    pub pushers: Vec<u64>,
+    /// Who receives the access, or answers for the service that does.
+    pub receivers: Vec<u64>,
+    /// The membership that makes the reviewer an owner.
+    pub membership: Membership,
+}
+
+/// A membership as read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Membership {
+    /// The owner: `@login` or `@organisation/team`.
+    pub owner: String,
+    /// Who was read to be (in) it.
+    pub member: u64,
+    /// When.
+    pub read_at: Instant,
+}
+
+macro_rules! record {
+    ($($(#[$doc:meta])* $name:ident: $kind:ty,)*) => {
+        /// A record as it is read back: what `schemas/evidence.schema.json` describes. What a kind of event does not have is absent.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct Record {
+            /// The version of the schema.
+            pub schema: u64,
+            /// Counts up by one.
+            pub seq: u64,
+            /// The digest of the record before; `null` for the first.
+            pub prev: Option<String>,
+            /// What happened.
+            pub kind: Kind,
+            /// Names the transition; unique for ever.
+            pub key: String,
+            /// The same in a sentence.
+            pub sentence: String,
+            /// When.
+            pub at: Instant,
+            /// The version of Hallpass that wrote it.
+            pub hallpass: String,
+            $($(#[$doc])* #[serde(default, skip_serializing_if = "Option::is_none")] pub $name: Option<$kind>,)*
+        }
+    };
+}
+
+record! {
+    /// The account, as the target system names it.
+    account: String,
+    /// The target's immutable id of the account.
+    account_id: String,
+    /// Who caused it: `login (number)`, or `hallpass`.
+    actor: String,
+    /// The reviews that counted.
+    approvals: Vec<Vote>,
+    /// The policy that approved by itself, the file that holds it and its content.
+    approved_by_policy: String,
+    /// Who opened the pull request.
+    author: Who,
+    /// The commit that a held set of removals was inferred from.
+    base: String,
+    /// What made the approvals enough, where that is not their number.
+    basis: String,
+    /// The content of the file.
+    blob: BlobId,
+    /// When the call to the target system began.
+    called_at: Instant,
+    /// Why access ended.
+    cause: String,
+    /// The connection, as the server's configuration names it.
+    connection: String,
+    /// How many.
+    count: u64,
+    /// What the decision went by.
+    decided_on: DecidedOn,
+    /// How the target system differs from the ledger.
+    difference: String,
+    /// The digest of what is held back.
+    digest: String,
+    /// When it could be done at the earliest.
+    due: Instant,
+    /// What the target system gives, as canonical text.
+    entitlement: String,
+    /// When the term ends.
+    expires: Instant,
+    /// When a difference was seen first.
+    first_seen: Instant,
+    /// The grant: `<resource>/<name>@<merge commit>`.
+    grant: String,
+    /// The grants that say otherwise.
+    grants: Vec<String>,
+    /// The tip of the pull request's branch.
+    head: String,
+    /// What kind of removals is held back.
+    held: String,
+    /// Why the approval counts.
+    judged: Judged,
+    /// The fingerprint of the key that signed before.
+    key_before: String,
+    /// From `due` to the end of the read-back.
+    latency_ms: u64,
+    /// The commit of the protected branch that brought the file.
+    merge: String,
+    /// When that was merged.
+    merged_at: Instant,
+    /// Who merged.
+    merged_by: String,
+    /// What is missing, a sentence each.
+    missing: Vec<String>,
+    /// The parts of a bundle.
+    parts: Vec<String>,
+    /// The file.
+    path: String,
+    /// What the subject must still do.
+    pending: String,
+    /// The commit that judged.
+    policy_base: String,
+    /// The pull request.
+    pull: u64,
+    /// What the target system said afterwards.
+    read_back: String,
+    /// Why, in Hallpass's own words.
+    reason: String,
+    /// The record of what is held back.
+    record: String,
+    /// The pull request that releases what is held back.
+    release_pull: u64,
+    /// What is held back.
+    removals: Vec<String>,
+    /// The grant whose terms it takes over.
+    replaces: String,
+    /// The request: `<resource>/<name>#<pull request>`.
+    request: String,
+    /// How long something may still work after a removal.
+    residual: String,
+    /// The resource.
+    resource: String,
+    /// The live grants that give the same.
+    retained_by: Vec<String>,
+    /// Until when an owner must have reviewed an emergency.
+    review_by: Instant,
+    /// The pull request with the record of an emergency.
+    review_pull: u64,
+    /// When the review was given.
+    reviewed_at: Instant,
+    /// Who reviewed an emergency.
+    reviewer: String,
+    /// What is asked for or given, as people say it.
+    role: String,
+    /// The roles that give it.
+    roles: Vec<String>,
+    /// The rules that are broken, with their places.
+    rules: Vec<String>,
+    /// Sessions that may still use the access.
+    sessions: Vec<String>,
+    /// How many sessions were ended.
+    sessions_ended: u64,
+    /// The review that signs, as data.
+    signature: Vote,
+    /// The same in words.
+    signed_by: String,
+    /// The public key that signs from here on.
+    signing_key: String,
+    /// When the first grant of a chain of renewals began.
+    since: Instant,
+    /// When the term begins.
+    starts: Instant,
+    /// By what else the account still has the same.
+    still_effective_through: Vec<String>,
+    /// Who it is for: `person <login>` or `service <name>`.
+    subject: String,
+    /// GitHub's number of the person.
+    subject_id: u64,
+    /// Why access was taken over.
+    taken_over: String,
+    /// How long it is asked for.
+    term: String,
+    /// The ticket.
+    ticket: String,
+    /// The tip of the protected branch.
+    tip: String,
+    /// Until when a service may go on without an owner.
+    tolerated_until: Instant,
+}
+
+impl Record {
+    /// Reads a record.
+    ///
+    /// # Errors
+    /// What is wrong with it, and where.
+    pub fn read(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(bytes)
+    }
+}
+
+/// Where a record stands in the chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Counts up by one, from 1.
+    pub sequence: u64,
+    /// The digest of the record before; `None` for the first.
+    pub previous: Option<String>,
+}
+
+impl Place {
+    /// Where a chain begins.
+    pub fn first() -> Self {
+        Self {
+            sequence: 1,
+            previous: None,
+        }
+    }
+
+    /// What comes after a record of these bytes; `None` where they are no record.
+    pub fn after(record: &[u8]) -> Option<Self> {
+        let value: Value = serde_json::from_slice(record).ok()?;
+        Some(Self {
+            sequence: value.get("seq")?.as_u64()?.checked_add(1)?,
+            previous: Some(digest(record)),
+        })
+    }
+}
+
+/// A record at its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// The bytes of the record.
+    pub record: String,
+    /// The whole commit message.
+    pub message: String,
+    /// The place of what comes next.
+    pub next: Place,
+}
+
+/// Puts an event at its place.
+pub fn seal(event: &Event, place: &Place) -> Sealed {
+    let mut record = event.record.clone();
+    record.insert("schema".to_owned(), SCHEMA.into());
+    record.insert("seq".to_owned(), place.sequence.into());
+    record.insert("prev".to_owned(), place.previous.clone().into());
+    record.insert("kind".to_owned(), event.kind.as_str().into());
+    record.insert("key".to_owned(), event.key.as_str().into());
+    // What waited in the outbox from before there were records has none.
+    let version = env!("CARGO_PKG_VERSION");
+    record.entry("at").or_insert_with(|| json!(event.at));
+    record.entry("hallpass").or_insert_with(|| version.into());
+    let sentence = event.message.lines().next().unwrap_or_default();
+    record.insert("sentence".to_owned(), sentence.into());
+    let record = canonical(&Value::Object(record));
+    let own = digest(record.as_bytes());
+    let message = format!(
+        "{}\nSequence: {}\nRecord: {own}\n",
+        event.message.trim_end(),
+        place.sequence
+    );
+    Sealed {
+        record,
+        message,
+        next: Place {
+            sequence: place.sequence + 1,
+            previous: Some(own),
+        },
+    }
+}
+
+/// The one form in which a record is written: RFC 8785.
+pub fn canonical(record: &Value) -> String {
+    // It fails on numbers that are none and on keys that are no text; a `Value` holds neither.
+    serde_json_canonicalizer::to_string(record).unwrap_or_default()
+}
+
+/// The digest of a record, as it is named elsewhere.
+pub fn digest(bytes: &[u8]) -> String {
+    format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
+}
+
+/// Everything about an event but its place, as text for the outbox.
+pub(super) type Fields = Map<String, Value>;

@@ -1,0 +1,222 @@
+//! Signatures of commits, as `git verify-commit` reads them: an SSH signature of the commit object, in namespace `git`
+//! (`gpg.format = ssh` in git-config(1); the format is OpenSSH's `PROTOCOL.sshsig`).
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use rand::TryRng as _;
+use secrecy::{ExposeSecret as _, SecretString};
+use ssh_key::private::{Ed25519Keypair, KeypairData};
+use ssh_key::{Algorithm, HashAlg, LineEnding, PrivateKey, PublicKey, SshSig};
+
+/// What is signed for: a signature of something else never passes for one of a commit.
+const NAMESPACE: &str = "git";
+
+/// Whom the keys belong to, in the file of allowed signers: the committer's address.
+pub(super) const PRINCIPAL: &str = "hallpass@users.noreply.github.com";
+
+/// Why there is no key to sign with.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The text is no key that can sign.
+    #[error(
+        "{0}; make one with `ssh-keygen -t ed25519 -N '' -f evidence_key` and name the file without `.pub`"
+    )]
+    Unusable(String),
+    /// The file cannot be read or written.
+    #[error("cannot use the key at {path}: {source}")]
+    File {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// The keys that evidence is signed with: the one in use, and those of earlier that are still believed.
+#[derive(Clone)]
+pub struct Signers {
+    current: Arc<PrivateKey>,
+    previous: Option<Arc<PrivateKey>>,
+}
+
+impl fmt::Debug for Signers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signers")
+            .field("current", &fingerprint(self.current.public_key()))
+            .finish_non_exhaustive()
+    }
+}
+
+impl Signers {
+    /// The keys in `current` and `previous`, each a private key as OpenSSH writes it, without a passphrase.
+    ///
+    /// # Errors
+    /// [`KeyError::Unusable`] when one of them cannot sign.
+    pub fn new(current: &SecretString, previous: Option<&SecretString>) -> Result<Self, KeyError> {
+        Ok(Self {
+            current: Arc::new(read(current)?),
+            previous: previous.map(read).transpose()?.map(Arc::new),
+        })
+    }
+
+    /// The key in the file at `path`. It is made there if there is none, so that evidence is signed from the first event on.
+    ///
+    /// # Errors
+    /// [`KeyError`] when the file cannot be read or made, or holds no key.
+    pub fn at(path: &Path) -> Result<Self, KeyError> {
+        let file = |source| KeyError::File {
+            path: path.display().to_string(),
+            source,
+        };
+        if !path.try_exists().map_err(file)? {
+            make(path)?;
+        }
+        let text = SecretString::from(fs::read_to_string(path).map_err(file)?);
+        Self::new(&text, None)
+    }
+
+    /// The public key in use, on one line, as OpenSSH writes it.
+    pub fn public(&self) -> String {
+        line(self.current.public_key())
+    }
+
+    /// The fingerprint of the key in use, as `ssh-keygen -l` shows it.
+    pub fn fingerprint(&self) -> String {
+        fingerprint(self.current.public_key())
+    }
+
+    /// The file that `gpg.ssh.allowedSignersFile` names (ssh-keygen(1), "ALLOWED SIGNERS").
+    pub(super) fn allowed(&self) -> String {
+        let keys = self.public_keys();
+        let lines = keys.iter().map(|key| allowed_line(key));
+        lines.collect()
+    }
+
+    /// The key in use.
+    pub(super) fn current(&self) -> &PublicKey {
+        self.current.public_key()
+    }
+
+    /// The keys whose signatures are believed.
+    pub(super) fn public_keys(&self) -> Vec<&PublicKey> {
+        let previous = self.previous.iter().map(|key| key.public_key());
+        std::iter::once(self.current.public_key())
+            .chain(previous)
+            .collect()
+    }
+
+    /// Signs the bytes of a commit with the key in use.
+    pub(super) fn sign(&self, commit: &[u8]) -> Result<String, git2::Error> {
+        sign(&self.current, commit)
+    }
+
+    /// Signs with the key of before, where there is one: what says that another takes its place.
+    pub(super) fn sign_as_before(&self, commit: &[u8]) -> Option<Result<String, git2::Error>> {
+        self.previous.as_ref().map(|key| sign(key, commit))
+    }
+}
+
+/// A line of the file of allowed signers.
+pub(super) fn allowed_line(key: &PublicKey) -> String {
+    format!("{PRINCIPAL} namespaces=\"{NAMESPACE}\" {}\n", line(key))
+}
+
+fn sign(key: &PrivateKey, commit: &[u8]) -> Result<String, git2::Error> {
+    let broken = |error: ssh_key::Error| git2::Error::from_str(&format!("sign: {error}"));
+    let signature = key
+        .sign(NAMESPACE, HashAlg::Sha512, commit)
+        .map_err(broken)?;
+    signature.to_pem(LineEnding::LF).map_err(broken)
+}
+
+/// Which of `keys` signed `commit`; `None` where none did.
+pub(super) fn signer<'k>(
+    commit: &[u8],
+    signature: &str,
+    keys: impl IntoIterator<Item = &'k PublicKey>,
+) -> Option<&'k PublicKey> {
+    let signature = SshSig::from_pem(signature).ok()?;
+    let signed = |key: &&PublicKey| key.verify(NAMESPACE, commit, &signature).is_ok();
+    keys.into_iter().find(signed)
+}
+
+/// The key without its comment, which says nothing and may name a person or a machine.
+pub(super) fn line(key: &PublicKey) -> String {
+    let plain = PublicKey::new(key.key_data().clone(), "");
+    // It fails on keys of unknown kinds only, and those do not parse.
+    plain.to_openssh().unwrap_or_default().trim_end().to_owned()
+}
+
+pub(super) fn fingerprint(key: &PublicKey) -> String {
+    key.fingerprint(HashAlg::Sha256).to_string()
+}
+
+/// Reads public keys: lines as in a `.pub` file, or of a file of allowed signers. Empty lines and comments are passed over.
+///
+/// # Errors
+/// [`KeyError::Unusable`] with the first line that holds no key.
+pub(super) fn public_keys(text: &str) -> Result<Vec<PublicKey>, KeyError> {
+    let lines = text.lines().map(str::trim);
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let keys = lines.map(|line| {
+        let start = line.find("ssh-ed25519 ");
+        let key = start.map(|at| PublicKey::from_openssh(&line[at..]));
+        match key {
+            Some(Ok(key)) if key.algorithm() == Algorithm::Ed25519 => Ok(key),
+            _ => Err(KeyError::Unusable(format!(
+                "{line:?} is no public key of kind ssh-ed25519"
+            ))),
+        }
+    });
+    keys.collect()
+}
+
+fn read(text: &SecretString) -> Result<PrivateKey, KeyError> {
+    let key = PrivateKey::from_openssh(text.expose_secret())
+        .map_err(|error| KeyError::Unusable(format!("the evidence key cannot be read: {error}")))?;
+    if key.is_encrypted() {
+        let why = "the evidence key has a passphrase, which nobody could type at a restart";
+        return Err(KeyError::Unusable(why.to_owned()));
+    }
+    if key.algorithm() != Algorithm::Ed25519 {
+        let why = format!(
+            "the evidence key is of kind {}, not ed25519",
+            key.algorithm()
+        );
+        return Err(KeyError::Unusable(why));
+    }
+    Ok(key)
+}
+
+/// Makes a key that only this user may read. Of two that are made at once, one stays.
+fn make(path: &Path) -> Result<(), KeyError> {
+    let file = |source: std::io::Error| KeyError::File {
+        path: path.display().to_string(),
+        source,
+    };
+    let mut seed = [0; 32];
+    rand::rngs::SysRng
+        .try_fill_bytes(&mut seed)
+        .map_err(|error| file(std::io::Error::other(error)))?;
+    let pair = KeypairData::from(Ed25519Keypair::from_seed(&seed));
+    let key = PrivateKey::new(pair, "hallpass evidence")
+        .and_then(|key| key.to_openssh(LineEnding::LF))
+        .map_err(|error| KeyError::Unusable(error.to_string()))?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let written = || {
+        // Written aside and linked, so that nobody reads half a key and nobody's key is overwritten.
+        let mut aside = tempfile::NamedTempFile::new_in(folder)?;
+        aside.write_all(key.as_bytes())?;
+        aside.as_file().sync_all()?;
+        match aside.persist_noclobber(path) {
+            Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(error.error),
+            Ok(_) => File::open(folder)?.sync_all(),
+        }
+    };
+    written().map_err(file)
+}

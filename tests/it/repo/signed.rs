@@ -1,0 +1,304 @@
+//! Signatures and the chain of the evidence branch, as plain git sees them.
+
+use std::path::Path;
+
+use hallpass::domain::evidence::{Record, digest};
+use hallpass::domain::model::CommitId;
+use hallpass::repo::{Mirror, Signers};
+use secrecy::SecretString;
+
+use super::evidence::{BRANCH, World, events};
+use super::fixture::{git_in, text};
+
+impl World {
+    fn commits(&self) -> Vec<String> {
+        let list = self.origin.git(&["rev-list", "--reverse", BRANCH]);
+        list.lines().map(str::to_owned).collect()
+    }
+
+    fn bytes(&self, commit: &str) -> String {
+        self.origin.git(&["show", &format!("{commit}:record.json")])
+    }
+
+    fn record(&self, commit: &str) -> Record {
+        Record::read(self.bytes(commit).as_bytes()).unwrap()
+    }
+
+    /// Whether git believes `commit`, given the file of allowed signers.
+    fn verifies(&self, commit: &str, allowed: &Path) -> bool {
+        let file = format!("gpg.ssh.allowedSignersFile={}", allowed.display());
+        let output = self
+            .origin
+            .git_output(&["-c", &file, "verify-commit", commit]);
+        output.status.success()
+    }
+
+    /// Somebody with write access puts a commit with this message and tree on the branch.
+    fn forge(&self, message: &str, of: &str) -> String {
+        let tree = self.origin.git(&["rev-parse", &format!("{of}^{{tree}}")]);
+        let commit = self.origin.git(&[
+            "-c",
+            "user.name=Mallory",
+            "-c",
+            "user.email=mallory@example.org",
+            "commit-tree",
+            "-p",
+            BRANCH,
+            "-m",
+            message,
+            tree.trim(),
+        ]);
+        let commit = commit.trim().to_owned();
+        self.origin.set(
+            &format!("refs/heads/{BRANCH}"),
+            &CommitId::new(&commit).unwrap(),
+        );
+        commit
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn git_itself_verifies_every_commit_with_the_public_key() {
+    let world = World::new().await;
+    world.append(0..120).await;
+    world.push().await.unwrap();
+    let allowed = world.dir.path().join("allowed");
+    let line = format!(
+        "hallpass@users.noreply.github.com {}\n",
+        world.signers.public()
+    );
+    std::fs::write(&allowed, line).unwrap();
+    for commit in world.commits() {
+        assert!(world.verifies(&commit, &allowed), "{commit}");
+    }
+    let shown = world
+        .origin
+        .git(&["show", &format!("{BRANCH}:allowed_signers")]);
+    std::fs::write(&allowed, shown).unwrap();
+    assert!(world.verifies(BRANCH, &allowed));
+    let stranger = Signers::at(&world.dir.path().join("other_key")).unwrap();
+    let line = format!("hallpass@users.noreply.github.com {}\n", stranger.public());
+    std::fs::write(&allowed, line).unwrap();
+    assert!(!world.verifies(BRANCH, &allowed));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_count_up_and_name_the_digest_of_the_one_before_across_batches() {
+    let world = World::new().await;
+    world.append(0..2).await;
+    world.push().await.unwrap();
+    world.fetch().await;
+    world.append(2..5).await;
+    world.push().await.unwrap();
+    let mut previous = None;
+    for (place, commit) in world.commits().iter().enumerate() {
+        let record = world.record(commit);
+        assert_eq!(record.seq, place as u64 + 1);
+        assert_eq!(record.prev, previous);
+        previous = Some(digest(world.bytes(commit).as_bytes()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_of_somebody_else_is_no_event_and_moves_nothing() {
+    let world = World::new().await;
+    world.append(0..2).await;
+    world.push().await.unwrap();
+    // It claims the key of an event that is yet to come, so that this would never be written.
+    let forged = "Granted\n\nEvent-Key: granted:orders/ada#2";
+    world.forge(forged, BRANCH);
+    world.fetch().await;
+    world.append(2..3).await;
+    world.push().await.unwrap();
+    let commits = world.commits();
+    assert_eq!(commits.len(), 4);
+    let own = world.record(&commits[3]);
+    assert_eq!((own.seq, own.key.as_str()), (3, "granted:orders/ada#2"));
+    assert_eq!(own.prev, Some(digest(world.bytes(&commits[1]).as_bytes())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_far_ahead_that_nobody_signed_does_not_make_the_chain_jump() {
+    let world = World::new().await;
+    world.append(0..1).await;
+    world.push().await.unwrap();
+    let blob = world.origin.git_with(
+        &["hash-object", "-w", "--stdin"],
+        br#"{"seq":18446744073709551615}"#,
+    );
+    let entry = format!("100644 blob {}\trecord.json\n", text(blob).trim());
+    let tree = text(world.origin.git_with(&["mktree"], entry.as_bytes()));
+    world.forge("Ahead", tree.trim());
+    world.fetch().await;
+    world.append(1..2).await;
+    world.push().await.unwrap();
+    assert_eq!(world.record(world.commits().last().unwrap()).seq, 2);
+}
+
+fn private(path: &Path) -> SecretString {
+    std::fs::read_to_string(path).unwrap().into()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_key_is_announced_by_the_one_before_it() {
+    let mut world = World::new().await;
+    world.append(0..2).await;
+    world.push().await.unwrap();
+    world.fetch().await;
+    let old = world.signers.clone();
+    let (old_file, new_file) = (
+        world.dir.path().join("evidence_key"),
+        world.dir.path().join("new_key"),
+    );
+    let new = Signers::at(&new_file).unwrap();
+    world.signers = Signers::new(&private(&new_file), Some(&private(&old_file))).unwrap();
+    world.append(0..4).await;
+    world.push().await.unwrap();
+    let commits = world.commits();
+    // What the old key signed is still believed, so nothing is written twice.
+    assert_eq!(commits.len(), 5);
+    let announced = world.record(&commits[2]);
+    assert_eq!(announced.signing_key, Some(new.public()));
+    assert_eq!(announced.key_before, Some(old.fingerprint()));
+    let allowed = world.dir.path().join("allowed");
+    let line = |key: &Signers| format!("hallpass@users.noreply.github.com {}\n", key.public());
+    std::fs::write(&allowed, line(&old)).unwrap();
+    let by_old: Vec<bool> = commits
+        .iter()
+        .map(|c| world.verifies(c, &allowed))
+        .collect();
+    assert_eq!(by_old, [true, true, true, false, false]);
+    std::fs::write(&allowed, line(&new)).unwrap();
+    let by_new: Vec<bool> = commits
+        .iter()
+        .map(|c| world.verifies(c, &allowed))
+        .collect();
+    assert_eq!(by_new, [false, false, false, true, true]);
+    // And only once.
+    world.fetch().await;
+    world.append(4..5).await;
+    assert_eq!(world.mirror_commits(), 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_the_key_is_lost_the_new_one_says_so_itself_and_goes_on_counting() {
+    let mut world = World::new().await;
+    world.append(0..2).await;
+    world.push().await.unwrap();
+    world.fetch().await;
+    world.signers = Signers::at(&world.dir.path().join("new_key")).unwrap();
+    world.append(2..3).await;
+    world.push().await.unwrap();
+    let commits = world.commits();
+    let announced = world.record(&commits[2]);
+    assert_eq!((announced.seq, announced.key_before), (3, None));
+    assert_eq!(announced.signing_key, Some(world.signers.public()));
+    assert_eq!(world.record(&commits[3]).seq, 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_made_once_and_for_nobody_else_to_read() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::TempDir::new().unwrap();
+    let path = dir.path().join("evidence_key");
+    let first = Signers::at(&path).unwrap().public();
+    assert_eq!(Signers::at(&path).unwrap().public(), first);
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    // OpenSSH's own tool reads it.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what OpenSSH reads is the question"
+    )]
+    let shown = std::process::Command::new("ssh-keygen")
+        .arg("-y")
+        .arg("-f")
+        .arg(&path)
+        .output()
+        .unwrap();
+    assert!(String::from_utf8(shown.stdout).unwrap().starts_with(&first));
+}
+
+#[test]
+fn a_key_that_cannot_sign_is_refused_with_the_way_out() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let made = |name: &str, args: &[&str]| {
+        let path = dir.path().join(name);
+        #[expect(clippy::disallowed_methods, reason = "keys as OpenSSH makes them")]
+        let made = std::process::Command::new("ssh-keygen")
+            .args(["-q", "-f"])
+            .arg(&path)
+            .args(args)
+            .status()
+            .unwrap();
+        assert!(made.success());
+        private(&path)
+    };
+    let locked = made("locked", &["-t", "ed25519", "-N", "passphrase"]);
+    let other = made("other", &["-t", "ecdsa", "-N", ""]);
+    let own = made("own", &["-t", "ed25519", "-N", ""]);
+    assert!(Signers::new(&own, None).is_ok());
+    for (key, word) in [
+        (locked, "passphrase"),
+        (other, "cannot be read"),
+        ("nonsense".into(), "cannot be read"),
+    ] {
+        let said = Signers::new(&key, None).unwrap_err().to_string();
+        assert!(
+            said.contains(word) && said.contains("ssh-keygen -t ed25519"),
+            "{said}"
+        );
+    }
+}
+
+impl World {
+    fn mirror_commits(&self) -> usize {
+        let path = self.dir.path().join("mirror.git");
+        let name = format!("refs/hallpass/local/{BRANCH}");
+        text(git_in(&path, &["rev-list", &name], b""))
+            .lines()
+            .count()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_servers_that_write_at_once_make_one_chain() {
+    let world = World::new().await;
+    world.fetch().await;
+    let other = Mirror::open(&world.dir.path().join("other.git"))
+        .await
+        .unwrap();
+    other
+        .fetch(&world.server.remote(), &[BRANCH], &[])
+        .await
+        .unwrap();
+    world.append(0..3).await;
+    other
+        .append_evidence(&world.signers, BRANCH, &events(1..5))
+        .await
+        .unwrap();
+    world.push().await.unwrap();
+    other
+        .push(&world.server.remote(), BRANCH, false)
+        .await
+        .unwrap_err();
+    other
+        .fetch(&world.server.remote(), &[BRANCH], &[])
+        .await
+        .unwrap();
+    other
+        .append_evidence(&world.signers, BRANCH, &events(1..5))
+        .await
+        .unwrap();
+    other
+        .push(&world.server.remote(), BRANCH, false)
+        .await
+        .unwrap();
+    let sequences: Vec<u64> = world
+        .commits()
+        .iter()
+        .map(|c| world.record(c).seq)
+        .collect();
+    assert_eq!(sequences, [1, 2, 3, 4, 5]);
+}
