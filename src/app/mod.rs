@@ -1,5 +1,6 @@
 //! The composition root: the only place that names concrete adapters.
 
+pub mod audit;
 pub mod demo;
 pub mod inspect;
 pub mod logging;

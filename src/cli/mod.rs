@@ -2,6 +2,7 @@
 //!
 //! Every command ends with 0 (done, nothing wrong), 1 (findings) or 2 (could not run).
 
+mod audit;
 mod demo;
 mod drift;
 mod explain;
@@ -33,6 +34,7 @@ struct Arguments {
 /// What can be done. A new command is a file, a line here and a line in `Command::run`.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Audit(audit::Audit),
     Demo(demo::Demo),
     Drift(drift::Compare),
     Explain(explain::Explain),
@@ -48,6 +50,7 @@ enum Command {
 impl Command {
     fn run(self) -> anyhow::Result<ExitCode> {
         match self {
+            Self::Audit(audit) => audit.run(),
             Self::Demo(demo) => demo.run(),
             Self::Drift(compare) => compare.run(),
             Self::Explain(explain) => explain.run(),

@@ -30,7 +30,7 @@ pub use record::{
 };
 pub use review::{review_overdue, review_unsigned, reviewed};
 pub use service::{adopted, orphaned};
-pub use system::key_changed;
+pub use system::{Arrived, first_look, key_changed, landed};
 pub use verdict::of_verdict;
 
 /// What happened.
@@ -80,11 +80,15 @@ pub enum Kind {
     ReleaseUnsigned,
     /// Another key signs the evidence from here on.
     KeyChanged,
+    /// The protected branch was looked at for the first time.
+    FirstLook,
+    /// A commit of the protected branch changed who has access, or who decides.
+    Landed,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::Requested,
         Self::Denied,
         Self::Approved,
@@ -107,6 +111,8 @@ impl Kind {
         Self::Released,
         Self::ReleaseUnsigned,
         Self::KeyChanged,
+        Self::FirstLook,
+        Self::Landed,
     ];
 
     /// The kind that `word` names.
@@ -139,6 +145,8 @@ impl Kind {
             Self::Released => "released",
             Self::ReleaseUnsigned => "release-unsigned",
             Self::KeyChanged => "key-changed",
+            Self::FirstLook => "first-look",
+            Self::Landed => "landed",
         }
     }
 }
@@ -189,6 +197,12 @@ pub fn merged_without_proof(
         entry,
     )
     .maybe("Actor", merged_by.map(|a| actor_word(Some(a))));
+    let draft = match &entry.asked {
+        Some(wanted) => draft
+            .line("Subject", draft::subject_word(&wanted.subject))
+            .line("Role", wanted.role.to_string()),
+        None => draft,
+    };
     draft.lines("Missing", reasons.iter().take(20)).finish()
 }
 

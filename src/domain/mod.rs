@@ -4,6 +4,7 @@
 //! observes, calls [`decision::decide`] or [`plan::plan`], and acts.
 
 pub mod approval;
+pub mod audit;
 pub mod brake;
 pub mod catalogue;
 pub mod changes;

@@ -109,8 +109,8 @@ impl Reconciler {
             .get(&entry.id)
             .and_then(|w| w.merge.as_ref())
             .and_then(|m| m.by.as_ref());
-        let event = evidence::merged_without_proof(&entry, reasons, merged_by, now);
         entry.asked = self.asked(&entry).await?;
+        let event = evidence::merged_without_proof(&entry, reasons, merged_by, now);
         entry.settle(State::Denied, now);
         self.store.commit(&[entry.clone()], &[event]).await?;
         error!(grant.id = %entry.id, reasons = %reasons.join("; "), "`{}` was merged without proof and is not granted", entry.id);

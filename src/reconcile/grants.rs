@@ -11,7 +11,7 @@ use super::emergencies::hold_rivals;
 use super::settle::{Lane, Look};
 use super::{ReconcileError, Reconciler, aside};
 use crate::domain::decision::{self, Admission};
-use crate::domain::evidence;
+use crate::domain::evidence::{self, Event};
 use crate::domain::landing;
 use crate::domain::ledger::{Arrival, Entry, State};
 use crate::domain::model::{
@@ -196,11 +196,45 @@ impl Reconciler {
                 count += 1;
             }
         }
-        self.store.commit_arrivals(&entries, tip).await?;
+        let events = self.tell_arrivals(cursor.as_ref(), tip, now).await?;
+        self.store.commit_arrivals(&entries, &events, tip).await?;
         if count > 0 {
             info!(count, tip = %tip.short(), "{count} grant files landed on `{}`", self.settings.protected_branch);
         }
         Ok(())
+    }
+
+    /// What became of the protected branch since `cursor`: an event for each commit that changes governed files.
+    async fn tell_arrivals(
+        &self,
+        cursor: Option<&CommitId>,
+        tip: &CommitId,
+        now: Instant,
+    ) -> Result<Vec<Event>, ReconcileError> {
+        let Some(cursor) = cursor else {
+            return Ok(vec![evidence::first_look(tip, now)]);
+        };
+        let mut events = Vec::new();
+        for arrived in self.mirror.governed(Some(cursor), tip).await? {
+            let merge = match arrived.decides() {
+                true => self.merge_of(&arrived.commit).await?,
+                false => None,
+            };
+            events.push(evidence::landed(&arrived, merge.as_ref(), now));
+        }
+        Ok(events)
+    }
+
+    /// The merged pull request that brought `commit` to the protected branch, as far as the forge knows.
+    async fn merge_of(&self, commit: &CommitId) -> Result<Option<Pull>, ReconcileError> {
+        for number in self.forge.pulls_of(commit).await? {
+            let pull = self.forge.pull(number).await?;
+            let merged = matches!(pull.state, PullState::Merged { .. });
+            if merged && pull.base_branch == self.settings.protected_branch {
+                return Ok(Some(pull));
+            }
+        }
+        Ok(None)
     }
 
     /// Whether `tip` stands on what was seen before. A commit that is not there any more was rewritten away.

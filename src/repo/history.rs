@@ -5,8 +5,9 @@ use std::path::Path;
 
 use git2::{ErrorCode, Oid, Repository};
 
-use super::tree::{self, Reader};
+use super::tree::{self, Reader, is_governed};
 use super::{Landed, RepoError, broken};
+use crate::domain::evidence::Arrived;
 use crate::domain::model::{BlobId, CommitId, GrantPath, Instant};
 
 /// Opens the repository that `path` lies in, as git would find it.
@@ -150,6 +151,69 @@ fn attribute(
         (here, folder) = (parent, before);
     }
     Ok(found)
+}
+
+/// The most paths of one commit that are told by name.
+const PATHS: usize = 100;
+
+/// The first-parent commits from `tip` back to `since` (without it) that change governed files, oldest first, the root included.
+///
+/// # Errors
+/// [`RepoError::NoCommit`] when `tip` is not here, [`RepoError::Broken`].
+pub fn governed(
+    repo: &Repository,
+    since: Option<&CommitId>,
+    tip: &CommitId,
+) -> Result<Vec<Arrived>, RepoError> {
+    let mut here = Some(commit(repo, tip)?);
+    let walk = || {
+        let mut reader = Reader::new(repo)?;
+        let mut found = Vec::new();
+        while let Some(commit) = here {
+            let id = commit_id(commit.id());
+            if Some(&id) == since {
+                break;
+            }
+            let parent = commit.parents().next();
+            let (mut paths, mut count) = (Vec::new(), 0);
+            let before = parent.as_ref().map(git2::Commit::tree_id);
+            reader.compare(before, Some(commit.tree_id()), "", &mut |path, _, _| {
+                if is_governed(path) {
+                    count += 1;
+                    if paths.len() < PATHS {
+                        paths.push(path.to_owned());
+                    }
+                }
+            })?;
+            if count > 0 {
+                found.push(Arrived {
+                    commit: id,
+                    paths,
+                    count,
+                });
+            }
+            here = parent;
+        }
+        found.reverse();
+        Ok(found)
+    };
+    walk().map_err(broken("walk the history of what decides"))
+}
+
+/// The first-parent commits of `tip`, newest first.
+///
+/// # Errors
+/// [`RepoError::NoCommit`] when `tip` is not here, [`RepoError::Broken`].
+pub fn first_parents(repo: &Repository, tip: &CommitId) -> Result<Vec<CommitId>, RepoError> {
+    let tip = commit(repo, tip)?.id();
+    let walk = || {
+        let mut walk = repo.revwalk()?;
+        walk.simplify_first_parent()?;
+        walk.push(tip)?;
+        walk.map(|id| id.map(commit_id))
+            .collect::<Result<_, git2::Error>>()
+    };
+    walk().map_err(broken("walk the protected branch"))
 }
 
 /// Whether the first parents of `tip` lead to `old`.

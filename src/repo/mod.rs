@@ -16,6 +16,7 @@ mod past;
 mod proposing;
 mod remote;
 mod signature;
+mod trail;
 mod transport;
 mod tree;
 mod write;
@@ -28,7 +29,7 @@ use git2::Repository;
 use secrecy::SecretString;
 
 use crate::domain::catalogue::{Catalogue, ChangedFile, File};
-use crate::domain::evidence::Event;
+use crate::domain::evidence::{Arrived, Event};
 use crate::domain::model::{BlobId, CommitId, GrantPath, Instant, RepoPath};
 use crate::domain::replay::Merged;
 
@@ -38,9 +39,10 @@ pub use write::Addition;
 /// Reading any git repository without the mirror: what [`Mirror`] does, at once and on this thread. For the command line, which
 /// works on the user's own clone.
 pub mod read {
-    pub use super::history::{merge_base, open, resolve};
+    pub use super::history::{first_parents, governed, merge_base, open, resolve};
     pub use super::past::{control_files, merged};
-    pub use super::tree::{changes, files};
+    pub use super::trail::{Signatures, links, public_keys};
+    pub use super::tree::{changes, files, grant_file, objects};
 }
 
 /// Proposing a change from the user's own clone, at once and on this thread. For the command line.
@@ -193,6 +195,20 @@ impl Mirror {
     pub async fn resolve(&self, rev: &str) -> Result<CommitId, RepoError> {
         let rev = rev.to_owned();
         self.reading(move |repo| history::resolve(repo, &rev)).await
+    }
+
+    /// The first-parent commits from `tip` back to `since` (without it) that change governed files, oldest first.
+    ///
+    /// # Errors
+    /// [`RepoError::NoCommit`] when `tip` is not here.
+    pub async fn governed(
+        &self,
+        since: Option<&CommitId>,
+        tip: &CommitId,
+    ) -> Result<Vec<Arrived>, RepoError> {
+        let (since, tip) = (since.cloned(), tip.clone());
+        self.reading(move |repo| history::governed(repo, since.as_ref(), &tip))
+            .await
     }
 
     /// Whether `old` is `new` or an ancestor of it.

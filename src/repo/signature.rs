@@ -144,6 +144,14 @@ pub(super) fn signer<'k>(
     keys.into_iter().find(signed)
 }
 
+/// The key that made `signature` of `commit`, on one line; `None` where it is no signature of that.
+pub(super) fn made_by(commit: &[u8], signature: &str) -> Option<String> {
+    let signature = SshSig::from_pem(signature).ok()?;
+    let key = PublicKey::from(signature.public_key().clone());
+    key.verify(NAMESPACE, commit, &signature).ok()?;
+    Some(line(&key))
+}
+
 /// The key without its comment, which says nothing and may name a person or a machine.
 pub(super) fn line(key: &PublicKey) -> String {
     let plain = PublicKey::new(key.key_data().clone(), "");

@@ -133,8 +133,11 @@ pub(super) fn blobs_at(
     Ok(found)
 }
 
-/// See [`super::Mirror::objects`].
-pub(super) fn objects(
+/// The blob or tree at each of `paths` that is there; see [`super::Mirror::objects`].
+///
+/// # Errors
+/// [`RepoError::NoCommit`] when the commit is not here, [`RepoError::Broken`].
+pub fn objects(
     repo: &Repository,
     id: &CommitId,
     paths: &[&str],
@@ -150,7 +153,10 @@ pub(super) fn objects(
 }
 
 /// The grant file at `path`; see [`super::Mirror::grant_file`].
-pub(super) fn grant_file(
+///
+/// # Errors
+/// [`RepoError::NoCommit`] when the commit is not here, [`RepoError::Broken`].
+pub fn grant_file(
     repo: &Repository,
     id: &CommitId,
     path: &GrantPath,
@@ -185,7 +191,7 @@ pub(super) fn grants(
 }
 
 /// Whether Hallpass reads what stands at `path`. `access` itself counts: it could be a symbolic link.
-fn is_governed(path: &str) -> bool {
+pub(super) fn is_governed(path: &str) -> bool {
     path == "access"
         || path.starts_with("access/")
         || codeowners::LOCATIONS.contains(&path)

@@ -217,10 +217,12 @@ impl Store {
     pub async fn commit_arrivals(
         &self,
         entries: &[Entry],
+        events: &[Event],
         cursor: &CommitId,
     ) -> Result<(), StoreError> {
         let mut tx = self.inner.writer.begin().await?;
         ledger::write(&mut tx, entries).await?;
+        outbox::append(&mut tx, events).await?;
         ledger::move_cursor(&mut tx, cursor).await?;
         Ok(tx.commit().await?)
     }

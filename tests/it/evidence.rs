@@ -11,10 +11,10 @@ use hallpass::domain::decision::{Admission, admit, decide};
 use hallpass::domain::drift::{Difference, Drift, Known};
 use hallpass::domain::emergency::Review;
 use hallpass::domain::evidence::{
-    DecidedOn, Event, Giving, Kind, Place, Record, Removal, Sealed, adopted, blocked, cancelled,
-    canonical, digest, drift_over, drift_removed, drifted, granted, held, key_changed,
-    merged_without_proof, of_verdict, orphaned, release_unsigned, released, reverted,
-    review_overdue, review_unsigned, reviewed, revoked, seal,
+    Arrived, DecidedOn, Event, Giving, Kind, Place, Record, Removal, Sealed, adopted, blocked,
+    cancelled, canonical, digest, drift_over, drift_removed, drifted, first_look, granted, held,
+    key_changed, landed, merged_without_proof, of_verdict, orphaned, release_unsigned, released,
+    reverted, review_overdue, review_unsigned, reviewed, revoked, seal,
 };
 use hallpass::domain::ledger::{Cause, Entry, Granted, Revoked, State};
 use hallpass::domain::model::{
@@ -270,6 +270,13 @@ fn every_kind(said: &str) -> Vec<Event> {
         "ssh-ed25519 AAAA",
         at(98),
     ));
+    let arrived = Arrived {
+        commit: commit("landed"),
+        paths: vec!["access/resources/orders.yaml".to_owned(), said.to_owned()],
+        count: 2,
+    };
+    events.push(first_look(&commit("tip"), at(99)));
+    events.push(landed(&arrived, Some(&asks(said).pull), at(99)));
     events
 }
 
@@ -324,6 +331,22 @@ fn subject_lines_tell_the_story() {
             "Merged unsigned: 1 account from outside on orders at db are still held back",
             "Released: grace let 1 account from outside on orders at db go",
             "Key changed: another key signs the evidence from here on",
+            &format!(
+                "First look: the protected branch is at {}",
+                commit("tip").short()
+            ),
+            &format!(
+                "Landed: {} changes 2 files that decide",
+                commit("landed").short()
+            ),
+            &format!(
+                "First look: the protected branch is at {}",
+                commit("tip").short()
+            ),
+            &format!(
+                "Landed: {} changes 2 files that decide",
+                commit("landed").short()
+            ),
         ]
     );
     let kinds: BTreeSet<Kind> = events.iter().map(|e| e.kind).collect();

@@ -281,12 +281,12 @@ on_both! {
 
     async fn the_cursor_moves_with_the_arrivals_or_not_at_all(store: Store) {
         assert_eq!(store.cursor().await.unwrap(), None);
-        store.commit_arrivals(&[arrived("ada")], &commit('1')).await.unwrap();
+        store.commit_arrivals(&[arrived("ada")], &[], &commit('1')).await.unwrap();
         assert_eq!(store.cursor().await.unwrap(), Some(commit('1')));
 
-        store.commit_arrivals(&[arrived("ada")], &commit('2')).await.unwrap_err();
+        store.commit_arrivals(&[arrived("ada")], &[], &commit('2')).await.unwrap_err();
         assert_eq!(store.cursor().await.unwrap(), Some(commit('1')));
-        store.commit_arrivals(&[], &commit('3')).await.unwrap();
+        store.commit_arrivals(&[], &[], &commit('3')).await.unwrap();
         assert_eq!(store.cursor().await.unwrap(), Some(commit('3')));
     }
 

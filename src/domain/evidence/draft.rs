@@ -14,12 +14,14 @@ use super::record::{DecidedOn, Fields, Vote};
 use super::{Event, Kind};
 
 /// Trailers that may occur several times, and the list that they are in the record.
-const LISTS: [(&str, &str); 9] = [
+const LISTS: [(&str, &str); 11] = [
+    ("Changes", "changes"),
     ("Grant", "grants"),
     ("Missing", "missing"),
     ("Part", "parts"),
     ("Removal", "removals"),
     ("Retained-by", "retained_by"),
+    ("Reviewed-by", "reviewed_by"),
     ("Role", "roles"),
     ("Rule", "rules"),
     ("Session", "sessions"),

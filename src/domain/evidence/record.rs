@@ -170,6 +170,8 @@ record! {
     called_at: Instant,
     /// Why access ended.
     cause: String,
+    /// The governed files that a commit of the protected branch changes.
+    changes: Vec<String>,
     /// The connection, as the server's configuration names it.
     connection: String,
     /// How many.
@@ -246,6 +248,8 @@ record! {
     review_pull: u64,
     /// When the review was given.
     reviewed_at: Instant,
+    /// Who had approved a change of what decides.
+    reviewed_by: Vec<String>,
     /// Who reviewed an emergency.
     reviewer: String,
     /// What is asked for or given, as people say it.

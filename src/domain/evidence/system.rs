@@ -1,8 +1,81 @@
 //! What happens to Hallpass itself.
 
-use super::super::model::Instant;
-use super::draft::{Draft, instant};
+use super::super::model::{Actor, CommitId, Instant, PullNumber};
+use super::super::pull::{Pull, PullState, ReviewState};
+use super::draft::{Draft, actor_word, instant};
+use super::record::Who;
 use super::{Event, Kind};
+
+/// A first-parent commit of the protected branch that changes who has access or who decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrived {
+    /// Which one.
+    pub commit: CommitId,
+    /// The governed paths that it changes, up to a hundred of them. May be hostile.
+    pub paths: Vec<String>,
+    /// How many there are.
+    pub count: u64,
+}
+
+impl Arrived {
+    /// Whether it changes anything but grants: files that say who decides, or by what rules.
+    pub fn decides(&self) -> bool {
+        let grant = |path: &String| path.starts_with("access/grants/");
+        self.count > self.paths.len() as u64 || !self.paths.iter().all(grant)
+    }
+}
+
+/// The protected branch was looked at for the first time: what it holds was there before Hallpass.
+pub fn first_look(tip: &CommitId, at: Instant) -> Event {
+    let sentence = format!("First look: the protected branch is at {}", tip.short());
+    Draft::new(Kind::FirstLook, "first-look".to_owned(), at, &sentence)
+        .line("Tip", tip.as_str())
+        .finish()
+}
+
+/// Governed files changed on the protected branch. `merge` is the pull request that brought a change of what decides, where the forge
+/// knows one.
+pub fn landed(arrived: &Arrived, merge: Option<&Pull>, at: Instant) -> Event {
+    let commit = &arrived.commit;
+    let what = match arrived.count {
+        1 => "1 file".to_owned(),
+        n => format!("{n} files"),
+    };
+    let what = match arrived.decides() {
+        true => format!("{what} that decide"),
+        false => format!("{what} of grants"),
+    };
+    let sentence = format!("Landed: {} changes {what}", commit.short());
+    let draft = Draft::new(Kind::Landed, format!("landed:{commit}"), at, &sentence)
+        .line("Tip", commit.as_str())
+        .number("Count", arrived.count)
+        .lines("Changes", &arrived.paths);
+    let Some(pull) = merge else {
+        return draft.finish();
+    };
+    let approved = pull
+        .reviews
+        .iter()
+        .filter(|r| r.state == ReviewState::Approved);
+    let approved = approved.map(|review| {
+        let who = actor_word(review.reviewer.as_ref());
+        match &review.commit {
+            Some(commit) => format!("{who} review {} at {commit}", review.id),
+            None => format!("{who} review {}", review.id),
+        }
+    });
+    let by: Option<&Actor> = match &pull.state {
+        PullState::Merged { by, .. } => by.as_ref(),
+        PullState::Open | PullState::Closed => None,
+    };
+    let number: PullNumber = pull.number;
+    draft
+        .number("Pull", number.0)
+        .data("author", pull.author.as_ref().map(Who::from))
+        .maybe("Merged-by", by.map(|by| actor_word(Some(by))))
+        .lines("Reviewed-by", approved)
+        .finish()
+}
 
 /// Another key signs from here on. `from` is the fingerprint of the one that did; `None` where that is not known any more.
 pub fn key_changed(from: Option<&str>, to: &str, at: Instant) -> Event {

@@ -1,0 +1,352 @@
+//! Asking the evidence in a clone: needs no service, no network and no secret.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use chrono::TimeDelta;
+use git2::Repository;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::{Clock, SystemClock};
+use crate::domain::audit::{
+    Chain, Lives, Problem, Promise, Rule, Seen, check_main, check_story, replay,
+};
+use crate::domain::catalogue::Catalogue;
+use crate::domain::evidence::{DecidedOn, Record, digest};
+use crate::domain::model::{CommitId, GrantPath, Instant};
+use crate::domain::parse;
+use crate::repo::read::{self, Signatures};
+
+/// Where the evidence is.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// A folder in the clone.
+    pub folder: PathBuf,
+    /// The evidence branch; `None`: the usual one.
+    pub evidence: Option<String>,
+    /// The protected branch; `None`: the one that the clone's remote names.
+    pub main: Option<String>,
+}
+
+/// Names of the evidence branch that are tried, the remote's first: what is local may be old.
+const EVIDENCE: [&str; 2] = [
+    "refs/remotes/origin/hallpass/evidence",
+    "refs/heads/hallpass/evidence",
+];
+
+/// Names of the protected branch that are tried.
+const MAIN: [&str; 3] = [
+    "refs/remotes/origin/HEAD",
+    "refs/remotes/origin/main",
+    "refs/heads/main",
+];
+
+/// A clone with evidence.
+pub struct Clone {
+    repo: Repository,
+    evidence: CommitId,
+    main: Option<CommitId>,
+}
+
+impl std::fmt::Debug for Clone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Clone")
+            .field("evidence", &self.evidence)
+            .field("main", &self.main)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The last record of the evidence, to be kept where nobody who runs Hallpass can change it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Anchor {
+    /// Its number.
+    pub seq: u64,
+    /// The digest of its bytes.
+    pub record: String,
+    /// Its commit.
+    pub commit: CommitId,
+    /// When it happened.
+    pub at: Instant,
+}
+
+/// What a check found.
+#[derive(Debug, Serialize)]
+pub struct Verified {
+    /// The tip of the evidence branch that was checked.
+    pub evidence: CommitId,
+    /// The tip of the protected branch that was compared; absent where the clone has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub main: Option<CommitId>,
+    /// How many records there are.
+    pub records: u64,
+    /// How many grants they tell of.
+    pub grants: u64,
+    /// How many decisions were made again from git, and agreed or are among the problems.
+    pub replayed: u64,
+    /// How many commits of the protected branch were looked for.
+    pub commits: u64,
+    /// The last record: what an anchor holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anchor: Option<Anchor>,
+    /// Everything that is wrong, in the order of the branch.
+    pub problems: Vec<Problem>,
+}
+
+impl Clone {
+    /// Opens the clone and finds its branches.
+    ///
+    /// # Errors
+    /// When there is no clone, or no evidence in it: says how to get it.
+    pub fn open(place: &Place) -> anyhow::Result<Self> {
+        let repo = read::open(&place.folder)?;
+        let found = |asked: &Option<String>, usual: &[&str]| match asked {
+            Some(name) => read::resolve(&repo, name).map(Some),
+            None => Ok(usual
+                .iter()
+                .find_map(|name| read::resolve(&repo, name).ok())),
+        };
+        let Some(evidence) = found(&place.evidence, &EVIDENCE)? else {
+            bail!(
+                "this clone has no branch hallpass/evidence; fetch it with `git fetch origin hallpass/evidence:refs/remotes/origin/hallpass/evidence`, or name another with --evidence"
+            );
+        };
+        let main = found(&place.main, &MAIN)?;
+        Ok(Self {
+            repo,
+            evidence,
+            main,
+        })
+    }
+
+    /// Every life that the evidence tells of. Signatures are not looked at: [`Clone::verify`] does that.
+    ///
+    /// # Errors
+    /// When the branch cannot be read, or holds what is no record.
+    pub fn lives(&self) -> anyhow::Result<Lives> {
+        let mut lives = Lives::default();
+        let mut wrong = None;
+        read::links(&self.repo, &self.evidence, Signatures::Ignored, |link| {
+            let record = link.record.as_deref().map(Record::read);
+            match record {
+                Some(Ok(record)) => lives.add(&link.commit, record),
+                Some(Err(_)) | None => {
+                    wrong.get_or_insert(link.commit);
+                }
+            }
+        })?;
+        match wrong {
+            None => Ok(lives),
+            Some(commit) => bail!(
+                "commit {commit} on the evidence branch holds no record; ask `hallpass audit verify` what is wrong with it"
+            ),
+        }
+    }
+
+    /// The last record.
+    ///
+    /// # Errors
+    /// When the tip of the branch cannot be read or is no record.
+    pub fn anchor(&self) -> anyhow::Result<Anchor> {
+        let files = read::objects(&self.repo, &self.evidence, &["record.json"])?;
+        let id = files
+            .get("record.json")
+            .context("the tip of the evidence branch holds no record")?;
+        let blob = self.repo.find_blob(git2::Oid::from_str(id)?)?;
+        let record = Record::read(blob.content())?;
+        Ok(Anchor {
+            seq: record.seq,
+            record: digest(blob.content()),
+            commit: self.evidence.clone(),
+            at: record.at,
+        })
+    }
+
+    /// Checks everything: that the evidence is whole, that what it tells was right, that git agrees. `progress` is told how many
+    /// records were read.
+    ///
+    /// # Errors
+    /// When the clone cannot be read.
+    pub fn verify(
+        &self,
+        trusted: Vec<String>,
+        anchors: &[Anchor],
+        late: TimeDelta,
+        mut progress: impl FnMut(u64),
+    ) -> anyhow::Result<Verified> {
+        let (mut chain, mut seen, mut lives) =
+            (Chain::new(trusted), Seen::default(), Lives::default());
+        let (mut count, mut last) = (0, None);
+        let mut held: HashMap<u64, Option<String>> =
+            anchors.iter().map(|a| (a.seq, None)).collect();
+        read::links(&self.repo, &self.evidence, Signatures::Checked, |link| {
+            count += 1;
+            if count % 10_000 == 0 {
+                progress(count);
+            }
+            let Some(record) = chain.next(&link) else {
+                return;
+            };
+            let bytes = link.record.as_deref().unwrap_or_default();
+            if let Some(held) = held.get_mut(&record.seq) {
+                *held = Some(digest(bytes));
+            }
+            seen.add(&link.commit, &record);
+            last = Some((record.seq, digest(bytes), link.commit.clone(), record.at));
+            lives.add(&link.commit, record);
+        })?;
+        let mut problems = chain.finish();
+        let lost = anchors
+            .iter()
+            .filter(|a| held.get(&a.seq) != Some(&Some(a.record.clone())));
+        problems.extend(lost.map(|anchor| Problem {
+            rule: Rule::AnchorMissing,
+            commit: None,
+            message: format!(
+                "record {} of {} had the digest {}; the branch holds no such record any more: it was cut or rewritten",
+                anchor.seq,
+                crate::domain::audit::shown(anchor.at),
+                anchor.record
+            ),
+        }));
+        let now = SystemClock.now();
+        problems.extend(check_story(&lives, Promise { late, now }));
+        let (mut replayed, mut commits) = (0, 0);
+        if let Some(main) = &self.main {
+            let (found, looked_for) = self.explained(main, &seen)?;
+            commits = looked_for;
+            problems.extend(found);
+            problems.extend(self.rules(&seen)?);
+            let (found, done) = self.replay(&seen)?;
+            replayed = done;
+            problems.extend(found);
+        }
+        problems.extend(seen.into_problems());
+        let anchor = last.map(|(seq, record, commit, at)| Anchor {
+            seq,
+            record,
+            commit,
+            at,
+        });
+        Ok(Verified {
+            evidence: self.evidence.clone(),
+            main: self.main.clone(),
+            records: count,
+            grants: lives.iter().count() as u64,
+            replayed,
+            commits,
+            anchor,
+            problems,
+        })
+    }
+
+    /// Whether each commit of the protected branch since the first look is told of, and how many there are.
+    fn explained(&self, main: &CommitId, seen: &Seen) -> anyhow::Result<(Vec<Problem>, u64)> {
+        let line: HashSet<String> = read::first_parents(&self.repo, main)?
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let since = seen.first_look().map(CommitId::new).transpose()?;
+        let since = since.filter(|commit| line.contains(commit.as_str()));
+        let commits = read::governed(&self.repo, since.as_ref(), main)?;
+        let found = check_main(seen, &commits, |commit| line.contains(commit));
+        Ok((found, commits.len() as u64))
+    }
+
+    /// Whether each commit that judged holds the rules that the evidence says it does.
+    fn rules(&self, seen: &Seen) -> anyhow::Result<Vec<Problem>> {
+        let mut found = Vec::new();
+        for (base, told) in seen.decided() {
+            let there = read::objects(&self.repo, base, &DecidedOn::PATHS);
+            for (commit, on) in told {
+                let message = match &there {
+                    Ok(there) if *there == on.objects => continue,
+                    Ok(_) => format!("it names other rules than commit {base} holds"),
+                    Err(_) => format!("commit {base}, which judged, is not in this clone"),
+                };
+                found.push(Problem {
+                    rule: Rule::RulesDiffer,
+                    commit: Some(commit.clone()),
+                    message,
+                });
+            }
+        }
+        Ok(found)
+    }
+
+    /// Makes each decision again by what git holds. Returns how many.
+    fn replay(&self, seen: &Seen) -> anyhow::Result<(Vec<Problem>, u64)> {
+        // Most bases hold the same rules: they are read once.
+        let mut groups: BTreeMap<Vec<(String, String)>, Vec<&(CommitId, Record)>> = BTreeMap::new();
+        for given in seen.given() {
+            if let Some(on) = &given.1.decided_on {
+                let rules = on.objects.clone().into_iter().collect();
+                groups.entry(rules).or_default().push(given);
+            }
+        }
+        let (mut found, mut done) = (Vec::new(), 0);
+        for group in groups.into_values() {
+            let Some(base) = group[0].1.decided_on.as_ref().map(|on| &on.base) else {
+                continue;
+            };
+            // What cannot be read was told by `rules`.
+            let Ok(files) = read::control_files(&self.repo, base) else {
+                continue;
+            };
+            let base = parse::read_tree(&files);
+            let folder = self.repo.path();
+            let told: Vec<Vec<Problem>> = group
+                .par_chunks(256)
+                .map(|part| again(folder, &base, part))
+                .collect();
+            found.extend(told.into_iter().flatten());
+            done += group.len() as u64;
+        }
+        Ok((found, done))
+    }
+}
+
+/// Judges some grants again, with a handle of its own.
+fn again(folder: &Path, base: &Catalogue, given: &[&(CommitId, Record)]) -> Vec<Problem> {
+    let Ok(repo) = Repository::open(folder) else {
+        return Vec::new();
+    };
+    let one = |(commit, record): &&(CommitId, Record)| {
+        let problem = |message: String| {
+            vec![Problem {
+                rule: Rule::NotApproved,
+                commit: Some(commit.clone()),
+                message,
+            }]
+        };
+        let grant = record.grant.as_deref().unwrap_or("a grant");
+        let path = record
+            .path
+            .as_deref()
+            .and_then(|path| GrantPath::new(path).ok());
+        let merge = record
+            .merge
+            .as_deref()
+            .and_then(|id| CommitId::new(id).ok());
+        let Some((path, merge)) = path.zip(merge) else {
+            return problem(format!("{grant}: it names no file and no merge"));
+        };
+        let file = match read::grant_file(&repo, &merge, &path) {
+            Ok(Some(file)) if Some(&file.blob) == record.blob.as_ref() => file,
+            Ok(_) => {
+                let said = format!("{grant}: commit {merge} does not hold that content at {path}");
+                return problem(said);
+            }
+            Err(_) => return problem(format!("{grant}: commit {merge} is not in this clone")),
+        };
+        let tree = parse::read_tree(&[file]);
+        match tree.grants.get(&path) {
+            Some(declared) => replay(commit, record, base, &declared.grant),
+            None => problem(format!("{grant}: the file at {path} is no request")),
+        }
+    };
+    given.iter().flat_map(one).collect()
+}

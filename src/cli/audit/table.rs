@@ -1,0 +1,110 @@
+//! Answers as lines of cells: for people and for spreadsheets.
+
+use std::fmt::Write as _;
+
+use anyhow::Context as _;
+use serde::Serialize;
+
+use super::Form;
+use crate::domain::evidence;
+use crate::domain::model::Instant;
+
+/// An answer: what the columns are called, and the cells of each line.
+pub(super) struct Table {
+    pub(super) columns: &'static [&'static str],
+    pub(super) rows: Vec<Vec<String>>,
+}
+
+/// Prints an answer in the form that is asked for; `before` are lines for people only.
+pub(super) fn print(
+    form: &Form,
+    data: &impl Serialize,
+    before: &str,
+    table: &Table,
+) -> anyhow::Result<()> {
+    let text = match (form.json, form.csv) {
+        (true, _) => serde_json::to_string(data)? + "\n",
+        (_, true) => table.csv()?,
+        _ => format!("{before}{}", table.text()),
+    };
+    super::super::print(&text)
+}
+
+/// An instant in a cell; empty where there is none.
+pub(super) fn cell(at: Option<Instant>) -> String {
+    at.map(evidence::instant).unwrap_or_default()
+}
+
+impl Table {
+    fn text(&self) -> String {
+        if self.rows.is_empty() {
+            return "nothing\n".to_owned();
+        }
+        let mut widths: Vec<usize> = self.columns.iter().map(|c| c.len()).collect();
+        for row in &self.rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(plain(cell).chars().count());
+            }
+        }
+        let mut out = String::new();
+        let header = self.columns.iter().map(|c| c.to_uppercase()).collect();
+        for row in std::iter::once(&header).chain(&self.rows) {
+            let mut line = String::new();
+            for (width, cell) in widths.iter().zip(row) {
+                // Writing to a String cannot fail.
+                let _ = write!(line, "{:width$}  ", plain(cell));
+            }
+            out.push_str(line.trim_end());
+            out.push('\n');
+        }
+        out
+    }
+
+    fn csv(&self) -> anyhow::Result<String> {
+        let mut out = csv::Writer::from_writer(Vec::new());
+        out.write_record(self.columns)?;
+        for row in &self.rows {
+            out.write_record(row.iter().map(|cell| harmless(&plain(cell))))?;
+        }
+        let bytes = out.into_inner().context("cannot write the lines")?;
+        Ok(String::from_utf8(bytes)?)
+    }
+}
+
+/// A cell that no spreadsheet reads as a formula: what could begin one has an apostrophe before it, which is shown nowhere (OWASP, "CSV
+/// Injection").
+fn harmless(cell: &str) -> String {
+    match cell.chars().next() {
+        Some('=' | '+' | '-' | '@' | '\t' | '\r' | '\n') => format!("'{cell}"),
+        _ => cell.to_owned(),
+    }
+}
+
+/// Text without what could move a cursor.
+fn plain(cell: &str) -> String {
+    let shown = |c: char| if c.is_control() { ' ' } else { c };
+    cell.chars().map(shown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Table, harmless};
+
+    #[test]
+    fn no_cell_is_read_as_a_formula() {
+        for bad in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"] {
+            assert!(harmless(bad).starts_with('\''), "{bad:?}");
+        }
+        assert_eq!(harmless("octocat"), "octocat");
+        assert_eq!(harmless(""), "");
+    }
+
+    #[test]
+    fn cells_with_commas_quotes_and_lines_stay_one_cell() {
+        let table = Table {
+            columns: &["a", "b"],
+            rows: vec![vec!["x,\"y\"".to_owned(), "one\ntwo".to_owned()]],
+        };
+        assert_eq!(table.csv().expect("text"), "a,b\n\"x,\"\"y\"\"\",one two\n");
+    }
+}

@@ -1,0 +1,172 @@
+//! `hallpass audit verify` and `hallpass audit anchor`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use chrono::TimeDelta;
+use clap::Args;
+
+use super::Where;
+use crate::app::audit::{Anchor, Verified};
+use crate::domain::audit::Rule;
+use crate::domain::evidence;
+use crate::repo::read;
+
+/// Check that the evidence is whole and that what it tells was right
+///
+/// Signatures and the chain of records; that each grant has an earlier approval of exactly that content by independent owners; that each
+/// end came in time; that each commit of the protected branch which changes access is told of; and that the decisions, made again from what
+/// git holds, come out the same. Takes the public key by another way than the clone: who can rewrite the branch can rewrite a key beside it.
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    #[command(flatten)]
+    place: Where,
+    /// The public key of the service: a .pub file, or a file of allowed signers. May be given several times
+    #[arg(long, value_name = "FILE", required = true)]
+    key: Vec<PathBuf>,
+    /// An anchor that was written earlier: the branch must still hold that record. May be given several times
+    #[arg(long, value_name = "FILE")]
+    anchor: Vec<PathBuf>,
+    /// How long after it is due a removal counts as late, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    late: u32,
+    /// Answer in JSON, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+/// Print the last record's number, digest and commit: an anchor
+///
+/// Keep it where nobody who runs Hallpass can change it, every day. `verify --anchor FILE` then tells if anything before it was cut or
+/// rewritten, even by somebody who holds the signing key.
+#[derive(Debug, Args)]
+pub(super) struct PrintAnchor {
+    #[command(flatten)]
+    place: Where,
+}
+
+/// How many problems of one rule are told one by one.
+const TOLD: usize = 20;
+
+impl Verify {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let mut trusted = Vec::new();
+        for file in &self.key {
+            let keys = read::public_keys(file)?;
+            anyhow::ensure!(!keys.is_empty(), "{} holds no key", file.display());
+            trusted.extend(keys);
+        }
+        let anchors: Vec<Anchor> = self.anchor.iter().map(anchor).collect::<Result<_, _>>()?;
+        let clone = self.place.open()?;
+        let shown = std::io::stderr().is_terminal();
+        let verified = clone.verify(
+            trusted,
+            &anchors,
+            TimeDelta::seconds(self.late.into()),
+            |count| {
+                if shown {
+                    anstream::eprint!("\r{count} records");
+                }
+            },
+        )?;
+        if shown {
+            anstream::eprint!("\r\u{1b}[K");
+        }
+        let text = match self.json {
+            true => serde_json::to_string(&verified)? + "\n",
+            false => human(&verified),
+        };
+        super::super::print(&text)?;
+        Ok(ExitCode::from(u8::from(!verified.problems.is_empty())))
+    }
+}
+
+fn anchor(file: &PathBuf) -> anyhow::Result<Anchor> {
+    let name = file.display();
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {name}"))?;
+    serde_json::from_str(&text).with_context(|| format!("{name} is no anchor"))
+}
+
+impl PrintAnchor {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let anchor = self.place.open()?.anchor()?;
+        super::super::print(&(serde_json::to_string(&anchor)? + "\n"))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn human(verified: &Verified) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        out,
+        "Read {} records of {} grants, up to commit {}.",
+        verified.records, verified.grants, verified.evidence
+    );
+    if let Some(anchor) = &verified.anchor {
+        let _ = writeln!(
+            out,
+            "The last is number {} of {}: {}",
+            anchor.seq,
+            evidence::instant(anchor.at),
+            anchor.record
+        );
+    }
+    match &verified.main {
+        Some(main) => {
+            let _ = writeln!(
+                out,
+                "Looked for {} commits of the protected branch up to {}, and made {} decisions again from what git holds.",
+                verified.commits,
+                main.short(),
+                verified.replayed
+            );
+        }
+        None => out.push_str(
+            "This clone has no protected branch to compare with (name it with --main): commits were not looked for, decisions not made again.\n",
+        ),
+    }
+    if verified.problems.is_empty() {
+        out.push_str(
+            "\nWhole and right: every signature, every link, every grant, every end in time.\n",
+        );
+        return out;
+    }
+    let mut rules: BTreeMap<Rule, Vec<String>> = BTreeMap::new();
+    for problem in &verified.problems {
+        rules
+            .entry(problem.rule)
+            .or_default()
+            .push(problem.to_string());
+    }
+    for (rule, told) in rules {
+        let _ = writeln!(
+            out,
+            "\n{}: {} ({})",
+            rule.as_str(),
+            rule.meaning(),
+            told.len()
+        );
+        for line in told.iter().take(TOLD) {
+            let _ = writeln!(out, "  {line}");
+        }
+        if told.len() > TOLD {
+            let _ = writeln!(
+                out,
+                "  ... and {} more; see all with --json",
+                told.len() - TOLD
+            );
+        }
+    }
+    let count = verified.problems.len();
+    let _ = writeln!(
+        out,
+        "\n{count} problem{}.",
+        if count == 1 { "" } else { "s" }
+    );
+    out
+}

@@ -1,0 +1,180 @@
+//! Whether the evidence is whole: signed by keys that are believed, nothing altered, taken out, put in or moved.
+
+use std::collections::{BTreeSet, HashSet};
+
+use super::super::evidence::{Kind, Place, Record, canonical, digest};
+use super::super::model::CommitId;
+use super::{Problem, Rule, problem};
+
+/// A commit of the evidence branch, as git holds it.
+#[derive(Debug, Clone)]
+pub struct Link {
+    /// Which one.
+    pub commit: CommitId,
+    /// Its parents.
+    pub parents: Vec<CommitId>,
+    /// Its whole message.
+    pub message: String,
+    /// The bytes of its `record.json`, where there is one.
+    pub record: Option<Vec<u8>>,
+    /// What its signature says.
+    pub signature: Signature,
+}
+
+/// What the signature of a commit says, before it is asked whether the key is believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Signature {
+    /// There is none.
+    Missing,
+    /// It is not one of this commit.
+    Wrong,
+    /// This public key made it, on one line as OpenSSH writes it.
+    By(String),
+}
+
+/// The check of a whole branch, one commit after the other, oldest first.
+#[derive(Debug)]
+pub struct Chain {
+    trusted: BTreeSet<String>,
+    place: Place,
+    before: Option<CommitId>,
+    keys: HashSet<String>,
+    problems: Vec<Problem>,
+    count: u64,
+}
+
+impl Chain {
+    /// A check that believes `trusted`: public keys, on one line each as OpenSSH writes them without a comment.
+    pub fn new(trusted: impl IntoIterator<Item = String>) -> Self {
+        Self {
+            trusted: trusted.into_iter().collect(),
+            place: Place::first(),
+            before: None,
+            keys: HashSet::new(),
+            problems: Vec::new(),
+            count: 0,
+        }
+    }
+
+    /// Checks the next commit. Returns its record if it is one, believed or not: what is wrong is a problem, and the story goes on.
+    pub fn next(&mut self, link: &Link) -> Option<Record> {
+        self.count += 1;
+        let signer = self.signed(link);
+        if link.parents.iter().ne(self.before.iter()) {
+            let said = match (&self.before, link.parents.as_slice()) {
+                (None, _) => "the first commit has a parent: its history was cut".to_owned(),
+                (Some(before), _) => format!(
+                    "its parent is not {} alone: something was taken out, put in or merged",
+                    before.short()
+                ),
+            };
+            self.say(Rule::Parents, link, said);
+        }
+        self.before = Some(link.commit.clone());
+        let record = self.record(link)?;
+        self.place_of(link, &record);
+        if !self.keys.insert(record.key.clone()) {
+            self.say(
+                Rule::KeyTwice,
+                link,
+                format!("{} is written down already", record.key),
+            );
+        }
+        if let (Kind::KeyChanged, true, Some(key)) = (record.kind, signer, &record.signing_key) {
+            self.trusted.insert(key.clone());
+        }
+        Some(record)
+    }
+
+    /// Whether the commit is signed by somebody who is believed.
+    fn signed(&mut self, link: &Link) -> bool {
+        match &link.signature {
+            Signature::By(key) if self.trusted.contains(key) => return true,
+            Signature::By(key) => {
+                let said = format!("signed by {key}, which nobody vouches for");
+                self.say(Rule::UnknownKey, link, said);
+            }
+            Signature::Missing => self.say(Rule::Unsigned, link, "it is not signed"),
+            Signature::Wrong => self.say(
+                Rule::BadSignature,
+                link,
+                "its signature is not one of this content",
+            ),
+        }
+        false
+    }
+
+    fn record(&mut self, link: &Link) -> Option<Record> {
+        let Some(bytes) = &link.record else {
+            self.say(Rule::NoRecord, link, "it holds no record.json");
+            return None;
+        };
+        let (record, value) = match (Record::read(bytes), serde_json::from_slice(bytes)) {
+            (Ok(record), Ok(value)) => (record, value),
+            (Err(error), _) | (_, Err(error)) => {
+                let said = format!("its record.json cannot be read: {error}");
+                self.say(Rule::NoRecord, link, said);
+                return None;
+            }
+        };
+        if canonical(&value).as_bytes() != bytes.as_slice() {
+            self.say(
+                Rule::NotCanonical,
+                link,
+                "its record.json is not in the form of RFC 8785",
+            );
+        }
+        let lines: Vec<&str> = link.message.lines().collect();
+        let says = |name: &str, value: &str| {
+            let wanted = format!("{name}: {value}");
+            lines.iter().filter(|line| **line == wanted).count() == 1
+        };
+        let agrees = lines.first() == Some(&record.sentence.as_str())
+            && says("Event", record.kind.as_str())
+            && says("Event-Key", &record.key)
+            && says("Sequence", &record.seq.to_string())
+            && says("Record", &digest(bytes));
+        if !agrees {
+            self.say(
+                Rule::MessageDiffers,
+                link,
+                "its message says something else than its record.json",
+            );
+        }
+        Some(record)
+    }
+
+    fn place_of(&mut self, link: &Link, record: &Record) {
+        let Place { sequence, previous } = self.place.clone();
+        if record.seq != sequence {
+            let said = format!("it is number {}, and {sequence} was to come", record.seq);
+            self.say(Rule::Sequence, link, said);
+        }
+        if record.prev != previous {
+            self.say(
+                Rule::ChainBroken,
+                link,
+                "it does not name the record before it",
+            );
+        }
+        // Goes on from what is there, so that one gap is told once.
+        let after = link.record.as_deref().and_then(Place::after);
+        self.place = after.unwrap_or(self.place.clone());
+    }
+
+    /// The problems, when all commits were seen.
+    pub fn finish(mut self) -> Vec<Problem> {
+        if self.count == 0 {
+            self.problems.push(Problem {
+                rule: Rule::Empty,
+                commit: None,
+                message: "the branch holds no commit".to_owned(),
+            });
+        }
+        self.problems
+    }
+
+    fn say(&mut self, rule: Rule, link: &Link, message: impl Into<String>) {
+        self.problems.push(problem(rule, &link.commit, message));
+    }
+}

@@ -1,0 +1,107 @@
+//! Reading the evidence branch of a clone: every commit with its record and whose signature it bears.
+
+use std::path::Path;
+
+use git2::{Oid, Repository, Sort};
+use rayon::prelude::*;
+
+use super::evidence::RECORD;
+use super::history::{absent_is_none, commit, commit_id};
+use super::signature::{self, KeyError};
+use super::{RepoError, broken};
+use crate::domain::audit::{Link, Signature};
+use crate::domain::model::CommitId;
+
+/// How many commits are read before they are handed on.
+const CHUNK: usize = 4096;
+
+/// Whether signatures are looked at: by far the most of the work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signatures {
+    /// They are.
+    Checked,
+    /// Every commit counts as unsigned.
+    Ignored,
+}
+
+/// Hands every commit of the history of `tip` to `each`, oldest first.
+///
+/// # Errors
+/// [`RepoError::NoCommit`] when `tip` is not here, [`RepoError::Broken`].
+pub fn links(
+    repo: &Repository,
+    tip: &CommitId,
+    signatures: Signatures,
+    mut each: impl FnMut(Link),
+) -> Result<(), RepoError> {
+    let what = "read the evidence";
+    let walk = || {
+        let mut walk = repo.revwalk()?;
+        walk.set_sorting(Sort::TOPOLOGICAL | Sort::REVERSE)?;
+        walk.push(
+            commit(repo, tip)
+                .map_err(|e| git2::Error::from_str(&e.to_string()))?
+                .id(),
+        )?;
+        walk.collect::<Result<Vec<Oid>, git2::Error>>()
+    };
+    // Told apart from a broken repository.
+    commit(repo, tip)?;
+    let folder = repo.path().to_owned();
+    let all = walk().map_err(broken(what))?;
+    for chunk in all.chunks(CHUNK) {
+        let read: Result<Vec<Vec<Link>>, git2::Error> = chunk
+            .par_chunks(CHUNK / 16)
+            .map(|part| {
+                // A handle must not be shared between threads.
+                let repo = Repository::open(&folder)?;
+                part.iter().map(|id| link(&repo, *id, signatures)).collect()
+            })
+            .collect();
+        read.map_err(broken(what))?
+            .into_iter()
+            .flatten()
+            .for_each(&mut each);
+    }
+    Ok(())
+}
+
+fn link(repo: &Repository, id: Oid, signatures: Signatures) -> Result<Link, git2::Error> {
+    let commit = repo.find_commit(id)?;
+    let record = commit.tree()?.get_name(RECORD).map(|entry| entry.id());
+    let record = match record {
+        Some(id) => absent_is_none(repo.find_blob(id))?.map(|blob| blob.content().to_vec()),
+        None => None,
+    };
+    let signature = match signatures {
+        Signatures::Ignored => Signature::Missing,
+        Signatures::Checked => match absent_is_none(repo.extract_signature(&id, None))? {
+            None => Signature::Missing,
+            Some((text, signed)) => text
+                .as_str()
+                .ok()
+                .and_then(|text| signature::made_by(&signed, text))
+                .map_or(Signature::Wrong, Signature::By),
+        },
+    };
+    Ok(Link {
+        commit: commit_id(id),
+        parents: commit.parent_ids().map(commit_id).collect(),
+        message: String::from_utf8_lossy(commit.message_raw_bytes()).into_owned(),
+        record,
+        signature,
+    })
+}
+
+/// The public keys in a file: as `ssh-keygen` writes them, or a file of allowed signers.
+///
+/// # Errors
+/// [`KeyError`] when the file cannot be read or holds a line that is no key.
+pub fn public_keys(path: &Path) -> Result<Vec<String>, KeyError> {
+    let text = std::fs::read_to_string(path).map_err(|source| KeyError::File {
+        path: path.display().to_string(),
+        source,
+    })?;
+    let keys = signature::public_keys(&text)?;
+    Ok(keys.iter().map(signature::line).collect())
+}
