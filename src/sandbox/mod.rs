@@ -18,6 +18,7 @@ mod cgi;
 mod changes;
 mod codeowners;
 mod contract;
+mod deploying;
 mod document;
 mod faults;
 mod forks;
@@ -47,6 +48,7 @@ use tokio::task::JoinHandle;
 
 pub use assumptions::{ASSUMPTIONS, Assumption};
 pub use contract::{ContractError, Contracts};
+pub use deploying::RunView;
 pub use faults::{Down, RateLimit, When};
 pub use model::{
     AccountKind, AppSpec, Change, KNOWN_KEY, Membership, MergeMethod, Permission, ReviewSaid,

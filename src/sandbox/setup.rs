@@ -173,6 +173,8 @@ impl Sandbox {
             issues: Default::default(),
             activity: Vec::new(),
             ruleset: None,
+            environments: Vec::new(),
+            runs: Default::default(),
         };
         world.repos.push(repo);
         let changes: Vec<Change> = files

@@ -62,6 +62,56 @@ pub struct Repo {
     pub issues: BTreeMap<u64, Issue>,
     pub activity: Vec<Activity>,
     pub ruleset: Option<Ruleset>,
+    pub environments: Vec<Environment>,
+    pub runs: BTreeMap<u64, Run>,
+}
+
+/// An environment that jobs deploy to.
+#[derive(Debug, Clone)]
+pub struct Environment {
+    pub id: u64,
+    pub name: String,
+    pub created_at: Instant,
+    pub rules: Vec<ProtectionRule>,
+    /// Whether a person has to let each job through as well.
+    pub reviewed: bool,
+}
+
+/// An App that is asked before a job may deploy to an environment.
+#[derive(Debug, Clone, Copy)]
+pub struct ProtectionRule {
+    pub id: u64,
+    pub app: u64,
+}
+
+/// A run of a workflow, as far as it deploys.
+#[derive(Debug, Clone)]
+pub struct Run {
+    pub id: u64,
+    pub number: u64,
+    pub attempt: u64,
+    pub event: String,
+    pub actor: u64,
+    pub triggering_actor: u64,
+    pub head_sha: String,
+    pub jobs: Vec<Job>,
+    pub cancelled: bool,
+    pub created_at: Instant,
+    pub started_at: Instant,
+    pub updated_at: Instant,
+}
+
+/// A job that deploys to an environment.
+#[derive(Debug, Clone)]
+pub struct Job {
+    pub environment: String,
+    /// The Apps that have not answered yet.
+    pub apps: BTreeSet<u64>,
+    /// Whether a person has not let it through yet.
+    pub person: bool,
+    pub rejected: bool,
+    /// What Apps said of it: whether they let it through, where they said that, and their words.
+    pub said: Vec<(Option<bool>, String)>,
 }
 
 /// Somebody who is offered a role in a repository.

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use crate::sandbox::changes::{Moved, hex_or_zero};
 use crate::sandbox::git;
 use crate::sandbox::refusal::Refusal;
-use crate::sandbox::world::{Belonging, CheckRun, Team, World};
+use crate::sandbox::world::{Belonging, CheckRun, Job, Run, Team, World};
 
 use super::people::{membership, merged, organisation, team_simple, user};
-use super::{checks, commits, node_id, pulls, repos};
+use super::{checks, commits, node_id, pulls, repos, time};
 
 /// What every payload about a repository carries.
 fn envelope(world: &World, repo: usize, by: u64) -> Value {
@@ -139,4 +139,36 @@ pub fn team_member(world: &World, team: &Team, member: u64, action: &str, by: u6
 pub fn member(world: &World, member: u64, belonging: Belonging, action: &str, by: u64) -> Value {
     let payload = json!({ "action": action, "membership": membership(world, member, belonging) });
     merged(payload, envelope_of_organisation(world, by))
+}
+
+/// `deployment_protection_rule`: a job of `run` waits for our answer.
+pub fn deployment_rule(world: &World, repo: usize, run: &Run, job: &Job) -> Value {
+    let (url, id) = (world.repo_url(repo), run.id);
+    let callback = format!("{url}/actions/runs/{id}/deployment_protection_rule");
+    let deployment = json!({
+        "id": id,
+        "node_id": node_id("DE", id),
+        "sha": run.head_sha,
+        "ref": "main",
+        "task": "deploy",
+        "payload": {},
+        "original_environment": job.environment,
+        "environment": job.environment,
+        "description": null,
+        "creator": user(world, run.triggering_actor),
+        "url": format!("{url}/deployments/{id}"),
+        "statuses_url": format!("{url}/deployments/{id}/statuses"),
+        "repository_url": url,
+        "created_at": time(run.started_at),
+        "updated_at": time(run.started_at),
+    });
+    let payload = json!({
+        "action": "requested",
+        "environment": job.environment,
+        "event": run.event,
+        "deployment_callback_url": callback,
+        "deployment": deployment,
+        "pull_requests": [],
+    });
+    merged(payload, envelope(world, repo, run.triggering_actor))
 }

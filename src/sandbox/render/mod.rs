@@ -7,6 +7,7 @@ pub mod issues;
 pub mod people;
 pub mod pulls;
 pub mod repos;
+pub mod runs;
 
 use chrono::SecondsFormat;
 

@@ -6,6 +6,7 @@ mod apps;
 mod checks;
 mod collaborators;
 mod commits;
+mod deployments;
 mod issues;
 mod merges;
 mod organisation;
@@ -35,9 +36,11 @@ impl std::fmt::Debug for Operation {
     }
 }
 
+const ACTIONS: &[&str] = &["actions"];
 const ADMINISTRATION: &[&str] = &["administration"];
 const CHECKS: &[&str] = &["checks"];
 const CONTENTS: &[&str] = &["contents"];
+const DEPLOYMENTS: &[&str] = &["deployments"];
 const ISSUES: &[&str] = &["issues", "pull_requests"];
 const TICKETS: &[&str] = &["issues"];
 const MEMBERS: &[&str] = &["members"];
@@ -120,6 +123,13 @@ pub const OPERATIONS: &[Operation] = &[
     op("GET", "/repos/{owner}/{repo}/check-runs/{check_run_id}", Read(CHECKS), checks::get),
     op("PATCH", "/repos/{owner}/{repo}/check-runs/{check_run_id}", Write(CHECKS), checks::update),
     op("GET", "/repos/{owner}/{repo}/check-runs/{check_run_id}/annotations", Read(CHECKS), checks::annotations),
+
+    op("GET", "/repos/{owner}/{repo}/environments/{environment_name}", Read(ACTIONS), deployments::environment),
+    op("GET", "/repos/{owner}/{repo}/environments/{environment_name}/deployment_protection_rules", Read(ACTIONS), deployments::rules),
+    op("GET", "/repos/{owner}/{repo}/actions/runs", Read(ACTIONS), deployments::runs),
+    op("GET", "/repos/{owner}/{repo}/actions/runs/{run_id}", Read(ACTIONS), deployments::run),
+    op("GET", "/repos/{owner}/{repo}/actions/runs/{run_id}/pending_deployments", Read(ACTIONS), deployments::pending),
+    op("POST", "/repos/{owner}/{repo}/actions/runs/{run_id}/deployment_protection_rule", Write(DEPLOYMENTS), deployments::review),
 
     op("GET", "/repos/{owner}/{repo}/pulls", Read(PULLS), pulls::list),
     op("POST", "/repos/{owner}/{repo}/pulls", Write(PULLS), pulls::create),
