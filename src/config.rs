@@ -170,6 +170,11 @@ pub enum Provider {
     AwsIdentityCenter(Box<Aws>),
     /// Whatever a program on the server gives.
     Command(Box<Command>),
+    /// Deploying to protected environments.
+    GithubDeployment {
+        /// The organisation that has the repositories.
+        organisation: Login,
+    },
     /// Roles in an organisation.
     GithubOrganizationRole {
         /// The organisation that has the roles.

@@ -14,6 +14,7 @@ use crate::providers::aws::{Keys, regional};
 use crate::providers::aws_iam::{self, AwsIam};
 use crate::providers::aws_identity_center::AwsIdentityCenter;
 use crate::providers::command::{self, Program};
+use crate::providers::github_deployment::{self, GithubDeployment};
 use crate::providers::github_organization_role::{self, GithubOrganizationRole};
 use crate::providers::github_repository::{self, GithubRepository};
 use crate::providers::github_team::{self, GithubTeam};
@@ -63,6 +64,11 @@ pub(super) fn connect(
                 let program = Program::new(program(command, clock));
                 let asked = Asked::new(name.clone(), program, command.entitlements.as_deref());
                 Arc::new(asked.with_context(unusable)?)
+            }
+            config::Provider::GithubDeployment { organisation } => {
+                let client = client(config, forge, organisation, github_deployment::PERMISSIONS);
+                let organisation = organisation.clone();
+                Arc::new(GithubDeployment::new(name.clone(), organisation, client))
             }
             config::Provider::GithubOrganizationRole { organisation } => {
                 let client = client(

@@ -54,7 +54,7 @@ pub(super) fn read(
 /// How each kind's table is read.
 type Read = fn(&mut Table<'_>, &[PathBuf]) -> Option<Provider>;
 
-const KINDS: [(&str, Read); 12] = [
+const KINDS: [(&str, Read); 13] = [
     ("aws-iam", |table, _| {
         Some(Provider::AwsIam(endpoints::aws(table)?))
     }),
@@ -62,6 +62,10 @@ const KINDS: [(&str, Read); 12] = [
         Some(Provider::AwsIdentityCenter(endpoints::aws(table)?))
     }),
     ("command", command),
+    ("github-deployment", |table, _| {
+        let organisation = organisation(table)?;
+        Some(Provider::GithubDeployment { organisation })
+    }),
     ("github-organization-role", |table, _| {
         let organisation = organisation(table)?;
         Some(Provider::GithubOrganizationRole { organisation })

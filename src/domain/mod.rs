@@ -10,6 +10,7 @@ pub mod catalogue;
 pub mod changes;
 pub mod codeowners;
 pub mod decision;
+pub mod deployment;
 pub mod drift;
 pub mod emergency;
 pub mod evidence;

@@ -358,7 +358,7 @@ impl fmt::Display for Owner {
 }
 
 /// A repository on the forge: `<owner>/<name>`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RepoName {
     /// The user or organisation.

@@ -178,6 +178,11 @@ impl App {
 }
 
 impl Installation {
+    /// The App's number.
+    pub fn app_id(&self) -> u64 {
+        self.app().id
+    }
+
     /// Reads one thing.
     ///
     /// # Errors
@@ -215,6 +220,19 @@ impl Installation {
         what: &str,
         route: &str,
     ) -> Result<Vec<T>, Failure> {
+        self.list_in(what, route, |page: Vec<T>| page).await
+    }
+
+    /// [`Installation::list`] of what GitHub wraps: `rows` takes them out of each page.
+    ///
+    /// # Errors
+    /// Any [`Failure`], from any page.
+    pub async fn list_in<P: DeserializeOwned, T>(
+        &self,
+        what: &str,
+        route: &str,
+        rows: fn(P) -> Vec<T>,
+    ) -> Result<Vec<T>, Failure> {
         let mut all = Vec::new();
         let mut next = Some(route.to_owned());
         for _ in 0..PAGES {
@@ -230,7 +248,7 @@ impl Installation {
                     None,
                 )
                 .await?;
-            all.extend(decode::<Vec<T>>(what, &answer.body)?);
+            all.extend(rows(decode::<P>(what, &answer.body)?));
             next = route::next_page(&answer.headers, LINK, &self.app().api)
                 .map_err(|e| Failure::unreadable(what, e))?;
         }

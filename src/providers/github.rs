@@ -106,6 +106,41 @@ impl Hub {
         }
     }
 
+    /// A list that GitHub wraps, to its last page; [`ProviderError::Refused`] where there is nothing that could have one.
+    pub(super) async fn all_in<P: DeserializeOwned, T>(
+        &self,
+        what: &str,
+        route: &str,
+        rows: fn(P) -> Vec<T>,
+    ) -> Result<Vec<T>, ProviderError> {
+        let found = self.api.list_in(what, route, rows).await;
+        found.map_err(|e| self.failed(e))
+    }
+
+    /// Says something, or hears in GitHub's words why it would not be said now: nothing waits for it.
+    pub(super) async fn say(
+        &self,
+        what: &str,
+        route: &str,
+        body: &impl Serialize,
+    ) -> Result<Result<(), String>, ProviderError> {
+        match self
+            .api
+            .post::<serde::de::IgnoredAny>(what, route, body)
+            .await
+        {
+            Ok(_) => Ok(Ok(())),
+            Err(Failure::Declined { words, .. }) => Ok(Err(words)),
+            Err(Failure::NotFound { what }) => Ok(Err(format!("there is no {what}"))),
+            Err(failure) => Err(self.failed(failure)),
+        }
+    }
+
+    /// The number of the App that speaks.
+    pub(super) fn app_id(&self) -> u64 {
+        self.api.app_id()
+    }
+
     /// Puts something in place; `missing` says what it is a sign of when there is no such thing.
     pub(super) async fn put<T: DeserializeOwned>(
         &self,

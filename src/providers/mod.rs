@@ -5,7 +5,9 @@ pub mod aws;
 pub mod aws_iam;
 pub mod aws_identity_center;
 pub mod command;
+mod gate;
 mod github;
+pub mod github_deployment;
 pub mod github_organization_role;
 pub mod github_repository;
 pub mod github_team;
@@ -26,6 +28,8 @@ use crate::domain::decision::Approved;
 use crate::domain::ledger::{Granted, Holder, Revoked};
 use crate::domain::model::{Access, Account, ConnectionName, Instant};
 use crate::domain::target::{Change, Kind, Order};
+
+pub use gate::{Gate, Said};
 
 /// What went wrong at a target system, named by what the caller should do.
 #[derive(Debug, thiserror::Error)]
@@ -86,15 +90,22 @@ pub trait Provider: Send + Sync {
         Ok(None)
     }
 
+    /// Where the target keeps nothing, and asks at each use: the way to answer. What is given there is the ledger's entry alone, so
+    /// [`Self::grant`] and [`Self::revoke`] change nothing, and [`Self::holders`] lists only who needs no grant.
+    fn gate(&self) -> Option<&dyn Gate> {
+        None
+    }
+
     /// Everybody who has this entitlement directly, whoever gave it. [`ProviderError::Refused`] where there is no such entitlement.
     async fn holders(&self, entitlement: &serde_json::Value) -> Result<Vec<Holder>, ProviderError>;
 }
 
 /// Every kind of target system, in the order of the page that lists them.
-pub const KINDS: [&Kind; 12] = [
+pub const KINDS: [&Kind; 13] = [
     &aws_iam::KIND,
     &aws_identity_center::KIND,
     &command::KIND,
+    &github_deployment::KIND,
     &github_organization_role::KIND,
     &github_repository::KIND,
     &github_team::KIND,

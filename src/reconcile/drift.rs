@@ -15,7 +15,7 @@ use super::{ReconcileError, Reconciler, chain};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::drift::{self, Changes, Difference, Drift, Known, Survey, Unanswered, Watched};
 use crate::domain::evidence;
-use crate::domain::ledger::Entry;
+use crate::domain::ledger::{Entry, Holder, State};
 use crate::domain::model::{Access, Account, ConnectionName, Instant, ResourceName, UserId};
 use crate::domain::report;
 use crate::domain::target::Order;
@@ -187,7 +187,11 @@ impl Reconciler {
             }
         }
         let after = self.store.entries(Scope::Live(connection)).await?;
-        for (one, holders) in answers {
+        for (one, mut holders) in answers {
+            // What the target asks the ledger about at each use, the ledger's entries hold.
+            if provider.gate().is_some() {
+                holders.extend(before.iter().chain(&after).filter_map(held_by_ledger(one)));
+            }
             let names = provider.kind().names;
             survey
                 .found
@@ -309,6 +313,20 @@ impl Reconciler {
             .store
             .set_note(&name, &format!("{number} {said}"))
             .await?)
+    }
+}
+
+/// Who has `watched` by a live grant alone.
+fn held_by_ledger(watched: &Watched) -> impl Fn(&Entry) -> Option<Holder> {
+    let entitlement = watched.text();
+    move |entry| {
+        let access = entry.terms.as_ref().map(|t| &t.access)?;
+        let held = entry.state == State::Active && access.entitlement_text() == entitlement;
+        held.then(|| Holder {
+            name: access.account.name.clone(),
+            id: None,
+            pending: false,
+        })
     }
 }
 

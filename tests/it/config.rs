@@ -257,7 +257,7 @@ fn every_mistake_is_told_at_once_with_its_line_and_what_to_write() {
     /hallpass.toml:6: [servr] is unknown. Did you mean `server`?
     /hallpass.toml:8: `resync` of [timing] cannot be used. Write a duration such as "500ms", "60s", "5m" or "1h", at most a day.
     /hallpass.toml:9: `retry_cap` of [timing] is integer, not text. Put it in quotes.
-    /hallpass.toml:11: `kind` of [providers.x] cannot be used. Write kind = "aws-iam" or kind = "aws-identity-center" or kind = "command" or kind = "github-organization-role" or kind = "github-repository" or kind = "github-team" or kind = "ldap" or kind = "mysql" or kind = "okta" or kind = "postgres" or kind = "scim" or kind = "webhook".
+    /hallpass.toml:11: `kind` of [providers.x] cannot be used. Write kind = "aws-iam" or kind = "aws-identity-center" or kind = "command" or kind = "github-deployment" or kind = "github-organization-role" or kind = "github-repository" or kind = "github-team" or kind = "ldap" or kind = "mysql" or kind = "okta" or kind = "postgres" or kind = "scim" or kind = "webhook".
     "#);
 }
 
@@ -296,6 +296,7 @@ fn single_mistakes_are_refused() {
         ("[providers]\nx = 1", "[providers.x]"),
         ("[providers.x]\nkind = 'github-team'", "organisation"),
         ("[providers.x]\nkind = 'github-repository'", "organisation"),
+        ("[providers.x]\nkind = 'github-deployment'", "organisation"),
         (
             "[providers.x]\nkind = 'github-organization-role'\norganisation = 'a b'",
             "organisation",

@@ -49,6 +49,7 @@ const CONCRETE: &[&str] = &[
     "providers::asked",
     "providers::aws",
     "providers::command",
+    "providers::github_deployment",
     "providers::github_organization_role",
     "providers::github_repository",
     "providers::github_team",

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use hallpass::domain::model::{Account, Login, UserId};
 use hallpass::providers::Provider;
+use hallpass::providers::github_deployment::{self, GithubDeployment};
 use hallpass::providers::github_organization_role::{self, GithubOrganizationRole};
 use hallpass::providers::github_repository::{self, GithubRepository};
 use hallpass::providers::github_team::{self, GithubTeam};
@@ -23,6 +24,7 @@ enum Which {
     Team,
     Repository,
     OrganizationRole,
+    Deployment,
 }
 
 struct Org {
@@ -41,6 +43,8 @@ impl Org {
         for (name, level) in [
             ("administration", "write"),
             ("organization_custom_org_roles", "read"),
+            ("actions", "read"),
+            ("deployments", "write"),
         ] {
             world.sandbox.app_permission(7, name, Some(level));
         }
@@ -69,6 +73,10 @@ impl Org {
             Which::OrganizationRole => {
                 let client = client(github_organization_role::PERMISSIONS);
                 Arc::new(GithubOrganizationRole::new(name, org, client))
+            }
+            Which::Deployment => {
+                let client = client(github_deployment::PERMISSIONS);
+                Arc::new(GithubDeployment::new(name, org, client))
             }
         }
     }
@@ -132,6 +140,14 @@ impl Target for Org {
                 sandbox.organisation_role(name);
                 json!({ "role": name })
             }
+            Which::Deployment => {
+                sandbox
+                    .repository(name, &[("README.md", "Here\n")])
+                    .unwrap();
+                sandbox.environment(name, "production");
+                sandbox.protect(name, "production", 7, true);
+                json!({ "repository": format!("acme/{name}"), "environment": "production" })
+            }
         }
     }
 
@@ -140,6 +156,9 @@ impl Target for Org {
             Which::Team => json!({ "team": "nowhere" }),
             Which::Repository => json!({ "repository": "nowhere", "role": "write" }),
             Which::OrganizationRole => json!({ "role": "../../users/grace" }),
+            Which::Deployment => {
+                json!({ "repository": "acme/nowhere", "environment": "../../production" })
+            }
         }
     }
 
@@ -155,6 +174,13 @@ impl Target for Org {
                 sandbox.collaborates(&of("repository"), account) == Some(Permission::Push)
             }
             Which::OrganizationRole => sandbox.has_role(&of("role"), account),
+            // Whether anything was ever changed at GitHub.
+            Which::Deployment => {
+                let token = "/app/installations/{installation_id}/access_tokens";
+                let calls = sandbox.calls();
+                let mut changes = calls.keys().filter(|call| !call.ends_with(token));
+                changes.any(|call| !call.starts_with("GET "))
+            }
         }
     }
 
@@ -167,6 +193,7 @@ impl Target for Org {
                 sandbox.collaborator(&of("repository"), account, Some(Permission::Push));
             }
             Which::OrganizationRole => sandbox.give_role(&of("role"), account),
+            Which::Deployment => unreachable!("there is nothing that could be given by hand"),
         }
     }
 
@@ -192,4 +219,9 @@ async fn repositories_keep_the_contract_of_every_provider() {
 #[tokio::test]
 async fn organisation_roles_keep_the_contract_of_every_provider() {
     contract::hold(&Org::new(Which::OrganizationRole).await).await;
+}
+
+#[tokio::test]
+async fn deployments_keep_the_contract_of_every_provider() {
+    contract::hold(&Org::new(Which::Deployment).await).await;
 }

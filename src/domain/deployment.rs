@@ -1,0 +1,150 @@
+//! Deployments that wait for the ledger's word, and what it says.
+//!
+//! Invariant: only a grant that is active, and whose term holds at `now`, lets a deployment through; it must be for this environment
+//! and for whoever started this attempt of the run, by GitHub's number. A login is only a label.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::ledger::{Entry, State};
+use super::model::{GrantId, Instant, RepoName, UserId};
+
+/// Where a deployment goes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Place {
+    /// The repository whose workflow deploys.
+    pub repository: RepoName,
+    /// The environment there.
+    pub environment: String,
+}
+
+impl Place {
+    /// Whether both are the same: GitHub tells neither by the case of letters. Other alphabets are compared as they stand.
+    pub fn is(&self, other: &Self) -> bool {
+        self.is_in(&other.repository) && self.environment.eq_ignore_ascii_case(&other.environment)
+    }
+
+    /// Whether it is in `repository`.
+    pub fn is_in(&self, repository: &RepoName) -> bool {
+        let (own, other) = (self.repository.to_string(), repository.to_string());
+        own.eq_ignore_ascii_case(&other)
+    }
+}
+
+/// Who started an attempt of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Starter {
+    /// GitHub's number of the account.
+    pub id: UserId,
+    /// Its login, for people: a bot's may be none that a person could have.
+    pub login: String,
+}
+
+/// A job of a run that waits for an environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deployment {
+    /// Where it goes.
+    pub place: Place,
+    /// The run, by GitHub's number.
+    pub run: u64,
+    /// Which attempt of it: whoever runs it again starts another.
+    pub attempt: u64,
+    /// Who started this attempt; `None` where GitHub does not say.
+    pub starter: Option<Starter>,
+}
+
+impl Deployment {
+    /// Names it for ever: run, attempt, environment.
+    pub fn key(&self) -> String {
+        // An environment may be called anything, at length.
+        let environment = self.place.environment.to_ascii_lowercase();
+        let digest = hex::encode(Sha256::digest(environment));
+        format!("{}/{}/{}", self.run, self.attempt, &digest[..16])
+    }
+
+    /// Who started it, for people.
+    pub fn by(&self) -> &str {
+        self.starter.as_ref().map_or("somebody", |s| &s.login)
+    }
+}
+
+/// How far the answer to a deployment is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// Nothing was said.
+    Seen,
+    /// It was said how to ask.
+    Told,
+    /// About to be let through by this grant, with the words that GitHub was told before, if any: perhaps it was.
+    Approving {
+        /// The grant.
+        grant: GrantId,
+        /// Whether it was said before how to ask.
+        told: bool,
+    },
+    /// It was let through, as far as it is for us to say.
+    Approved,
+}
+
+impl Stage {
+    /// Whether it was said how to ask.
+    pub fn is_told(&self) -> bool {
+        match self {
+            Self::Seen => false,
+            Self::Told | Self::Approved => true,
+            Self::Approving { told, .. } => *told,
+        }
+    }
+}
+
+/// A deployment that is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// Which.
+    pub deployment: Deployment,
+    /// How far its answer is.
+    pub stage: Stage,
+}
+
+/// A grant that is not over, and the environment that it is for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pass {
+    /// The environment.
+    pub place: Place,
+    /// The grant.
+    pub entry: Entry,
+}
+
+impl Pass {
+    fn fits(&self, deployment: &Deployment) -> bool {
+        let account = self.entry.terms.as_ref().map(|t| &t.access.account);
+        let starter = deployment.starter.as_ref().map(|s| s.id);
+        starter.is_some()
+            && account.and_then(|a| a.github_id) == starter
+            && self.place.is(&deployment.place)
+    }
+}
+
+/// The grant that lets `deployment` through at `now`: the one that holds longest.
+pub fn opener<'a>(deployment: &Deployment, passes: &'a [Pass], now: Instant) -> Option<&'a Entry> {
+    let holds = |entry: &&Entry| {
+        let terms = entry.terms.as_ref();
+        entry.state == State::Active && terms.is_some_and(|t| t.starts <= now && now < t.ends)
+    };
+    let fitting = passes.iter().filter(|pass| pass.fits(deployment));
+    fitting
+        .map(|pass| &pass.entry)
+        .filter(holds)
+        .max_by_key(|entry| entry.terms.as_ref().map(|t| t.ends))
+}
+
+/// The grant that will let it through once it begins: the one that begins first.
+pub fn later<'a>(deployment: &Deployment, passes: &'a [Pass], now: Instant) -> Option<&'a Entry> {
+    let fitting = passes.iter().filter(|pass| pass.fits(deployment));
+    let begins = |entry: &Entry| entry.terms.as_ref().map(|t| t.starts);
+    fitting
+        .map(|pass| &pass.entry)
+        .filter(|entry| entry.state == State::Scheduled && begins(entry) > Some(now))
+        .min_by_key(|entry| begins(entry))
+}
