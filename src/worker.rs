@@ -349,6 +349,7 @@ impl Worker {
             Wake::Pull(number) => self.reconciler.pull(*number).await,
             Wake::Main => self.main(passes).await.map(drop),
             Wake::All => self.all(passes).await,
+            Wake::Deployments(repository) => self.reconciler.deployments(repository).await,
             Wake::Members => {
                 self.reconciler.forget_members().await;
                 // Nothing of an open pull request shows that somebody came or went.
@@ -373,9 +374,12 @@ impl Worker {
         Ok(outcome.tip)
     }
 
-    /// What a resync does: the protected branch, then every open pull request that changed since it was last judged.
+    /// What a resync does: the protected branch, then what waits for the ledger's word, then every open pull request that changed
+    /// since it was last judged.
     async fn all(&self, passes: &mut Passes) -> Result<(), ReconcileError> {
         let main = self.main(passes).await;
+        let guarded = self.reconciler.guarded().await?;
+        self.look_at_deployments(guarded).await?;
         let tip = main.as_ref().ok().cloned().flatten();
         let now = self.clock.now();
         let open = self.reconciler.forge().open_pulls().await?;

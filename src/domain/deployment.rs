@@ -3,6 +3,7 @@
 //! Invariant: only a grant that is active, and whose term holds at `now`, lets a deployment through; it must be for this environment
 //! and for whoever started this attempt of the run, by GitHub's number. A login is only a label.
 
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -83,17 +84,45 @@ pub enum Stage {
         /// Whether it was said before how to ask.
         told: bool,
     },
-    /// It was let through, as far as it is for us to say.
-    Approved,
+    /// It was let through, as far as it is for us to say. A later job of the same attempt may wait for the same environment, and
+    /// nothing tells the two apart: so the answer is given again after a while, where it still waits.
+    Approved {
+        /// When.
+        again: Instant,
+        /// How often it was given.
+        times: u32,
+    },
 }
 
 impl Stage {
+    /// Let through at `now`, for the `times`-th time: the pause doubles from five minutes to a day.
+    pub fn approved(now: Instant, times: u32) -> Self {
+        let minutes = 5_i64 << times.clamp(1, 9).saturating_sub(1);
+        let pause = TimeDelta::minutes(minutes).min(TimeDelta::days(1));
+        Self::Approved {
+            again: now + pause,
+            times,
+        }
+    }
+
     /// Whether it was said how to ask.
     pub fn is_told(&self) -> bool {
         match self {
             Self::Seen => false,
-            Self::Told | Self::Approved => true,
+            Self::Told | Self::Approved { .. } => true,
             Self::Approving { told, .. } => *told,
+        }
+    }
+}
+
+impl Stage {
+    /// What follows once it was said how to ask. That it was perhaps let through is not forgotten by that.
+    #[must_use]
+    pub fn told(self) -> Self {
+        match self {
+            Self::Approving { grant, .. } => Self::Approving { grant, told: true },
+            Self::Seen | Self::Told => Self::Told,
+            approved @ Self::Approved { .. } => approved,
         }
     }
 }

@@ -8,6 +8,7 @@
 //! Invariant: untrusted free text (reasons, review bodies, titles) is not in here; what a target system answered is, on one
 //! line, without control characters and without characters that cannot be seen.
 
+mod deployment;
 mod draft;
 mod drift;
 mod held;
@@ -21,6 +22,7 @@ use super::approval::Basis;
 use super::ledger::{Entry, Granted, Revoked, Terms};
 use super::model::{Actor, CommitId, GrantId, Instant};
 
+pub use deployment::{deployment_approved, deployment_waiting};
 use draft::{Draft, actor_word, precise};
 pub use draft::{approved_by, approved_by_policy, instant};
 pub use drift::{drift_over, drift_removed, drifted};
@@ -84,11 +86,15 @@ pub enum Kind {
     FirstLook,
     /// A commit of the protected branch changed who has access, or who decides.
     Landed,
+    /// A deployment waits for a grant, and whoever started it was told how to ask.
+    DeploymentWaiting,
+    /// A deployment was let through by a grant.
+    DeploymentApproved,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::Requested,
         Self::Denied,
         Self::Approved,
@@ -113,6 +119,8 @@ impl Kind {
         Self::KeyChanged,
         Self::FirstLook,
         Self::Landed,
+        Self::DeploymentWaiting,
+        Self::DeploymentApproved,
     ];
 
     /// The kind that `word` names.
@@ -147,6 +155,8 @@ impl Kind {
             Self::KeyChanged => "key-changed",
             Self::FirstLook => "first-look",
             Self::Landed => "landed",
+            Self::DeploymentWaiting => "deployment-waiting",
+            Self::DeploymentApproved => "deployment-approved",
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::Source;
-use crate::domain::model::PullNumber;
+use crate::domain::model::{PullNumber, RepoName};
 use crate::store::Wake;
 
 /// The few fields that say where to look.
@@ -60,6 +60,9 @@ impl Locator {
         };
         let foreign =
             |installation: &Numbered| source.installation.is_some_and(|id| id != installation.id);
+        if name == "deployment_protection_rule" {
+            return self.deployment();
+        }
         if self.repository.as_ref().is_some_and(elsewhere) {
             return Verdict::Ignore("another repository");
         }
@@ -87,6 +90,15 @@ impl Locator {
                 None => Verdict::Ignore("no pull request"),
             },
             _ => Verdict::Ignore("not an event that changes anything here"),
+        }
+    }
+
+    /// Deployments are of other repositories, perhaps of another installation. Which of them concern us is for the look to say.
+    fn deployment(&self) -> Verdict {
+        let name = self.repository.as_ref().map(|r| r.full_name.clone());
+        match name.and_then(|name| RepoName::try_from(name).ok()) {
+            Some(repository) => Verdict::Look(vec![Wake::Deployments(repository)]),
+            None => Verdict::Ignore("no repository"),
         }
     }
 

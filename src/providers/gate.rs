@@ -21,6 +21,9 @@ pub trait Gate: Send + Sync {
     /// The environment that an entitlement is for; `None` for one of another shape.
     fn place(&self, entitlement: &serde_json::Value) -> Option<Place>;
 
+    /// Whether what waits in `repository` waits here, if it waits for us.
+    fn answers_for(&self, repository: &RepoName) -> bool;
+
     /// Every deployment of `repository` that waits for something, as it is now: for us, or for others only.
     async fn waiting(&self, repository: &RepoName) -> Result<Vec<Deployment>, ProviderError>;
 

@@ -299,6 +299,10 @@ impl Gate for GithubDeployment {
         self.entitlement(entitlement).ok()
     }
 
+    fn answers_for(&self, repository: &RepoName) -> bool {
+        self.is_ours(repository)
+    }
+
     async fn waiting(&self, repository: &RepoName) -> Result<Vec<Deployment>, ProviderError> {
         let what = format!("runs of {repository} that wait");
         let here = route(repository, &["actions", "runs"]);

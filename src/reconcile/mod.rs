@@ -3,7 +3,7 @@
 //! Nothing here is told *why* it runs. A webhook, a timer, a restart and a resync all end in the same functions, which read
 //! everything afresh: [`Reconciler::pull`] for one pull request, [`Reconciler::main`] for the protected branch (and [`Reconciler::settle`] for what
 //! follows from it at each target), [`Reconciler::due`] for what is due by time (which needs neither forge nor git), [`Reconciler::reverts`] and
-//! [`Reconciler::evidence`] for what is to be tidied and written down.
+//! [`Reconciler::evidence`] for what is to be tidied and written down, [`Reconciler::deployments`] for what waits for the ledger's word.
 //!
 //! Invariant: every change at a target system stands between two ledger writes, *begin* and *settle*.
 
@@ -11,6 +11,7 @@ mod act;
 mod asks;
 mod case;
 mod control;
+mod deployments;
 mod drift;
 mod emergencies;
 mod enforce;
@@ -40,7 +41,7 @@ use crate::domain::people::Outsiders;
 use crate::domain::replay::Replay;
 use crate::domain::report::Pages;
 use crate::forge::{Forge, ForgeError};
-use crate::providers::Registry;
+use crate::providers::{ProviderError, Registry};
 use crate::repo::{Mirror, Remote, RepoError, Signers};
 use crate::store::{Store, StoreError};
 
@@ -59,6 +60,9 @@ pub enum ReconcileError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A target system that was asked for what waits there.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
     /// The protected branch no longer holds what was seen there: nothing that stands on it now can be believed. Granting waits
     /// until it does again; what is due by time still ends.
     #[error(
@@ -81,7 +85,8 @@ impl ReconcileError {
     /// When trying again makes sense, if the other side said so.
     pub fn retry_at(&self) -> Option<Instant> {
         match self {
-            Self::Forge(ForgeError::Unavailable { retry_at, .. }) => *retry_at,
+            Self::Forge(ForgeError::Unavailable { retry_at, .. })
+            | Self::Provider(ProviderError::Unavailable { retry_at, .. }) => *retry_at,
             _ => None,
         }
     }

@@ -176,6 +176,17 @@ impl Sandbox {
         world.announce(repo, run);
     }
 
+    /// Another job of the run deploys, once those before it are through.
+    pub fn next_job(&self, repo: &str, run: u64, environment: &str) {
+        let mut world = self.world();
+        let repo = self.index(&world, repo);
+        let jobs = world.jobs(repo, &[environment]);
+        if let Some(run) = world.repos[repo].runs.get_mut(&run) {
+            run.jobs.extend(jobs);
+        }
+        world.announce(repo, run);
+    }
+
     /// Somebody cancels it.
     pub fn cancel_run(&self, repo: &str, run: u64) {
         let mut world = self.world();

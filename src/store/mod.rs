@@ -8,6 +8,7 @@
 
 mod asks;
 mod commits;
+mod deployments;
 mod drift;
 mod fault;
 mod group;
@@ -25,7 +26,9 @@ use sqlx::AnyPool;
 
 use crate::domain::evidence::Event;
 use crate::domain::ledger::Entry;
-use crate::domain::model::{CommitId, ConnectionName, GrantPath, Instant, PullNumber, Subject};
+use crate::domain::model::{
+    CommitId, ConnectionName, GrantPath, Instant, PullNumber, RepoName, Subject,
+};
 
 /// What went wrong with the database, named by what the caller should do.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +69,8 @@ pub enum Wake {
     Main,
     /// Everything: what a resync does.
     All,
+    /// What waits for the ledger's word in one repository that deploys.
+    Deployments(RepoName),
     /// Everything, and first of all who belongs to the organisation: somebody came or went.
     Members,
 }

@@ -8,7 +8,7 @@ use sqlx::{AnyPool, Row};
 use super::fault::{instant, natural, number, text};
 use super::group::Share;
 use super::{StoreError, TakenWake, Wake, Writer};
-use crate::domain::model::{Instant, PullNumber};
+use crate::domain::model::{Instant, PullNumber, RepoName};
 
 /// One caller's wakes.
 #[derive(Debug)]
@@ -131,6 +131,8 @@ fn name(wake: &Wake) -> String {
         Wake::Pull(number) => format!("pull/{number}"),
         Wake::Main => "main".to_owned(),
         Wake::All => "all".to_owned(),
+        // GitHub tells repositories not by the case of letters: one name, one look.
+        Wake::Deployments(repository) => format!("deployments/{repository}").to_ascii_lowercase(),
         Wake::Members => "members".to_owned(),
     }
 }
@@ -140,10 +142,15 @@ fn parse(name: &str) -> Option<Wake> {
         "main" => Some(Wake::Main),
         "all" => Some(Wake::All),
         "members" => Some(Wake::Members),
-        pull => pull
-            .strip_prefix("pull/")?
-            .parse()
-            .ok()
-            .map(|n| Wake::Pull(PullNumber(n))),
+        other => match other.strip_prefix("deployments/") {
+            Some(repository) => {
+                let repository = RepoName::try_from(repository.to_owned());
+                repository.ok().map(Wake::Deployments)
+            }
+            None => {
+                let number = other.strip_prefix("pull/")?.parse();
+                number.ok().map(|n| Wake::Pull(PullNumber(n)))
+            }
+        },
     }
 }

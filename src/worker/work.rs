@@ -14,7 +14,7 @@ use tracing::{Instrument, info_span, warn};
 
 use super::beside::Beside;
 use super::{Worker, unharmed};
-use crate::domain::model::ConnectionName;
+use crate::domain::model::{ConnectionName, RepoName};
 use crate::reconcile::{Look, ReconcileError, chain};
 use crate::store::{StoreError, TakenWake, Wake};
 
@@ -24,6 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How many pull requests are looked at beside each other: one whose targets are asked and do not answer delays few.
 const PULLS: usize = 4;
+
+/// How many repositories' deployments are answered beside each other, and beside pull requests.
+const REPOSITORIES: usize = 4;
 
 type Job<'w> = Pin<Box<dyn Future<Output = Done> + Send + 'w>>;
 
@@ -52,6 +55,8 @@ pub(super) struct Work<'w> {
     jobs: Beside<Job<'w>>,
     /// Pull requests that are looked at.
     pulls: BTreeSet<Wake>,
+    /// Repositories whose deployments are answered.
+    repositories: BTreeSet<Wake>,
     /// Whether the protected branch is looked at or its passes are waited for, or what follows from passes is under way.
     on_branch: bool,
     /// Connections that have a pass under way, and whether another look came meanwhile.
@@ -73,6 +78,10 @@ impl<'w> Work<'w> {
         for taken in self.jobs.during(due).await? {
             let free = match taken.wake {
                 Wake::Pull(_) => self.pulls.len() < PULLS && self.pulls.insert(taken.wake.clone()),
+                Wake::Deployments(_) => {
+                    self.repositories.len() < REPOSITORIES
+                        && self.repositories.insert(taken.wake.clone())
+                }
                 Wake::Main | Wake::All | Wake::Members => {
                     !std::mem::replace(&mut self.on_branch, true)
                 }
@@ -130,7 +139,7 @@ impl<'w> Work<'w> {
     pub async fn take(&mut self, worker: &'w Worker, done: Done) -> Result<(), StoreError> {
         match done {
             Done::Wake(wake, passes, written) => {
-                if !self.pulls.remove(&wake) {
+                if !self.pulls.remove(&wake) && !self.repositories.remove(&wake) {
                     self.to_follow |= passes.connections.is_empty();
                     self.start_passes(worker, &passes);
                     self.on_branch = !passes.connections.is_empty();
@@ -245,7 +254,24 @@ impl Worker {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// What follows from passes that ended: reviews, releases, notices, and files to tidy up. What fails in one of these must not
+    /// Asks for a look at deployments that wait and that a grant lets through by now.
+    async fn answer_opened(&self) -> Result<(), ReconcileError> {
+        let opened = self.reconciler.opened().await?;
+        self.look_at_deployments(opened).await
+    }
+
+    pub(super) async fn look_at_deployments(
+        &self,
+        repositories: BTreeSet<RepoName>,
+    ) -> Result<(), ReconcileError> {
+        let wakes: Vec<Wake> = repositories.into_iter().map(Wake::Deployments).collect();
+        if !wakes.is_empty() {
+            self.store.wake(&wakes, self.clock.now()).await?;
+        }
+        Ok(())
+    }
+
+    /// What follows from passes that ended: reviews, releases, notices, files to tidy up, and deployments that waited. What fails in one of these must not
     /// keep the others from their work.
     async fn follow(&self) -> Result<(), ReconcileError> {
         let passes = [
@@ -253,6 +279,7 @@ impl Worker {
             self.reconciler.releases().await,
             self.reconciler.notices().await,
             self.reconciler.reverts().await,
+            self.answer_opened().await,
         ];
         passes.into_iter().collect()
     }

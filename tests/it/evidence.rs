@@ -8,17 +8,20 @@ use std::sync::Arc;
 use hallpass::domain::approval::Approval;
 use hallpass::domain::catalogue::{File, REGULAR_FILE};
 use hallpass::domain::decision::{Admission, admit, decide};
+use hallpass::domain::deployment::{self, Deployment, Starter};
 use hallpass::domain::drift::{Difference, Drift, Known};
 use hallpass::domain::emergency::Review;
 use hallpass::domain::evidence::{
     Arrived, DecidedOn, Event, Giving, Kind, Place, Record, Removal, Sealed, adopted, blocked,
-    cancelled, canonical, digest, drift_over, drift_removed, drifted, first_look, granted, held,
-    key_changed, landed, merged_without_proof, of_verdict, orphaned, release_unsigned, released,
-    reverted, review_overdue, review_unsigned, reviewed, revoked, seal,
+    cancelled, canonical, deployment_approved, deployment_waiting, digest, drift_over,
+    drift_removed, drifted, first_look, granted, held, key_changed, landed, merged_without_proof,
+    of_verdict, orphaned, release_unsigned, released, reverted, review_overdue, review_unsigned,
+    reviewed, revoked, seal,
 };
 use hallpass::domain::ledger::{Cause, Entry, Granted, Revoked, State};
 use hallpass::domain::model::{
-    CommitId, ConnectionName, GrantId, GrantPath, Instant, PullNumber, ResourceName,
+    CommitId, ConnectionName, GrantId, GrantPath, Instant, PullNumber, RepoName, ResourceName,
+    UserId,
 };
 use hallpass::domain::parse::read_tree;
 use hallpass::domain::pull::PullState;
@@ -277,6 +280,22 @@ fn every_kind(said: &str) -> Vec<Event> {
     };
     events.push(first_look(&commit("tip"), at(99)));
     events.push(landed(&arrived, Some(&asks(said).pull), at(99)));
+    let deployment = Deployment {
+        place: deployment::Place {
+            repository: RepoName::try_from("acme/shop".to_owned()).expect("a name"),
+            environment: said.to_owned(),
+        },
+        run: 1234,
+        attempt: 2,
+        starter: Some(Starter {
+            id: UserId(1),
+            login: said.to_owned(),
+        }),
+    };
+    events.extend([
+        deployment_waiting(&deployment, at(100)),
+        deployment_approved(&deployment, &entry, said, at(101), at(102)),
+    ]);
     events
 }
 
@@ -347,6 +366,8 @@ fn subject_lines_tell_the_story() {
                 "Landed: {} changes 2 files that decide",
                 commit("landed").short()
             ),
+            "Deployment waits: something started run 1234 to something of acme/shop without a grant",
+            "Deployment approved: octocat on orders/readonly started run 1234 to something of acme/shop",
         ]
     );
     let kinds: BTreeSet<Kind> = events.iter().map(|e| e.kind).collect();
@@ -589,7 +610,8 @@ fn the_same_transition_has_the_same_key_whenever_and_however_it_is_seen() {
     let first = every_kind("something");
     let again = every_kind("something else");
     // What drifted is named by what the target says, so other words are another drift; and so another set that is held.
-    let others = ["drift", "held", "release"];
+    // What an environment is called belongs to what a deployment is.
+    let others = ["drift", "held", "release", "deployment"];
     let is_ours = |e: &&Event| !others.iter().any(|word| e.kind.as_str().starts_with(word));
     let keys = |events: &[Event]| -> Vec<String> {
         let ours = events.iter().filter(is_ours);

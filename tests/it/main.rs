@@ -18,6 +18,7 @@ mod context;
 mod contract;
 mod decision;
 mod demo;
+mod deployments;
 mod drift;
 mod duties;
 mod evidence;

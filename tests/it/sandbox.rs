@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
+mod deploying;
+
 use std::path::Path;
 use std::process::Output;
 use std::sync::{Arc, LazyLock, Mutex};

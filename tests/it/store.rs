@@ -7,13 +7,14 @@ use std::path::Path;
 
 use chrono::{DateTime, TimeDelta};
 use hallpass::domain::approval::{Approval, Basis};
+use hallpass::domain::deployment::{Deployment, Known, Place, Stage};
 use hallpass::domain::drift::{Changes, Difference, Drift};
 use hallpass::domain::emergency::Review;
 use hallpass::domain::evidence::{Event, Kind};
 use hallpass::domain::ledger::{Arrival, Entry, State, Terms, Wanted};
 use hallpass::domain::model::{
     Access, Account, Actor, ActorKind, BlobId, CommitId, ConnectionName, GrantPath, Instant, Login,
-    Owner, PullNumber, ResourceName, RoleName, RoleRef, Subject, UserId,
+    Owner, PullNumber, RepoName, ResourceName, RoleName, RoleRef, Subject, UserId,
 };
 use hallpass::store::{Notice, Scope, Store, StoreError, Wake};
 use sqlx::Connection;
@@ -21,7 +22,7 @@ use tempfile::TempDir;
 
 use crate::postgres::server::Server;
 
-fn at(minute: i64) -> Instant {
+pub fn at(minute: i64) -> Instant {
     DateTime::from_timestamp(1_800_000_000, 0).unwrap() + TimeDelta::minutes(minute)
 }
 
@@ -436,6 +437,45 @@ on_both! {
         assert!(!store.notices_are_due(at(9)).await.unwrap());
         assert_eq!(names(&store.live_of_pull(PullNumber(7)).await.unwrap()), ["ada", "bob", "new"]);
         assert_eq!(store.live_of_pull(PullNumber(8)).await.unwrap(), []);
+    }
+
+    async fn a_deployment_is_known_until_it_is_forgotten_and_open_until_it_is_let_through(store: Store) {
+        let known = |repository: &str, run, stage| Known {
+            deployment: Deployment {
+                place: Place {
+                    repository: RepoName::try_from(repository.to_owned()).unwrap(),
+                    environment: "production".to_owned(),
+                },
+                run,
+                attempt: 1,
+                starter: None,
+            },
+            stage,
+        };
+        let shop = RepoName::try_from("acme/SHOP".to_owned()).unwrap();
+        let (seen, told) = (known("Acme/shop", 1, Stage::Seen), known("Acme/shop", 1, Stage::Told));
+        let other = known("acme/docs", 2, Stage::Told);
+        store.keep_deployment(&seen, &[]).await.unwrap();
+        store.keep_deployment(&told, &[event("told")]).await.unwrap();
+        store.keep_deployment(&other, &[]).await.unwrap();
+        assert_eq!(store.deployments(&shop).await.unwrap(), std::slice::from_ref(&told));
+        assert_eq!(store.open_deployments().await.unwrap(), [told.clone(), other.clone()]);
+
+        let approved = known("Acme/shop", 1, Stage::approved(at(1), 1));
+        store.keep_deployment(&approved, &[event("approved"), event("told")]).await.unwrap();
+        assert_eq!(store.open_deployments().await.unwrap(), std::slice::from_ref(&other));
+        assert_eq!(store.deploying().await.unwrap().len(), 2);
+        assert_eq!(store.unpublished(9).await.unwrap().len(), 2);
+
+        // What somebody else wrote meanwhile stays.
+        store.replace_deployment(&seen, &told).await.unwrap();
+        assert_eq!(store.deployments(&shop).await.unwrap(), std::slice::from_ref(&approved));
+        store.replace_deployment(&approved, &told).await.unwrap();
+        assert_eq!(store.open_deployments().await.unwrap(), [told.clone(), other]);
+
+        store.forget_deployment(&told, &[event("over")]).await.unwrap();
+        assert_eq!(store.deployments(&shop).await.unwrap(), []);
+        assert_eq!(store.unpublished(9).await.unwrap().len(), 3);
     }
 
     async fn wakes_of_one_name_are_one_look(store: Store) {

@@ -330,6 +330,44 @@ async fn each_event_points_at_what_has_to_be_looked_at() {
 }
 
 #[tokio::test]
+async fn a_deployment_that_waits_is_a_reason_to_look_at_its_repository_and_nothing_of_it_is_believed()
+ {
+    let service = service().await;
+    let said = |repository: Value| {
+        json!({
+            "action": "requested",
+            "environment": "../../production",
+            "deployment_callback_url": "https://mallory.example/approve",
+            "repository": { "full_name": repository },
+            "installation": { "id": 99 },
+        })
+    };
+    let shop = RepoName::try_from("acme/shop".to_owned()).unwrap();
+    for name in ["acme/shop", "Acme/Shop"] {
+        let wakes = service
+            .hint("deployment_protection_rule", said(json!(name)))
+            .await;
+        assert_eq!(wakes, BTreeSet::from([Wake::Deployments(shop.clone())]));
+    }
+    for odd in [
+        "",
+        "shop",
+        "acme/shop/../access",
+        "acme/../shop",
+        "a b/c",
+        "acme/",
+    ] {
+        let wakes = service
+            .hint("deployment_protection_rule", said(json!(odd)))
+            .await;
+        assert_eq!(wakes, BTreeSet::new(), "{odd}");
+    }
+    let nothing = json!({ "action": "requested" });
+    let wakes = service.hint("deployment_protection_rule", nothing).await;
+    assert_eq!(wakes, BTreeSet::new());
+}
+
+#[tokio::test]
 async fn other_repositories_and_installations_are_answered_and_ignored() {
     let service = service().await;
     for body in [

@@ -158,6 +158,8 @@ record! {
     approvals: Vec<Vote>,
     /// The policy that approved by itself, the file that holds it and its content.
     approved_by_policy: String,
+    /// Which attempt of a run.
+    attempt: u64,
     /// Who opened the pull request.
     author: Who,
     /// The commit that a held set of removals was inferred from.
@@ -186,6 +188,8 @@ record! {
     due: Instant,
     /// What the target system gives, as canonical text.
     entitlement: String,
+    /// The environment that a run deploys to.
+    environment: String,
     /// When the term ends.
     expires: Instant,
     /// When a difference was seen first.
@@ -234,6 +238,8 @@ record! {
     removals: Vec<String>,
     /// The grant whose terms it takes over.
     replaces: String,
+    /// The repository that deploys.
+    repository: String,
     /// The request: `<resource>/<name>#<pull request>`.
     request: String,
     /// How long something may still work after a removal.
@@ -258,6 +264,8 @@ record! {
     roles: Vec<String>,
     /// The rules that are broken, with their places.
     rules: Vec<String>,
+    /// The run of a workflow, by GitHub's number.
+    run: u64,
     /// Sessions that may still use the access.
     sessions: Vec<String>,
     /// How many sessions were ended.
@@ -270,6 +278,8 @@ record! {
     signing_key: String,
     /// When the first grant of a chain of renewals began.
     since: Instant,
+    /// Who started an attempt of a run: `login (number)`.
+    started_by: String,
     /// When the term begins.
     starts: Instant,
     /// By what else the account still has the same.

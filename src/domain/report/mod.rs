@@ -9,6 +9,7 @@
 
 mod bundle;
 mod context;
+mod deployment;
 mod drift;
 mod emergency;
 mod impact;
@@ -24,6 +25,7 @@ use super::finding::{Finding, Severity};
 use super::model::{CommitId, Instant};
 use super::rules;
 
+pub use deployment::{Offer, deployment_approved, deployment_waiting};
 pub use drift::{drift, drift_title};
 pub use emergency::review_proposal;
 pub use release::release_proposal;

@@ -273,7 +273,7 @@ async fn hostile_names_reach_exactly_the_account_of_that_name(target: &dyn Targe
             .grant()
             .await
             .unwrap_or_else(|e| panic!("{name}: {e}"));
-        let mut both = vec![witness.clone(), named];
+        let mut both = [witness.clone(), named];
         both.sort();
         let mut listed = scene.listed().await;
         listed.sort();
