@@ -35,7 +35,7 @@
 //! - *Overlap is a set*: the plan names the live grants that retain an access; only the last one's end removes it.
 //! - *A webhook is only a hint*: [`http`] turns it into a [`store::Wake`]; nothing of its content is believed.
 //!
-//! # Four walks
+//! # Five walks
 //!
 //! **A request.** `http/webhook` verifies the signature over the raw bytes and makes `Wake::Pull(12)` durable. The worker takes it:
 //! `reconcile/pulls` reads the pull request, reviews, both trees and the owners' memberships (`reconcile/case`), `domain::decision`
@@ -53,6 +53,10 @@
 //! **An emergency** begins as a request does, with fewer approvals. With the first intent to give it the ledger's entry gets a
 //! review that is due; `reconcile/emergencies` opens the pull request that brings its record, and an owner's approval of exactly
 //! that file, as weighed when it was merged, is noted as the signature.
+//!
+//! **A deployment.** Some targets keep nothing and ask at each use ([`providers::Gate`]): for them the ledger's entry is the access.
+//! `Wake::Deployments(acme/shop)` comes by webhook, by the tick, or because a grant has just begun: `reconcile/deployments` reads what
+//! waits there, `domain::deployment` finds the grant that lets it through at this moment, and the answer is begun, given and settled.
 
 #[forbid(unsafe_code)]
 pub mod domain;
