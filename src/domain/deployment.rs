@@ -41,6 +41,21 @@ pub struct Starter {
     pub login: String,
 }
 
+/// An attempt of a run that waits for something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingRun {
+    /// The repository whose workflow it is.
+    pub repository: RepoName,
+    /// The run, by GitHub's number.
+    pub id: u64,
+    /// Which attempt of it.
+    pub attempt: u64,
+    /// Who started this attempt; `None` where GitHub does not say.
+    pub starter: Option<Starter>,
+    /// When it last changed, as GitHub tells.
+    pub changed_at: Instant,
+}
+
 /// A job of a run that waits for an environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deployment {
@@ -146,25 +161,34 @@ pub struct Pass {
 }
 
 impl Pass {
-    fn fits(&self, deployment: &Deployment) -> bool {
+    fn is_of(&self, starter: Option<&Starter>) -> bool {
         let account = self.entry.terms.as_ref().map(|t| &t.access.account);
-        let starter = deployment.starter.as_ref().map(|s| s.id);
-        starter.is_some()
-            && account.and_then(|a| a.github_id) == starter
-            && self.place.is(&deployment.place)
+        let starter = starter.map(|s| s.id);
+        starter.is_some() && account.and_then(|a| a.github_id) == starter
     }
+
+    fn fits(&self, deployment: &Deployment) -> bool {
+        self.is_of(deployment.starter.as_ref()) && self.place.is(&deployment.place)
+    }
+
+    fn holds(&self, now: Instant) -> bool {
+        let terms = self.entry.terms.as_ref();
+        self.entry.state == State::Active && terms.is_some_and(|t| t.starts <= now && now < t.ends)
+    }
+}
+
+/// Whether whoever started `run` holds a grant of any environment of its repository at `now`.
+pub fn may_go_on(run: &WaitingRun, passes: &[Pass], now: Instant) -> bool {
+    let mut theirs = passes.iter().filter(|p| p.is_of(run.starter.as_ref()));
+    theirs.any(|pass| pass.place.is_in(&run.repository) && pass.holds(now))
 }
 
 /// The grant that lets `deployment` through at `now`: the one that holds longest.
 pub fn opener<'a>(deployment: &Deployment, passes: &'a [Pass], now: Instant) -> Option<&'a Entry> {
-    let holds = |entry: &&Entry| {
-        let terms = entry.terms.as_ref();
-        entry.state == State::Active && terms.is_some_and(|t| t.starts <= now && now < t.ends)
-    };
     let fitting = passes.iter().filter(|pass| pass.fits(deployment));
     fitting
+        .filter(|pass| pass.holds(now))
         .map(|pass| &pass.entry)
-        .filter(holds)
         .max_by_key(|entry| entry.terms.as_ref().map(|t| t.ends))
 }
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::ProviderError;
-use crate::domain::deployment::{Deployment, Place};
+use crate::domain::deployment::{Deployment, Place, WaitingRun};
 use crate::domain::model::RepoName;
 
 /// What became of what was said.
@@ -24,8 +24,11 @@ pub trait Gate: Send + Sync {
     /// Whether what waits in `repository` waits here, if it waits for us.
     fn answers_for(&self, repository: &RepoName) -> bool;
 
-    /// Every deployment of `repository` that waits for something, as it is now: for us, or for others only.
-    async fn waiting(&self, repository: &RepoName) -> Result<Vec<Deployment>, ProviderError>;
+    /// Every run of `repository` that waits for something, as it is now: for us, or for others only.
+    async fn waiting(&self, repository: &RepoName) -> Result<Vec<WaitingRun>, ProviderError>;
+
+    /// What waits of `run`, as it is now.
+    async fn jobs(&self, run: &WaitingRun) -> Result<Vec<Deployment>, ProviderError>;
 
     /// Whether deployments to `place` ask us at all.
     async fn guards(&self, place: &Place) -> Result<bool, ProviderError>;

@@ -18,12 +18,12 @@ use serde_json::Value;
 
 use wire::{Entitlement, Pending, Review, Rules, Run, Runs};
 
-use super::github::{Hub, User};
+use super::github::Hub;
 use super::{Gate, Provider, ProviderError, Said};
 use crate::domain::decision::Approved;
-use crate::domain::deployment::{Deployment, Place, Starter};
+use crate::domain::deployment::{Deployment, Place, WaitingRun};
 use crate::domain::ledger::{Granted, Holder, Revoked};
-use crate::domain::model::{Access, Account, ConnectionName, Login, RepoName, UserId};
+use crate::domain::model::{Access, Account, ConnectionName, Login, RepoName};
 use crate::domain::target::{Change, Kind, Names, Order};
 use crate::github_app::{Installation, Permission, path, query};
 
@@ -158,12 +158,8 @@ impl GithubDeployment {
     }
 
     /// The jobs of `run` that wait.
-    async fn pending(
-        &self,
-        repository: &RepoName,
-        run: &Run,
-    ) -> Result<Vec<Deployment>, ProviderError> {
-        let id = run.id.to_string();
+    async fn pending(&self, run: &WaitingRun) -> Result<Vec<Deployment>, ProviderError> {
+        let (repository, id) = (&run.repository, run.id.to_string());
         let what = format!("what run {id} of {repository} waits for");
         let here = route(repository, &["actions", "runs", &id, "pending_deployments"]);
         let pending: Option<Vec<Pending>> = self.hub.find(&what, &here).await?;
@@ -173,8 +169,8 @@ impl GithubDeployment {
                 environment: one.environment.name,
             },
             run: run.id,
-            attempt: run.run_attempt,
-            starter: run.triggering_actor.as_ref().map(starter),
+            attempt: run.attempt,
+            starter: run.starter.clone(),
         };
         // Gone meanwhile: it waits for nothing.
         let pending = pending.unwrap_or_default();
@@ -196,13 +192,6 @@ impl GithubDeployment {
         let segments = ["actions", "runs", &run, "deployment_protection_rule"];
         let here = route(&deployment.place.repository, &segments);
         self.hub.say(&what, &here, review).await
-    }
-}
-
-fn starter(user: &User) -> Starter {
-    Starter {
-        id: UserId(user.id),
-        login: user.login.clone(),
     }
 }
 
@@ -265,11 +254,8 @@ impl Provider for GithubDeployment {
         let (name, shown) = (&access.account.name, shown(&place));
         match change {
             Change::Grant => vec![format!(
-                "nothing now; POST {} approved for each job for {shown} that @{name} starts",
-                route(
-                    &place.repository,
-                    &["actions", "runs", "<run>", "deployment_protection_rule"]
-                )
+                "nothing now; POST {}/<run>/deployment_protection_rule as approved, for each job for {shown} that @{name} starts",
+                route(&place.repository, &["actions", "runs"])
             )],
             Change::Revoke => vec![format!(
                 "nothing: jobs for {shown} that @{name} starts wait"
@@ -303,18 +289,18 @@ impl Gate for GithubDeployment {
         self.is_ours(repository)
     }
 
-    async fn waiting(&self, repository: &RepoName) -> Result<Vec<Deployment>, ProviderError> {
+    async fn waiting(&self, repository: &RepoName) -> Result<Vec<WaitingRun>, ProviderError> {
         let what = format!("runs of {repository} that wait");
         let here = route(repository, &["actions", "runs"]);
         let here = query(&here, &[("status", "waiting"), ("per_page", "100")]);
-        let runs = self
-            .hub
-            .all_in(&what, &here, |page: Runs| page.workflow_runs);
-        let mut waiting = Vec::new();
-        for run in runs.await?.iter().filter(|run| run.waits()) {
-            waiting.extend(self.pending(repository, run).await?);
-        }
-        Ok(waiting)
+        let page = |page: Runs| page.workflow_runs;
+        let runs = self.hub.all_in(&what, &here, page).await?;
+        let waiting = runs.into_iter().filter(Run::waits);
+        Ok(waiting.map(|run| run.of(repository)).collect())
+    }
+
+    async fn jobs(&self, run: &WaitingRun) -> Result<Vec<Deployment>, ProviderError> {
+        self.pending(run).await
     }
 
     async fn guards(&self, place: &Place) -> Result<bool, ProviderError> {
@@ -329,7 +315,7 @@ impl Gate for GithubDeployment {
         if !run.waits() {
             return Ok(false);
         }
-        let now = self.pending(repository, &run).await?;
+        let now = self.pending(&run.of(repository)).await?;
         let same = |one: &Deployment| {
             one.place.is(&deployment.place)
                 && one.attempt == deployment.attempt
@@ -347,16 +333,16 @@ impl Gate for GithubDeployment {
         if let Err(words) = self.say(deployment, &review).await? {
             return Ok(Said::Declined(words));
         }
-        let run = self
-            .run(&deployment.place.repository, deployment.run)
-            .await?;
+        // It was taken, whatever can be read of it now.
+        let run = self.run(&deployment.place.repository, deployment.run).await;
         Ok(Said::Taken(match run {
-            None => "the run is gone since".to_owned(),
-            Some(run) if run.run_attempt != deployment.attempt => format!(
+            Err(failure) => format!("GitHub took the answer; {failure}"),
+            Ok(None) => "GitHub took the answer; the run is gone since".to_owned(),
+            Ok(Some(run)) if run.run_attempt != deployment.attempt => format!(
                 "GitHub took the answer, but the run is at attempt {} since: look at what it did",
                 run.run_attempt
             ),
-            Some(run) => format!(
+            Ok(Some(run)) => format!(
                 "GitHub took the answer; the run is {}",
                 run.status.as_deref().unwrap_or("there")
             ),

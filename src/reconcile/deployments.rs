@@ -15,17 +15,37 @@
 //! said a second time.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::PoisonError;
 
+use chrono::TimeDelta;
 use tracing::{error, info, warn};
 
 use super::act::in_time;
 use super::{ReconcileError, Reconciler};
-use crate::domain::deployment::{self, Deployment, Known, Pass, Stage};
+use crate::domain::deployment::{self, Deployment, Known, Pass, Stage, WaitingRun};
 use crate::domain::evidence;
 use crate::domain::ledger::Entry;
 use crate::domain::model::{ConnectionName, Gives, GrantId, Instant, RepoName, RoleRef};
 use crate::domain::report::{self, Offer};
 use crate::providers::{Gate, ProviderError, Said};
+
+/// How long after a change of a run a look at it may have been too early.
+const LISTING_DELAY: TimeDelta = TimeDelta::minutes(2);
+
+/// What a waiting run looked like when it was last looked into: what nobody may let through and nothing changed of is left alone, so
+/// that a run may wait for a month without a call a minute.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen {
+    changed_at: Instant,
+    at: Instant,
+}
+
+/// By run and attempt.
+pub(super) type LookedInto = BTreeMap<(u64, u64), Seen>;
+
+fn is_of(known: &Known, run: &WaitingRun) -> bool {
+    (known.deployment.run, known.deployment.attempt) == (run.id, run.attempt)
+}
 
 /// The gate that a repository's deployments wait at.
 #[derive(Clone, Copy)]
@@ -98,20 +118,77 @@ impl Reconciler {
         let Some(at) = self.gates().find(|at| at.gate.answers_for(repository)) else {
             return Ok(());
         };
-        let waiting = in_time(at.connection, at.gate.waiting(repository)).await?;
-        // Several jobs of one attempt may wait for one environment: one answer is for all of them.
-        let waiting: BTreeMap<String, Deployment> =
-            waiting.into_iter().map(|one| (one.key(), one)).collect();
+        let runs = in_time(at.connection, at.gate.waiting(repository)).await?;
         let known = self.store.deployments(repository).await?;
+        let (passes, before) = (self.passes().await?, self.looked_into(repository));
+        let (mut looked, mut results) = (LookedInto::new(), Vec::new());
+        for run in &runs {
+            let now = self.now();
+            let seen = before.get(&(run.id, run.attempt)).copied();
+            let old = seen.filter(|seen| !self.is_news(run, *seen, now));
+            if let Some(seen) = old.filter(|_| !deployment::may_go_on(run, &passes, now)) {
+                looked.insert((run.id, run.attempt), seen);
+                continue;
+            }
+            let seen = Seen {
+                changed_at: run.changed_at,
+                at: now,
+            };
+            match self.answer_run(at, run, &known, &passes).await {
+                Ok(()) => drop(looked.insert((run.id, run.attempt), seen)),
+                failed => results.push(failed),
+            }
+        }
+        let waits = |one: &Known| runs.iter().any(|run| is_of(one, run));
+        for one in known.iter().filter(|one| !waits(one)) {
+            results.push(self.gone(at, one).await);
+        }
+        self.note_looked_into(repository, looked);
+        results.into_iter().collect()
+    }
+
+    /// Whether the run may wait for something else than when it was looked into.
+    fn is_news(&self, run: &WaitingRun, seen: Seen, now: Instant) -> bool {
+        run.changed_at != seen.changed_at
+            // The forge counts whole seconds, and lists with some delay.
+            || run.changed_at + LISTING_DELAY >= seen.at
+            || seen.at + self.settings.members_for <= now
+    }
+
+    fn looked_into(&self, repository: &RepoName) -> LookedInto {
+        let all = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(repository).cloned().unwrap_or_default()
+    }
+
+    fn note_looked_into(&self, repository: &RepoName, looked: LookedInto) {
+        let mut all = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        match looked.is_empty() {
+            true => drop(all.remove(repository)),
+            false => drop(all.insert(repository.clone(), looked)),
+        }
+    }
+
+    /// Answers for every job of one run.
+    async fn answer_run(
+        &self,
+        at: At<'_>,
+        run: &WaitingRun,
+        known: &[Known],
+        passes: &[Pass],
+    ) -> Result<(), ReconcileError> {
+        let jobs = in_time(at.connection, at.gate.jobs(run)).await?;
+        // Several jobs of one attempt may wait for one environment: one answer is for all of them.
+        let jobs: BTreeMap<String, Deployment> =
+            jobs.into_iter().map(|one| (one.key(), one)).collect();
         let mut results = Vec::new();
-        for one in &known {
-            if !waiting.contains_key(&one.deployment.key()) {
+        for one in known.iter().filter(|one| is_of(one, run)) {
+            if !jobs.contains_key(&one.deployment.key()) {
                 results.push(self.gone(at, one).await);
             }
         }
-        for (key, one) in waiting {
+        for (key, one) in jobs {
             let known = known.iter().find(|known| known.deployment.key() == key);
-            results.push(self.answer(at, one, known).await);
+            results.push(self.answer(at, one, known, passes).await);
         }
         results.into_iter().collect()
     }
@@ -122,6 +199,7 @@ impl Reconciler {
         at: At<'_>,
         waiting: Deployment,
         known: Option<&Known>,
+        passes: &[Pass],
     ) -> Result<(), ReconcileError> {
         let stage = known.map_or(Stage::Seen, |known| known.stage.clone());
         if matches!(stage, Stage::Approved { again, .. } if again > self.now()) {
@@ -130,20 +208,21 @@ impl Reconciler {
         if known.is_none() && !in_time(at.connection, at.gate.guards(&waiting.place)).await? {
             return Ok(());
         }
-        if self.opener(&waiting).await?.is_none() {
+        if deployment::opener(&waiting, passes, self.now()).is_none() {
             return match stage.is_told() {
                 true => Ok(()),
-                false => self.tell_how_to_ask(at, waiting, stage).await,
+                false => self.tell_how_to_ask(at, waiting, stage, passes).await,
             };
         }
         if !in_time(at.connection, at.gate.still_waits(&waiting)).await? {
             return Ok(());
         }
         // What held before GitHub was asked may be over by now.
-        match (self.opener(&waiting).await?, stage) {
+        let now_passes = self.passes().await?;
+        match (deployment::opener(&waiting, &now_passes, self.now()), stage) {
             (None, _) => Ok(()),
             (Some(entry), Stage::Approved { times, .. }) => {
-                self.approve_again(at, waiting, times, &entry).await
+                self.approve_again(at, waiting, times, entry).await
             }
             (Some(entry), stage) => self.approve(at, waiting, stage, entry).await,
         }
@@ -162,17 +241,11 @@ impl Reconciler {
         if let Said::Taken(read_back) = said {
             info!(deployment.run, grant.id = %entry.id, read_back, "a later job of run {} was let through by `{}`: {read_back}", deployment.run, entry.id);
         }
-        let stage = Stage::approved(self.now(), times + 1);
+        let stage = Stage::approved(self.now(), times.saturating_add(1));
         Ok(self
             .store
             .keep_deployment(&Known { deployment, stage }, &[])
             .await?)
-    }
-
-    /// The grant that lets it through now.
-    async fn opener(&self, waiting: &Deployment) -> Result<Option<Entry>, ReconcileError> {
-        let passes = self.passes().await?;
-        Ok(deployment::opener(waiting, &passes, self.now()).cloned())
     }
 
     /// Every grant of an environment that is not over.
@@ -194,7 +267,7 @@ impl Reconciler {
         at: At<'_>,
         deployment: Deployment,
         stage: Stage,
-        entry: Entry,
+        entry: &Entry,
     ) -> Result<(), ReconcileError> {
         let begun = Known {
             deployment: deployment.clone(),
@@ -205,18 +278,19 @@ impl Reconciler {
         };
         self.store.keep_deployment(&begun, &[]).await?;
         let called_at = self.now();
-        let words = report::deployment_approved(&entry);
+        let words = report::deployment_approved(entry);
         let said = in_time(at.connection, at.gate.approve(&deployment, &words)).await;
         match (said, &stage) {
             (Ok(Said::Taken(read_back)), _) => {
-                self.approved(deployment, &entry, &read_back, called_at)
+                self.approved(deployment, entry, &read_back, called_at)
                     .await
             }
             // Nothing waits for an answer of ours: the one before came through.
             (Ok(Said::Declined(words)), Stage::Approving { grant, .. }) => {
-                let entry = self.entry(grant).await?.unwrap_or(entry);
+                let earlier = self.entry(grant).await?;
+                let entry = earlier.as_ref().unwrap_or(entry);
                 let read_back = format!("the answer was lost; asked again, GitHub says: {words}");
-                self.approved(deployment, &entry, &read_back, called_at)
+                self.approved(deployment, entry, &read_back, called_at)
                     .await
             }
             (Ok(Said::Declined(words)), _) => {
@@ -290,14 +364,14 @@ impl Reconciler {
         at: At<'_>,
         deployment: Deployment,
         stage: Stage,
+        passes: &[Pass],
     ) -> Result<(), ReconcileError> {
         let Some(tip) = self.mirror.tip(&self.settings.protected_branch).await? else {
             return Ok(());
         };
         let tree = self.catalogue(&tip).await?;
         let offers = self.offers(&tree, &deployment);
-        let passes = self.passes().await?;
-        let later = deployment::later(&deployment, &passes, self.now());
+        let later = deployment::later(&deployment, passes, self.now());
         let pages = &self.settings.pages;
         let words = report::deployment_waiting(pages, &tree, &deployment, &offers, later);
         let said = in_time(at.connection, at.gate.tell(&deployment, &words)).await?;

@@ -34,7 +34,7 @@ use chrono::TimeDelta;
 
 use crate::clock::Clock;
 use crate::domain::catalogue::Catalogue;
-use crate::domain::model::{CommitId, ConnectionName, Instant};
+use crate::domain::model::{CommitId, ConnectionName, Instant, RepoName};
 use crate::domain::notice::EndsSoon;
 use crate::domain::parse;
 use crate::domain::people::Outsiders;
@@ -159,6 +159,8 @@ pub struct Reconciler {
     merging: tokio::sync::Mutex<()>,
     /// Past requests judged anew, by base and head.
     replays: Mutex<HashMap<(CommitId, CommitId), Replay>>,
+    /// Runs that wait, as they were when they were last looked into.
+    runs: Mutex<BTreeMap<RepoName, deployments::LookedInto>>,
 }
 
 impl std::fmt::Debug for Reconciler {
@@ -210,6 +212,7 @@ impl Reconciler {
             merges: AtomicU64::new(0),
             merging: tokio::sync::Mutex::default(),
             replays: Mutex::default(),
+            runs: Mutex::default(),
         }
     }
 

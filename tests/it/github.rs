@@ -9,6 +9,7 @@
 mod app;
 mod approved;
 mod checks;
+mod deployment;
 mod kinds;
 mod membership;
 mod repository;

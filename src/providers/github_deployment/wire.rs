@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::deployment::{Starter, WaitingRun};
+use crate::domain::model::{Instant, RepoName, UserId};
 use crate::providers::github::User;
 
 /// What is given: deploying to an environment.
@@ -42,9 +44,25 @@ pub struct Run {
     pub run_attempt: u64,
     pub status: Option<String>,
     pub triggering_actor: Option<User>,
+    pub updated_at: Instant,
 }
 
 impl Run {
+    /// As the loop knows it.
+    pub fn of(self, repository: &RepoName) -> WaitingRun {
+        let starter = |user: User| Starter {
+            id: UserId(user.id),
+            login: user.login,
+        };
+        WaitingRun {
+            repository: repository.clone(),
+            id: self.id,
+            attempt: self.run_attempt,
+            starter: self.triggering_actor.map(starter),
+            changed_at: self.updated_at,
+        }
+    }
+
     /// Whether a job of it waits for a rule.
     pub fn waits(&self) -> bool {
         self.status.as_deref() == Some("waiting")

@@ -250,6 +250,57 @@ async fn an_environment_that_no_role_gives_says_so_and_one_that_is_not_ours_is_l
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_nobody_may_let_through_costs_one_listing_a_tick() {
+    let world = hearing().await;
+    let id = starts(&world, "ada", &["production"]).await;
+    world.advance(minutes(10)).await;
+    world.resync().await;
+    let before = world.sandbox.calls();
+    for _ in 0..9 {
+        world.advance(minutes(1)).await;
+        world.resync().await;
+    }
+    let after = world.sandbox.calls();
+    assert_eq!(after[PENDING], before[PENDING]);
+    let listed = after[RUNS] - before[RUNS];
+    assert!((9..=18).contains(&listed), "{listed}");
+    assert_waits(&world, id, 1);
+    // It is not forgotten for that.
+    granted(&world, "ada", "deployer", "1h").await;
+    let passed = run(&world, id);
+    assert_eq!(
+        (passed.status.as_str(), passed.approvals),
+        ("in_progress", 1)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_at_any_wait_while_telling_tells_at_least_once_and_decides_nothing() {
+    let (mut at, mut crashes) = (0, 0);
+    loop {
+        let mut world = hearing().await;
+        let id = world
+            .sandbox
+            .start_run("ada", SHOP, &["production"])
+            .unwrap();
+        world.sandbox.settle().await;
+        let finished = world.crashed_at(at).await;
+        world.advance(minutes(10)).await;
+        world.resync().await;
+        let found = run(&world, id);
+        assert!((1..=2).contains(&found.words.len()), "{at}: {found:?}");
+        assert_waits(&world, id, found.words.len());
+        assert_eq!(world.told("deployment-waiting").len(), 1);
+        if finished {
+            break;
+        }
+        crashes += 1;
+        at += 1 + at / 8;
+    }
+    assert!(crashes > 5, "{crashes} crashes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_waits_no_longer_is_forgotten() {
     in_both(async |world| {
         let waiting = starts(world, "ada", &["production"]).await;
