@@ -109,10 +109,9 @@ fn ask(pages: &Pages, tree: &Catalogue, subject: &Subject, offer: &Offer) -> Str
         Subject::Person(login) => ("person", login.as_str(), "people"),
         Subject::Service(name) => ("service", name.as_str(), "services"),
     };
-    let path = format!(
-        "access/grants/{resource}/{}-{role}.yaml",
-        name.to_ascii_lowercase()
-    );
+    // Logins of managed users have a `_`, which names of files do not.
+    let file = name.to_ascii_lowercase().replace('_', "-");
+    let path = format!("access/grants/{resource}/{file}-{role}.yaml");
     let mut text = format!("{key}: {name}\nrole: {role}\nduration: 1h\nreason: \n");
     let needs = tree.role(resource, role).map(|(_, role)| &role.requires);
     for field in needs.into_iter().flatten() {

@@ -1,8 +1,12 @@
 //! Which grant lets which deployment through, at which instant.
 
+use hallpass::domain::catalogue::{File, REGULAR_FILE};
 use hallpass::domain::deployment::{Deployment, Pass, Place, Stage, Starter, later, opener};
 use hallpass::domain::ledger::State;
-use hallpass::domain::model::{GrantId, RepoName, UserId};
+use hallpass::domain::model::{BlobId, ConnectionName, GrantId, RepoName, RoleRef, UserId};
+use hallpass::domain::parse::read_tree;
+use hallpass::domain::report::{Offer, Pages, deployment_waiting};
+use pulldown_cmark::{Event, Parser, Tag};
 
 use crate::store::{active, at};
 
@@ -147,4 +151,59 @@ fn an_answer_is_repeated_at_growing_pauses() {
         [0, 1, 2, 3, 9, 10, u32::MAX].map(pause),
         [5, 5, 10, 20, 1280, 1280, 1280]
     );
+}
+
+/// The addresses that a text links to, and whether it holds HTML or an image.
+fn links(text: &str) -> (Vec<String>, bool) {
+    let events: Vec<Event<'_>> = Parser::new(text).collect();
+    let link = |event: &Event<'_>| match event {
+        Event::Start(Tag::Link { dest_url, .. }) => Some(dest_url.to_string()),
+        _ => None,
+    };
+    let odd = |event: &Event<'_>| {
+        let image = matches!(event, Event::Start(Tag::Image { .. } | Tag::Heading { .. }));
+        image || matches!(event, Event::Html(_) | Event::InlineHtml(_))
+    };
+    (
+        events.iter().filter_map(link).collect(),
+        events.iter().any(odd),
+    )
+}
+
+#[test]
+fn what_an_environment_or_an_account_is_called_stays_text() {
+    let pages = Pages {
+        repository: "https://github.com/acme/access".to_owned(),
+        branch: "main".to_owned(),
+    };
+    let file = |path: &str, text: &str| File {
+        path: path.to_owned(),
+        mode: REGULAR_FILE,
+        blob: BlobId::new("1".repeat(40)).unwrap(),
+        bytes: text.as_bytes().into(),
+    };
+    let tree = read_tree(&[file(
+        "access/people/octo_cat.yaml",
+        "github_id: 1\nidentities:\n  elsewhere: octo_cat\n",
+    )]);
+    let offers = [Offer {
+        role: RoleRef::try_from("shop/deployer".to_owned()).unwrap(),
+        connection: ConnectionName::new("deployments").unwrap(),
+    }];
+    let hostile = "`` [x](https://mallory.example) <b> ![y](z)\n# @acme/dba\n\u{202e}";
+    let mut deployment = waits(Some(2));
+    deployment.place.environment = hostile.to_owned();
+    if let Some(starter) = &mut deployment.starter {
+        starter.login = hostile.to_owned();
+    }
+    for offers in [&offers[..], &[]] {
+        let words = deployment_waiting(&pages, &tree, &deployment, offers, None);
+        assert_eq!(links(&words), (Vec::new(), false), "{words}");
+        assert!(!words.contains('\u{202e}'));
+    }
+    deployment.starter = waits(Some(1)).starter;
+    let words = deployment_waiting(&pages, &tree, &deployment, &offers, None);
+    let ours = "https://github.com/acme/access/new/main?filename=access/grants/shop/octo-cat-deployer.yaml&value=person%3A%20octo_cat%0Arole%3A%20deployer%0Aduration%3A%201h%0Areason%3A%20%0A";
+    assert_eq!(links(&words), (vec![ours.to_owned()], false), "{words}");
+    assert!(words.contains("`access/people/octo_cat.yaml` needs an identity for `deployments`"));
 }
