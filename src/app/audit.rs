@@ -96,6 +96,27 @@ pub struct Verified {
     pub problems: Vec<Problem>,
 }
 
+/// The instant of asking.
+pub fn now() -> Instant {
+    SystemClock.now()
+}
+
+/// The public keys in the files, on one line each.
+///
+/// # Errors
+/// When a file cannot be read, holds a line that is no key, or no key at all.
+pub fn public_keys(files: &[PathBuf]) -> anyhow::Result<Vec<String>> {
+    let mut keys = Vec::new();
+    for file in files {
+        let found = read::public_keys(file)?;
+        if found.is_empty() {
+            bail!("{} holds no key", file.display());
+        }
+        keys.extend(found);
+    }
+    Ok(keys)
+}
+
 impl Clone {
     /// Opens the clone and finds its branches.
     ///
@@ -212,8 +233,7 @@ impl Clone {
                 anchor.record
             ),
         }));
-        let now = SystemClock.now();
-        problems.extend(check_story(&lives, Promise { late, now }));
+        problems.extend(check_story(&lives, Promise { late, now: now() }));
         let (mut replayed, mut commits) = (0, 0);
         if let Some(main) = &self.main {
             let (found, looked_for) = self.explained(main, &seen)?;
@@ -280,11 +300,11 @@ impl Clone {
     /// Makes each decision again by what git holds. Returns how many.
     fn replay(&self, seen: &Seen) -> anyhow::Result<(Vec<Problem>, u64)> {
         // Most bases hold the same rules: they are read once.
-        let mut groups: BTreeMap<Vec<(String, String)>, Vec<&(CommitId, Record)>> = BTreeMap::new();
+        let mut groups: BTreeMap<&BTreeMap<String, String>, Vec<&(CommitId, Record)>> =
+            BTreeMap::new();
         for given in seen.given() {
             if let Some(on) = &given.1.decided_on {
-                let rules = on.objects.clone().into_iter().collect();
-                groups.entry(rules).or_default().push(given);
+                groups.entry(&on.objects).or_default().push(given);
             }
         }
         let (mut found, mut done) = (Vec::new(), 0);

@@ -240,7 +240,7 @@ async fn write_ledger(
         .collect();
     service
         .store()
-        .commit_arrivals(&entries, &tip)
+        .commit_arrivals(&entries, &[], &tip)
         .await
         .unwrap();
 }

@@ -8,5 +8,6 @@ mod history;
 mod packs;
 mod remote;
 mod signed;
+mod tampered;
 mod trees;
 mod writing;

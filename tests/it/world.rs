@@ -359,6 +359,8 @@ impl World {
             .evidence()
             .iter()
             .map(|m| m.lines().next().unwrap_or_default().to_owned())
+            // What landed before the first look is not told one by one; who hears nothing looks first at the first tick.
+            .filter(|line| !line.starts_with("Landed: "))
             .collect();
         let ids = regex::Regex::new("[0-9a-f]{12,40}").unwrap();
         let text = format!(

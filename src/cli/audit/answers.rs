@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::table::{self, Table, cell};
 use super::{Form, Where, instant};
-use crate::clock::{Clock, SystemClock};
+use crate::app::audit::now;
 use crate::domain::audit::{self, Filter, Life};
 use crate::domain::evidence;
 use crate::domain::model::Instant;
@@ -124,7 +124,7 @@ fn lives(form: &Form, lives: &[&Life]) -> Table {
 impl Access {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let all = self.place.open()?.lives()?;
-        let at = self.at.unwrap_or_else(|| SystemClock.now());
+        let at = self.at.unwrap_or_else(now);
         let held = audit::access_at(&all, at, &self.meant.filter());
         let before = format!(
             "{} grants were held at {}.\n\n",
@@ -323,7 +323,7 @@ impl Exceptions {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let all = self.place.open()?.lives()?;
         let late = TimeDelta::seconds(self.late.into());
-        let found = audit::exceptions(&all, late, SystemClock.now());
+        let found = audit::exceptions(&all, late, now());
         let rows = found.iter().map(|one| {
             vec![
                 if one.open { "open" } else { "closed" }.to_owned(),

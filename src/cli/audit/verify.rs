@@ -11,10 +11,9 @@ use chrono::TimeDelta;
 use clap::Args;
 
 use super::Where;
-use crate::app::audit::{Anchor, Verified};
+use crate::app::audit::{self, Anchor, Verified};
 use crate::domain::audit::Rule;
 use crate::domain::evidence;
-use crate::repo::read;
 
 /// Check that the evidence is whole and that what it tells was right
 ///
@@ -54,12 +53,7 @@ const TOLD: usize = 20;
 
 impl Verify {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let mut trusted = Vec::new();
-        for file in &self.key {
-            let keys = read::public_keys(file)?;
-            anyhow::ensure!(!keys.is_empty(), "{} holds no key", file.display());
-            trusted.extend(keys);
-        }
+        let trusted = audit::public_keys(&self.key)?;
         let anchors: Vec<Anchor> = self.anchor.iter().map(anchor).collect::<Result<_, _>>()?;
         let clone = self.place.open()?;
         let shown = std::io::stderr().is_terminal();

@@ -274,15 +274,16 @@ pub fn check_story(lives: &Lives, promise: Promise) -> Vec<Problem> {
             continue;
         };
         match (&life.given, &life.ended, life.expires) {
-            (Some(_), Some(ended), _) if ended.retained_by.is_empty() => {
-                if ended.late_ms() > promise.late.num_milliseconds() {
-                    let said = format!(
-                        "{}: taken away {} ms after it was due",
-                        life.grant,
-                        ended.late_ms()
-                    );
-                    found.push(problem(Rule::RemovedLate, &step.commit, said));
-                }
+            (Some(_), Some(ended), _)
+                if ended.retained_by.is_empty()
+                    && ended.late_ms() > promise.late.num_milliseconds() =>
+            {
+                let said = format!(
+                    "{}: taken away {} ms after it was due",
+                    life.grant,
+                    ended.late_ms()
+                );
+                found.push(problem(Rule::RemovedLate, &step.commit, said));
             }
             (Some(_), None, Some(expires)) if expires + promise.late < promise.now => {
                 let said = format!(

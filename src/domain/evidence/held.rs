@@ -51,7 +51,7 @@ fn draft(kind: Kind, word: &str, hold: &Hold, at: Instant, sentence: &str) -> Dr
         .line("Held", record.held.as_str())
         .maybe("Connection", record.connection.as_ref().map(|c| c.as_str()))
         .maybe("Resource", hold.whose.resource.as_ref().map(|r| r.as_str()))
-        .number("Count", record.count.into())
+        .number("Count", record.count)
         .line("Digest", &record.digest)
         .line("Base", record.base.as_str())
         .line("Record", hold.record_path().as_str())
