@@ -8,6 +8,7 @@
 mod abuse;
 mod approval;
 mod attacks;
+mod audit;
 mod aws;
 mod brake;
 mod breakglass;

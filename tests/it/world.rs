@@ -344,6 +344,17 @@ impl World {
         messages
     }
 
+    /// Where the forge keeps the access repository, to be cloned.
+    pub fn repository_path(&self) -> std::path::PathBuf {
+        self.sandbox.repository_path(REPO)
+    }
+
+    /// The public key of the service, as its operator hands it out.
+    pub fn evidence_key(&self) -> String {
+        let file = self.folder.path().join("data/evidence_key");
+        hallpass::repo::Signers::at(&file).unwrap().public()
+    }
+
     /// The subject lines of the evidence of one kind, oldest first.
     pub fn told(&self, kind: &str) -> Vec<String> {
         let trailer = format!("Event: {kind}\n");

@@ -158,6 +158,11 @@ fn finish(stage: &Stage, teller: &mut Teller<'_>, begun: Instant) {
     ));
     teller.line("");
     teller.line(&format!("  git -C {clone} log hallpass/evidence"));
+    let key = stage.folder.show("data/evidence_key");
+    teller.line(&format!(
+        "  ssh-keygen -y -f {key} > evidence_key.pub && hallpass audit verify --repo {clone} --key evidence_key.pub"
+    ));
+    teller.line(&format!("  hallpass audit access --repo {clone}"));
     teller.line("");
     teller.line(&format!(
         "  {} says what else lies there.",

@@ -1,0 +1,202 @@
+//! `hallpass audit`, as an auditor runs it: the real program on a fresh clone, with nothing but the public key.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use chrono::TimeDelta;
+use hallpass::sandbox::{Change, MergeMethod};
+
+use crate::world::{Ears, REPO, World, file, grant};
+
+fn minutes(n: i64) -> TimeDelta {
+    TimeDelta::minutes(n)
+}
+
+/// What an auditor has.
+struct Desk {
+    folder: tempfile::TempDir,
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+impl Desk {
+    /// Clones what the forge has now, and is given the key.
+    fn of(world: &World) -> Self {
+        let folder = tempfile::TempDir::new().unwrap();
+        let desk = Self { folder };
+        let origin = world.repository_path();
+        desk.git(&["clone", "-q", &origin.display().to_string(), "access"]);
+        let key = world.evidence_key();
+        std::fs::write(desk.path("key.pub"), key).unwrap();
+        desk
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "auditors have git")]
+    fn git(&self, args: &[&str]) -> String {
+        let done = Command::new("git")
+            .current_dir(self.folder.path())
+            .args(args)
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{}", text(&done.stderr));
+        text(&done.stdout)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "runs the real program")]
+    fn ask(&self, args: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_hallpass"))
+            .current_dir(self.path("access"))
+            .arg("audit")
+            .args(args)
+            .output()
+            .unwrap()
+    }
+
+    /// Exit status and answer.
+    fn answer(&self, args: &[&str]) -> (i32, String) {
+        let done = self.ask(args);
+        assert_eq!(text(&done.stderr), "", "{args:?}");
+        (done.status.code().unwrap(), text(&done.stdout))
+    }
+
+    fn verify(&self, more: &[&str]) -> (i32, String) {
+        let args = ["verify", "--key", "../key.pub"];
+        self.answer(&[&args, more].concat())
+    }
+}
+
+/// Access for two hours, used up; and a merge by an administrator that nobody approved.
+async fn a_day() -> World {
+    let world = World::new(Ears::Hearing, "").await;
+    world.resync().await;
+    let pull = world
+        .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+        .await;
+    world.approve(pull, "grace").await;
+    world.advance(minutes(120)).await;
+    world.advance(minutes(30)).await;
+    let pull = world
+        .request("ada", "db/ada-again", &grant("ada", "readonly", "2h"))
+        .await;
+    world.merge_as_admin(pull, MergeMethod::Merge).await;
+    world.advance(minutes(10)).await;
+    world.resync().await;
+    world
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_auditor_finds_whole_what_the_service_wrote_and_is_answered() {
+    let world = a_day().await;
+    let desk = Desk::of(&world);
+
+    let (status, said) = desk.verify(&[]);
+    assert_eq!(status, 0, "{said}");
+    assert!(said.contains("Whole and right"), "{said}");
+    assert!(said.contains("made 1 decisions again"), "{said}");
+
+    let given = world.told("granted");
+    assert_eq!(given.len(), 1);
+    let (_, said) = desk.answer(&["access", "--at", "2026-11-23T10:00Z", "--resource", "db"]);
+    assert!(said.contains("1 grants were held"), "{said}");
+    assert!(said.contains("person ada  db/readonly"), "{said}");
+    assert!(said.contains("grace"), "{said}");
+    let (_, said) = desk.answer(&["access", "--at", "2026-11-23T11:30:00Z"]);
+    assert!(said.contains("0 grants were held"), "{said}");
+    let (_, said) = desk.answer(&["access", "--at", "2026-11-23T10:00Z", "--person", "linus"]);
+    assert!(said.contains("0 grants were held"), "{said}");
+
+    let (_, said) = desk.answer(&["history", "db/ada-incident"]);
+    for word in [
+        "Requested:",
+        "Approved: grace",
+        "Granted:",
+        "Revoked:",
+        "Reverted:",
+        "git show",
+    ] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    let why = said
+        .lines()
+        .find_map(|l| l.trim().strip_prefix("why: git "))
+        .unwrap();
+    let shown: Vec<&str> = ["-C", "access"].into_iter().chain(why.split(' ')).collect();
+    assert!(desk.git(&shown).contains("reason:"));
+
+    let (status, said) = desk.answer(&["exceptions"]);
+    assert!(said.contains("merged-without-proof"), "{said}");
+    assert_eq!(status, 0, "it was reverted: {said}");
+
+    let period = ["population", "--from", "2026-11-23", "--to", "2026-11-24"];
+    let (_, csv) = desk.answer(&[&period[..], &["--csv"]].concat());
+    assert_eq!(csv.lines().count(), 3, "{csv}");
+    let (_, json) = desk.answer(&[&period[..], &["--json"]].concat());
+    let found: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(found["requested"], 2);
+    assert_eq!(found["given"], 1);
+    assert_eq!(found["ended"], 1);
+    let (_, said) = desk.answer(&["reviewers"]);
+    assert!(said.contains("grace"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changes_behind_the_back_of_the_service_is_named() {
+    let mut world = a_day().await;
+    world.stop().await;
+    let quiet = Change::Write {
+        path: file("db/quiet"),
+        content: grant("ada", "admin", "2h").into_bytes(),
+    };
+    world
+        .sandbox
+        .push_to_main("root", REPO, &[quiet], "Quietly")
+        .unwrap();
+    let desk = Desk::of(&world);
+    let (status, said) = desk.verify(&[]);
+    assert_eq!(status, 1, "{said}");
+    assert!(said.contains("commit-unexplained"), "{said}");
+    assert!(said.contains("access/grants/db/quiet.yaml"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn evidence_that_was_cut_or_signed_by_somebody_else_is_named() {
+    let world = a_day().await;
+    let desk = Desk::of(&world);
+    let (_, anchor) = desk.answer(&["anchor"]);
+    std::fs::write(desk.path("anchor.json"), anchor).unwrap();
+    assert_eq!(desk.verify(&["--anchor", "../anchor.json"]).0, 0);
+    // The newest records are gone: what is left is whole, and only the anchor tells.
+    let cut = ["--evidence", "origin/hallpass/evidence~2"];
+    let (status, said) = desk.verify(&[&cut[..], &["--anchor", "../anchor.json"]].concat());
+    assert_eq!(status, 1);
+    assert!(said.contains("anchor-missing"), "{said}");
+
+    let other = desk.path("other_key");
+    hallpass::repo::Signers::at(&other).unwrap();
+    let stranger = hallpass::repo::Signers::at(Path::new(&other))
+        .unwrap()
+        .public();
+    std::fs::write(desk.path("key.pub"), stranger).unwrap();
+    let (status, said) = desk.verify(&[]);
+    assert_eq!(status, 1);
+    assert!(said.contains("unknown-key"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clone_without_evidence_says_how_to_get_it() {
+    let folder = tempfile::TempDir::new().unwrap();
+    git2::Repository::init(folder.path().join("access")).unwrap();
+    let desk = Desk { folder };
+    let done = desk.ask(&["access"]);
+    assert_eq!(done.status.code(), Some(2));
+    assert!(text(&done.stderr).contains("git fetch origin hallpass/evidence"));
+    let done = desk.ask(&["access", "--at", "yesterday"]);
+    assert_eq!(done.status.code(), Some(2));
+    assert!(text(&done.stderr).contains("2026-10-01T12:00:00Z"));
+}
