@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::{Clock, SystemClock};
 use crate::domain::audit::{
-    Chain, Lives, Problem, Promise, Rule, Seen, check_main, check_story, replay,
+    Chain, Checked, Lives, Problem, Promise, Rule, Seen, check_main, check_story, replay,
 };
 use crate::domain::catalogue::Catalogue;
-use crate::domain::evidence::{DecidedOn, Record, digest};
+use crate::domain::evidence::{DecidedOn, Record, digest, instant};
 use crate::domain::model::{CommitId, GrantPath, Instant};
 use crate::domain::parse;
 use crate::repo::read::{self, Signatures};
@@ -172,15 +172,12 @@ impl Clone {
     /// # Errors
     /// When the tip of the branch cannot be read or is no record.
     pub fn anchor(&self) -> anyhow::Result<Anchor> {
-        let files = read::objects(&self.repo, &self.evidence, &["record.json"])?;
-        let id = files
-            .get("record.json")
+        let bytes = read::record(&self.repo, &self.evidence)?
             .context("the tip of the evidence branch holds no record")?;
-        let blob = self.repo.find_blob(git2::Oid::from_str(id)?)?;
-        let record = Record::read(blob.content())?;
+        let record = Record::read(&bytes)?;
         Ok(Anchor {
             seq: record.seq,
-            record: digest(blob.content()),
+            record: digest(&bytes),
             commit: self.evidence.clone(),
             at: record.at,
         })
@@ -200,7 +197,7 @@ impl Clone {
     ) -> anyhow::Result<Verified> {
         let (mut chain, mut seen, mut lives) =
             (Chain::new(trusted), Seen::default(), Lives::default());
-        let (mut count, mut last) = (0, None);
+        let (mut count, mut anchor) = (0, None);
         let mut held: HashMap<u64, Option<String>> =
             anchors.iter().map(|a| (a.seq, None)).collect();
         read::links(&self.repo, &self.evidence, Signatures::Checked, |link| {
@@ -208,15 +205,19 @@ impl Clone {
             if count % 10_000 == 0 {
                 progress(count);
             }
-            let Some(record) = chain.next(&link) else {
+            let Some(Checked { record, digest }) = chain.next(&link) else {
                 return;
             };
-            let bytes = link.record.as_deref().unwrap_or_default();
             if let Some(held) = held.get_mut(&record.seq) {
-                *held = Some(digest(bytes));
+                *held = Some(digest.clone());
             }
             seen.add(&link.commit, &record);
-            last = Some((record.seq, digest(bytes), link.commit.clone(), record.at));
+            anchor = Some(Anchor {
+                seq: record.seq,
+                record: digest,
+                commit: link.commit.clone(),
+                at: record.at,
+            });
             lives.add(&link.commit, record);
         })?;
         let mut problems = chain.finish();
@@ -229,7 +230,7 @@ impl Clone {
             message: format!(
                 "record {} of {} had the digest {}; the branch holds no such record any more: it was cut or rewritten",
                 anchor.seq,
-                crate::domain::audit::shown(anchor.at),
+                instant(anchor.at),
                 anchor.record
             ),
         }));
@@ -245,12 +246,6 @@ impl Clone {
             problems.extend(found);
         }
         problems.extend(seen.into_problems());
-        let anchor = last.map(|(seq, record, commit, at)| Anchor {
-            seq,
-            record,
-            commit,
-            at,
-        });
         Ok(Verified {
             evidence: self.evidence.clone(),
             main: self.main.clone(),

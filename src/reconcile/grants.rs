@@ -228,13 +228,29 @@ impl Reconciler {
     /// The merged pull request that brought `commit` to the protected branch, as far as the forge knows.
     async fn merge_of(&self, commit: &CommitId) -> Result<Option<Pull>, ReconcileError> {
         for number in self.forge.pulls_of(commit).await? {
-            let pull = self.forge.pull(number).await?;
-            let merged = matches!(pull.state, PullState::Merged { .. });
-            if merged && pull.base_branch == self.settings.protected_branch {
+            if let Some((pull, ..)) = self.merged_here(number).await? {
                 return Ok(Some(pull));
             }
         }
         Ok(None)
+    }
+
+    /// Pull request `number` if it was merged into the protected branch, as which commit, and how.
+    async fn merged_here(
+        &self,
+        number: PullNumber,
+    ) -> Result<Option<(Pull, CommitId, Merge)>, ReconcileError> {
+        let pull = self.forge.pull(number).await?;
+        let PullState::Merged { commit, at, by } = pull.state.clone() else {
+            return Ok(None);
+        };
+        let here = pull.base_branch == self.settings.protected_branch;
+        let merge = Merge {
+            pull: number,
+            at,
+            by,
+        };
+        Ok(here.then_some((pull, commit, merge)))
     }
 
     /// Whether `tip` stands on what was seen before. A commit that is not there any more was rewritten away.
@@ -390,24 +406,9 @@ impl Reconciler {
         commit: &CommitId,
     ) -> Result<Option<(Facts, Merge)>, ReconcileError> {
         for number in self.forge.pulls_of(commit).await? {
-            let pull = self.forge.pull(number).await?;
-            let PullState::Merged {
-                commit: merged,
-                at,
-                by,
-            } = &pull.state
-            else {
+            let Some((pull, merged, merge)) = self.merged_here(number).await? else {
                 continue;
             };
-            if pull.base_branch != self.settings.protected_branch {
-                continue;
-            }
-            let merge = Merge {
-                pull: number,
-                at: *at,
-                by: by.clone(),
-            };
-            let merged = merged.clone();
             let facts = self.facts_where(remote, pull, &merged, commit).await?;
             let Some(facts) = facts else {
                 continue;

@@ -20,6 +20,7 @@ use super::remote::known;
 use super::signature::{self, Signers};
 use super::write::{commit_text, local, write_signed};
 use super::{RepoError, broken, broken_file};
+use crate::domain::audit::Signature;
 use crate::domain::evidence::{self, Event, Place};
 use crate::domain::model::{CommitId, Instant};
 
@@ -27,7 +28,7 @@ use crate::domain::model::{CommitId, Instant};
 const PACKED: usize = 100;
 
 /// The event as data, in the tree of its commit.
-pub(super) const RECORD: &str = "record.json";
+const RECORD: &str = "record.json";
 
 /// What stands in the tree of every commit, with the branch's name for `BRANCH`.
 const README: &str = "\
@@ -288,18 +289,11 @@ impl Log<'_> {
 
     /// Which of our keys signed a commit.
     fn signer(&self, id: Oid) -> Result<Option<&PublicKey>, git2::Error> {
-        let Some((signature, commit)) = absent_is_none(self.repo.extract_signature(&id, None))?
-        else {
+        let Signature::By(signer) = signature::of(self.repo, id)? else {
             return Ok(None);
         };
-        let Some(signature) = signature.as_str().ok() else {
-            return Ok(None);
-        };
-        Ok(signature::signer(
-            &commit,
-            signature,
-            self.keys.iter().copied(),
-        ))
+        let mut keys = self.keys.iter().copied();
+        Ok(keys.find(|key| signature::line(key) == signer))
     }
 
     /// Where the chain of records goes on after `tip`, and who signed its last record: our own last one. Only where no record is
@@ -310,7 +304,8 @@ impl Log<'_> {
         while let Some(id) = next {
             let commit = self.repo.find_commit(id)?;
             next = commit.parent_id(0).ok();
-            let Some(place) = self.place_after(&commit)? else {
+            let record = record(self.repo, &commit)?;
+            let Some(place) = record.as_deref().and_then(Place::after) else {
                 continue;
             };
             if let Some(signer) = self.signer(id)? {
@@ -320,16 +315,18 @@ impl Log<'_> {
         }
         Ok((fallback.unwrap_or_else(Place::first), None))
     }
+}
 
-    fn place_after(&self, commit: &git2::Commit<'_>) -> Result<Option<Place>, git2::Error> {
-        let Some(entry) = commit.tree()?.get_name(RECORD).map(|entry| entry.id()) else {
-            return Ok(None);
-        };
-        let Some(blob) = absent_is_none(self.repo.find_blob(entry))? else {
-            return Ok(None);
-        };
-        Ok(Place::after(blob.content()))
-    }
+/// The bytes of the record that a commit holds; `None` where it holds none.
+pub(super) fn record(
+    repo: &Repository,
+    commit: &git2::Commit<'_>,
+) -> Result<Option<Vec<u8>>, git2::Error> {
+    let Some(id) = commit.tree()?.get_name(RECORD).map(|entry| entry.id()) else {
+        return Ok(None);
+    };
+    let blob = absent_is_none(repo.find_blob(id))?;
+    Ok(blob.map(|blob| blob.content().to_vec()))
 }
 
 /// The value of `Event-Key:` in the last paragraph, which is where git looks for trailers. Text further up is the requester's.

@@ -41,7 +41,7 @@ pub use write::Addition;
 pub mod read {
     pub use super::history::{first_parents, governed, merge_base, open, resolve};
     pub use super::past::{control_files, merged};
-    pub use super::trail::{Signatures, links, public_keys};
+    pub use super::trail::{Signatures, links, public_keys, record};
     pub use super::tree::{changes, files, grant_file, objects};
 }
 

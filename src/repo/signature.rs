@@ -7,16 +7,20 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use git2::{Oid, Repository};
 use rand::TryRng as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use ssh_key::private::{Ed25519Keypair, KeypairData};
 use ssh_key::{Algorithm, HashAlg, LineEnding, PrivateKey, PublicKey, SshSig};
 
+use super::history::absent_is_none;
+use crate::domain::audit::Signature;
+
 /// What is signed for: a signature of something else never passes for one of a commit.
 const NAMESPACE: &str = "git";
 
 /// Whom the keys belong to, in the file of allowed signers: the committer's address.
-pub(super) const PRINCIPAL: &str = "hallpass@users.noreply.github.com";
+const PRINCIPAL: &str = "hallpass@users.noreply.github.com";
 
 /// Why there is no key to sign with.
 #[derive(Debug, thiserror::Error)]
@@ -91,9 +95,9 @@ impl Signers {
 
     /// The file that `gpg.ssh.allowedSignersFile` names (ssh-keygen(1), "ALLOWED SIGNERS").
     pub(super) fn allowed(&self) -> String {
-        let keys = self.public_keys();
-        let lines = keys.iter().map(|key| allowed_line(key));
-        lines.collect()
+        let keys = self.public_keys().into_iter();
+        keys.map(|key| format!("{PRINCIPAL} namespaces=\"{NAMESPACE}\" {}\n", line(key)))
+            .collect()
     }
 
     /// The key in use.
@@ -120,11 +124,6 @@ impl Signers {
     }
 }
 
-/// A line of the file of allowed signers.
-pub(super) fn allowed_line(key: &PublicKey) -> String {
-    format!("{PRINCIPAL} namespaces=\"{NAMESPACE}\" {}\n", line(key))
-}
-
 fn sign(key: &PrivateKey, commit: &[u8]) -> Result<String, git2::Error> {
     let broken = |error: ssh_key::Error| git2::Error::from_str(&format!("sign: {error}"));
     let signature = key
@@ -133,19 +132,18 @@ fn sign(key: &PrivateKey, commit: &[u8]) -> Result<String, git2::Error> {
     signature.to_pem(LineEnding::LF).map_err(broken)
 }
 
-/// Which of `keys` signed `commit`; `None` where none did.
-pub(super) fn signer<'k>(
-    commit: &[u8],
-    signature: &str,
-    keys: impl IntoIterator<Item = &'k PublicKey>,
-) -> Option<&'k PublicKey> {
-    let signature = SshSig::from_pem(signature).ok()?;
-    let signed = |key: &&PublicKey| key.verify(NAMESPACE, commit, &signature).is_ok();
-    keys.into_iter().find(signed)
+/// What the signature of a commit says.
+pub(super) fn of(repo: &Repository, commit: Oid) -> Result<Signature, git2::Error> {
+    let Some((signature, signed)) = absent_is_none(repo.extract_signature(&commit, None))? else {
+        return Ok(Signature::Missing);
+    };
+    let signature = signature.as_str().ok();
+    let signer = signature.and_then(|signature| made_by(&signed, signature));
+    Ok(signer.map_or(Signature::Wrong, Signature::By))
 }
 
 /// The key that made `signature` of `commit`, on one line; `None` where it is no signature of that.
-pub(super) fn made_by(commit: &[u8], signature: &str) -> Option<String> {
+fn made_by(commit: &[u8], signature: &str) -> Option<String> {
     let signature = SshSig::from_pem(signature).ok()?;
     let key = PublicKey::from(signature.public_key().clone());
     key.verify(NAMESPACE, commit, &signature).ok()?;

@@ -5,10 +5,9 @@ use std::path::Path;
 use git2::{Oid, Repository, Sort};
 use rayon::prelude::*;
 
-use super::evidence::RECORD;
-use super::history::{absent_is_none, commit, commit_id};
+use super::history::{commit, commit_id};
 use super::signature::{self, KeyError};
-use super::{RepoError, broken};
+use super::{RepoError, broken, evidence};
 use crate::domain::audit::{Link, Signature};
 use crate::domain::model::CommitId;
 
@@ -68,29 +67,25 @@ pub fn links(
 
 fn link(repo: &Repository, id: Oid, signatures: Signatures) -> Result<Link, git2::Error> {
     let commit = repo.find_commit(id)?;
-    let record = commit.tree()?.get_name(RECORD).map(|entry| entry.id());
-    let record = match record {
-        Some(id) => absent_is_none(repo.find_blob(id))?.map(|blob| blob.content().to_vec()),
-        None => None,
-    };
     let signature = match signatures {
         Signatures::Ignored => Signature::Missing,
-        Signatures::Checked => match absent_is_none(repo.extract_signature(&id, None))? {
-            None => Signature::Missing,
-            Some((text, signed)) => text
-                .as_str()
-                .ok()
-                .and_then(|text| signature::made_by(&signed, text))
-                .map_or(Signature::Wrong, Signature::By),
-        },
+        Signatures::Checked => signature::of(repo, id)?,
     };
     Ok(Link {
         commit: commit_id(id),
         parents: commit.parent_ids().map(commit_id).collect(),
         message: String::from_utf8_lossy(commit.message_raw_bytes()).into_owned(),
-        record,
+        record: evidence::record(repo, &commit)?,
         signature,
     })
+}
+
+/// The bytes of the record that a commit of the evidence holds; `None` where it holds none.
+///
+/// # Errors
+/// [`RepoError::NoCommit`] when the commit is not here, [`RepoError::Broken`].
+pub fn record(repo: &Repository, id: &CommitId) -> Result<Option<Vec<u8>>, RepoError> {
+    evidence::record(repo, &commit(repo, id)?).map_err(broken("read a record"))
 }
 
 /// The public keys in a file: as `ssh-keygen` writes them, or a file of allowed signers.

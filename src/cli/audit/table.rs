@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use anyhow::Context as _;
 use serde::Serialize;
 
+use super::super::drift::visible;
 use super::Form;
 use crate::domain::evidence;
 use crate::domain::model::Instant;
@@ -43,7 +44,7 @@ impl Table {
         let mut widths: Vec<usize> = self.columns.iter().map(|c| c.len()).collect();
         for row in &self.rows {
             for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max(plain(cell).chars().count());
+                *width = (*width).max(visible(cell).chars().count());
             }
         }
         let mut out = String::new();
@@ -52,7 +53,7 @@ impl Table {
             let mut line = String::new();
             for (width, cell) in widths.iter().zip(row) {
                 // Writing to a String cannot fail.
-                let _ = write!(line, "{:width$}  ", plain(cell));
+                let _ = write!(line, "{:width$}  ", visible(cell));
             }
             out.push_str(line.trim_end());
             out.push('\n');
@@ -64,7 +65,7 @@ impl Table {
         let mut out = csv::Writer::from_writer(Vec::new());
         out.write_record(self.columns)?;
         for row in &self.rows {
-            out.write_record(row.iter().map(|cell| harmless(&plain(cell))))?;
+            out.write_record(row.iter().map(|cell| harmless(&visible(cell))))?;
         }
         let bytes = out.into_inner().context("cannot write the lines")?;
         Ok(String::from_utf8(bytes)?)
@@ -78,10 +79,4 @@ fn harmless(cell: &str) -> String {
         Some('=' | '+' | '-' | '@' | '\t' | '\r' | '\n') => format!("'{cell}"),
         _ => cell.to_owned(),
     }
-}
-
-/// Text without what could move a cursor.
-fn plain(cell: &str) -> String {
-    let shown = |c: char| if c.is_control() { ' ' } else { c };
-    cell.chars().map(shown).collect()
 }

@@ -32,6 +32,15 @@ pub enum Signature {
     By(String),
 }
 
+/// A record that was looked at.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// What it says.
+    pub record: Record,
+    /// The digest of its bytes.
+    pub digest: String,
+}
+
 /// The check of a whole branch, one commit after the other, oldest first.
 #[derive(Debug)]
 pub struct Chain {
@@ -57,7 +66,7 @@ impl Chain {
     }
 
     /// Checks the next commit. Returns its record if it is one, believed or not: what is wrong is a problem, and the story goes on.
-    pub fn next(&mut self, link: &Link) -> Option<Record> {
+    pub fn next(&mut self, link: &Link) -> Option<Checked> {
         self.count += 1;
         let signer = self.signed(link);
         if link.parents.iter().ne(self.before.iter()) {
@@ -71,8 +80,9 @@ impl Chain {
             self.say(Rule::Parents, link, said);
         }
         self.before = Some(link.commit.clone());
-        let record = self.record(link)?;
-        self.place_of(link, &record);
+        let checked = self.record(link)?;
+        self.place_of(link, &checked);
+        let record = &checked.record;
         if !self.keys.insert(record.key.clone()) {
             self.say(
                 Rule::KeyTwice,
@@ -83,7 +93,7 @@ impl Chain {
         if let (Kind::KeyChanged, true, Some(key)) = (record.kind, signer, &record.signing_key) {
             self.trusted.insert(key.clone());
         }
-        Some(record)
+        Some(checked)
     }
 
     /// Whether the commit is signed by somebody who is believed.
@@ -104,7 +114,7 @@ impl Chain {
         false
     }
 
-    fn record(&mut self, link: &Link) -> Option<Record> {
+    fn record(&mut self, link: &Link) -> Option<Checked> {
         let Some(bytes) = &link.record else {
             self.say(Rule::NoRecord, link, "it holds no record.json");
             return None;
@@ -124,6 +134,7 @@ impl Chain {
                 "its record.json is not in the form of RFC 8785",
             );
         }
+        let digest = digest(bytes);
         let lines: Vec<&str> = link.message.lines().collect();
         let says = |name: &str, value: &str| {
             let wanted = format!("{name}: {value}");
@@ -133,7 +144,7 @@ impl Chain {
             && says("Event", record.kind.as_str())
             && says("Event-Key", &record.key)
             && says("Sequence", &record.seq.to_string())
-            && says("Record", &digest(bytes));
+            && says("Record", &digest);
         if !agrees {
             self.say(
                 Rule::MessageDiffers,
@@ -141,16 +152,16 @@ impl Chain {
                 "its message says something else than its record.json",
             );
         }
-        Some(record)
+        Some(Checked { record, digest })
     }
 
-    fn place_of(&mut self, link: &Link, record: &Record) {
-        let Place { sequence, previous } = self.place.clone();
+    fn place_of(&mut self, link: &Link, Checked { record, digest }: &Checked) {
+        let sequence = self.place.sequence;
         if record.seq != sequence {
             let said = format!("it is number {}, and {sequence} was to come", record.seq);
             self.say(Rule::Sequence, link, said);
         }
-        if record.prev != previous {
+        if record.prev != self.place.previous {
             self.say(
                 Rule::ChainBroken,
                 link,
@@ -158,8 +169,9 @@ impl Chain {
             );
         }
         // Goes on from what is there, so that one gap is told once.
-        let after = link.record.as_deref().and_then(Place::after);
-        self.place = after.unwrap_or(self.place.clone());
+        if let Some(next) = Place::behind(record.seq, digest.clone()) {
+            self.place = next;
+        }
     }
 
     /// The problems, when all commits were seen.

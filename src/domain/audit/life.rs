@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use chrono::TimeDelta;
 use serde::Serialize;
 
 use super::super::evidence::{Kind, Record, Vote};
-use super::super::model::{CommitId, Instant};
+use super::super::model::{BlobId, CommitId, Instant};
 
 /// One event of a life.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -141,6 +142,22 @@ impl Life {
         given && self.ended.as_ref().is_none_or(|ended| ended.at > at)
     }
 
+    /// How many milliseconds after it was due its access was taken away, where that is more than `late`. What other grants kept was not
+    /// taken away.
+    pub fn removed_late(&self, late: TimeDelta) -> Option<i64> {
+        let ended = self.ended.as_ref();
+        let taken = ended.filter(|ended| ended.retained_by.is_empty());
+        let late_ms = taken.map(Ended::late_ms);
+        late_ms.filter(|ms| *ms > late.num_milliseconds())
+    }
+
+    /// When its access was due to end, where it was given, that is more than `late` before `now`, and nothing says that it ended.
+    pub fn not_removed(&self, late: TimeDelta, now: Instant) -> Option<Instant> {
+        let held = self.given.is_some() && self.ended.is_none();
+        let due = self.expires.filter(|_| held);
+        due.filter(|due| *due + late < now)
+    }
+
     /// Who approved, in words.
     pub fn approved_by(&self) -> String {
         let mut names: Vec<&str> = self
@@ -168,30 +185,24 @@ pub struct Lives {
     /// What was asked for and approved, by request: it belongs to the grant that the request becomes.
     requests: BTreeMap<String, Vec<Told>>,
     others: Vec<(CommitId, Record)>,
-    last: Option<Instant>,
 }
 
 #[derive(Debug)]
 struct Told {
     step: Step,
-    blob: String,
+    blob: Option<BlobId>,
     reviewed_at: Option<Instant>,
 }
 
 impl Lives {
     /// Takes the next record, oldest first.
     pub fn add(&mut self, commit: &CommitId, record: Record) {
-        self.last = self.last.max(Some(record.at));
         match (&record.grant, &record.request) {
             (Some(_), _) => self.of_grant(commit, record),
             (None, Some(request)) => {
                 let told = Told {
                     step: Step::of(commit, &record),
-                    blob: record
-                        .blob
-                        .as_ref()
-                        .map(ToString::to_string)
-                        .unwrap_or_default(),
+                    blob: record.blob.clone(),
                     reviewed_at: record.reviewed_at,
                 };
                 self.requests.entry(request.clone()).or_default().push(told);
@@ -289,7 +300,7 @@ impl Lives {
             if told.step.kind == Kind::Requested {
                 life.requested_at.get_or_insert(told.step.at);
             }
-            if told.step.kind == Kind::Approved && told.blob == life.blob {
+            if told.step.kind == Kind::Approved && told.blob == record.blob {
                 life.approved_at = life
                     .approved_at
                     .max(told.reviewed_at.or(Some(told.step.at)));
@@ -323,11 +334,6 @@ impl Lives {
         self.requests
             .iter()
             .map(|(name, told)| (name.as_str(), told.iter().map(|t| &t.step).collect()))
-    }
-
-    /// The instant of the latest record.
-    pub fn last(&self) -> Option<Instant> {
-        self.last
     }
 }
 

@@ -9,9 +9,9 @@ mod story;
 
 use std::fmt;
 
-use super::model::{CommitId, Instant};
+use super::model::CommitId;
 
-pub use chain::{Chain, Link, Signature};
+pub use chain::{Chain, Checked, Link, Signature};
 pub use life::{Ended, Given, Life, Lives, Step};
 pub use questions::{
     AT_ONCE, Exception, Filter, Population, Reviewer, access_at, exceptions, population, reviewers,
@@ -124,9 +124,4 @@ fn problem(rule: Rule, commit: &CommitId, message: impl Into<String>) -> Problem
         commit: Some(commit.clone()),
         message: message.into(),
     }
-}
-
-/// An instant as the answers show it: to the second, or to the millisecond where that says more.
-pub fn shown(at: Instant) -> String {
-    super::evidence::instant(at)
 }

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::super::evidence::Kind;
+use super::super::evidence::{Kind, instant};
 use super::super::model::{CommitId, Instant};
 use super::{Life, Lives};
 
@@ -249,7 +249,7 @@ fn of_life(life: &Life, late: TimeDelta, now: Instant, found: &mut Vec<Exception
             "Break-glass not reviewed yet: {} on {}, due until {}",
             life.subject,
             life.role,
-            super::shown(by)
+            instant(by)
         );
         let at = life.given.as_ref().map_or(by, |given| given.at);
         found.push(exception(
@@ -260,38 +260,30 @@ fn of_life(life: &Life, late: TimeDelta, now: Instant, found: &mut Vec<Exception
             None,
         ));
     }
-    match &life.ended {
-        Some(ended)
-            if ended.retained_by.is_empty() && ended.late_ms() > late.num_milliseconds() =>
-        {
-            let sentence = format!(
-                "Removed late: {} on {}, {} s after it was due",
-                life.subject,
-                life.role,
-                ended.late_ms() / 1000
-            );
-            let commit = life.steps.iter().rev().find(|s| s.kind == Kind::Revoked);
-            found.push(exception(
-                "removed-late",
-                ended.at,
-                false,
-                sentence,
-                commit.map(|s| &s.commit),
-            ));
-        }
-        None => {
-            let due = life.expires.filter(|_| life.given.is_some());
-            if let Some(due) = due.filter(|due| *due + late < now) {
-                let sentence = format!(
-                    "Not removed: {} on {} was due at {}",
-                    life.subject,
-                    life.role,
-                    super::shown(due)
-                );
-                found.push(exception("not-removed", due, true, sentence, None));
-            }
-        }
-        Some(_) => {}
+    if let Some((ended, ms)) = life.ended.as_ref().zip(life.removed_late(late)) {
+        let sentence = format!(
+            "Removed late: {} on {}, {} s after it was due",
+            life.subject,
+            life.role,
+            ms / 1000
+        );
+        let commit = life.steps.iter().rev().find(|s| s.kind == Kind::Revoked);
+        found.push(exception(
+            "removed-late",
+            ended.at,
+            false,
+            sentence,
+            commit.map(|s| &s.commit),
+        ));
+    }
+    if let Some(due) = life.not_removed(late, now) {
+        let sentence = format!(
+            "Not removed: {} on {} was due at {}",
+            life.subject,
+            life.role,
+            instant(due)
+        );
+        found.push(exception("not-removed", due, true, sentence, None));
     }
 }
 

@@ -7,8 +7,8 @@ use chrono::TimeDelta;
 
 use super::super::catalogue::Catalogue;
 use super::super::codeowners::Ownership;
-use super::super::evidence::{Arrived, DecidedOn, Judged, Kind, Record, Vote};
-use super::super::model::{CommitId, Grant, GrantPath, Instant};
+use super::super::evidence::{Arrived, DecidedOn, Judged, Kind, Record, Vote, instant};
+use super::super::model::{BlobId, CommitId, Grant, GrantPath, Instant};
 use super::{Lives, Problem, Rule, problem};
 
 /// What is promised, and when the question is asked.
@@ -24,9 +24,9 @@ pub struct Promise {
 #[derive(Debug, Default)]
 pub struct Seen {
     /// Approvals, by review and content: how they were judged, and when they were given.
-    approvals: BTreeMap<(u64, String), (Judged, Option<Instant>)>,
+    approvals: BTreeMap<(u64, BlobId), (Judged, Option<Instant>)>,
     /// Contents that a policy approved by itself.
-    by_policy: BTreeSet<String>,
+    by_policy: BTreeSet<BlobId>,
     /// The objects that each commit was read to hold: it is asked of git once.
     decided: BTreeMap<CommitId, Vec<(CommitId, DecidedOn)>>,
     /// Commits of the protected branch that the evidence tells of.
@@ -58,18 +58,13 @@ impl Seen {
     }
 
     fn approved(&mut self, record: &Record) {
-        let blob = record
-            .blob
-            .as_ref()
-            .map(ToString::to_string)
-            .unwrap_or_default();
         if record.approved_by_policy.is_some() {
-            self.by_policy.insert(blob);
+            self.by_policy.extend(record.blob.clone());
             return;
         }
         for vote in record.approvals.iter().flatten() {
             if let Some(judged) = &record.judged {
-                let key = (vote.review, vote.blob.to_string());
+                let key = (vote.review, vote.blob.clone());
                 self.approvals.insert(key, (judged.clone(), vote.at));
             }
         }
@@ -78,15 +73,12 @@ impl Seen {
     fn granted(&mut self, commit: &CommitId, record: &Record) {
         let votes = record.approvals.as_deref().unwrap_or_default();
         let grant = record.grant.as_deref().unwrap_or("a grant");
-        let blob = record
-            .blob
-            .as_ref()
-            .map(ToString::to_string)
-            .unwrap_or_default();
+        let blob = record.blob.as_ref();
         let mut say = |rule, message: String| self.problems.push(problem(rule, commit, message));
         let emergency = record.basis.as_deref() == Some("emergency");
         if votes.is_empty() && !emergency {
-            let by_policy = record.approved_by_policy.is_some() && self.by_policy.contains(&blob);
+            let by_policy = record.approved_by_policy.is_some()
+                && blob.is_some_and(|blob| self.by_policy.contains(blob));
             if !by_policy {
                 say(
                     Rule::NotApproved,
@@ -96,14 +88,13 @@ impl Seen {
         }
         for vote in votes {
             let who = &vote.reviewer.login;
-            if vote.blob.to_string() != blob {
+            if Some(&vote.blob) != blob {
                 say(
                     Rule::NotApproved,
                     format!("{grant}: {who} approved other content than was given"),
                 );
             }
-            let Some((judged, at)) = self.approvals.get(&(vote.review, vote.blob.to_string()))
-            else {
+            let Some((judged, at)) = self.approvals.get(&(vote.review, vote.blob.clone())) else {
                 say(
                     Rule::NotApproved,
                     format!("{grant}: nothing before it tells of the approval by {who}"),
@@ -273,27 +264,18 @@ pub fn check_story(lives: &Lives, promise: Promise) -> Vec<Problem> {
         let Some(step) = life.steps.last() else {
             continue;
         };
-        match (&life.given, &life.ended, life.expires) {
-            (Some(_), Some(ended), _)
-                if ended.retained_by.is_empty()
-                    && ended.late_ms() > promise.late.num_milliseconds() =>
-            {
-                let said = format!(
-                    "{}: taken away {} ms after it was due",
-                    life.grant,
-                    ended.late_ms()
-                );
-                found.push(problem(Rule::RemovedLate, &step.commit, said));
-            }
-            (Some(_), None, Some(expires)) if expires + promise.late < promise.now => {
-                let said = format!(
-                    "{}: its term was over at {}, and nothing says that it was taken away",
-                    life.grant,
-                    super::shown(expires)
-                );
-                found.push(problem(Rule::NotRemoved, &step.commit, said));
-            }
-            _ => {}
+        let late = life.removed_late(promise.late);
+        if let Some(ms) = late.filter(|_| life.given.is_some()) {
+            let said = format!("{}: taken away {ms} ms after it was due", life.grant);
+            found.push(problem(Rule::RemovedLate, &step.commit, said));
+        }
+        if let Some(due) = life.not_removed(promise.late, promise.now) {
+            let said = format!(
+                "{}: its term was over at {}, and nothing says that it was taken away",
+                life.grant,
+                instant(due)
+            );
+            found.push(problem(Rule::NotRemoved, &step.commit, said));
         }
     }
     found

@@ -28,6 +28,11 @@ const LISTS: [(&str, &str); 11] = [
     ("Still-effective-through", "still_effective_through"),
 ];
 
+/// What a trailer is called in the record.
+fn field(trailer: &str) -> String {
+    trailer.to_ascii_lowercase().replace('-', "_")
+}
+
 /// An instant as it stands in evidence: RFC 3339 in UTC, whole seconds.
 pub fn instant(at: Instant) -> String {
     at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
@@ -88,13 +93,13 @@ impl Draft {
     pub(super) fn line(self, name: &str, value: impl AsRef<str>) -> Self {
         let value = one_line(value.as_ref());
         let draft = self.trailer(name, &value);
-        draft.data(&name.to_ascii_lowercase().replace('-', "_"), value)
+        draft.data(&field(name), value)
     }
 
     /// A trailer that is a number.
     pub(super) fn number(self, name: &str, value: u64) -> Self {
         let draft = self.trailer(name, &value.to_string());
-        draft.data(&name.to_ascii_lowercase().replace('-', "_"), value)
+        draft.data(&field(name), value)
     }
 
     /// A trailer for each value, and a list of them in the record.

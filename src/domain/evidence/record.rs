@@ -331,9 +331,14 @@ impl Place {
     /// What comes after a record of these bytes; `None` where they are no record.
     pub fn after(record: &[u8]) -> Option<Self> {
         let value: Value = serde_json::from_slice(record).ok()?;
+        Self::behind(value.get("seq")?.as_u64()?, digest(record))
+    }
+
+    /// What comes after the record of this number and digest; `None` where no number is left.
+    pub fn behind(sequence: u64, digest: String) -> Option<Self> {
         Some(Self {
-            sequence: value.get("seq")?.as_u64()?.checked_add(1)?,
-            previous: Some(digest(record)),
+            sequence: sequence.checked_add(1)?,
+            previous: Some(digest),
         })
     }
 }
