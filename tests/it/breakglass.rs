@@ -5,7 +5,7 @@ use hallpass::domain::model::PullNumber;
 use hallpass::sandbox::{Change, MergeMethod, Verdict};
 
 use crate::scenario::{hearing_and_deaf, hearing_and_deaf_with};
-use crate::world::{Ears, REPO, World, file, grant};
+use crate::world::{Ears, REPO, World, at_every_wait, file, grant};
 
 /// `db` with an admin role that ada and mei may have for an hour without anybody, and a readonly role that one owner of two gives.
 const DB: &str = "\
@@ -481,18 +481,12 @@ async fn a_crash_at_any_wait_while_the_signature_is_noted_ends_in_the_same_world
 
 async fn crash_everywhere(moment: Moment) {
     let (_, calm) = run_with_crash(moment, usize::MAX).await;
-    let (mut at, mut crashes) = (0, 0);
-    loop {
+    at_every_wait(12, async |at| {
         let (finished, end) = run_with_crash(moment, at).await;
         assert_eq!(end, calm, "crashed at wait {at}");
-        if finished {
-            break;
-        }
-        crashes += 1;
-        // Every wait at first, where the ledger is touched; then in growing steps.
-        at += 1 + at / 12;
-    }
-    assert!(crashes > 5, "{crashes} crashes");
+        finished
+    })
+    .await;
 }
 
 async fn run_with_crash(moment: Moment, at: usize) -> (bool, String) {

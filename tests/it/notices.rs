@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use pulldown_cmark::{Event, Parser, Tag};
 
 use crate::scenario::{hearing_and_deaf, hearing_and_deaf_with};
-use crate::world::{Ears, REPO, World, file, grant};
+use crate::world::{Ears, REPO, World, at_every_wait, file, grant};
 
 const LIST: &str = "GET /repos/{owner}/{repo}/issues/{issue_number}/comments";
 const WRITE: &str = "POST /repos/{owner}/{repo}/issues/{issue_number}/comments";
@@ -233,21 +233,16 @@ async fn an_answer_that_was_lost_is_not_said_twice() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_at_any_wait_while_telling_ends_in_one_comment() {
-    let (mut at, mut crashes) = (0, 0);
-    loop {
+    at_every_wait(12, async |at| {
         let mut world = World::hearing().await;
         let pull = given(&world).await;
         world.clock.advance(minutes(90));
         let finished = world.crashed_at(at).await;
         world.advance(minutes(10)).await;
         assert_eq!(comments(&world, pull).len(), 1, "crashed at wait {at}");
-        if finished {
-            break;
-        }
-        crashes += 1;
-        at += 1 + at / 12;
-    }
-    assert!(crashes > 5, "{crashes} crashes");
+        finished
+    })
+    .await;
 }
 
 fn instant(text: &str) -> Instant {

@@ -11,7 +11,7 @@ use hallpass::store::Wake;
 use hallpass::worker::Resync;
 
 use crate::vault::Fault;
-use crate::world::{Ears, REPO, World, file, grant};
+use crate::world::{Ears, REPO, World, at_every_wait, file, grant};
 
 fn hours(n: i64) -> TimeDelta {
     TimeDelta::hours(n)
@@ -829,20 +829,14 @@ async fn crash_everywhere(moment: Moment) {
         .await
         .expect("does not crash")
         .1;
-    let (mut at, mut crashes) = (0, 0);
-    loop {
+    at_every_wait(24, async |at| {
         let Some((finished, end)) = run_with_crash(moment, at).await else {
             panic!("no end")
         };
         assert_eq!(end, calm, "crashed at wait {at}");
-        if finished {
-            break;
-        }
-        crashes += 1;
-        // Every wait at first, where ledger and target are touched; then in growing steps.
-        at += 1 + at / 24;
-    }
-    assert!(crashes > 5, "{crashes} crashes");
+        finished
+    })
+    .await;
 }
 
 async fn run_with_crash(moment: Moment, at: usize) -> Option<(bool, String)> {

@@ -28,6 +28,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::vault::Vault;
 
+pub use crash::at_every_wait;
+
 pub const REPO: &str = "access";
 const APP: u64 = 4242;
 const INSTALLATION: u64 = 77;

@@ -6,7 +6,7 @@ use hallpass::worker::Resync;
 
 use crate::scenario::{hearing_and_deaf, hearing_and_deaf_with};
 use crate::vault::Fault;
-use crate::world::{Ears, REPO, World, file, grant};
+use crate::world::{Ears, REPO, World, at_every_wait, file, grant};
 
 /// Reads the database and answers customers; `@acme/dba` owns the one, `@acme/security` the other.
 const KIT: &str = "\
@@ -439,18 +439,12 @@ async fn what_a_bundle_excludes_waits_until_all_of_it_was_taken() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_at_any_wait_while_a_bundle_is_admitted_ends_in_the_same_world() {
     let calm = crashed(usize::MAX).await.1;
-    let (mut at, mut crashes) = (0, 0);
-    loop {
+    at_every_wait(12, async |at| {
         let (finished, end) = crashed(at).await;
         assert_eq!(end, calm, "crashed at wait {at}");
-        if finished {
-            break;
-        }
-        crashes += 1;
-        // Every wait at first; then in growing steps, as each world takes its time.
-        at += 1 + at / 12;
-    }
-    assert!(crashes > 5, "{crashes} crashes");
+        finished
+    })
+    .await;
 }
 
 async fn crashed(at: usize) -> (bool, String) {

@@ -8,6 +8,7 @@ use super::{
     APP, SHOP, assert_passed, assert_waits, granted, hearing, hours, in_both, minutes, run, starts,
     wish,
 };
+use crate::world::at_every_wait;
 
 const ANSWER: &str = "POST /repos/{owner}/{repo}/actions/runs/{run_id}/deployment_protection_rule";
 const PENDING: &str = "GET /repos/{owner}/{repo}/actions/runs/{run_id}/pending_deployments";
@@ -15,8 +16,7 @@ const RUNS: &str = "GET /repos/{owner}/{repo}/actions/runs";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_at_any_wait_while_answering_ends_in_one_answer() {
-    let (mut at, mut crashes) = (0, 0);
-    loop {
+    at_every_wait(12, async |at| {
         let mut world = hearing().await;
         granted(&world, "ada", "deployer", "2h").await;
         let id = world
@@ -31,13 +31,9 @@ async fn a_crash_at_any_wait_while_answering_ends_in_one_answer() {
         assert_eq!(told.len(), 1, "crashed at wait {at}");
         assert_eq!(world.told("deployment-waiting").len(), 0);
         world.assert_contract();
-        if finished {
-            break;
-        }
-        crashes += 1;
-        at += 1 + at / 12;
-    }
-    assert!(crashes > 5, "{crashes} crashes");
+        finished
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -276,8 +272,7 @@ async fn a_run_that_nobody_may_let_through_costs_one_listing_a_tick() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_at_any_wait_while_telling_tells_at_least_once_and_decides_nothing() {
-    let (mut at, mut crashes) = (0, 0);
-    loop {
+    at_every_wait(8, async |at| {
         let mut world = hearing().await;
         let id = world
             .sandbox
@@ -291,13 +286,9 @@ async fn a_crash_at_any_wait_while_telling_tells_at_least_once_and_decides_nothi
         assert!((1..=2).contains(&found.words.len()), "{at}: {found:?}");
         assert_waits(&world, id, found.words.len());
         assert_eq!(world.told("deployment-waiting").len(), 1);
-        if finished {
-            break;
-        }
-        crashes += 1;
-        at += 1 + at / 8;
-    }
-    assert!(crashes > 5, "{crashes} crashes");
+        finished
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

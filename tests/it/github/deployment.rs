@@ -54,6 +54,15 @@ async fn waiting(gate: &dyn Gate) -> (WaitingRun, Deployment) {
     (runs.remove(0), jobs.remove(0))
 }
 
+/// What waits after octocat started a run to production.
+async fn started(world: &World, gate: &dyn Gate) -> (u64, Deployment) {
+    let run = world
+        .sandbox
+        .start_run("octocat", REPO, &["production"])
+        .unwrap();
+    (run, waiting(gate).await.1)
+}
+
 #[tokio::test]
 async fn what_waits_is_told_with_the_attempt_and_whoever_started_it() {
     let (world, gate) = world().await;
@@ -90,11 +99,7 @@ async fn runs_are_listed_to_the_last_page() {
 #[tokio::test]
 async fn another_attempt_by_somebody_else_is_not_what_waited() {
     let (world, gate) = world().await;
-    let run = world
-        .sandbox
-        .start_run("octocat", REPO, &["production"])
-        .unwrap();
-    let (_, job) = waiting(&*gate).await;
+    let (run, job) = started(&world, &*gate).await;
     assert!(gate.still_waits(&job).await.unwrap());
     let mallory = Deployment {
         starter: job.starter.clone().map(|mut s| {
@@ -120,11 +125,7 @@ async fn another_attempt_by_somebody_else_is_not_what_waited() {
 #[tokio::test]
 async fn an_answer_is_taken_once_and_words_decide_nothing() {
     let (world, gate) = world().await;
-    let run = world
-        .sandbox
-        .start_run("octocat", REPO, &["production"])
-        .unwrap();
-    let (_, job) = waiting(&*gate).await;
+    let (run, job) = started(&world, &*gate).await;
     let told = gate.tell(&job, "How to ask").await.unwrap();
     assert!(matches!(told, Said::Taken(_)), "{told:?}");
     assert!(gate.still_waits(&job).await.unwrap());
@@ -144,11 +145,7 @@ async fn an_answer_is_taken_once_and_words_decide_nothing() {
 async fn an_answer_that_was_taken_is_taken_whatever_can_be_read_of_it() {
     for status in [403, 404, 500] {
         let (world, gate) = world().await;
-        world
-            .sandbox
-            .start_run("octocat", REPO, &["production"])
-            .unwrap();
-        let (_, job) = waiting(&*gate).await;
+        let (_, job) = started(&world, &*gate).await;
         world.sandbox.fail_next(Some(RUN), 1, status, When::Before);
         let said = gate.approve(&job, "By a grant").await.unwrap();
         assert!(matches!(said, Said::Taken(_)), "{status}: {said:?}");
@@ -159,11 +156,7 @@ async fn an_answer_that_was_taken_is_taken_whatever_can_be_read_of_it() {
 async fn an_answer_whose_fate_is_unknown_is_asked_for_again_and_a_missing_permission_is_for_a_person()
  {
     let (world, gate) = world().await;
-    world
-        .sandbox
-        .start_run("octocat", REPO, &["production"])
-        .unwrap();
-    let (_, job) = waiting(&*gate).await;
+    let (_, job) = started(&world, &*gate).await;
     world.sandbox.fail_next(Some(ANSWER), 1, 502, When::Before);
     let error = gate.approve(&job, "By a grant").await.unwrap_err();
     assert!(

@@ -61,6 +61,19 @@ impl World {
             .unwrap();
     }
 
+    /// A second server's mirror, with what the remote has now.
+    pub async fn another(&self) -> Mirror {
+        let path = self.dir.path().join("other.git");
+        let other = Mirror::open(&path).await.unwrap();
+        self.fetch_into(&other).await;
+        other
+    }
+
+    pub async fn fetch_into(&self, mirror: &Mirror) {
+        let remote = self.server.remote();
+        mirror.fetch(&remote, &[BRANCH], &[]).await.unwrap();
+    }
+
     pub async fn append(&self, range: std::ops::Range<u32>) -> Vec<CommitId> {
         self.mirror
             .append_evidence(&self.signers, BRANCH, &events(range))
@@ -298,13 +311,7 @@ async fn when_somebody_else_pushed_first_both_stories_are_kept() {
     world.append(0..2).await;
     world.push().await.unwrap();
 
-    let other = Mirror::open(&world.dir.path().join("other.git"))
-        .await
-        .unwrap();
-    other
-        .fetch(&world.server.remote(), &[BRANCH], &[])
-        .await
-        .unwrap();
+    let other = world.another().await;
     other
         .append_evidence(&world.signers, BRANCH, &events(2..4))
         .await

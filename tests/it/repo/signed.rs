@@ -4,7 +4,7 @@ use std::path::Path;
 
 use hallpass::domain::evidence::{Record, digest};
 use hallpass::domain::model::CommitId;
-use hallpass::repo::{Mirror, Signers};
+use hallpass::repo::Signers;
 use secrecy::SecretString;
 
 use super::evidence::{BRANCH, World, events};
@@ -266,13 +266,7 @@ impl World {
 async fn two_servers_that_write_at_once_make_one_chain() {
     let world = World::new().await;
     world.fetch().await;
-    let other = Mirror::open(&world.dir.path().join("other.git"))
-        .await
-        .unwrap();
-    other
-        .fetch(&world.server.remote(), &[BRANCH], &[])
-        .await
-        .unwrap();
+    let other = world.another().await;
     world.append(0..3).await;
     other
         .append_evidence(&world.signers, BRANCH, &events(1..5))
@@ -283,10 +277,7 @@ async fn two_servers_that_write_at_once_make_one_chain() {
         .push(&world.server.remote(), BRANCH, false)
         .await
         .unwrap_err();
-    other
-        .fetch(&world.server.remote(), &[BRANCH], &[])
-        .await
-        .unwrap();
+    world.fetch_into(&other).await;
     other
         .append_evidence(&world.signers, BRANCH, &events(1..5))
         .await

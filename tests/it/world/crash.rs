@@ -24,6 +24,17 @@ impl World {
     }
 }
 
+/// Plays `life` anew with a crash at its first wait, at its second, ... until it tells that it finished before the crash. Every wait at
+/// first, where ledger and target are touched; then in steps that grow by one for each `slowly` waits, as each world takes its time.
+pub async fn at_every_wait(slowly: usize, mut life: impl AsyncFnMut(usize) -> bool) {
+    let (mut at, mut crashes) = (0, 0);
+    while !life(at).await {
+        crashes += 1;
+        at += 1 + at / slowly;
+    }
+    assert!(crashes > 5, "{crashes} crashes");
+}
+
 /// Runs a future until its `left`-th wait, then drops it there: a crash between any two steps that touch the world.
 struct CrashAt<F> {
     inner: Pin<Box<F>>,
