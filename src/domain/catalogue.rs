@@ -327,6 +327,7 @@ impl Catalogue {
                 id: None,
             },
             entitlement: value.clone(),
+            entitlement_id: None,
         })
     }
 

@@ -347,6 +347,8 @@ pub struct Granted {
     pub pending: Option<String>,
     /// The target's immutable id of the account, where it has one.
     pub account_id: Option<String>,
+    /// The target's immutable id of what was given, where it has one: see [`Access::entitlement_id`].
+    pub entitlement_id: Option<String>,
 }
 
 /// What a target system said when it took something.

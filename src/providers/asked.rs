@@ -330,6 +330,7 @@ impl<C: Carrier> Asked<C> {
             read_back: format!("{name} holds {}", access.entitlement),
             pending: pending.map(|text| plain(&text)),
             account_id: found.account_id.or(done.account_id),
+            entitlement_id: None,
         })
     }
 

@@ -244,6 +244,7 @@ impl AwsIam {
             read_back: format!("{} is a member of {group}", user.user_name),
             pending: None,
             account_id: Some(user.user_id),
+            entitlement_id: None,
         })
     }
 

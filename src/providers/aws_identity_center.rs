@@ -186,6 +186,7 @@ impl AwsIdentityCenter {
                 read_back: format!("{} has {}", user.user_name, wanted.shown()),
                 pending: None,
                 account_id: Some(user.user_id),
+                entitlement_id: None,
             }),
         }
     }

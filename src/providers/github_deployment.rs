@@ -228,6 +228,7 @@ impl Provider for GithubDeployment {
             ),
             pending: None,
             account_id: None,
+            entitlement_id: None,
         })
     }
 

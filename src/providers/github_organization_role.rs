@@ -146,6 +146,7 @@ impl GithubOrganizationRole {
                 read_back: format!("@{login} has the role {shown}"),
                 pending: None,
                 account_id: None,
+                entitlement_id: None,
             }),
             None => Err(self.hub.without_effect(what, "no such role")),
         }

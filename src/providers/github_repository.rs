@@ -214,6 +214,7 @@ impl GithubRepository {
                 read_back: format!("@{login} has the role {role} in {here}"),
                 pending: None,
                 account_id: None,
+                entitlement_id: None,
             });
         }
         if found
@@ -227,6 +228,7 @@ impl GithubRepository {
                     "@{login} must accept the invitation: https://github.com/{here}/invitations"
                 )),
                 account_id: None,
+                entitlement_id: None,
             });
         }
         Err(self

@@ -193,6 +193,7 @@ impl Provider for GithubTeam {
                 read_back: format!("@{login} is a {} of {team}", found.role),
                 pending: None,
                 account_id: None,
+                entitlement_id: None,
             }),
             "pending" => Ok(Granted {
                 read_back: format!("@{login} is invited to {team}"),
@@ -202,6 +203,7 @@ impl Provider for GithubTeam {
                     self.organisation
                 )),
                 account_id: None,
+                entitlement_id: None,
             }),
             other => Err(self
                 .hub

@@ -256,6 +256,7 @@ impl Ldap {
             read_back: format!("{} is a member of {wanted}", account.name),
             pending: None,
             account_id: account.id,
+            entitlement_id: None,
         })
     }
 

@@ -73,12 +73,15 @@ pub trait Provider: Send + Sync {
     /// What kind of target system it is.
     fn kind(&self) -> &'static Kind;
 
-    /// Gives what was approved. Doing it twice is doing it once.
+    /// Gives what was approved. Doing it twice is doing it once. Where `access.account.id` or `access.entitlement_id` is known, somebody
+    /// holds it already and it goes on: whoever or whatever else has the name by now is [`ProviderError::UnknownSubject`] or
+    /// [`ProviderError::Refused`], and is given nothing.
     async fn grant(&self, approved: &Approved, order: &Order) -> Result<Granted, ProviderError>;
 
     /// Takes it away, and ends what may still use it where configured. Doing it twice is doing it once; an account, a role or
-    /// a group that is gone counts as taken away. Where `access.account.id` is known and the name belongs to another account now,
-    /// the account that it was given to is gone. Hallpass' own account, and the last administrator that the target reports, are
+    /// a group that is gone counts as taken away. Where `access.account.id` or `access.entitlement_id` is known, that account and that
+    /// role or group are meant, whatever they are called by now: only what the target itself says is gone is gone; what cannot be found
+    /// or told apart is [`ProviderError::Refused`]. Hallpass' own account, and the last administrator that the target reports, are
     /// [`ProviderError::Refused`]: nobody may lock everybody out by a pull request.
     async fn revoke(&self, access: &Access, order: &Order) -> Result<Revoked, ProviderError>;
 

@@ -218,6 +218,7 @@ impl MySql {
                 read_back: format!("{read_back}, by default"),
                 pending: None,
                 account_id: None,
+                entitlement_id: None,
             });
         }
         let other = defaults.first();
@@ -228,6 +229,7 @@ impl MySql {
             read_back,
             pending: Some(format!("SET ROLE {} in each session{why}", role.quoted())),
             account_id: None,
+            entitlement_id: None,
         })
     }
 

@@ -222,6 +222,7 @@ impl Okta {
             read_back: format!("{} is a member of {}", user.profile.login, wanted.shown()),
             pending: None,
             account_id: Some(user.id),
+            entitlement_id: None,
         })
     }
 

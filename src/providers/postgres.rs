@@ -260,6 +260,7 @@ impl Postgres {
             read_back: format!("{} is a member of {}", account.name, role.name),
             pending: None,
             account_id: Some(account.oid.to_string()),
+            entitlement_id: None,
         })
     }
 

@@ -221,6 +221,7 @@ impl Scim {
                 read_back: format!("{} is a member of {}", user.user_name, wanted.shown()),
                 pending: None,
                 account_id: Some(user.id.clone()),
+                entitlement_id: None,
             });
         }
         if found.is_some_and(|found| found.members.is_none()) {

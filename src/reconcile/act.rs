@@ -170,12 +170,21 @@ impl Reconciler {
         replaces: Option<&Renewed>,
     ) -> Result<bool, ReconcileError> {
         if entry.state != State::Granting {
-            entry.terms = Some(Terms {
+            let held = self.held_by_others(&entry, approved.access()).await?;
+            let mut terms = Terms {
                 since: replaces.map(|old| old.since),
                 ..terms(&entry, approved)
-            });
+            };
+            // What is held goes on for exactly who holds it, and so ends for them, however the call goes and whoever has the name by then.
+            terms.access.account.id = held.iter().find_map(|h| h.account.id.clone());
+            terms.access.entitlement_id = held.iter().find_map(|h| h.entitlement_id.clone());
+            entry.terms = Some(terms);
             entry.state = State::Scheduled;
-            match self.held_from_elsewhere(&entry, approved.access()).await? {
+            let from_elsewhere = match held.is_empty() {
+                true => self.held_from_elsewhere(approved.access()).await,
+                false => Ok(false),
+            };
+            match from_elsewhere {
                 Ok(false) => {}
                 Ok(true) if approved.grant().adopt => {
                     if let Some(terms) = &mut entry.terms {
@@ -199,7 +208,12 @@ impl Reconciler {
         match self.call_grant(&entry, approved).await {
             Ok(answer) => {
                 if let Some(terms) = &mut entry.terms {
-                    terms.access.account.id.clone_from(&answer.account_id);
+                    let access = &mut terms.access;
+                    access.account.id = answer.account_id.clone().or(access.account.id.take());
+                    access.entitlement_id = answer
+                        .entitlement_id
+                        .clone()
+                        .or(access.entitlement_id.take());
                 }
                 entry.state = State::Active;
                 entry.attempts = 0;
@@ -233,41 +247,44 @@ impl Reconciler {
         match self.providers.get(connection) {
             Some(provider) => {
                 let order = order(entry);
-                self.in_turn(connection, provider.grant(approved, &order))
+                let held = entry.terms.as_ref().map(|terms| &terms.access);
+                let approved = approved.bound(
+                    held.and_then(|a| a.account.id.clone()),
+                    held.and_then(|a| a.entitlement_id.clone()),
+                );
+                self.in_turn(connection, provider.grant(&approved, &order))
                     .await
             }
             None => Err(not_configured(connection.as_str())),
         }
     }
 
-    /// Whether the account has this access already, and not from us: then it is not ours to take over, nor to end.
-    ///
-    /// Asked only before the first intent: afterwards what is found there may be our own doing.
-    async fn held_from_elsewhere(
+    /// What other live grants of the same access hold, or perhaps hold.
+    async fn held_by_others(
         &self,
         entry: &Entry,
         access: &Access,
-    ) -> Result<Result<bool, ProviderError>, ReconcileError> {
+    ) -> Result<Vec<Access>, ReconcileError> {
         let live = self.store.entries(Scope::Live(&access.connection)).await?;
-        let ours = |e: &Entry| {
-            e.state.may_be_held()
-                && e.terms
-                    .as_ref()
-                    .is_some_and(|t| t.access.key() == access.key())
-        };
-        if live.iter().any(|e| e.id != entry.id && ours(e)) {
-            return Ok(Ok(false));
-        }
+        let held = live
+            .into_iter()
+            .filter(|e| e.id != entry.id && e.state.may_be_held());
+        let held = held.filter_map(|e| e.terms.map(|terms| terms.access));
+        Ok(held.filter(|held| held.key() == access.key()).collect())
+    }
+
+    /// Whether the account has this access already, and not from us: then it is not ours to take over, nor to end.
+    ///
+    /// Asked only before the first intent: afterwards what is found there may be our own doing.
+    async fn held_from_elsewhere(&self, access: &Access) -> Result<bool, ProviderError> {
         let Some(provider) = self.providers.get(&access.connection) else {
-            return Ok(Err(not_configured(access.connection.as_str())));
+            return Err(not_configured(access.connection.as_str()));
         };
         let names = provider.kind().names;
         let is_holder = |h: &Holder| names.same(&h.name, &access.account.name);
         let holders = provider.holders(&access.entitlement);
-        Ok(self
-            .in_turn(&access.connection, holders)
-            .await
-            .map(|holders| holders.iter().any(is_holder)))
+        let holders = self.in_turn(&access.connection, holders).await?;
+        Ok(holders.iter().any(is_holder))
     }
 
     /// Waits with a grant whose access is held from elsewhere.

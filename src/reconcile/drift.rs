@@ -344,6 +344,7 @@ fn access_of(watched: &Watched, drift: &Drift) -> Access {
             id: drift.account_id.clone(),
         },
         entitlement: watched.entitlement.clone(),
+        entitlement_id: None,
     }
 }
 

@@ -223,6 +223,7 @@ async fn write_ledger(
                         id: None,
                     },
                     entitlement: serde_json::json!({ "role": "orders_ro" }),
+                    entitlement_id: None,
                 },
                 starts: first - TimeDelta::hours(8),
                 ends,

@@ -31,6 +31,16 @@ pub trait Target: Send + Sync {
     async fn add_account(&self, name: &str) -> bool;
     /// Removes it, with all that it has.
     async fn remove_account(&self, name: &str);
+    /// Calls the account `name` `new` from now on: it stays the same account and keeps all that it has. Why not, where accounts
+    /// keep their names, or have no ids to be known by.
+    async fn rename_account(&self, _name: &str, _new: &str) -> Result<(), &'static str> {
+        Err("not tried yet")
+    }
+    /// Calls what can be given otherwise from now on, so that whoever has it keeps it, and tells its entitlement. Why not, where it
+    /// keeps its name, or has no id to be known by.
+    async fn rename_entitlement(&self, _: &Value, _new: &str) -> Result<Value, &'static str> {
+        Err("not tried yet")
+    }
     /// Makes something that can be given, and tells its entitlement. `name` is plain: letters, digits and `_`.
     async fn add_entitlement(&self, name: &str) -> Value;
     /// An entitlement of the right shape that the server does not have.
@@ -97,6 +107,7 @@ pub fn access(target: &dyn Target, account: &str, entitlement: &Value) -> Access
         connection: connection(),
         account: target.account(account),
         entitlement: entitlement.clone(),
+        entitlement_id: None,
     }
 }
 

@@ -195,6 +195,7 @@ pub fn every_kind(said: &str) -> Vec<Event> {
         read_back: said.to_owned(),
         pending: Some(said.to_owned()),
         account_id: None,
+        entitlement_id: None,
     };
     let gone = Revoked {
         read_back: said.to_owned(),
@@ -505,6 +506,7 @@ fn a_grant_is_written_down_with_everything_that_an_auditor_asks() {
         read_back: "octocat is a member of orders_ro".to_owned(),
         pending: None,
         account_id: None,
+        entitlement_id: None,
     };
     let event = given(&entry(), &answer, None, at(1), at(2));
     let all = trailers(&event.message);
@@ -616,6 +618,7 @@ fn the_same_transition_has_the_same_key_whenever_and_however_it_is_seen() {
             read_back: String::new(),
             pending: None,
             account_id: None,
+            entitlement_id: None,
         },
     );
     let key = |replaces: Option<&GrantId>, minute| {
@@ -642,6 +645,7 @@ fn every_transition_has_a_key_of_its_own() {
             read_back: String::new(),
             pending: None,
             account_id: None,
+            entitlement_id: None,
         };
         note(vec![
             given(entry, &answer, None, at(1), at(1)),
@@ -715,6 +719,7 @@ fn what_people_write_freely_is_never_written_down() {
         read_back: String::new(),
         pending: None,
         account_id: None,
+        entitlement_id: None,
     };
     events.push(given(&entry, &answer, None, at(1), at(1)));
     events.push(reverted(&entry, &commit("tip"), at(1)));

@@ -114,6 +114,7 @@ impl World {
                 id: None,
             },
             entitlement: json!({ "group": self.group(group) }),
+            entitlement_id: None,
         }
     }
 

@@ -158,6 +158,7 @@ fn access(role: &str, account: &str) -> Access {
             id: None,
         },
         entitlement: json!({ "role": role }),
+        entitlement_id: None,
     }
 }
 

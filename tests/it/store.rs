@@ -83,6 +83,7 @@ pub fn active(name: &str, account: &str, due: i64) -> Entry {
                 id: None,
             },
             entitlement: serde_json::json!({ "role": "orders_ro" }),
+            entitlement_id: None,
         },
         starts: at(0),
         ends: at(due),

@@ -102,6 +102,7 @@ fn an_entitlement_is_the_same_however_its_file_orders_the_keys() {
             id: None,
         },
         entitlement: serde_json::from_str(entitlement).unwrap(),
+        entitlement_id: None,
     };
     let (one, other) = (
         access(r#"{"team": "ops", "with": {"b": [1, {"y": 2, "x": 3}], "a": 4}}"#),

@@ -49,6 +49,18 @@ struct State {
     faults: VecDeque<Fault>,
 }
 
+impl State {
+    /// Whose account that is by now: who has the id that is known, or else the name; `None` where nobody has.
+    fn meant(&self, account: &Account) -> Option<String> {
+        let named = || (!self.gone.contains(&account.name)).then(|| account.name.clone());
+        let Some(id) = &account.id else {
+            return named();
+        };
+        let mut with = self.ids.iter().filter(|(_, has)| has.to_string() == *id);
+        with.next().map(|(name, _)| name.clone())
+    }
+}
+
 /// The target.
 #[derive(Debug, Default)]
 pub struct Vault(Mutex<State>, Notify);
@@ -102,6 +114,18 @@ impl Vault {
         let mut state = self.0.lock().unwrap();
         state.gone.remove(account);
         state.ids.insert(account.to_owned(), id);
+    }
+
+    /// The account is called otherwise from now on, and keeps all that it has.
+    pub fn rename_account(&self, from: &str, to: &str) {
+        let mut state = self.0.lock().unwrap();
+        let held = std::mem::take(&mut state.held);
+        let renamed = |name: String| if name == from { to.to_owned() } else { name };
+        state.held = held.into_iter().map(|(r, a)| (r, renamed(a))).collect();
+        if let Some(id) = state.ids.remove(from) {
+            state.ids.insert(to.to_owned(), id);
+        }
+        state.gone.insert(from.to_owned());
     }
 
     fn id(&self, account: &str) -> Option<String> {
@@ -171,7 +195,17 @@ impl Vault {
                 .as_str()
                 .unwrap_or_default()
                 .to_owned();
-            let account = access.account.name.clone();
+            let account = state.meant(&access.account);
+            if hold && account.as_ref() != Some(&access.account.name) {
+                return Err(ProviderError::UnknownSubject {
+                    connection: access.connection.to_string(),
+                    account: access.account.name.clone(),
+                    reason: "it is another one now".to_owned(),
+                });
+            }
+            let Some(account) = account else {
+                return Ok(());
+            };
             let line = format!("{}{role} {account}", if hold { '+' } else { '-' });
             let changed = if hold {
                 state.held.insert((role, account))
@@ -240,6 +274,7 @@ impl Provider for Vault {
             read_back: format!("{} holds it", approved.access().account.name),
             pending: None,
             account_id: self.id(&approved.access().account.name),
+            entitlement_id: None,
         })
     }
 

@@ -231,6 +231,15 @@ impl Approved {
     pub fn access(&self) -> &Access {
         &self.access
     }
+    /// The same for exactly the account, and of exactly the thing, that go by these ids at the target: what goes on with access that is
+    /// held must not become the access of whoever has the name by now.
+    #[must_use]
+    pub fn bound(&self, account_id: Option<String>, entitlement_id: Option<String>) -> Self {
+        let mut bound = self.clone();
+        bound.access.account.id = account_id;
+        bound.access.entitlement_id = entitlement_id;
+        bound
+    }
     /// Who is to receive it.
     pub fn receiver(&self) -> Receiver {
         Receiver {

@@ -169,6 +169,7 @@ impl Draft {
             .line("Account", &account.name)
             .maybe("Account-Id", account.id.as_deref())
             .line("Entitlement", terms.access.entitlement_text())
+            .maybe("Entitlement-Id", terms.access.entitlement_id.as_deref())
             .line("Starts", instant(terms.starts))
             .line("Expires", instant(terms.ends))
             .maybe("Since", terms.since.map(instant))

@@ -188,6 +188,8 @@ record! {
     due: Instant,
     /// What the target system gives, as canonical text.
     entitlement: String,
+    /// The target's immutable id of what was given.
+    entitlement_id: String,
     /// The environment that a run deploys to.
     environment: String,
     /// When the term ends.

@@ -321,6 +321,10 @@ pub struct Access {
     pub account: Account,
     /// What is given; its shape is the provider's own.
     pub entitlement: serde_json::Value,
+    /// The target's own, immutable id of the role, group or repository that is given, as it was read when the access was given: what
+    /// has its name later may be another one. `None` before that, or where the target has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entitlement_id: Option<String>,
 }
 
 impl Access {

@@ -25,6 +25,7 @@ fn access(name: &str, entitlement: Value) -> Access {
             id: None,
         },
         entitlement,
+        entitlement_id: None,
     }
 }
 

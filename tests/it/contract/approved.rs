@@ -109,7 +109,12 @@ pub fn approved(access: &Access) -> Approved {
         &blob,
     );
     match admission {
-        Admission::Approved(approved) if approved.access() == access => *approved,
+        Admission::Approved(approved) => {
+            let (account, given) = (access.account.id.clone(), access.entitlement_id.clone());
+            let approved = approved.bound(account, given);
+            assert_eq!(approved.access(), access);
+            approved
+        }
         other => panic!("{other:?}"),
     }
 }

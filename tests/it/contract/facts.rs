@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hallpass::domain::ledger::Granted;
+use hallpass::domain::model::Access;
 use hallpass::domain::target::Change;
 use hallpass::providers::{Provider, ProviderError};
 use serde_json::json;
@@ -32,6 +34,8 @@ pub async fn all(target: &dyn Target) -> Vec<(&'static str, Outcome)> {
         "shape": an_entitlement_of_another_shape_is_refused,
         "account gone": an_account_that_is_gone_counts_as_taken_from,
         "re-created": an_account_that_was_created_anew_is_another,
+        "renamed account": an_account_that_was_renamed_is_the_same,
+        "renamed entitlement": what_was_renamed_is_not_gone,
         "hostile names": hostile_names_reach_exactly_the_account_of_that_name,
         "credentials": wrong_credentials_are_for_a_person,
         "gone before": a_server_that_is_gone_is_tried_again,
@@ -69,14 +73,36 @@ impl<'a> Scene<'a> {
         }
     }
 
-    fn access(&self) -> hallpass::domain::model::Access {
+    fn access(&self) -> Access {
         access(self.target, &self.account, &self.entitlement)
     }
 
-    async fn grant(&self) -> Result<hallpass::domain::ledger::Granted, ProviderError> {
-        self.provider
-            .grant(&approved(&self.access()), &order())
-            .await
+    async fn grant(&self) -> Result<Granted, ProviderError> {
+        self.give(&self.access()).await
+    }
+
+    async fn give(&self, access: &Access) -> Result<Granted, ProviderError> {
+        self.provider.grant(&approved(access), &order()).await
+    }
+
+    /// Gives it, and tells it with the ids that the target told.
+    async fn known(&self) -> Access {
+        let granted = self.grant().await.unwrap();
+        let mut access = self.access();
+        access.account.id = granted.account_id;
+        access.entitlement_id = granted.entitlement_id;
+        access
+    }
+
+    /// Takes it; whether it is said that nothing of it is left. Trying again must not be what is answered to it.
+    async fn takes(&self, access: &Access) -> bool {
+        match self.provider.revoke(access, &order()).await {
+            Ok(revoked) => revoked.still_effective_through.is_empty(),
+            Err(error) => {
+                assert!(!may_be_tried_again(&error), "{error}");
+                false
+            }
+        }
     }
 
     async fn revoke(&self) -> Result<hallpass::domain::ledger::Revoked, ProviderError> {
@@ -238,6 +264,12 @@ async fn an_account_that_was_created_anew_is_another(target: &dyn Target) -> Out
     assert_eq!(holder.id.as_ref(), Some(&id));
     target.remove_account(&scene.account).await;
     assert!(target.add_account(&scene.account).await);
+    // What somebody holds does not go on with whoever has the name by now.
+    let mut known = scene.access();
+    known.account.id = Some(id.clone());
+    let error = scene.give(&known).await.unwrap_err();
+    assert!(!may_be_tried_again(&error), "{error}");
+    assert!(!scene.held().await);
     target.give(&scene.account, &scene.entitlement).await;
     let holder = scene
         .provider
@@ -247,11 +279,51 @@ async fn an_account_that_was_created_anew_is_another(target: &dyn Target) -> Out
         .remove(0);
     assert_ne!(holder.id.expect("an id"), id);
     // What the new one has is not ours to take.
-    let mut known = scene.access();
-    known.account.id = Some(id);
     let revoked = scene.provider.revoke(&known, &order()).await.unwrap();
     assert_eq!(revoked.still_effective_through, [""; 0]);
     assert!(scene.held().await);
+    Ok(())
+}
+
+async fn an_account_that_was_renamed_is_the_same(target: &dyn Target) -> Outcome {
+    let scene = Scene::new(target, "renamed").await;
+    let known = scene.known().await;
+    let new = format!("{}_byron", scene.account);
+    target.rename_account(&scene.account, &new).await?;
+    assert!(target.holds(&new, &scene.entitlement).await);
+    // Whoever comes to the old name is somebody else.
+    assert!(target.add_account(&scene.account).await);
+    target.give(&scene.account, &scene.entitlement).await;
+    let complete = scene.takes(&known).await;
+    assert!(!complete || !target.holds(&new, &scene.entitlement).await);
+    assert!(scene.held().await, "it was not given by us");
+    Ok(())
+}
+
+async fn what_was_renamed_is_not_gone(target: &dyn Target) -> Outcome {
+    let scene = Scene::new(target, "moved").await;
+    let known = scene.known().await;
+    let new = target
+        .rename_entitlement(&scene.entitlement, "kept_moved_on")
+        .await?;
+    assert!(target.holds(&scene.account, &new).await);
+    let complete = scene.takes(&known).await;
+    assert!(!complete || !target.holds(&scene.account, &new).await);
+    // What has its name since is another.
+    let scene = Scene::new(target, "swapped").await;
+    let known = scene.known().await;
+    let new = target
+        .rename_entitlement(&scene.entitlement, "kept_swapped_on")
+        .await?;
+    let other = target.add_entitlement("kept_swapped_ro").await;
+    assert_eq!(other, scene.entitlement);
+    target.give(&scene.account, &other).await;
+    let complete = scene.takes(&known).await;
+    assert!(!complete || !target.holds(&scene.account, &new).await);
+    assert!(
+        target.holds(&scene.account, &other).await,
+        "not given by us"
+    );
     Ok(())
 }
 

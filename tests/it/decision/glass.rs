@@ -169,6 +169,7 @@ fn earlier() -> Emergency {
                 id: None,
             },
             entitlement: serde_json::json!({ "role": "ledger_admin" }),
+            entitlement_id: None,
         },
         merge,
         pull: PullNumber(9),

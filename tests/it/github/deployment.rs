@@ -194,6 +194,7 @@ async fn without_the_rule_everybody_may_deploy_and_only_a_person_can_change_that
         connection: connection(),
         account,
         entitlement: json!({ "repository": "acme/access", "environment": environment }),
+        entitlement_id: None,
     };
     let octocat = account("octocat", world.ids["octocat"]);
     let free = access("free", octocat.clone());

@@ -27,6 +27,7 @@ fn access(world: &World, login: &'static str) -> Access {
             id: None,
         },
         entitlement: json!({ "team": "oncall" }),
+        entitlement_id: None,
     }
 }
 

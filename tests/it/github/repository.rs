@@ -53,6 +53,7 @@ fn access(world: &World, login: &'static str, entitlement: Value) -> Access {
             id: None,
         },
         entitlement,
+        entitlement_id: None,
     }
 }
 

@@ -27,6 +27,7 @@ fn access() -> Access {
             id: None,
         },
         entitlement: json!({ "team": "oncall" }),
+        entitlement_id: None,
     }
 }
 

@@ -51,6 +51,7 @@ impl EmergencySays {
                     id: None,
                 },
                 entitlement: serde_json::json!({ "role": "orders_admin" }),
+                entitlement_id: None,
             },
             merge: merge(),
             pull: PullNumber(9),

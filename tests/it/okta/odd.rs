@@ -161,6 +161,7 @@ fn access(entitlement: Value) -> Access {
             id: None,
         },
         entitlement,
+        entitlement_id: None,
     }
 }
 

@@ -140,8 +140,7 @@ fn access(role: &str, account: &str) -> Access {
             github_id: Some(UserId(1)),
             id: None,
         },
-        entitlement: json!({ "role": role }),
-    }
+        entitlement: json!({ "role": role }), entitlement_id: None, }
 }
 
 pub fn refusal(error: &ProviderError) -> String {

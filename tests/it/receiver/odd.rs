@@ -84,6 +84,7 @@ fn access() -> Access {
             id: None,
         },
         entitlement: json!({ "group": "readers" }),
+        entitlement_id: None,
     }
 }
 

@@ -22,6 +22,7 @@ fn access() -> Access {
             id: None,
         },
         entitlement: json!({ "door": "server room; rm -rf /" }),
+        entitlement_id: None,
     }
 }
 

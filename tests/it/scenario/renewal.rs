@@ -60,6 +60,46 @@ async fn access_is_renewed_without_a_gap_though_the_forge_lags() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_that_cannot_reach_a_renamed_account_still_ends_its_access() {
+    hearing_and_deaf(async |world| {
+        world.vault.identify("ada", 7);
+        granted(world).await;
+        world.vault.rename_account("ada", "ada-lovelace");
+        renews(world, "4h").await;
+        assert_eq!(
+            world.ledger().await,
+            ["db/ada-incident ended", "db/ada-incident granting"]
+        );
+        assert_eq!(world.holders("reader"), ["ada-lovelace"]);
+        world.advance(hours(5)).await;
+        assert!(world.holders("reader").is_empty());
+        assert_eq!(
+            world.vault.effects(),
+            ["+reader ada", "-reader ada-lovelace"]
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_gives_nothing_to_whoever_has_the_name_now() {
+    let world = World::hearing().await;
+    world.vault.identify("ada", 7);
+    granted(&world).await;
+    world.vault.rename_account("ada", "ada-lovelace");
+    world.vault.identify("ada", 8);
+    renews(&world, "4h").await;
+    world.advance(hours(1)).await;
+    assert_eq!(world.holders("reader"), ["ada-lovelace"]);
+    world.advance(hours(4)).await;
+    assert!(world.holders("reader").is_empty());
+    assert_eq!(
+        world.vault.effects(),
+        ["+reader ada", "-reader ada-lovelace"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_forge_that_lags_for_too_long_keeps_nothing_beyond_its_end() {
     hearing_and_deaf(async |world| {
         granted(world).await;

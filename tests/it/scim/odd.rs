@@ -66,6 +66,7 @@ fn wanted() -> Access {
             id: None,
         },
         entitlement: json!({ "group": "ro" }),
+        entitlement_id: None,
     }
 }
 
