@@ -17,6 +17,7 @@ use crate::domain::drift::Survey;
 use crate::domain::ledger::Entry;
 use crate::domain::model::{Access, ConnectionName, Instant};
 use crate::domain::target::Change;
+use crate::forge::Forge;
 use crate::forge::github::GitHub;
 use crate::providers::Registry;
 use crate::reconcile::Reconciler;
@@ -26,6 +27,7 @@ use crate::store::{Scope, Store, StoreError};
 /// A server's view, for reading.
 pub struct Inspection {
     reconciler: Reconciler,
+    forge: Arc<GitHub>,
     store: Store,
     providers: Registry,
     clock: Arc<dyn Clock>,
@@ -77,7 +79,7 @@ impl Inspection {
         let mut providers = super::providers::connect(config, &forge, &clock)?;
         providers.extend(extra);
         let reconciler = Reconciler::new(
-            forge,
+            Arc::clone(&forge) as Arc<dyn Forge>,
             mirror,
             store.clone(),
             providers.clone(),
@@ -88,6 +90,7 @@ impl Inspection {
         );
         Ok(Self {
             reconciler,
+            forge,
             store,
             providers,
             clock,
@@ -132,6 +135,24 @@ impl Inspection {
             .iter()
             .filter(|(_, p)| p.kind().name.starts_with("github-"));
         github.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The forge.
+    pub fn forge(&self) -> &GitHub {
+        &self.forge
+    }
+
+    /// How many events wait for the evidence branch; `at most` so many are counted.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn waiting_events(&self, at_most: u32) -> anyhow::Result<usize> {
+        Ok(self.store.unpublished(at_most).await?.len())
+    }
+
+    /// The connections of the server.
+    pub fn connections(&self) -> impl Iterator<Item = &ConnectionName> {
+        self.providers.keys()
     }
 
     /// The time.

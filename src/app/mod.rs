@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod demo;
+pub mod doctor;
 pub mod inspect;
 pub mod logging;
 pub mod offline;

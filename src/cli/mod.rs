@@ -4,6 +4,7 @@
 
 mod audit;
 mod demo;
+mod doctor;
 mod drift;
 mod explain;
 mod import;
@@ -36,6 +37,7 @@ struct Arguments {
 enum Command {
     Audit(audit::Audit),
     Demo(demo::Demo),
+    Doctor(doctor::Doctor),
     Drift(drift::Compare),
     Explain(explain::Explain),
     Import(import::ImportCommand),
@@ -52,6 +54,7 @@ impl Command {
         match self {
             Self::Audit(audit) => audit.run(),
             Self::Demo(demo) => demo.run(),
+            Self::Doctor(doctor) => doctor.run(),
             Self::Drift(compare) => compare.run(),
             Self::Explain(explain) => explain.run(),
             Self::Import(import) => import.run(),

@@ -11,6 +11,7 @@ pub mod changes;
 pub mod codeowners;
 pub mod decision;
 pub mod deployment;
+pub mod doctor;
 pub mod drift;
 pub mod emergency;
 pub mod evidence;

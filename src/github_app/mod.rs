@@ -35,7 +35,7 @@ pub use route::{path, query};
 pub use token::{Installation, Permission, Place};
 
 use crate::clock::Clock;
-use crate::domain::model::Login;
+use crate::domain::model::{Instant, Login};
 
 /// How long one call may take, from connecting to the last byte of the answer.
 const CALL_TIME: Duration = Duration::from_secs(30);
@@ -126,6 +126,11 @@ impl App {
     /// The App's number.
     pub fn id(&self) -> u64 {
         self.id
+    }
+
+    /// The time, as tokens go by it.
+    pub fn now(&self) -> Instant {
+        self.clock.now()
     }
 
     /// Sends, and reads the whole answer.

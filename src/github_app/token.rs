@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta};
 use http::{Method, StatusCode};
 use octocrab::jsonwebtoken::{self, Algorithm, Header};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
-use super::{App, Failure, decode, path};
+use super::{Answer, App, Failure, decode, path};
 use crate::domain::model::{Instant, Login, RepoName};
 
 /// One permission of a token: GitHub's name for it, and `read` or `write`.
@@ -89,7 +89,21 @@ impl App {
         }
     }
 
-    /// A call as the App itself.
+    /// Reads one thing as the App itself, and what GitHub's clock said then, in whole seconds.
+    ///
+    /// # Errors
+    /// Any [`Failure`]; an answer of another shape than `T` is [`Failure::Unavailable`].
+    pub async fn get<T: serde::de::DeserializeOwned>(
+        &self,
+        what: &str,
+        route: &str,
+    ) -> Result<(T, Option<Instant>), Failure> {
+        let answer = self.ask_as_app(Method::GET, what, route, None).await?;
+        let date = answer.headers.get(http::header::DATE);
+        let date = date.and_then(|date| DateTime::parse_from_rfc2822(date.to_str().ok()?).ok());
+        Ok((decode(what, &answer.body)?, date.map(|date| date.to_utc())))
+    }
+
     async fn call_as_app<T: serde::de::DeserializeOwned>(
         &self,
         method: Method,
@@ -97,6 +111,18 @@ impl App {
         route: &str,
         body: Option<&serde_json::Value>,
     ) -> Result<T, Failure> {
+        let answer = self.ask_as_app(method, what, route, body).await?;
+        decode(what, &answer.body)
+    }
+
+    /// A call as the App itself.
+    async fn ask_as_app(
+        &self,
+        method: Method,
+        what: &str,
+        route: &str,
+        body: Option<&serde_json::Value>,
+    ) -> Result<Answer, Failure> {
         let now = self.clock.now();
         let claims = Claims {
             iat: (now + JWT_BEGINS).timestamp(),
@@ -109,7 +135,7 @@ impl App {
                 reason: format!("the App's key cannot sign: {e}"),
             })?;
         let request = http::Request::builder().method(method).uri(route);
-        let answer = self.call(&jwt, what, request, body).await.map_err(|e| match e {
+        self.call(&jwt, what, request, body).await.map_err(|e| match e {
             Failure::Declined { what, status: StatusCode::UNAUTHORIZED, words } => Failure::Refused {
                 what,
                 reason: format!(
@@ -118,8 +144,7 @@ impl App {
                 ),
             },
             other => other,
-        })?;
-        decode(what, &answer.body)
+        })
     }
 }
 

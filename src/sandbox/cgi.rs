@@ -12,7 +12,6 @@ use tokio::process::Command;
 use super::auth::{Caller, Needs};
 use super::changes::Moved;
 use super::locked;
-use super::merging::PROTECTED;
 use super::model::Permission;
 use super::refusal::Refusal;
 use super::server::{Shared, Whole};
@@ -160,18 +159,20 @@ fn rejected(shared: &Shared, target: &Target, commands: &[PushLine]) -> (Vec<Str
     if world.may_bypass(target.repo, target.by, target.app) {
         return (Vec::new(), String::new());
     }
-    let guarded = format!("refs/heads/{PROTECTED}");
-    let refused = commands
+    let guarded = |reference: &String| {
+        let branch = reference.strip_prefix("refs/heads/");
+        branch.is_some_and(|branch| world.is_guarded(target.repo, branch))
+    };
+    let refused: Vec<String> = commands
         .iter()
         .map(|command| command.reference.clone())
-        .filter(|reference| *reference == guarded)
+        .filter(guarded)
         .collect();
-    (
-        refused,
-        format!(
-            "Repository rule violations found for {guarded}. Changes must be made through a pull request."
-        ),
-    )
+    let reason = format!(
+        "Repository rule violations found for {}. Changes must be made through a pull request.",
+        refused.join(", ")
+    );
+    (refused, reason)
 }
 
 /// The commands at the head of a push: pkt-lines of `old new ref`, the first with capabilities behind a NUL, then a flush.

@@ -129,6 +129,11 @@ impl World {
         )
     }
 
+    /// Whether rules keep a branch from being moved by anybody, where there are rules.
+    pub fn is_guarded(&self, repo: usize, branch: &str) -> bool {
+        branch == PROTECTED || self.repos[repo].guarded.contains(branch)
+    }
+
     /// Whether the rules of the protected branch are not enforced on somebody.
     pub fn may_bypass(&self, repo: usize, user: u64, app: Option<u64>) -> bool {
         let Some(rules) = &self.repos[repo].ruleset else {

@@ -103,6 +103,11 @@ impl Post {
         )
     }
 
+    /// Where deliveries go.
+    pub fn target(&self) -> Option<Webhook> {
+        locked(&self.state.target).clone()
+    }
+
     /// Sends webhooks there from now on.
     pub fn redirect(&self, target: Option<Webhook>) {
         *locked(&self.state.target) = target;

@@ -225,7 +225,10 @@ fn handle(
     );
     let mut answer = answered.unwrap_or_else(Answer::from);
     let (used, reset) = world.count(&call.budget());
+    // RFC 9110, section 6.6.1; by the clock that everything here goes by.
+    let date = world.now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
     drop(world);
+    answer.headers.push(("date", date));
     answer.headers.extend(budget_headers(used, reset));
     let wrong = shared
         .gate

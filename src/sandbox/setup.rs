@@ -173,6 +173,7 @@ impl Sandbox {
             issues: Default::default(),
             activity: Vec::new(),
             ruleset: None,
+            guarded: Default::default(),
             environments: Vec::new(),
             runs: Default::default(),
         };
@@ -193,6 +194,13 @@ impl Sandbox {
         let mut world = self.world();
         let repo = self.index(&world, repo);
         world.repos[repo].ruleset = rules;
+    }
+
+    /// From now on only who may pass by the rules of `main` moves this branch.
+    pub fn guard(&self, repo: &str, branch: &str) {
+        let mut world = self.world();
+        let repo = self.index(&world, repo);
+        world.repos[repo].guarded.insert(branch.to_owned());
     }
 
     /// Registers an App and its bot.

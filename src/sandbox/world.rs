@@ -62,6 +62,8 @@ pub struct Repo {
     pub issues: BTreeMap<u64, Issue>,
     pub activity: Vec<Activity>,
     pub ruleset: Option<Ruleset>,
+    /// Branches beside `main` that only who may pass by the rules moves.
+    pub guarded: BTreeSet<String>,
     pub environments: Vec<Environment>,
     pub runs: BTreeMap<u64, Run>,
 }

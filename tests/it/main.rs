@@ -20,6 +20,7 @@ mod contract;
 mod decision;
 mod demo;
 mod deployments;
+mod doctor;
 mod drift;
 mod duties;
 mod evidence;

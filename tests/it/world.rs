@@ -122,18 +122,7 @@ impl World {
     /// Starts (or, after a crash, starts again) the service on the same database and mirror.
     pub async fn start(&mut self) {
         self.stop().await;
-        let path = self.folder.path().join("hallpass.toml");
-        std::fs::write(&path, &self.toml).unwrap();
-        let secrets = |name: &str| match name {
-            "HALLPASS_GITHUB_PRIVATE_KEY" => Some(KNOWN_KEY.to_owned()),
-            "HALLPASS_WEBHOOK_SECRET" => Some(SECRET.to_owned()),
-            _ => None,
-        };
-        let config = Config::load(&path, secrets).unwrap_or_else(|e| panic!("{e}"));
-        let vault: Arc<dyn Provider> = Arc::clone(&self.vault) as Arc<dyn Provider>;
-        let mut extra = self.more.clone();
-        extra.insert(ConnectionName::new("vault").unwrap(), vault);
-        let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        let (config, clock, extra) = self.parts();
         let service = Service::assemble(&config, clock, extra).await.unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -147,6 +136,22 @@ impl World {
             .deliver_to(format!("http://{address}/webhook"), SECRET);
         self.sandbox.deaf(self.ears == Ears::Deaf);
         self.service = Some(service);
+    }
+
+    /// What the service is put together from.
+    pub fn parts(&self) -> (Config, Arc<dyn Clock>, Registry) {
+        let path = self.folder.path().join("hallpass.toml");
+        std::fs::write(&path, &self.toml).unwrap();
+        let secrets = |name: &str| match name {
+            "HALLPASS_GITHUB_PRIVATE_KEY" => Some(KNOWN_KEY.to_owned()),
+            "HALLPASS_WEBHOOK_SECRET" => Some(SECRET.to_owned()),
+            _ => None,
+        };
+        let config = Config::load(&path, secrets).unwrap_or_else(|e| panic!("{e}"));
+        let vault: Arc<dyn Provider> = Arc::clone(&self.vault) as Arc<dyn Provider>;
+        let mut extra = self.more.clone();
+        extra.insert(ConnectionName::new("vault").unwrap(), vault);
+        (config, Arc::clone(&self.clock) as Arc<dyn Clock>, extra)
     }
 
     /// Stops the service, as a crash would: nothing is told to anybody.
@@ -385,13 +390,12 @@ impl World {
         ids.replace_all(&text, "ID").into_owned()
     }
 
-    /// What `hallpass import` answers, as JSON: the program, beside the service.
+    /// Runs the program with this configuration, beside the service.
     #[expect(clippy::disallowed_methods, reason = "runs the real program")]
-    pub fn import(&self, words: &[&str]) -> serde_json::Value {
+    pub fn run(&self, words: &[&str]) -> std::process::Output {
         let host = self.sandbox.url().trim_start_matches("http://");
         let token = self.sandbox.personal_token("root");
         let done = std::process::Command::new(env!("CARGO_BIN_EXE_hallpass"))
-            .arg("import")
             .args(words)
             .arg("--config")
             .arg(self.folder.path().join("hallpass.toml"))
@@ -401,8 +405,14 @@ impl World {
             .env("GH_HOST", host)
             .output()
             .unwrap();
+        assert!(!String::from_utf8_lossy(&done.stdout).contains(&token));
+        done
+    }
+
+    /// What `hallpass import` answers, as JSON.
+    pub fn import(&self, words: &[&str]) -> serde_json::Value {
+        let done = self.run(&[&["import"], words].concat());
         let out = String::from_utf8_lossy(&done.stdout);
-        assert!(!out.contains(&token));
         let err = String::from_utf8_lossy(&done.stderr);
         serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}\n{err}"))
     }

@@ -14,7 +14,7 @@ use crate::forge::CheckId;
 use crate::github_app::{Failure, query};
 
 /// The check's name, which rules of the repository require.
-const NAME: &str = "hallpass";
+pub(super) const NAME: &str = "hallpass";
 /// GitHub takes this many annotations a call, and appends those of further calls.
 const ANNOTATIONS: usize = 50;
 /// GitHub's limit for a summary, in bytes.

@@ -8,6 +8,7 @@ mod issues;
 mod proposals;
 mod pulls;
 mod roster;
+mod setup;
 mod wire;
 
 use std::collections::BTreeSet;

@@ -6,6 +6,18 @@ use crate::sandbox::world::{Belonging, Installation, Team, World};
 
 use super::{node_id, time};
 
+/// What Hallpass documents that it wants to hear of.
+const EVENTS: [&str; 8] = [
+    "push",
+    "pull_request",
+    "pull_request_review",
+    "check_run",
+    "membership",
+    "team",
+    "organization",
+    "member",
+];
+
 /// `simple-user`; null for a deleted account.
 pub fn user(world: &World, id: u64) -> Value {
     let account = &world.accounts[&id];
@@ -186,7 +198,7 @@ pub fn app(world: &World, id: u64) -> Value {
         "created_at": at,
         "updated_at": at,
         "permissions": app.permissions,
-        "events": ["push", "pull_request", "pull_request_review", "check_run"],
+        "events": EVENTS,
     })
 }
 
@@ -207,7 +219,7 @@ pub fn installation(world: &World, installation: &Installation) -> Value {
         "target_id": world.organisation,
         "target_type": "Organization",
         "permissions": app.map(|app| &app.permissions),
-        "events": ["push", "pull_request", "pull_request_review", "check_run"],
+        "events": EVENTS,
         "created_at": at,
         "updated_at": at,
         "single_file_name": null,

@@ -15,6 +15,16 @@ pub fn app(world: &mut World, call: &Call) -> Answered {
     Ok(Answer::ok(people::app(world, app)))
 }
 
+/// `GET /app/hook/config`.
+pub fn hook(world: &mut World, _: &Call) -> Answered {
+    let mut hook = json!({ "content_type": "json", "insecure_ssl": "0", "url": "" });
+    if let Some(target) = world.post.target() {
+        hook["url"] = target.url.into();
+        hook["secret"] = "********".into();
+    }
+    Ok(Answer::ok(hook))
+}
+
 fn own<'w>(world: &'w World, call: &Call) -> impl Iterator<Item = &'w Installation> {
     let app = call.app(world);
     world

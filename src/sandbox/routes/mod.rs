@@ -66,6 +66,7 @@ const fn op(
 #[rustfmt::skip]
 pub const OPERATIONS: &[Operation] = &[
     op("GET", "/app", App, apps::app),
+    op("GET", "/app/hook/config", App, apps::hook),
     op("GET", "/app/installations", App, apps::installations),
     op("GET", "/app/installations/{installation_id}", App, apps::installation),
     op("POST", "/app/installations/{installation_id}/access_tokens", App, apps::access_token),
@@ -103,6 +104,7 @@ pub const OPERATIONS: &[Operation] = &[
     op("GET", "/repos/{owner}/{repo}/invitations", Read(ADMINISTRATION), collaborators::invitations),
     op("DELETE", "/repos/{owner}/{repo}/invitations/{invitation_id}", Write(ADMINISTRATION), collaborators::withdraw),
     op("GET", "/repos/{owner}/{repo}/rules/branches/{branch}", Read(METADATA), repos::rules),
+    op("GET", "/repos/{owner}/{repo}/rulesets/{ruleset_id}", Read(METADATA), repos::ruleset),
     op("GET", "/repos/{owner}/{repo}/teams", Read(METADATA), repos::teams),
 
     op("GET", "/repos/{owner}/{repo}/branches", Read(CONTENTS), refs::branches),

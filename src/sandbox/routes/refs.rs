@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 use crate::sandbox::call::{Answer, Answered, Call};
 use crate::sandbox::changes::Moved;
 use crate::sandbox::git;
-use crate::sandbox::merging::PROTECTED;
 use crate::sandbox::refusal::Refusal;
 use crate::sandbox::render::{commits, repos};
 use crate::sandbox::world::World;
@@ -34,7 +33,8 @@ fn heads(world: &World, repo: usize) -> Result<Vec<(String, Oid)>, Refusal> {
 pub fn branches(world: &mut World, call: &Call) -> Answered {
     let repo = call.repository()?;
     let url = world.repo_url(repo);
-    let guarded = |name: &str| name == PROTECTED && world.repos[repo].ruleset.is_some();
+    let ruled = world.repos[repo].ruleset.is_some();
+    let guarded = |name: &str| ruled && world.is_guarded(repo, name);
     let wanted = |name: &str| {
         call.query("protected")
             .is_none_or(|wanted| (wanted == "true") == guarded(name))
@@ -59,7 +59,7 @@ pub fn branch(world: &mut World, call: &Call) -> Answered {
     let git = world.git(repo)?;
     let tip = git::tip(&git, &format!("refs/heads/{name}"))?
         .ok_or_else(|| Refusal::new(404, "Branch not found"))?;
-    let guarded = name == PROTECTED && world.repos[repo].ruleset.is_some();
+    let guarded = world.repos[repo].ruleset.is_some() && world.is_guarded(repo, name);
     let this = format!(
         "{}/branches/{}",
         world.repo_url(repo),
@@ -117,7 +117,8 @@ fn wanted(world: &World, repo: usize, call: &Call) -> Result<Oid, Refusal> {
 
 /// 422 where the rules keep the caller from moving the protected branch by hand.
 fn guard(world: &World, repo: usize, name: &str, call: &Call) -> Result<(), Refusal> {
-    if name == format!("refs/heads/{PROTECTED}")
+    let branch = name.strip_prefix("refs/heads/");
+    if branch.is_some_and(|branch| world.is_guarded(repo, branch))
         && !world.may_bypass(repo, call.user()?, call.app(world))
     {
         return Err(Refusal::new(

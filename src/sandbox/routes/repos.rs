@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 
 use crate::sandbox::call::{Answer, Answered, Call};
 use crate::sandbox::codeowners;
-use crate::sandbox::git;
 use crate::sandbox::merging::PROTECTED;
 use crate::sandbox::model::Permission;
 use crate::sandbox::refusal::Refusal;
@@ -148,20 +147,28 @@ fn may_own(world: &World, repo: usize, owner: &str) -> bool {
     permission >= Some(Permission::Push)
 }
 
+/// The ruleset of `main`, and that of the branches that are guarded beside it.
+const RULESETS: [(u64, &str); 2] = [(1, "main"), (2, "guarded branches")];
+
 /// `GET /repos/{owner}/{repo}/rules/branches/{branch}`.
 pub fn rules(world: &mut World, call: &Call) -> Answered {
     let repo = call.repository()?;
     let branch = call.param("branch");
-    let git = world.git(repo)?;
-    git::tip(&git, &format!("refs/heads/{branch}"))?;
     let Some(rules) = world.repos[repo]
         .ruleset
         .as_ref()
-        .filter(|_| branch == PROTECTED)
+        .filter(|_| world.is_guarded(repo, branch))
     else {
         return Ok(call.page(Vec::new()));
     };
-    let source = json!({ "ruleset_source_type": "Repository", "ruleset_source": world.full_name(repo), "ruleset_id": 1 });
+    let (id, _) = RULESETS[usize::from(branch != PROTECTED)];
+    let source = json!({ "ruleset_source_type": "Repository", "ruleset_source": world.full_name(repo), "ruleset_id": id });
+    let rule = |name: &str| people::merged(json!({ "type": name }), source.clone());
+    // Nobody moves either by hand.
+    let by_hand = [rule("non_fast_forward"), rule("deletion")];
+    if branch != PROTECTED {
+        return Ok(call.page([vec![rule("update")], by_hand.into()].concat()));
+    }
     let mut found = Vec::new();
     if rules.pull_request || rules.approvals > 0 || rules.code_owner_review {
         let parameters = json!({
@@ -172,8 +179,8 @@ pub fn rules(world: &mut World, call: &Call) -> Answered {
             "required_review_thread_resolution": false,
         });
         found.push(people::merged(
-            json!({ "type": "pull_request", "parameters": parameters }),
-            source.clone(),
+            rule("pull_request"),
+            json!({ "parameters": parameters }),
         ));
     }
     if let Some((name, app)) = &rules.required_check {
@@ -183,9 +190,30 @@ pub fn rules(world: &mut World, call: &Call) -> Answered {
         }
         let parameters = json!({ "required_status_checks": [check], "strict_required_status_checks_policy": false });
         found.push(people::merged(
-            json!({ "type": "required_status_checks", "parameters": parameters }),
-            source,
+            rule("required_status_checks"),
+            json!({ "parameters": parameters }),
         ));
     }
+    found.extend(by_hand);
     Ok(call.page(found))
+}
+
+/// `GET /repos/{owner}/{repo}/rulesets/{ruleset_id}`. Who may pass by it is told only to who may change it.
+pub fn ruleset(world: &mut World, call: &Call) -> Answered {
+    let repo = call.repository()?;
+    let id = call.number("ruleset_id")?;
+    let known = RULESETS.iter().find(|(known, _)| *known == id);
+    let (id, name) = known
+        .filter(|_| world.repos[repo].ruleset.is_some())
+        .ok_or_else(Refusal::not_found)?;
+    let may = world.may_bypass(repo, call.user()?, call.app(world));
+    Ok(Answer::ok(json!({
+        "id": id,
+        "name": name,
+        "target": "branch",
+        "source_type": "Repository",
+        "source": world.full_name(repo),
+        "enforcement": "active",
+        "current_user_can_bypass": if may { "always" } else { "never" },
+    })))
 }

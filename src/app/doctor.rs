@@ -1,0 +1,381 @@
+//! `hallpass doctor`: asks everything that Hallpass leans on whether it is as it must be. Changes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+
+use super::inspect::Inspection;
+use super::providers;
+use crate::clock::{Clock, SystemClock};
+use crate::config::{self, Config};
+use crate::domain::catalogue::Catalogue;
+use crate::domain::doctor::{self, Area, Line, Permissions, Tidying};
+use crate::domain::evidence::instant;
+use crate::domain::finding::Severity;
+use crate::domain::ledger::Entry;
+use crate::domain::model::{ConnectionName, Gives, Instant, Login};
+use crate::domain::rules;
+use crate::forge::github::GitHub;
+use crate::forge::{Forge as _, ForgeError};
+use crate::providers::Registry;
+use crate::repo::{KeyError, Signers};
+
+/// How long an end may be overdue before it is told of: a pass takes its time.
+const LATE: TimeDelta = TimeDelta::seconds(60);
+
+/// How many events may wait for the evidence branch.
+const WAITING: u32 = 1000;
+
+/// How many of a kind are told one by one.
+const SHOWN: usize = 10;
+
+/// Examines the server that the configuration at `path` describes. `on` hears what is looked at.
+///
+/// # Errors
+/// When the configuration or the database cannot be used at all.
+pub fn examine(path: &Path, on: impl FnMut(&str)) -> anyhow::Result<Vec<Line>> {
+    let config = Config::load(path, config::environment)?;
+    super::serve::runtime()?.block_on(async {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        examine_with(&config, clock, Registry::new(), on).await
+    })
+}
+
+/// [`examine`], by this clock and with connections beside the configured ones.
+///
+/// # Errors
+/// When the database cannot be used at all.
+pub async fn examine_with(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    extra: Registry,
+    mut on: impl FnMut(&str),
+) -> anyhow::Result<Vec<Line>> {
+    let server = Inspection::open(config, clock, extra).await?;
+    on("the GitHub App");
+    let mut lines = app(config, server.forge()).await;
+    on("the rules of the branches");
+    lines.extend(branches(config, server.forge()).await);
+    on("the files of the protected branch");
+    match server.declared().await {
+        Ok(tree) => {
+            lines.push(files(&tree, server.now()));
+            on("owners");
+            lines.extend(owners(config, server.forge(), &tree).await);
+            on("connections");
+            lines.extend(connections(&server, &tree).await?);
+        }
+        Err(error) => lines.push(Line::failure(
+            Area::Files,
+            format!("the protected branch cannot be read: {error:#}"),
+            format!(
+                "See that {} has the branch `{}`, and that the App may read its contents. Owners and connections were not looked at.",
+                config.github.repository, config.github.protected_branch
+            ),
+        )),
+    }
+    lines.push(evidence(config));
+    on("the ledger");
+    lines.extend(ledger(&server).await?);
+    lines.sort_by_key(|line| line.area);
+    Ok(lines)
+}
+
+async fn app(config: &Config, forge: &GitHub) -> Vec<Line> {
+    let mut lines = Vec::new();
+    match forge.registered().await {
+        Ok((registered, clocks)) => {
+            lines.push(doctor::key(config.github.app_id, &registered));
+            lines.extend(clocks.map(doctor::clocks));
+        }
+        Err(error) => lines.push(unanswered(Area::App, "the App", &error)),
+    }
+    for (account, needed) in needed(config) {
+        match forge.installed(&account).await {
+            Ok(found) => lines.extend(doctor::installed(&account, &needed, &found)),
+            Err(ForgeError::NotFound { .. }) => lines.push(Line::failure(
+                Area::App,
+                format!("it is not installed on {account}"),
+                format!(
+                    "Install the App on {account}, for the repositories that it is to work with."
+                ),
+            )),
+            Err(error) => lines.push(unanswered(Area::App, "its installation", &error)),
+        }
+    }
+    match forge.hook().await {
+        Ok(found) => lines.extend(doctor::hook(&found)),
+        Err(error) => lines.push(unanswered(Area::App, "its webhook", &error)),
+    }
+    lines
+}
+
+/// What the App needs, by account: for the access repository, and for each connection to GitHub.
+fn needed(config: &Config) -> BTreeMap<Login, Permissions> {
+    let mut needed: BTreeMap<Login, Permissions> = BTreeMap::new();
+    let forge = (
+        config.github.repository.owner.clone(),
+        GitHub::permissions(),
+    );
+    let kinds = config.providers.values().filter_map(providers::permissions);
+    for (account, permissions) in kinds.chain([forge]) {
+        let of_account = needed.entry(account).or_default();
+        for (name, level) in permissions {
+            let kept = of_account.entry(name.to_owned()).or_default();
+            if kept != "write" {
+                level.clone_into(kept);
+            }
+        }
+    }
+    needed
+}
+
+async fn branches(config: &Config, forge: &GitHub) -> Vec<Line> {
+    let app = config.github.app_id;
+    let tidying = match config.github.merge_reverts {
+        true => Tidying::ByUs,
+        false => Tidying::ByPeople,
+    };
+    let mut lines = Vec::new();
+    match forge.branch(&config.github.protected_branch).await {
+        Ok(branch) => lines.extend(doctor::protected(
+            &branch,
+            app,
+            GitHub::check_name(),
+            tidying,
+        )),
+        Err(error) => lines.push(unanswered(Area::Branches, "the protected branch", &error)),
+    }
+    match forge.branch(&config.evidence.branch).await {
+        Ok(branch) => lines.extend(doctor::evidence(&branch, app)),
+        Err(error) => lines.push(unanswered(Area::Branches, "the evidence branch", &error)),
+    }
+    lines
+}
+
+async fn owners(config: &Config, forge: &GitHub, tree: &Catalogue) -> Vec<Line> {
+    let roster = forge.roster(&doctor::asked(tree)).await;
+    let theirs = forge
+        .codeowners_errors(&config.github.protected_branch)
+        .await;
+    let mut lines = doctor::owners(tree, &roster, theirs.as_deref().unwrap_or_default());
+    if let Err(error) = theirs {
+        lines.push(unanswered(Area::Owners, "errors in CODEOWNERS", &error));
+    }
+    lines
+}
+
+fn files(tree: &Catalogue, now: Instant) -> Line {
+    let errors = rules::check_tree(tree, now);
+    let errors: Vec<_> = errors
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error)
+        .collect();
+    match errors.first() {
+        None => Line::pass(
+            Area::Files,
+            format!(
+                "{} people, {} services, {} resources and {} grants, without an error",
+                tree.people.len(),
+                tree.services.len(),
+                tree.resources.len(),
+                tree.grants.len()
+            ),
+        ),
+        Some(first) => Line::failure(
+            Area::Files,
+            format!(
+                "{} errors; the first is {}:{}: {}",
+                errors.len(),
+                first.path,
+                first.line,
+                first.message
+            ),
+            "Run `hallpass validate` in a clone, and repair them by a pull request.",
+        ),
+    }
+}
+
+/// Each connection is asked who holds what the resources give by it.
+async fn connections(server: &Inspection, tree: &Catalogue) -> anyhow::Result<Vec<Line>> {
+    let survey = server.survey().await?;
+    let mut lines = Vec::new();
+    let used = used(tree);
+    for connection in server.connections() {
+        let failed = survey.failed.iter().filter(|f| f.connection == *connection);
+        let mut failed = failed.peekable();
+        let answered = survey.asked.keys().filter(|(c, _)| c == connection).count();
+        if failed.peek().is_none() {
+            lines.push(match answered {
+                0 => Line::warning(
+                    Area::Connections,
+                    format!("no resource gives anything by `{connection}`, so that it was not tried"),
+                    format!("Declare a resource with `provider: {connection}`, or take [providers.{connection}] away."),
+                ),
+                1 => Line::pass(Area::Connections, format!("`{connection}` tells who holds its entitlement")),
+                n => Line::pass(Area::Connections, format!("`{connection}` tells who holds each of its {n} entitlements")),
+            });
+        }
+        lines.extend(failed.take(SHOWN).map(|failed| {
+            Line::failure(
+                Area::Connections,
+                format!("`{connection}` does not tell who has {}: {}", failed.what, failed.why),
+                format!("See [providers.{connection}] and the page of its kind in docs/providers, which lists the rights that it needs."),
+            )
+        }));
+    }
+    let here: BTreeSet<&ConnectionName> = server.connections().collect();
+    for (connection, resource) in used.iter().filter(|(c, _)| !here.contains(c)) {
+        lines.push(Line::failure(
+            Area::Connections,
+            format!("the resource {resource} gives by `{connection}`, which this server does not have"),
+            format!("Add [providers.{connection}] to the configuration, or name another provider in the resource."),
+        ));
+    }
+    Ok(lines)
+}
+
+/// The connections that resources give by, each with one of them.
+fn used(tree: &Catalogue) -> BTreeMap<ConnectionName, String> {
+    let roles = tree.resources.iter().flat_map(|(name, resource)| {
+        let gives = resource.roles.values().map(|role| &role.gives);
+        gives.filter_map(move |gives| match gives {
+            Gives::Entitlement { connection, .. } => Some((connection.clone(), name.to_string())),
+            Gives::Roles(_) => None,
+        })
+    });
+    roles.collect()
+}
+
+/// The key, without making one.
+fn evidence(config: &Config) -> Line {
+    let file = config.server.data_dir.join("evidence_key");
+    let signers = match &config.evidence.key {
+        Some(key) => Signers::new(key, config.evidence.previous_key.as_ref()),
+        None if !file.exists() => {
+            return Line::warning(
+                Area::Evidence,
+                "there is no key yet that signs evidence; the first start makes one in the data folder",
+                "Configure one where several servers work together, or where the data folder may be lost: `ssh-keygen -t ed25519 -N '' -f \
+                 evidence_key`, and `[evidence] key_file`.",
+            );
+        }
+        None => Signers::at(&file),
+    };
+    match signers {
+        Ok(signers) => readable_by_others(config, &file).unwrap_or_else(|| {
+            Line::pass(
+                Area::Evidence,
+                format!("signed with the key {}", signers.fingerprint()),
+            )
+        }),
+        Err(error @ (KeyError::Unusable(_) | KeyError::File { .. })) => Line::failure(
+            Area::Evidence,
+            error.to_string(),
+            "Put the key back from where it is kept; a new one must be announced by the old one (docs/audit.md).",
+        ),
+    }
+}
+
+/// A key of ours that others on this machine may read.
+#[cfg(unix)]
+fn readable_by_others(config: &Config, file: &Path) -> Option<Line> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let ours = config.evidence.key.is_none();
+    let mode = file.metadata().ok()?.permissions().mode();
+    (ours && mode & 0o077 != 0).then(|| {
+        Line::failure(
+            Area::Evidence,
+            format!("others on this machine may read {}", file.display()),
+            format!("chmod 600 {}", file.display()),
+        )
+    })
+}
+
+#[cfg(not(unix))]
+fn readable_by_others(_: &Config, _: &Path) -> Option<Line> {
+    None
+}
+
+async fn ledger(server: &Inspection) -> anyhow::Result<Vec<Line>> {
+    let (live, now) = (server.live().await?, server.now());
+    let mut lines = Vec::new();
+    let held = live
+        .iter()
+        .filter(|entry| entry.state.may_be_held())
+        .count();
+    let ends = |entry: &&Entry| entry.terms.as_ref().map(|terms| terms.ends);
+    let overdue = live.iter().filter(|entry| entry.state.may_be_held());
+    let overdue: Vec<&Entry> = overdue
+        .filter(|entry| ends(entry).is_some_and(|ends| ends + LATE < now))
+        .collect();
+    for entry in overdue.iter().take(SHOWN) {
+        let since = ends(entry).map(instant).unwrap_or_default();
+        let why = entry.last_error.as_deref().unwrap_or("it was not tried");
+        lines.push(Line::failure(
+            Area::Ledger,
+            format!("{} was to end at {since} and is still there: {why}", entry.id),
+            "See that the service runs and that the system can be reached; it is tried again for ever. Where a person must act, the words \
+             say so.",
+        ));
+    }
+    let stuck = live.iter().filter(|entry| entry.last_error.is_some());
+    let stuck: Vec<&Entry> = stuck.filter(|entry| !overdue.contains(entry)).collect();
+    for entry in stuck.iter().take(SHOWN) {
+        let why = entry.last_error.as_deref().unwrap_or_default();
+        lines.push(Line::warning(
+            Area::Ledger,
+            format!("{} could not be worked on: {why}", entry.id),
+            "It is tried again. Where a person must act, the words say so.",
+        ));
+    }
+    let hidden = overdue.len().saturating_sub(SHOWN) + stuck.len().saturating_sub(SHOWN);
+    if hidden > 0 {
+        lines.push(Line::warning(
+            Area::Ledger,
+            format!("{hidden} more like these are not shown"),
+            "`hallpass plan` lists all that is still to be done.",
+        ));
+    }
+    let waiting = server.waiting_events(WAITING).await?;
+    lines.push(match u32::try_from(waiting) {
+        Ok(waiting) if waiting < WAITING => Line::pass(
+            Area::Ledger,
+            format!("{held} grants may be held, and {waiting} events wait for the evidence branch"),
+        ),
+        _ => Line::failure(
+            Area::Ledger,
+            format!("{WAITING} events or more wait for the evidence branch"),
+            "See that the App may push to the evidence branch: the log of the service says why it could not.",
+        ),
+    });
+    Ok(lines)
+}
+
+fn unanswered(area: Area, what: &str, error: &ForgeError) -> Line {
+    let says = format!("GitHub does not tell about {what}: {}", words(error));
+    match error {
+        ForgeError::Unavailable { .. } => {
+            Line::unknown(area, says, "Try again when GitHub answers.")
+        }
+        ForgeError::Refused { .. } => Line::failure(area, says, "Do what GitHub's answer says."),
+        ForgeError::NotFound { .. } => Line::failure(
+            area,
+            says,
+            "See that the App is installed on the access repository, and that `[github]` names both rightly.",
+        ),
+    }
+}
+
+/// The whole chain of causes, in one line.
+fn words(error: &ForgeError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(deeper) = cause {
+        text = format!("{text}: {deeper}");
+        cause = deeper.source();
+    }
+    text
+}
