@@ -263,6 +263,8 @@ pub struct Command {
     pub arguments: Vec<String>,
     /// The variables that it sees, with their values.
     pub environment: Vec<(String, SecretString)>,
+    /// Those of them that are no secrets.
+    pub public: Vec<String>,
     /// Which entitlements it has, as a JSON Schema.
     pub entitlements: Option<String>,
 }

@@ -24,7 +24,7 @@
 //!   are the same code path with a different clock or a different tree.
 //! - [`worker`] runs it: wakes from the queue, the expiry timer, the tick.
 //! - [`github_app`] calls GitHub as an App, for the forge and for the provider of team memberships. [`config`] is the one reader of
-//!   the configuration, the environment and secrets.
+//!   the configuration, the environment and secrets; [`secrets`] keeps those out of whatever is written down.
 //! - [`sandbox`] is a GitHub stand-in for tests and the demo; the rest of the crate does not know of it.
 //!
 //! # Promises, and where they are kept
@@ -72,5 +72,6 @@ pub mod providers;
 pub mod reconcile;
 pub mod repo;
 pub mod sandbox;
+pub mod secrets;
 pub mod store;
 pub mod worker;

@@ -1,5 +1,7 @@
 //! The connections of the configuration, each as its kind.
 
+mod secrets;
+
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -25,7 +27,7 @@ use crate::providers::okta::Okta;
 use crate::providers::postgres::{Also, Postgres};
 use crate::providers::scim::Scim;
 use crate::providers::webhook::Webhook;
-use crate::providers::{Provider, Registry};
+use crate::providers::{Discreet, Provider, Registry};
 
 /// What a connection needs of the GitHub App, and where; `None` where it is no connection to GitHub.
 pub(super) fn permissions(provider: &config::Provider) -> Option<(Login, Vec<Permission>)> {
@@ -57,6 +59,7 @@ pub(super) fn connect(
     let mut registry = Registry::new();
     for (name, provider) in &config.providers {
         let unusable = || format!("cannot set up [providers.{name}]");
+        let secrets = secrets::of(provider);
         let provider: Arc<dyn Provider> = match provider {
             config::Provider::AwsIam(aws) => {
                 let iam = aws_http(aws, &aws_iam::host(&aws.region), clock);
@@ -157,7 +160,8 @@ pub(super) fn connect(
                 Arc::new(asked.with_context(unusable)?)
             }
         };
-        registry.insert(name.clone(), provider);
+        let provider = Discreet::new(name.clone(), provider, secrets);
+        registry.insert(name.clone(), Arc::new(provider));
     }
     Ok(registry)
 }
@@ -202,6 +206,7 @@ fn program(command: &config::Command, clock: &Arc<dyn Clock>) -> command::Settin
         program: command.program.clone(),
         arguments: command.arguments.clone(),
         environment: command.environment.clone(),
+        public: command.public.clone(),
         now: time(clock),
     }
 }

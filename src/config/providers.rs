@@ -126,11 +126,19 @@ fn command(table: &mut Table<'_>, programs: &[PathBuf]) -> Option<Provider> {
             }
         }
     }
+    let public = table.texts("public");
+    for At { line, value: name } in &public {
+        if environment.iter().all(|(given, _)| given != name) {
+            let what = format!("names {name}, which the program does not see");
+            table.report(*line, "public", &what, "Name it in environment too.");
+        }
+    }
     let entitlements = endpoints::entitlements(table);
     Some(Provider::Command(Box::new(Command {
         program: program?,
         arguments,
         environment,
+        public: public.into_iter().map(|at| at.value).collect(),
         entitlements,
     })))
 }

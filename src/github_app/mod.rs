@@ -36,6 +36,7 @@ pub use token::{Installation, Permission, Place};
 
 use crate::clock::Clock;
 use crate::domain::model::{Instant, Login};
+use crate::secrets::Secrets;
 
 /// How long one call may take, from connecting to the last byte of the answer.
 const CALL_TIME: Duration = Duration::from_secs(30);
@@ -153,10 +154,10 @@ impl App {
         request: http::request::Builder,
         body: Option<&serde_json::Value>,
     ) -> Result<Answer, Failure> {
-        let mut bearer = HeaderValue::from_str(&format!("Bearer {bearer}"))
+        let mut authorization = HeaderValue::from_str(&format!("Bearer {bearer}"))
             .map_err(|e| Failure::unreadable(what, e))?;
-        bearer.set_sensitive(true);
-        let request = request.header(AUTHORIZATION, bearer);
+        authorization.set_sensitive(true);
+        let request = request.header(AUTHORIZATION, authorization);
         let request = self
             .crab
             .build_request(request, body)
@@ -172,11 +173,14 @@ impl App {
                 body,
             });
         }
+        // Whatever stands between GitHub and us may say back what we sent.
+        let said = Secrets::default().with("the token", bearer);
+        let said = said.hide(&String::from_utf8_lossy(&body));
         Err(failure::of_answer(
             what,
             parts.status,
             &parts.headers,
-            &body,
+            said.as_bytes(),
             self.clock.now(),
         ))
     }

@@ -6,7 +6,8 @@
 //! - What was done is asked for again, by a question of its own that changes nothing. Only that decides.
 //! - A repetition of the same change carries the same `id`. A question that only reads never carries the same twice, so that no
 //!   memory of answers stands in for a look.
-//! - Of what an answer says in words, one line without control characters is kept.
+//! - Of what an answer says in words, one line without control characters is kept, and in it no secret that the answering side was given.
+//!   An account that is called like such a secret is no answer.
 
 use std::fmt;
 
@@ -23,6 +24,7 @@ use crate::domain::decision::Approved;
 use crate::domain::ledger::{Granted, Holder, Revoked};
 use crate::domain::model::{Access, ConnectionName, Instant};
 use crate::domain::target::{Change, Kind, Order};
+use crate::secrets::Secrets;
 
 /// The shape of an entitlement where the target says what it means: at least one name with a text.
 pub(super) const ENTITLEMENT: &str = r#"{
@@ -44,6 +46,15 @@ const WORDS: usize = 300;
 /// The longest pause that an answer may ask for, in seconds.
 const LONGEST: u32 = 86_400;
 
+/// What came back.
+#[derive(Debug)]
+pub struct Carried {
+    /// The answer.
+    pub answer: Vec<u8>,
+    /// What was given with the question and must not be repeated.
+    pub secrets: Secrets,
+}
+
 /// How a question reaches whoever answers it.
 #[async_trait]
 pub trait Carrier: Send + Sync + fmt::Debug {
@@ -53,8 +64,8 @@ pub trait Carrier: Send + Sync + fmt::Debug {
     /// Carries a question there and its answer back, once. `id` is the question's own.
     ///
     /// # Errors
-    /// [`Failure`], where there is no answer.
-    async fn carry(&self, what: &str, id: &str, question: Vec<u8>) -> Result<Vec<u8>, Failure>;
+    /// [`Failure`], where there is no answer. It repeats no secret.
+    async fn carry(&self, what: &str, id: &str, question: Vec<u8>) -> Result<Carried, Failure>;
 
     /// How a person would name the call.
     fn shown(&self) -> String;
@@ -126,6 +137,8 @@ struct Answer {
     sessions_ended: u32,
     holders: Option<Vec<Held>>,
     error: Option<Wrong>,
+    #[serde(skip)]
+    secrets: Secrets,
 }
 
 #[derive(Debug, Deserialize)]
@@ -215,8 +228,22 @@ impl<C: Carrier> Asked<C> {
     /// Asks, and takes only an answer that can be read.
     async fn ask(&self, what: &str, question: &Question<'_>) -> Result<Answer, Failure> {
         let body = serde_json::to_vec(question).map_err(|e| Failure::unreadable(what, e))?;
-        let answer = self.carrier.carry(what, &question.id, body).await?;
-        serde_json::from_slice(&answer).map_err(|e| Failure::unreadable(what, e))
+        let Carried { answer, secrets } = self.carrier.carry(what, &question.id, body).await?;
+        match serde_json::from_slice::<Answer>(&answer) {
+            Ok(answer) => Ok(answer.without(secrets)),
+            // It repeats names of fields and texts that have no place there.
+            Err(error) => Err(Failure::unreadable(what, secrets.hide(&error.to_string()))),
+        }
+    }
+
+    /// The name or the id of an account, as an answer with these secrets says it.
+    fn account(&self, secrets: &Secrets, text: String) -> Result<String, ProviderError> {
+        match secrets.named_in(&text) {
+            None => Ok(text),
+            Some(name) => Err(self.refused(format!(
+                "the answer holds {name} where an account belongs: correct whoever answers, or say that it is no secret"
+            ))),
+        }
     }
 
     fn question<'a>(
@@ -299,7 +326,7 @@ impl<C: Carrier> Asked<C> {
     }
 
     fn wrong(&self, what: &str, account: &str, wrong: Wrong) -> ProviderError {
-        let message = plain(&wrong.message);
+        let message = wrong.message;
         match wrong.kind {
             WrongKind::Unavailable => {
                 let pause = wrong
@@ -325,11 +352,16 @@ impl<C: Carrier> Asked<C> {
             let why = "the read-back says that it is not held";
             return Err(self.told(Failure::unavailable("giving it", why)));
         }
-        let pending = found.pending.or(done.pending);
+        let id = |answer: &mut Answer| {
+            let id = answer.account_id.take();
+            id.map(|id| self.account(&answer.secrets, id)).transpose()
+        };
+        let (mut done, mut found) = (done, found);
+        let (before, now) = (id(&mut done)?, id(&mut found)?);
         Ok(Granted {
             read_back: format!("{name} holds {}", access.entitlement),
-            pending: pending.map(|text| plain(&text)),
-            account_id: found.account_id.or(done.account_id),
+            pending: found.pending.or(done.pending),
+            account_id: now.or(before),
             entitlement_id: None,
         })
     }
@@ -346,11 +378,7 @@ impl<C: Carrier> Asked<C> {
             return Err(self.told(Failure::unavailable("taking it", why)));
         }
         let both = |first: Vec<String>, second: Vec<String>| {
-            let mut all: Vec<String> = first
-                .iter()
-                .chain(&second)
-                .map(|text| plain(text))
-                .collect();
+            let mut all = [first, second].concat();
             all.sort();
             all.dedup();
             all
@@ -383,13 +411,30 @@ impl<C: Carrier> Asked<C> {
         }
         let listed = answer.holders;
         let listed = listed.ok_or_else(|| Failure::unreadable(&what, "it does not say `holders`"));
-        let holder = |held: Held| Holder {
-            name: held.name,
-            id: held.id,
-            pending: held.pending,
+        let account = |text| self.account(&answer.secrets, text);
+        let holder = |held: Held| {
+            Ok(Holder {
+                name: account(held.name)?,
+                id: held.id.map(account).transpose()?,
+                pending: held.pending,
+            })
         };
         let listed = listed.map_err(|f| self.told(f))?;
-        Ok(listed.into_iter().map(holder).collect())
+        listed.into_iter().map(holder).collect()
+    }
+}
+
+impl Answer {
+    /// What it says in words, without `secrets`: one plain line each.
+    fn without(mut self, secrets: Secrets) -> Self {
+        // Hidden first: `plain` cuts what is long, and no half of a secret would be found.
+        let tell = |text: &mut String| *text = plain(&secrets.hide(text));
+        let wrong = self.error.as_mut().map(|wrong| &mut wrong.message);
+        let words = self.pending.iter_mut().chain(wrong);
+        let words = words.chain(&mut self.still_effective_through);
+        words.chain(&mut self.sessions).for_each(tell);
+        self.secrets = secrets;
+        self
     }
 }
 

@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::http::{Answer, Call, Failure, Http};
+use crate::secrets::Secrets;
 
 /// How long to wait when we are limited: AWS does not say.
 const LIMITED: TimeDelta = TimeDelta::seconds(5);
@@ -85,6 +86,12 @@ struct ErrorElement {
 impl Service {
     /// `name` is the one that calls are signed for.
     pub(super) fn new(http: Http, keys: Keys, name: &'static str) -> Self {
+        let secrets = Secrets::default().with("the secret key", keys.secret_key.expose_secret());
+        let secrets = match &keys.session_token {
+            Some(token) => secrets.with("the session token", token.expose_secret()),
+            None => secrets,
+        };
+        let http = http.hiding(secrets);
         Self { http, keys, name }
     }
 
@@ -114,8 +121,8 @@ impl Service {
             .finish();
         let kind = "application/x-www-form-urlencoded; charset=utf-8";
         let answer = self.call(what, &[], kind, body).await?;
-        let text = std::str::from_utf8(&answer.body).map_err(|e| Failure::unreadable(what, e))?;
-        quick_xml::de::from_str(text).map_err(|e| Failure::unreadable(what, e))
+        let text = std::str::from_utf8(&answer.body).map_err(|e| answer.unreadable(what, &e))?;
+        quick_xml::de::from_str(text).map_err(|e| answer.unreadable(what, &e))
     }
 
     async fn call(
@@ -203,7 +210,8 @@ impl Service {
     /// What an answer that is no success means: AWS says most in a code, and little in the status.
     fn no(&self, what: &str, answer: &Answer) -> Failure {
         let said = Said::of(&answer.body);
-        let words = format!("{}: {}", said.code, super::asked::plain(&said.message));
+        let told = |text: &str| super::asked::plain(&answer.secrets.hide(text));
+        let words = format!("{}: {}", told(&said.code), told(&said.message));
         let refused = |remedy: &str| Failure::refused(what, format!("{words}: {remedy}"));
         match said.code.as_str() {
             "" => self.http.no(what, answer),

@@ -6,6 +6,7 @@
 //! - It sees no environment but `PATH`, `LANG` and the variables that its connection names, and starts in `/`.
 //! - It ends: with the time that a change may take, all that it started in its process group is killed.
 //! - Its answer is bounded. What it writes to standard error is logged as plain text, bounded too.
+//! - Neither tells the values of those variables, unless the operator says that they are public.
 //!
 //! What is asked and answered says [`super::asked`].
 
@@ -24,10 +25,11 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 use tracing::warn;
 
-use super::asked::{self, Carrier};
+use super::asked::{self, Carried, Carrier};
 use super::http::{Failure, Now};
 use crate::domain::model::Instant;
 use crate::domain::target::{Kind, Names};
+use crate::secrets::Secrets;
 
 /// Programs on the server.
 pub const KIND: Kind = Kind {
@@ -54,13 +56,15 @@ pub struct Settings {
     pub arguments: Vec<String>,
     /// The variables that it sees beside `PATH` and `LANG`.
     pub environment: Vec<(String, SecretString)>,
+    /// Those of them whose values may be repeated.
+    pub public: Vec<String>,
     /// The time.
     pub now: Now,
 }
 
 /// A program.
 #[derive(Clone)]
-pub struct Program(Arc<Settings>);
+pub struct Program(Arc<Settings>, Secrets);
 
 impl fmt::Debug for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -98,7 +102,12 @@ impl Drop for Group {
 impl Program {
     /// Nothing is run yet.
     pub fn new(settings: Settings) -> Self {
-        Self(Arc::new(settings))
+        let variables = settings.environment.iter();
+        let hidden = variables.filter(|(name, _)| !settings.public.contains(name));
+        let secrets = hidden.fold(Secrets::default(), |secrets, (name, value)| {
+            secrets.with(&format!("the value of {name}"), value.expose_secret())
+        });
+        Self(Arc::new(settings), secrets)
     }
 
     #[expect(
@@ -158,6 +167,11 @@ impl Program {
 
     fn log(&self, errors: &[u8]) {
         let text = String::from_utf8_lossy(errors);
+        // What lies behind was not kept.
+        let text = match errors.len() as u64 {
+            ERRORS => self.1.hide_in_beginning(&text),
+            _ => self.1.hide(&text),
+        };
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
             warn!(program = %self.0.program.display(), "the program says: {}", asked::plain(line));
         }
@@ -211,12 +225,15 @@ impl Carrier for Program {
         &KIND
     }
 
-    async fn carry(&self, what: &str, _: &str, question: Vec<u8>) -> Result<Vec<u8>, Failure> {
+    async fn carry(&self, what: &str, _: &str, question: Vec<u8>) -> Result<Carried, Failure> {
         let program = self.0.program.clone();
         let checked = tokio::task::spawn_blocking(move || trusted(&program)).await;
         let checked = checked.map_err(|error| Failure::unavailable(what, error))?;
         checked.map_err(|why| Failure::refused(what, why.to_string()))?;
-        self.run(what, &question).await
+        Ok(Carried {
+            answer: self.run(what, &question).await?,
+            secrets: self.1.clone(),
+        })
     }
 
     fn shown(&self) -> String {

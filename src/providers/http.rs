@@ -6,7 +6,7 @@
 //! - TLS is verified, against the machine's authorities and those of `ca_file`. Without TLS only the machine itself is spoken to.
 //! - Addresses that only a machine's neighbours and its cloud answer to are refused, whatever name leads there: see [`Guard`].
 //! - A call ends: within [`CALL`], with at most [`ANSWER`] bytes.
-//! - No error repeats an address, a header or a token.
+//! - No error repeats an address, a header or a secret, whatever the server says back.
 
 mod failure;
 mod reach;
@@ -25,10 +25,12 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 pub use failure::Failure;
+pub(super) use failure::chain;
 pub use reach::{Guard, LinkLocal, Reach};
 
 use super::ProviderError;
 use crate::domain::model::{ConnectionName, Instant};
+use crate::secrets::Secrets;
 
 /// How long one call may take, from connecting to the last byte of the answer; and so may all that one change needs.
 pub const CALL: Duration = Duration::from_secs(30);
@@ -60,7 +62,7 @@ pub struct Http {
     client: Client,
     url: Url,
     authorization: Option<HeaderValue>,
-    secret: SecretString,
+    secrets: Secrets,
     now: Now,
 }
 
@@ -79,6 +81,7 @@ pub struct Call {
     url: Url,
     headers: HeaderMap,
     body: Option<Vec<u8>>,
+    secrets: Vec<(&'static str, SecretString)>,
 }
 
 /// An answer: of [`Http::send`] a success.
@@ -90,6 +93,8 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// What it says.
     pub body: Vec<u8>,
+    /// What it may say back and nobody may repeat.
+    pub secrets: Secrets,
 }
 
 impl Call {
@@ -105,7 +110,15 @@ impl Call {
             url,
             headers: HeaderMap::new(),
             body: None,
+            secrets: Vec::new(),
         }
+    }
+
+    /// With a secret that stands somewhere in it. If the server says it back, `[name]` is repeated in its place.
+    #[must_use]
+    pub fn hiding(mut self, name: &'static str, secret: &str) -> Self {
+        self.secrets.push((name, secret.into()));
+        self
     }
 
     /// With a header.
@@ -136,7 +149,12 @@ impl Answer {
     /// # Errors
     /// [`Failure::Unavailable`]: an answer that makes no sense is as good as none.
     pub fn json<T: DeserializeOwned>(&self, what: &str) -> Result<T, Failure> {
-        serde_json::from_slice(&self.body).map_err(|error| Failure::unreadable(what, error))
+        serde_json::from_slice(&self.body).map_err(|error| self.unreadable(what, &error))
+    }
+
+    /// An answer that makes no sense, as `error` says in words that may repeat some of it.
+    pub fn unreadable(&self, what: &str, error: &impl fmt::Display) -> Failure {
+        Failure::unreadable(what, self.secrets.hide(&error.to_string()))
     }
 }
 
@@ -160,8 +178,14 @@ impl Http {
         value.set_sensitive(true);
         let mut http = Self::new(settings)?;
         http.authorization = Some(value);
-        http.secret = token.clone();
-        Ok(http)
+        Ok(http.hiding(Secrets::default().with("the token", token.expose_secret())))
+    }
+
+    /// The same server, which is told `secrets` in some way and whose words are repeated without them.
+    #[must_use]
+    pub fn hiding(mut self, secrets: Secrets) -> Self {
+        self.secrets = self.secrets.and(&secrets);
+        self
     }
 
     /// A server that is not told who we are. Nothing is connected yet.
@@ -193,17 +217,12 @@ impl Http {
             .referer(false)
             .user_agent(concat!("hallpass/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|error| {
-                refused(format!(
-                    "there is no HTTPS client: {}",
-                    failure::chain(&error)
-                ))
-            })?;
+            .map_err(|error| refused(format!("there is no HTTPS client: {}", chain(&error))))?;
         Ok(Self {
             client,
             url: settings.url,
             authorization: None,
-            secret: SecretString::default(),
+            secrets: Secrets::default(),
             now: settings.now,
         })
     }
@@ -301,6 +320,10 @@ impl Http {
         if let Some(body) = call.body {
             request = request.body(body);
         }
+        let of_this_call = call.secrets.iter();
+        let secrets = of_this_call.fold(self.secrets.clone(), |all, (name, secret)| {
+            all.with(name, secret.expose_secret())
+        });
         let lost = |error: reqwest::Error| lost(what, error);
         let response = request.send().await.map_err(lost)?;
         let (status, headers) = (response.status(), response.headers().clone());
@@ -309,13 +332,14 @@ impl Http {
             status,
             headers,
             body,
+            secrets,
         })
     }
 
     /// What an answer that is no success means.
     pub fn no(&self, what: &str, answer: &Answer) -> Failure {
         let (status, headers) = (answer.status, &answer.headers);
-        let words = failure::words(status, &answer.body, self.secret.expose_secret());
+        let words = failure::words(status, &answer.body, &answer.secrets);
         Failure::of_answer(what, status, headers, words, self.now())
     }
 }

@@ -5,6 +5,7 @@ pub mod aws;
 pub mod aws_iam;
 pub mod aws_identity_center;
 pub mod command;
+mod discreet;
 mod gate;
 mod github;
 pub mod github_deployment;
@@ -29,6 +30,7 @@ use crate::domain::ledger::{Granted, Holder, Revoked};
 use crate::domain::model::{Access, Account, ConnectionName, Instant};
 use crate::domain::target::{Change, Kind, Order};
 
+pub use discreet::Discreet;
 pub use gate::{Gate, Said};
 
 /// What went wrong at a target system, named by what the caller should do.

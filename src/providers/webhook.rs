@@ -13,10 +13,11 @@ use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use sha2::Sha256;
 use std::fmt;
 
-use super::asked::{self, Carrier};
+use super::asked::{self, Carried, Carrier};
 use super::http::{Call, Failure, Http};
 use crate::domain::model::Instant;
 use crate::domain::target::{Kind, Names};
+use crate::secrets::Secrets;
 
 /// Receivers of signed calls.
 pub const KIND: Kind = Kind {
@@ -59,25 +60,26 @@ impl Webhook {
         let keys = keys.filter(|keys| !keys.is_empty());
         let unusable =
             || Failure::refused("setting up the connection", "a secret is no whsec_ secret");
+        let hidden = secrets.iter().fold(Secrets::default(), |hidden, secret| {
+            let text = secret.expose_secret();
+            let key = text.trim_start_matches("whsec_");
+            hidden.with("the secret", key).with("the secret", text)
+        });
         Ok(Self {
-            http,
+            http: http.hiding(hidden),
             secrets: keys.ok_or_else(unusable)?,
         })
     }
 
-    fn signatures(&self, id: &str, timestamp: i64, body: &[u8]) -> Result<HeaderValue, Failure> {
+    fn signatures(&self, id: &str, timestamp: i64, body: &[u8]) -> Result<Vec<String>, Failure> {
         let sign = |secret: &SecretSlice<u8>| {
             let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose_secret()).ok()?;
             mac.update(format!("{id}.{timestamp}.").as_bytes());
             mac.update(body);
-            Some(format!(
-                "v1,{}",
-                STANDARD.encode(mac.finalize().into_bytes())
-            ))
+            Some(STANDARD.encode(mac.finalize().into_bytes()))
         };
         let signed: Option<Vec<String>> = self.secrets.iter().map(sign).collect();
-        let unusable = || Failure::refused("signing a call", "a secret cannot be used");
-        HeaderValue::from_str(&signed.ok_or_else(unusable)?.join(" ")).map_err(|_| unusable())
+        signed.ok_or_else(|| Failure::refused("signing a call", "a secret cannot be used"))
     }
 }
 
@@ -87,25 +89,31 @@ impl Carrier for Webhook {
         &KIND
     }
 
-    async fn carry(&self, what: &str, id: &str, question: Vec<u8>) -> Result<Vec<u8>, Failure> {
+    async fn carry(&self, what: &str, id: &str, question: Vec<u8>) -> Result<Carried, Failure> {
         let timestamp = self.http.now().timestamp();
         let text = |text: &str| {
             HeaderValue::from_str(text)
                 .map_err(|_| Failure::refused(what, "no header can hold that"))
         };
-        let call = Call::new(Method::POST, self.http.route(&[], &[])?)
+        let signatures = self.signatures(id, timestamp, &question)?;
+        let header: Vec<String> = signatures.iter().map(|s| format!("v1,{s}")).collect();
+        let header = header.join(" ");
+        let mut call = Call::new(Method::POST, self.http.route(&[], &[])?)
             .header(HeaderName::from_static("webhook-id"), text(id)?)
             .header(
                 HeaderName::from_static("webhook-timestamp"),
                 timestamp.into(),
             )
-            .header(
-                HeaderName::from_static("webhook-signature"),
-                self.signatures(id, timestamp, &question)?,
-            )
+            .header(HeaderName::from_static("webhook-signature"), text(&header)?)
             .body("application/json", question);
+        for whole in signatures.iter().chain([&header]) {
+            call = call.hiding("the signature", whole);
+        }
         match self.http.send(what, call).await {
-            Ok(answer) => Ok(answer.body),
+            Ok(answer) => Ok(Carried {
+                answer: answer.body,
+                secrets: answer.secrets,
+            }),
             Err(Failure::NotFound { .. }) => Err(Failure::refused(
                 what,
                 "404 Not Found: nobody receives there; correct the address of the connection",

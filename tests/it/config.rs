@@ -17,6 +17,7 @@ fn secrets() -> BTreeMap<&'static str, &'static str> {
         ("HALLPASS_GITHUB_PRIVATE_KEY", KEY),
         ("HALLPASS_WEBHOOK_SECRET", "canary-webhook"),
         ("TOKEN", "canary-token"),
+        ("SITE", "berlin"),
         (
             "ORDERS_DATABASE_URL",
             "postgres://h:canary-password@db.example.org/orders?sslmode=verify-full",
@@ -90,7 +91,7 @@ fn the_example_is_valid_and_says_the_defaults() {
 fn a_program_runs_only_where_the_server_allows_it_and_sees_only_what_is_named() {
     let config = load(&format!(
         "{MINIMAL}[server]\nprograms = ['/opt/badge']\n[providers.doors]\nkind = 'command'\nprogram = '/opt/badge'\n\
-         arguments = ['--site', 'berlin; id']\nenvironment = ['TOKEN']\n"
+         arguments = ['--site', 'berlin; id']\nenvironment = ['TOKEN', 'SITE']\npublic = ['SITE']\n"
     ))
     .unwrap();
     let Provider::Command(doors) = &config.providers[&ConnectionName::new("doors").unwrap()] else {
@@ -103,6 +104,7 @@ fn a_program_runs_only_where_the_server_allows_it_and_sees_only_what_is_named() 
         (name.as_str(), value.expose_secret()),
         ("TOKEN", "canary-token")
     );
+    assert_eq!(doors.public, ["SITE"]);
 }
 
 #[test]
@@ -373,6 +375,10 @@ fn single_mistakes_are_refused() {
         (
             "[server]\nprograms = ['/bin/true']\n[providers.x]\nkind = 'command'\nprogram = '/bin/true'\nenvironment = ['NOT_SET']",
             "NOT_SET, which is not set",
+        ),
+        (
+            "[server]\nprograms = ['/bin/true']\n[providers.x]\nkind = 'command'\nprogram = '/bin/true'\npublic = ['TOKEN']",
+            "names TOKEN, which the program does not see",
         ),
         ("[server]\nprograms = ['bin/true']", "no path from the root"),
         (

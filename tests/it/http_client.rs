@@ -176,6 +176,34 @@ async fn a_redirect_is_not_followed() {
 }
 
 #[tokio::test]
+async fn a_server_that_says_the_token_back_is_repeated_without_it() {
+    let encoded = "Y2FuYXJ5LXRva2Vu";
+    let cut = format!("{} canary-token", "x".repeat(290));
+    for words in [cut, format!("Basic {encoded}"), "canary%2Dtoken".to_owned()] {
+        let body = serde_json::json!({ "detail": words }).to_string();
+        let (address, _) = server(move || said(400, &[], &body)).await;
+        let said = chain(&ask(address).await.unwrap_err());
+        assert!(
+            !said.contains("canary") && !said.contains(encoded),
+            "{said}"
+        );
+    }
+    let (address, _) = server(|| said(200, &[], r#"{"canary-token": true}"#)).await;
+    let url = format!("http://{address}/");
+    let http = Http::with_token(settings(&url), "Bearer", &SecretString::from(TOKEN)).unwrap();
+    let call = Call::get(http.route(&[], &[]).unwrap());
+    let answer = http.send("looking up", call).await.unwrap();
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Nothing {}
+    let said = chain(&answer.json::<Nothing>("looking up").unwrap_err());
+    assert!(
+        said.contains("unknown field") && !said.contains("canary"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
 async fn no_error_repeats_the_token_or_the_address() {
     let echo = r#"{"detail":"Bearer canary-token is\nnot known \u001b[31m here"}"#;
     let failure = outcome(401, &[], echo).await;

@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("clock", &["domain"]),
-    ("github_app", &["domain", "clock"]),
+    ("secrets", &[]),
+    ("github_app", &["domain", "clock", "secrets"]),
     ("forge", &["domain", "clock", "github_app"]),
     ("repo", &["domain"]),
     ("store", &["domain", "clock"]),
-    ("providers", &["domain", "clock", "github_app"]),
+    ("providers", &["domain", "clock", "github_app", "secrets"]),
     (
         "reconcile",
         &["domain", "forge", "repo", "store", "providers", "clock"],
@@ -36,6 +37,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "worker",
             "http",
             "sandbox",
+            "secrets",
         ],
     ),
     ("cli", &["app", "domain"]),

@@ -6,6 +6,7 @@ use http::{HeaderMap, StatusCode};
 
 use crate::domain::model::{ConnectionName, Instant};
 use crate::providers::ProviderError;
+use crate::secrets::Secrets;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -189,8 +190,8 @@ fn limited_until(headers: &HeaderMap, now: Instant) -> Option<Instant> {
     Some(at.clamp(now, now + LONGEST))
 }
 
-/// What the server says about its no: the field in which one of our kinds says it, in one line. `secret` is not repeated.
-pub(super) fn words(status: StatusCode, body: &[u8], secret: &str) -> String {
+/// What the server says about its no: the field in which one of our kinds says it, in one line. `secrets` are not repeated.
+pub(super) fn words(status: StatusCode, body: &[u8], secrets: &Secrets) -> String {
     let body: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
     let said = ["detail", "errorSummary", "message", "reason", "error"]
         .iter()
@@ -198,18 +199,14 @@ pub(super) fn words(status: StatusCode, body: &[u8], secret: &str) -> String {
     let Some(said) = said.filter(|said| !said.trim().is_empty()) else {
         return status.canonical_reason().unwrap_or("no words").to_owned();
     };
-    let said = if secret.is_empty() {
-        said.to_owned()
-    } else {
-        said.replace(secret, "[the token]")
-    };
+    let said = secrets.hide(said);
     let line = said.split_whitespace().collect::<Vec<_>>().join(" ");
     let plain = line.chars().filter(|c| !c.is_control());
     plain.take(WORDS).collect()
 }
 
 /// An error with its causes, in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+pub(in crate::providers) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

@@ -81,6 +81,7 @@ pub fn program(
         program,
         arguments: arguments.iter().map(|text| (*text).to_owned()).collect(),
         environment: environment.iter().map(variable).collect(),
+        public: vec!["BADGE_SITE".to_owned()],
         now: now(),
     });
     Asked::new(connection(), program, None).unwrap()
