@@ -57,6 +57,8 @@ pub struct Config {
 pub struct Server {
     /// The address of the HTTP server.
     pub listen: SocketAddr,
+    /// The address at which it may be scraped; nowhere where it is left out.
+    pub metrics: Option<SocketAddr>,
     /// The folder for the database and the mirror.
     pub data_dir: PathBuf,
     /// The programs that connections of the kind `command` may run; none where it is left out.

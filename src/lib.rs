@@ -25,6 +25,7 @@
 //! - [`worker`] runs it: wakes from the queue, the expiry timer, the tick.
 //! - [`github_app`] calls GitHub as an App, for the forge and for the provider of team memberships. [`config`] is the one reader of
 //!   the configuration, the environment and secrets; [`secrets`] keeps those out of whatever is written down.
+//! - [`metrics`] counts what the others tell it, for [`http`] to be scraped; what is, is read from the store at each scrape.
 //! - [`sandbox`] is a GitHub stand-in for tests and the demo; the rest of the crate does not know of it.
 //!
 //! # Promises, and where they are kept
@@ -68,6 +69,7 @@ pub mod config;
 pub mod forge;
 pub mod github_app;
 pub mod http;
+pub mod metrics;
 pub mod providers;
 pub mod reconcile;
 pub mod repo;

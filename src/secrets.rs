@@ -98,8 +98,8 @@ impl Secrets {
         hidden
     }
 
-    /// The name of a secret that `account` holds, the name or the id of one. Secrets of fewer than 16 bytes are not looked for: people
-    /// choose some that accounts are called like, too.
+    /// The name of a secret that `account` holds, the name or the id of one. What is written in fewer than 16 bytes is not looked for:
+    /// people choose such secrets, and accounts are called so too.
     pub fn named_in(&self, account: &str) -> Option<&str> {
         let mut long = self
             .0

@@ -1,5 +1,6 @@
 //! What `hallpass serve` does around the service: configuration, logs, signals.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -29,17 +30,22 @@ pub fn run(path: &Path, format: logging::Format) -> anyhow::Result<()> {
         let stop = CancellationToken::new();
         tokio::spawn(stop_on_signal(stop.clone())?);
         let service = Service::assemble(&config, Arc::new(SystemClock), Registry::new()).await?;
-        let listener = TcpListener::bind(config.server.listen)
-            .await
-            .with_context(|| {
-                format!(
-                    "cannot listen on {}; is another process there?",
-                    config.server.listen
-                )
-            })?;
+        let listener = listen(config.server.listen).await?;
         println!("listening on http://{}", listener.local_addr()?);
-        service.run(listener, stop).await
+        let metrics = match config.server.metrics {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
+        if let Some(metrics) = &metrics {
+            println!("metrics at http://{}/metrics", metrics.local_addr()?);
+        }
+        service.run(listener, metrics, stop).await
     })
+}
+
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address).await;
+    listener.with_context(|| format!("cannot listen on {address}; is another process there?"))
 }
 
 /// Looks at everything once, does what is due, writes the evidence, and ends. Tells whether all of that was possible: what was

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use chrono::TimeDelta;
+use futures_util::future::OptionFuture;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -12,11 +13,13 @@ use tracing::info;
 
 use crate::clock::Clock;
 use crate::config::{Config, Merge, MergeMethod};
+use crate::domain::model::ConnectionName;
 use crate::domain::people::Outsiders;
 use crate::domain::report::Pages;
 use crate::forge::github::{self, GitHub, GitHubSettings};
 use crate::http::{self, Shared, Source};
-use crate::providers::Registry;
+use crate::metrics::Metrics;
+use crate::providers::{Counted, Provider, Registry};
 use crate::reconcile::{Merging, Reconciler, Settings};
 use crate::repo::{KeyError, Mirror, Signers};
 use crate::store::Store;
@@ -36,7 +39,7 @@ const FULL_LOOK: TimeDelta = TimeDelta::minutes(10);
 pub struct Service {
     worker: Arc<Worker>,
     store: Store,
-    router: axum::Router,
+    http: Arc<Shared>,
 }
 
 impl Service {
@@ -61,12 +64,17 @@ impl Service {
         let mirror = Mirror::open(&folder.join("mirror.git"))
             .await
             .context("cannot open the mirror of the repository")?;
-        let forge = Arc::new(
-            GitHub::new(forge_settings(config, Arc::clone(&clock)))
-                .context("cannot set up the GitHub App")?,
-        );
+        let metrics = Metrics::default();
+        let settings_of_forge = GitHubSettings {
+            metrics: metrics.clone(),
+            ..forge_settings(config, Arc::clone(&clock))
+        };
+        let forge =
+            Arc::new(GitHub::new(settings_of_forge).context("cannot set up the GitHub App")?);
         let mut providers = super::providers::connect(config, &forge, &clock)?;
         providers.extend(extra);
+        let providers = counted(providers, &metrics);
+        let connections = providers.keys().cloned().collect();
         let reconciler = Reconciler::new(
             forge,
             mirror,
@@ -75,7 +83,8 @@ impl Service {
             Arc::clone(&clock),
             signers(config)?,
             settings(config),
-        );
+        )
+        .counting(metrics.clone());
         let bell = Arc::new(Notify::new());
         let pace = Pace {
             resync: delta(config.timing.resync),
@@ -90,11 +99,15 @@ impl Service {
             pace,
             Arc::clone(&bell),
         ));
-        let router = http::router(shared(config, &worker, store.clone(), clock, bell));
+        let http = Arc::new(Shared {
+            metrics,
+            connections,
+            ..shared(config, &worker, store.clone(), clock, bell)
+        });
         Ok(Self {
             worker,
             store,
-            router,
+            http,
         })
     }
 
@@ -105,7 +118,12 @@ impl Service {
 
     /// The HTTP endpoint, to be served.
     pub fn router(&self) -> axum::Router {
-        self.router.clone()
+        http::router(&self.http)
+    }
+
+    /// What is measured, to be served where the internet does not reach it.
+    pub fn metrics_router(&self) -> axum::Router {
+        http::metrics_router(&self.http)
     }
 
     /// The database, for reports.
@@ -113,24 +131,43 @@ impl Service {
         &self.store
     }
 
-    /// Serves and works until `stop`, then finishes what is under way.
+    /// Serves and works until `stop`, then finishes what is under way. `metrics` is where it may be scraped, if anywhere.
     ///
     /// # Errors
     /// When the listener fails.
-    pub async fn run(self, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
+    pub async fn run(
+        self,
+        listener: TcpListener,
+        metrics: Option<TcpListener>,
+        stop: CancellationToken,
+    ) -> anyhow::Result<()> {
         let address = listener.local_addr()?;
         info!(http.address = %address, "listening on http://{address}");
         let worker = tokio::spawn({
             let (worker, stop) = (Arc::clone(&self.worker), stop.clone());
             async move { worker.run(stop).await }
         });
-        http::serve(listener, self.router, stop.clone().cancelled_owned()).await;
+        let measured = OptionFuture::from(metrics.map(|listener| {
+            let stopped = stop.clone().cancelled_owned();
+            http::serve(listener, self.metrics_router(), stopped)
+        }));
+        let served = http::serve(listener, self.router(), stop.clone().cancelled_owned());
+        tokio::join!(served, measured);
         stop.cancel();
         let worked = worker.await;
         self.store.close().await;
         info!("stopped; what is under way is in the ledger");
         worked.context("the worker failed")
     }
+}
+
+/// The same connections, whose calls are counted.
+fn counted(providers: Registry, metrics: &Metrics) -> Registry {
+    let counted = |(name, provider): (ConnectionName, _)| {
+        let counted = Counted::new(name.clone(), provider, metrics.clone());
+        (name, Arc::new(counted) as Arc<dyn Provider>)
+    };
+    providers.into_iter().map(counted).collect()
 }
 
 fn delta(length: Duration) -> TimeDelta {
@@ -152,6 +189,7 @@ pub(super) fn forge_settings(config: &Config, clock: Arc<dyn Clock>) -> GitHubSe
             MergeMethod::Rebase => github::MergeMethod::Rebase,
         },
         clock,
+        metrics: Metrics::default(),
     }
 }
 
@@ -222,5 +260,7 @@ fn shared(
         last_pass: worker.last_pass(),
         // A pass that waits for a slow forge is no reason to restart the service; a worker that hangs is.
         stale_after: config.timing.resync * 5,
+        metrics: Metrics::default(),
+        connections: Vec::new(),
     }
 }

@@ -62,9 +62,14 @@ pub(super) fn read<'a>(context: &'a Context<'a>, table: toml::de::DeTable<'a>) -
 }
 
 fn server(context: &Context<'_>, mut table: Table<'_>) -> Server {
-    let listen = table.parsed("listen", |text| {
+    let listen: Option<SocketAddr> = table.parsed("listen", |text| {
         text.parse()
             .map_err(|_| "Write an address and a port, such as \"127.0.0.1:8080\"")
+    });
+    let listen = listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080)));
+    let metrics = table.parsed("metrics", |text| match text.parse() {
+        Ok(address) if address != listen || listen.port() == 0 => Ok(address),
+        _ => Err("Write an address and a port of its own, such as \"127.0.0.1:9469\""),
     });
     let data_dir = table
         .path("data_dir")
@@ -72,7 +77,8 @@ fn server(context: &Context<'_>, mut table: Table<'_>) -> Server {
     let programs = programs(&mut table);
     table.finish();
     Server {
-        listen: listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+        listen,
+        metrics,
         data_dir,
         programs,
     }

@@ -26,6 +26,9 @@ use super::model::{
 /// How many distinct owners must approve a release.
 pub const OWNERS: u32 = 2;
 
+/// Where the state of each brake is noted, under its [`Whose::key`].
+pub const BRAKES: &str = "brake/";
+
 /// From what removals were inferred.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -84,6 +84,19 @@ impl Failure {
         text
     }
 
+    /// How the call ended, in a word.
+    pub(super) fn outcome(&self) -> &'static str {
+        let source = match self {
+            Self::Unavailable { source, .. } => source.downcast_ref::<Said>(),
+            _ => return "client-error",
+        };
+        match source.map(|said| said.status) {
+            None => "lost",
+            Some(status) if status.is_server_error() => "server-error",
+            Some(_) => "limited",
+        }
+    }
+
     /// A 401 for a token that was fresh.
     pub(super) fn unauthorized_is_final(self) -> Self {
         match self {

@@ -36,6 +36,7 @@ pub use token::{Installation, Permission, Place};
 
 use crate::clock::Clock;
 use crate::domain::model::{Instant, Login};
+use crate::metrics::Metrics;
 use crate::secrets::Secrets;
 
 /// How long one call may take, from connecting to the last byte of the answer.
@@ -58,6 +59,8 @@ pub struct AppSettings {
     pub private_key: SecretString,
     /// The time, for tokens.
     pub clock: Arc<dyn Clock>,
+    /// Where calls are counted.
+    pub metrics: Metrics,
 }
 
 /// A GitHub App: makes [`Installation`]s, which make calls.
@@ -67,6 +70,7 @@ pub struct App {
     id: u64,
     key: EncodingKey,
     clock: Arc<dyn Clock>,
+    metrics: Metrics,
     /// Installations that were looked up, by the account they are on.
     installed: tokio::sync::Mutex<BTreeMap<Login, u64>>,
 }
@@ -120,6 +124,7 @@ impl App {
             id: settings.app_id,
             key,
             clock: settings.clock,
+            metrics: settings.metrics,
             installed: tokio::sync::Mutex::default(),
         }))
     }
@@ -148,6 +153,21 @@ impl App {
 
     /// One call, once. Success is any 2xx.
     async fn call(
+        &self,
+        bearer: &str,
+        what: &str,
+        request: http::request::Builder,
+        body: Option<&serde_json::Value>,
+    ) -> Result<Answer, Failure> {
+        let answer = self.call_uncounted(bearer, what, request, body).await;
+        self.metrics.asked_forge(match &answer {
+            Ok(_) => "ok",
+            Err(failure) => failure.outcome(),
+        });
+        answer
+    }
+
+    async fn call_uncounted(
         &self,
         bearer: &str,
         what: &str,
@@ -381,7 +401,11 @@ impl Installation {
             .await
         {
             Err(Failure::Declined { status, .. }) if status == StatusCode::UNAUTHORIZED => {}
-            done => return done,
+            Ok(answer) => {
+                self.note_limit(&answer.headers).await;
+                return Ok(answer);
+            }
+            failed => return failed,
         }
         // The token was revoked before its time. One fresh one; if that is not taken either, a person must look.
         let token = self.renewed(&token).await?;
@@ -390,6 +414,14 @@ impl Installation {
             .await
             .map_err(|e| e.unauthorized_is_final())
     }
+}
+
+/// What is left of one of GitHub's limits, and of which.
+/// <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#checking-the-status-of-your-rate-limit>
+fn allowed(headers: &HeaderMap) -> Option<(&str, i64)> {
+    let text = |name| headers.get(name)?.to_str().ok();
+    let remaining = text("x-ratelimit-remaining")?.parse().ok()?;
+    Some((text("x-ratelimit-resource").unwrap_or("core"), remaining))
 }
 
 fn decode<T: DeserializeOwned>(what: &str, body: &[u8]) -> Result<T, Failure> {

@@ -239,6 +239,13 @@ impl Installation {
         Ok(id)
     }
 
+    /// Tells how much GitHub allows still. A token was fetched, so the installation's number is known.
+    pub(super) async fn note_limit(&self, headers: &http::HeaderMap) {
+        if let (Some((limit, remaining)), Ok(id)) = (super::allowed(headers), self.id().await) {
+            self.app.metrics.forge_allows(id, limit, remaining);
+        }
+    }
+
     fn owner(&self) -> &Login {
         match &self.place {
             Place::Repository(name) => &name.owner,

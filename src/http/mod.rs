@@ -1,10 +1,11 @@
-//! The HTTP server: webhooks in, health out.
+//! The HTTP server: webhooks in, health and metrics out.
 //!
 //! Invariants: nothing of a request is looked at before its signature is verified; what was answered with 202 is durable; no
 //! body, signature or secret reaches a log.
 
 mod health;
 mod locator;
+mod metrics;
 mod serve;
 mod webhook;
 
@@ -18,7 +19,8 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::clock::Clock;
-use crate::domain::model::{Instant, RepoName};
+use crate::domain::model::{ConnectionName, Instant, RepoName};
+use crate::metrics::Metrics;
 use crate::store::Store;
 
 pub use serve::serve;
@@ -40,6 +42,10 @@ pub struct Shared {
     pub last_pass: watch::Receiver<Option<Instant>>,
     /// After how long without a pass the service is not ready.
     pub stale_after: Duration,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// The connections that are told of in metrics even where nothing is given.
+    pub connections: Vec<ConnectionName>,
 }
 
 /// Whose webhooks count. All others are answered and ignored.
@@ -59,19 +65,33 @@ pub struct Source {
 ///
 /// # Panics
 /// When there is no secret, or an empty one: anybody could sign. The configuration refuses this before.
-pub fn router(shared: Shared) -> Router {
+pub fn router(shared: &Arc<Shared>) -> Router {
     use secrecy::ExposeSecret;
     let usable =
         !shared.secrets.is_empty() && shared.secrets.iter().all(|s| !s.expose_secret().is_empty());
     assert!(usable, "webhooks need a secret that is not empty");
-    let shared = Arc::new(shared);
     let intake = Arc::new(webhook::Intake {
         shared: shared.clone(),
         memory: Semaphore::new(webhook::MEMORY_KIB),
     });
     Router::new()
         .route("/webhook", post(webhook::receive).with_state(intake))
-        .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready).with_state(shared))
+        .merge(health(shared))
         .layer(CatchPanicLayer::new())
+}
+
+/// `GET /metrics`, and health again: for a listener that the internet does not reach.
+pub fn metrics_router(shared: &Arc<Shared>) -> Router {
+    let scrape = get(metrics::scrape).with_state(Arc::clone(shared));
+    Router::new()
+        .route("/metrics", scrape)
+        .merge(health(shared))
+        .layer(CatchPanicLayer::new())
+}
+
+fn health(shared: &Arc<Shared>) -> Router {
+    let ready = get(health::ready).with_state(Arc::clone(shared));
+    Router::new()
+        .route("/health/live", get(health::live))
+        .route("/health/ready", ready)
 }

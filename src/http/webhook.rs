@@ -60,6 +60,7 @@ pub(super) async fn receive(
         Err(answer) => (answer, answer.1.trim_end()),
     };
     let status = answer.0.as_u16();
+    intake.shared.metrics.heard(status);
     tracing::info!(
         delivery,
         event = event.unwrap_or("unknown"),

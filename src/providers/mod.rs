@@ -5,6 +5,7 @@ pub mod aws;
 pub mod aws_iam;
 pub mod aws_identity_center;
 pub mod command;
+mod counted;
 mod discreet;
 mod gate;
 mod github;
@@ -30,6 +31,7 @@ use crate::domain::ledger::{Granted, Holder, Revoked};
 use crate::domain::model::{Access, Account, ConnectionName, Instant};
 use crate::domain::target::{Change, Kind, Order};
 
+pub use counted::Counted;
 pub use discreet::Discreet;
 pub use gate::{Gate, Said};
 

@@ -113,6 +113,7 @@ impl Reconciler {
         let event = evidence::merged_without_proof(&entry, reasons, merged_by, now);
         entry.settle(State::Denied, now);
         self.store.commit(&[entry.clone()], &[event]).await?;
+        self.metrics.unproved();
         error!(grant.id = %entry.id, reasons = %reasons.join("; "), "`{}` was merged without proof and is not granted", entry.id);
         Ok(())
     }
@@ -228,6 +229,9 @@ impl Reconciler {
                 };
                 let event = evidence::granted(&entry, giving, self.now());
                 let entry = self.write(entry, &[event]).await?;
+                let begun = entry.terms.as_ref().map_or(entry.arrival.at, |t| t.starts);
+                let access = approved.access();
+                self.metrics.granted(&access.connection, self.now() - begun);
                 info!(grant.id = %entry.id, read_back = %answer.read_back, "granted `{}`", entry.id);
                 if let Some(emergency) = Emergency::of(&entry) {
                     warn!(grant.id = %entry.id, review_by = %emergency.review_by, "break-glass: {} was given, to be reviewed until {}", emergency.who_what(), evidence::instant(emergency.review_by));
@@ -335,6 +339,9 @@ impl Reconciler {
                     now,
                 );
                 let entry = self.write(entry, &[event]).await?;
+                if let Some(connection) = entry.connection() {
+                    self.metrics.revoked(connection, now - due);
+                }
                 info!(grant.id = %entry.id, read_back = %answer.read_back, "revoked `{}`", entry.id);
                 Ok(())
             }

@@ -16,14 +16,11 @@ use crate::domain::emergency::Asked;
 use crate::domain::evidence::{self, Event};
 use crate::domain::model::{Actor, ReleasePath};
 use crate::domain::pull::{Pull, PullListed, PullState};
-use crate::domain::release::{Brake, Found, Hold, Whose};
+use crate::domain::release::{BRAKES, Brake, Found, Hold, Whose};
 use crate::domain::report;
 use crate::forge::Proposal;
 use crate::repo::Addition;
 use crate::store::{StoreError, Wake};
-
-/// Under what the brakes are noted.
-const BRAKES: &str = "brake/";
 
 fn name(whose: &Whose) -> String {
     format!("{BRAKES}{}", whose.key())

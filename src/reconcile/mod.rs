@@ -41,6 +41,7 @@ use crate::domain::people::Outsiders;
 use crate::domain::replay::Replay;
 use crate::domain::report::Pages;
 use crate::forge::{Forge, ForgeError};
+use crate::metrics::Metrics;
 use crate::providers::{ProviderError, Registry};
 use crate::repo::{Mirror, Remote, RepoError, Signers};
 use crate::store::{Store, StoreError};
@@ -161,6 +162,7 @@ pub struct Reconciler {
     replays: Mutex<HashMap<(CommitId, CommitId), Replay>>,
     /// Runs that wait, as they were when they were last looked into.
     runs: Mutex<BTreeMap<RepoName, deployments::LookedInto>>,
+    metrics: Metrics,
 }
 
 impl std::fmt::Debug for Reconciler {
@@ -213,7 +215,20 @@ impl Reconciler {
             merging: tokio::sync::Mutex::default(),
             replays: Mutex::default(),
             runs: Mutex::default(),
+            metrics: Metrics::default(),
         }
+    }
+
+    /// The same loop, which counts in `metrics`.
+    #[must_use]
+    pub fn counting(mut self, metrics: Metrics) -> Self {
+        self.metrics = metrics;
+        self
+    }
+
+    /// Where it counts.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// The forge, for the worker's listing of open pull requests.

@@ -316,7 +316,7 @@ pub(super) async fn live_connections(
     rows.iter().map(connection).collect()
 }
 
-fn connection(row: &AnyRow) -> Result<ConnectionName, StoreError> {
+pub(super) fn connection(row: &AnyRow) -> Result<ConnectionName, StoreError> {
     let name: String = row.try_get(0)?;
     ConnectionName::new(&name).map_err(|e| {
         StoreError::broken(format!("the ledger names a connection that cannot be: {e}"))

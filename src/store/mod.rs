@@ -16,6 +16,7 @@ mod ledger;
 mod notices;
 mod open;
 mod outbox;
+mod tally;
 mod wakes;
 
 use std::collections::BTreeSet;
@@ -55,6 +56,8 @@ pub enum StoreError {
 
 /// What becomes of a notice that access ends soon.
 pub use notices::Notice;
+/// How much there is of what, and the question about all grants.
+pub use tally::{ALL_GRANTS, Tally};
 
 use commits::Commit;
 use group::Group;
@@ -84,6 +87,8 @@ pub struct TakenWake {
     pub token: u64,
     /// How often it was tried in vain.
     pub attempts: u32,
+    /// When it was first asked for.
+    pub asked_at: Instant,
 }
 
 /// Which entries of the ledger to read.
@@ -190,17 +195,6 @@ impl Store {
             // Closing follows at once, so a failure here loses nothing.
             let _ = file.unlock();
         }
-    }
-
-    /// Whether the database answers: for health checks.
-    ///
-    /// # Errors
-    /// When it does not.
-    pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT name FROM meta LIMIT 1")
-            .fetch_optional(&self.inner.readers)
-            .await?;
-        Ok(())
     }
 
     /// Writes entries and events in one transaction. An entry of version 0 is inserted, another is updated if the stored version

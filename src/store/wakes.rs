@@ -54,7 +54,7 @@ async fn write(writer: &Writer, calls: &[Asked]) -> Result<(), StoreError> {
 
 pub(super) async fn due(readers: &AnyPool, now: Instant) -> Result<Vec<TakenWake>, StoreError> {
     let rows = sqlx::query(
-        "SELECT name, token, attempts FROM wake WHERE due_at <= $1 ORDER BY enqueued_at, name",
+        "SELECT name, token, attempts, enqueued_at FROM wake WHERE due_at <= $1 ORDER BY enqueued_at, name",
     )
     .bind(text(now))
     .fetch_all(readers)
@@ -67,10 +67,12 @@ fn read(row: &AnyRow) -> Result<TakenWake, StoreError> {
     let wake = parse(&text)
         .ok_or_else(|| StoreError::broken(format!("the queue holds the unknown wake {text:?}")))?;
     let attempts = natural(&text, row.try_get(2)?)?;
+    let asked_at: String = row.try_get(3)?;
     Ok(TakenWake {
         wake,
         token: natural(&text, row.try_get(1)?)?,
         attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+        asked_at: instant("the queue", &asked_at)?,
     })
 }
 

@@ -193,6 +193,7 @@ impl Worker {
     async fn work_on(&self, taken: TakenWake) -> Done {
         let mut passes = Passes::default();
         let looked = unharmed(self.look_at(&taken.wake, &mut passes)).await;
+        self.count(&taken, &looked);
         let written = match looked {
             Ok(()) => self.store.finish_wake(&taken).await,
             Err(error) => {
@@ -205,6 +206,25 @@ impl Worker {
             }
         };
         Done::Wake(taken.wake, passes, written)
+    }
+
+    fn count(&self, taken: &TakenWake, looked: &Result<(), ReconcileError>) {
+        let metrics = self.reconciler.metrics();
+        let outcome = match looked {
+            Ok(()) => "done",
+            Err(_) => "put-off",
+        };
+        let name = match taken.wake {
+            Wake::Pull(_) => "pull",
+            Wake::Main => "main",
+            Wake::All => "all",
+            Wake::Deployments(_) => "deployments",
+            Wake::Members => "members",
+        };
+        metrics.worked(name, outcome);
+        if looked.is_ok() && matches!(taken.wake, Wake::Pull(_)) {
+            metrics.decided(self.clock.now() - taken.asked_at);
+        }
     }
 
     fn pause(&self, attempts: u32) -> TimeDelta {

@@ -13,12 +13,12 @@ fn minutes(n: i64) -> TimeDelta {
     TimeDelta::minutes(n)
 }
 
-fn crowd(count: usize) -> Vec<String> {
+pub fn crowd(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("crowd-{n}")).collect()
 }
 
 /// People with a grant of db/readonly each, for the hours that `term` says.
-async fn crowded(world: &World, people: &[String], term: impl Fn(usize) -> &'static str) {
+pub async fn crowded(world: &World, people: &[String], term: impl Fn(usize) -> &'static str) {
     let join = |login: &String| {
         let id = world.sandbox.member(login);
         Change::write(person_file(login), person(login, id))
@@ -43,7 +43,7 @@ async fn crowded(world: &World, people: &[String], term: impl Fn(usize) -> &'sta
 }
 
 /// The files of these grants vanish from main, by nobody's request.
-async fn vanish(world: &World, people: &[String]) {
+pub async fn vanish(world: &World, people: &[String]) {
     let gone: Vec<Change> = people
         .iter()
         .map(|login| Change::delete(file(&format!("db/{login}"))))

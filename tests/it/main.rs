@@ -30,6 +30,7 @@ mod hanging;
 mod http_client;
 mod impact;
 mod ldap;
+mod metrics;
 mod mysql;
 mod notices;
 mod okta;

@@ -16,7 +16,7 @@ use hallpass::domain::model::{
     Access, Account, Actor, ActorKind, BlobId, CommitId, ConnectionName, GrantPath, Instant, Login,
     Owner, PullNumber, RepoName, ResourceName, RoleName, RoleRef, Subject, UserId,
 };
-use hallpass::store::{Notice, Scope, Store, StoreError, Wake};
+use hallpass::store::{ALL_GRANTS, Notice, Scope, Store, StoreError, Tally, Wake};
 use sqlx::Connection;
 use tempfile::TempDir;
 
@@ -528,6 +528,36 @@ on_both! {
         assert_eq!((due.len(), due[0].attempts), (1, 1));
     }
 
+    async fn what_is_there_is_counted(store: Store) {
+        assert_eq!(store.tally(at(0)).await.unwrap(), Tally::default());
+        let mut ended = active("eve", "eve", 1);
+        ended.settle(State::Ended, at(2));
+        let taken = Entry { state: State::Revoking, ..active("dan", "dan", 9) };
+        let later = Entry { state: State::Scheduled, ..active("fay", "fay", 2) };
+        let entries = [arrived("new"), active("ada", "ada", 3), active("bob", "bob", 4), active("cy", "cy", 5), taken, later, ended];
+        store.commit(&entries, &[event("e1"), event("e2")]).await.unwrap();
+        store.wake(&[Wake::Main, Wake::Pull(PullNumber(7))], at(0)).await.unwrap();
+        let ask = asks(&[("ada", "books/submitter"), ("bob", "books/approver")]);
+        store.remember_asks(PullNumber(7), &commit('a'), &ask).await.unwrap();
+        store.remember_asks(PullNumber(8), &commit('a'), &ask).await.unwrap();
+        let db = |state| (connection("db"), state);
+        let counted = store.tally(at(4)).await.unwrap();
+        let expected = Tally {
+            grants: [(db(State::Scheduled), 1), (db(State::Active), 3), (db(State::Revoking), 1)].into(),
+            arrived: 1,
+            // An end counts from its very moment on; what was never given is not late.
+            overdue: [(connection("db"), (2, at(3)))].into(),
+            asking: 2,
+            outbox: (2, Some(at(3))),
+            wakes: 2,
+            ..Tally::default()
+        };
+        assert_eq!(counted, expected);
+        store.published(&[1, 2]).await.unwrap();
+        assert_eq!(store.tally(at(4)).await.unwrap().outbox, (0, None));
+        assert_eq!(store.due_wakes(at(1)).await.unwrap()[0].asked_at, at(0));
+    }
+
     async fn the_last_check_is_remembered(store: Store) {
         assert_eq!(store.last_check(PullNumber(1)).await.unwrap(), None);
         store.remember_check(PullNumber(1), 10, &commit('1'), "x").await.unwrap();
@@ -536,12 +566,27 @@ on_both! {
     }
 
     async fn a_store_that_was_closed_says_so(store: Store) {
-        store.ping().await.unwrap();
+        store.tally(at(0)).await.unwrap();
         store.close().await;
-        assert!(matches!(store.ping().await, Err(StoreError::Unavailable(_))));
+        assert!(matches!(store.tally(at(0)).await, Err(StoreError::Unavailable(_))));
         assert!(matches!(store.wake(&[Wake::Main], at(0)).await, Err(StoreError::Unavailable(_))));
         assert!(matches!(store.commit(&[], &[]).await, Err(StoreError::Unavailable(_))));
     }
+}
+
+/// What Prometheus asks for every few seconds must not read every grant.
+#[tokio::test]
+async fn live_grants_are_counted_by_their_index_alone() {
+    let (folder, store) = sqlite().await;
+    store.close().await;
+    let mut raw = sqlx::SqliteConnection::connect(&url(folder.path()))
+        .await
+        .unwrap();
+    let plan = format!("EXPLAIN QUERY PLAN {}", ALL_GRANTS.replace("$1", "'2027'"));
+    let plan = sqlx::query_as::<_, (i64, i64, i64, String)>(sqlx::AssertSqlSafe(plan));
+    let plan = plan.fetch_all(&mut raw).await.unwrap();
+    let by_index = plan[0].3.contains("USING COVERING INDEX ledger_tally");
+    assert!(by_index, "{plan:?}");
 }
 
 #[tokio::test]

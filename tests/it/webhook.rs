@@ -11,8 +11,9 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use chrono::{DateTime, TimeDelta};
 use hallpass::clock::{Clock, ManualClock};
-use hallpass::domain::model::{Instant, PullNumber, RepoName};
+use hallpass::domain::model::{CommitId, Instant, PullNumber, RepoName};
 use hallpass::http::{Shared, Source, router, serve};
+use hallpass::metrics::Metrics;
 use hallpass::store::{Store, Wake};
 use hmac::{Hmac, KeyInit, Mac};
 use http_body_util::BodyExt;
@@ -55,7 +56,7 @@ async fn service() -> Service {
         app: 11,
         protected_branch: "main".to_owned(),
     };
-    let router = router(Shared {
+    let router = router(&Arc::new(Shared {
         store: store.clone(),
         clock: clock.clone(),
         source,
@@ -63,7 +64,9 @@ async fn service() -> Service {
         woken: woken.clone(),
         last_pass: passes,
         stale_after: Duration::from_secs(180),
-    });
+        metrics: Metrics::default(),
+        connections: Vec::new(),
+    }));
     Service {
         store,
         router,
@@ -237,7 +240,7 @@ async fn an_empty_secret_is_never_served() {
     };
     let secrets = vec![SecretString::from(SECRET), SecretString::default()];
     let last_pass = last_pass.subscribe();
-    let _ = router(Shared {
+    let _ = router(&Arc::new(Shared {
         store,
         clock,
         source,
@@ -245,7 +248,9 @@ async fn an_empty_secret_is_never_served() {
         woken,
         last_pass,
         stale_after: Duration::ZERO,
-    });
+        metrics: Metrics::default(),
+        connections: Vec::new(),
+    }));
 }
 
 #[tokio::test]
@@ -512,19 +517,35 @@ async fn only_post_is_a_delivery() {
 }
 
 #[tokio::test]
-async fn it_is_ready_while_the_database_answers_and_the_worker_works() {
+async fn it_is_ready_once_the_branch_was_read_while_the_database_answers_and_the_worker_works() {
     let service = service().await;
-    let ready = async || {
+    let look = async || {
         let (status, body) = service
             .send(Request::get("/health/ready").body(Body::empty()).unwrap())
             .await;
         (
             status.as_u16(),
-            serde_json::from_str::<Value>(&body).unwrap()["last_pass_seconds_ago"].clone(),
+            serde_json::from_str::<Value>(&body).unwrap(),
         )
+    };
+    let ready = async || {
+        let (status, body) = look().await;
+        // Whoever is not ready says why.
+        let problems = body["problems"].as_array().unwrap().len();
+        assert_eq!(status == 200, problems == 0, "{body}");
+        (status, body["last_pass_seconds_ago"].clone())
     };
     assert_eq!(ready().await, (503, Value::Null));
     service.last_pass.send(Some(start())).unwrap();
+    let (status, body) = look().await;
+    assert_eq!((status, &body["main"]), (503, &json!(false)));
+    let problem = body["problems"][0].as_str().unwrap();
+    assert!(
+        problem.contains("the protected branch was never read"),
+        "{body}"
+    );
+    let tip = CommitId::new("0123456789abcdef0123456789abcdef01234567").unwrap();
+    service.store.commit_arrivals(&[], &[], &tip).await.unwrap();
     service.clock.advance(TimeDelta::seconds(180));
     assert_eq!(ready().await, (200, json!(180)));
     service.clock.advance(TimeDelta::seconds(1));

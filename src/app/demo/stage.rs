@@ -107,7 +107,7 @@ impl Stage {
         let assembled = Service::assemble(&config, Arc::new(SystemClock), Registry::new()).await?;
         sandbox.deliver_to(format!("{service}/webhook"), secret);
         let stop = CancellationToken::new();
-        let running = tokio::spawn(assembled.run(listener, stop.clone()));
+        let running = tokio::spawn(assembled.run(listener, None, stop.clone()));
         let stage = Self {
             sandbox,
             folder,

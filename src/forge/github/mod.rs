@@ -25,6 +25,7 @@ use crate::domain::model::{Actor, CommitId, Login, Owner, PullNumber, RepoName};
 use crate::domain::pull::{Pull, PullListed, Roster};
 use crate::domain::report::Check;
 use crate::github_app::{self, App, AppSettings, Failure, Installation, Permission, Place, path};
+use crate::metrics::Metrics;
 
 /// What reading pull requests and teams, publishing checks, merging and proposing need.
 const FORGE: &[Permission] = &[
@@ -58,6 +59,8 @@ pub struct GitHubSettings {
     pub merge_method: MergeMethod,
     /// The time, for tokens.
     pub clock: Arc<dyn Clock>,
+    /// Where calls are counted.
+    pub metrics: Metrics,
 }
 
 /// How a pull request becomes commits of the protected branch.
@@ -100,12 +103,14 @@ impl GitHub {
             private_key,
             merge_method,
             clock,
+            metrics,
         } = settings;
         let app = App::new(AppSettings {
             api,
             app_id,
             private_key,
             clock,
+            metrics,
         })?;
         let here = |permissions| {
             app.installation(

@@ -11,6 +11,7 @@ use chrono::{TimeDelta, TimeZone, Utc};
 use hallpass::clock::{Clock, ManualClock};
 use hallpass::domain::model::{Instant, RepoName};
 use hallpass::forge::github::{GitHub, GitHubSettings, MergeMethod};
+use hallpass::metrics::Metrics;
 use hallpass::sandbox::KNOWN_KEY;
 use serde_json::{Value, json};
 
@@ -70,6 +71,7 @@ impl Scripted {
             private_key: KNOWN_KEY.into(),
             merge_method: MergeMethod::Merge,
             clock: self.clock.clone(),
+            metrics: Metrics::default(),
         })
         .unwrap()
     }

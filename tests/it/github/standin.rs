@@ -11,6 +11,7 @@ use hallpass::domain::pull::{Lookup, PullState, Pushers, ReviewState};
 use hallpass::domain::report::{Annotation, Check, CheckStatus};
 use hallpass::forge::github::{GitHub, GitHubSettings, MergeMethod};
 use hallpass::forge::{Forge, ForgeError, MergeOutcome, Proposal};
+use hallpass::metrics::Metrics;
 use hallpass::sandbox::{
     AppSpec, Change, Contracts, Down, KNOWN_KEY, Membership, Permission, RateLimit, Ruleset,
     Sandbox, SandboxOptions, Verdict, When,
@@ -111,6 +112,7 @@ pub fn github_at(api: &str, web: &str, app_id: u64, clock: Arc<dyn Clock>) -> Gi
         private_key: KNOWN_KEY.into(),
         merge_method: MergeMethod::Merge,
         clock,
+        metrics: Metrics::default(),
     })
     .unwrap()
 }
