@@ -1,5 +1,6 @@
 //! What is measured: the figures are those of the world, and Prometheus can read them.
 
+mod documented;
 mod exposition;
 
 use std::sync::Arc;
