@@ -52,6 +52,10 @@ fn the_example_is_valid_and_says_the_defaults() {
 
     assert_eq!(example.server.listen, defaults.server.listen);
     assert_eq!(
+        (example.server.metrics, defaults.server.metrics),
+        (None, None)
+    );
+    assert_eq!(
         example.server.data_dir.file_name(),
         defaults.server.data_dir.file_name()
     );
@@ -379,6 +383,11 @@ fn single_mistakes_are_refused() {
         (
             "[server]\nprograms = ['/bin/true']\n[providers.x]\nkind = 'command'\nprogram = '/bin/true'\npublic = ['TOKEN']",
             "names TOKEN, which the program does not see",
+        ),
+        ("[server]\nmetrics = '9469'", "\"127.0.0.1:9469\""),
+        (
+            "[server]\nmetrics = '127.0.0.1:8080'",
+            "an address and a port of its own",
         ),
         ("[server]\nprograms = ['bin/true']", "no path from the root"),
         (
