@@ -142,7 +142,7 @@ fn written(secret: &str) -> Vec<String> {
     forms
 }
 
-/// Percent-encoded as RFC 3986 says, as `encodeURIComponent` does, and as forms are, with digits of either case.
+/// Percent-encoded as RFC 3986 says, as `encodeURIComponent` does, as forms are, and to the last sign, with digits of either case.
 fn percent(text: &str) -> Vec<String> {
     let encode = |kept: &[u8], digits: &[u8; 16]| {
         let digit = |nibble: u8| char::from(digits[usize::from(nibble)]);
@@ -153,7 +153,7 @@ fn percent(text: &str) -> Vec<String> {
         text.bytes().map(one).collect::<String>()
     };
     let mut all = Vec::new();
-    for kept in [b"-._~".as_slice(), b"-._~!*'()", b"-._*"] {
+    for kept in [b"-._~".as_slice(), b"-._~!*'()", b"-._*", b""] {
         for digits in [b"0123456789ABCDEF", b"0123456789abcdef"] {
             let encoded = encode(kept, digits);
             all.push(encoded.replace("%20", "+"));
