@@ -36,6 +36,8 @@ pub fn environment(name: &str) -> Option<String> {
 /// Everything that an operator decides.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// The digest of the file that it was read from.
+    pub digest: String,
     /// Where the service listens and keeps its files.
     pub server: Server,
     /// The access repository and the App.

@@ -23,6 +23,7 @@ use tracing::{Instrument, error, info_span, warn};
 use crate::clock::Clock;
 use crate::domain::model::{CommitId, ConnectionName, Instant, PullNumber};
 use crate::domain::pull::PullListed;
+use crate::domain::safety::SafeMode;
 use crate::reconcile::{ReconcileError, Reconciler, chain};
 use crate::store::{Store, StoreError, Wake};
 use beside::Beside;
@@ -104,6 +105,19 @@ impl Worker {
     /// Tells when the queue was last worked off.
     pub fn last_pass(&self) -> watch::Receiver<Option<Instant>> {
         self.last_pass.subscribe()
+    }
+
+    /// What it works with, for commands that do one thing of it.
+    pub fn reconciler(&self) -> &Reconciler {
+        &self.reconciler
+    }
+
+    /// Why nothing may be given, as last found.
+    ///
+    /// # Errors
+    /// When that has to be looked for and forge, git or database fail.
+    pub async fn safe_mode(&self) -> Result<Option<SafeMode>, ReconcileError> {
+        self.reconciler.safe_mode().await
     }
 
     /// Runs until `stop`. Overdue removals are done before anything else is looked at.
@@ -292,6 +306,9 @@ impl Worker {
             if let Err(error) = self.store.wake(&[Wake::All], now).await {
                 error!(error = %error, "cannot ask for a resync: {error}");
             }
+            if let Err(error) = self.store.note_served(now).await {
+                error!(error = %error, "cannot note that this database is in use: {error}");
+            }
             self.bell.notify_one();
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -422,6 +439,16 @@ impl Worker {
     async fn write_evidence(&self) {
         if let Err(error) = self.reconciler.evidence().await {
             warn!(error = %error, "evidence waits in the outbox: {}", chain(&error));
+        }
+    }
+
+    /// Publishes what is in the outbox, as far as that goes quickly.
+    pub async fn publish_quickly(&self) {
+        if tokio::time::timeout(PATIENCE, self.write_evidence())
+            .await
+            .is_err()
+        {
+            warn!("the evidence could not be published in time; it waits in the outbox");
         }
     }
 

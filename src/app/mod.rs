@@ -8,5 +8,6 @@ pub mod logging;
 pub mod offline;
 pub mod propose;
 mod providers;
+pub mod recover;
 pub mod serve;
 pub mod service;

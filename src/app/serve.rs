@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::logging;
-use super::service::Service;
+use super::service::{Service, Telling};
 use crate::clock::SystemClock;
 use crate::config::{self, Config};
 use crate::providers::Registry;
@@ -58,6 +58,7 @@ pub fn once(path: &Path, format: logging::Format) -> anyhow::Result<bool> {
     logging::start(format);
     runtime()?.block_on(async {
         let service = Service::assemble(&config, Arc::new(SystemClock), Registry::new()).await?;
+        service.tell_start(Telling::WhenChanged).await?;
         service.worker().run_once(Resync::Everything).await?;
         let store = service.store();
         // A look that did not succeed is put off; one that did leaves the queue.

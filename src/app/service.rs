@@ -13,6 +13,7 @@ use tracing::info;
 
 use crate::clock::Clock;
 use crate::config::{Config, Merge, MergeMethod};
+use crate::domain::evidence;
 use crate::domain::model::ConnectionName;
 use crate::domain::people::Outsiders;
 use crate::domain::report::Pages;
@@ -34,11 +35,25 @@ const PROOF_GRACE: TimeDelta = TimeDelta::minutes(2);
 /// How often every open pull request is looked at, changed or not, and the organisation's members are listed.
 const FULL_LOOK: TimeDelta = TimeDelta::minutes(10);
 
+/// The note that says which version and configuration were started last.
+const STARTED: &str = "started";
+
+/// Which starts are written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Telling {
+    /// Every one.
+    Always,
+    /// One of another version, or by another configuration, than the last.
+    WhenChanged,
+}
+
 /// The running service: the worker, and the endpoint that wakes it.
 #[derive(Debug)]
 pub struct Service {
     worker: Arc<Worker>,
     store: Store,
+    clock: Arc<dyn Clock>,
+    config_digest: String,
     http: Arc<Shared>,
 }
 
@@ -102,11 +117,13 @@ impl Service {
         let http = Arc::new(Shared {
             metrics,
             connections,
-            ..shared(config, &worker, store.clone(), clock, bell)
+            ..shared(config, &worker, store.clone(), Arc::clone(&clock), bell)
         });
         Ok(Self {
             worker,
             store,
+            clock,
+            config_digest: config.digest.clone(),
             http,
         })
     }
@@ -131,10 +148,35 @@ impl Service {
         &self.store
     }
 
+    /// Writes down that the service starts: always, or only where version or configuration differ from those of the last start, so
+    /// that a scheduled job does not fill the evidence.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn tell_start(&self, telling: Telling) -> anyhow::Result<()> {
+        let start = format!("{} {}", env!("CARGO_PKG_VERSION"), self.config_digest);
+        let before = self.store.note(STARTED).await?;
+        if telling == Telling::Always || before.as_deref() != Some(start.as_str()) {
+            let event = evidence::started(&self.config_digest, self.clock.now());
+            self.store
+                .note_with(STARTED, Some(&start), &[event])
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Writes down that the service ends, and publishes that as far as it goes quickly: the next start publishes the rest.
+    async fn tell_stop(&self) -> anyhow::Result<()> {
+        let event = evidence::stopped(&self.config_digest, self.clock.now());
+        self.store.note_stopped(event).await?;
+        self.worker.publish_quickly().await;
+        Ok(())
+    }
+
     /// Serves and works until `stop`, then finishes what is under way. `metrics` is where it may be scraped, if anywhere.
     ///
     /// # Errors
-    /// When the listener fails.
+    /// When the listener or the database fails.
     pub async fn run(
         self,
         listener: TcpListener,
@@ -142,6 +184,7 @@ impl Service {
         stop: CancellationToken,
     ) -> anyhow::Result<()> {
         let address = listener.local_addr()?;
+        self.tell_start(Telling::Always).await?;
         info!(http.address = %address, "listening on http://{address}");
         let worker = tokio::spawn({
             let (worker, stop) = (Arc::clone(&self.worker), stop.clone());
@@ -155,9 +198,10 @@ impl Service {
         tokio::join!(served, measured);
         stop.cancel();
         let worked = worker.await;
+        let told = self.tell_stop().await;
         self.store.close().await;
         info!("stopped; what is under way is in the ledger");
-        worked.context("the worker failed")
+        worked.context("the worker failed").and(told)
     }
 }
 

@@ -11,6 +11,7 @@ mod import;
 mod owners;
 mod plan;
 mod policy;
+mod recover;
 mod return_;
 mod serve;
 mod validate;
@@ -44,6 +45,7 @@ enum Command {
     Owners(owners::Owners),
     Plan(plan::Plan),
     Policy(policy::Policy),
+    Recover(recover::Recover),
     Return(return_::Return),
     Serve(serve::Serve),
     Validate(validate::Validate),
@@ -61,6 +63,7 @@ impl Command {
             Self::Owners(owners) => owners.run(),
             Self::Plan(plan) => plan.run(),
             Self::Policy(policy) => policy.run(),
+            Self::Recover(recover) => recover.run(),
             Self::Return(back) => back.run(),
             Self::Serve(serve) => serve.run(),
             Self::Validate(validate) => validate.run(),

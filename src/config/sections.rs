@@ -10,6 +10,7 @@ use url::Url;
 
 use super::table::{At, Context, Table, suggestion};
 use super::{Config, Evidence, Github, Merge, MergeMethod, Notices, Server, Store, Timing};
+use crate::domain::evidence;
 use crate::domain::model::RepoName;
 use crate::domain::notice::EndsSoon;
 
@@ -51,6 +52,7 @@ pub(super) fn read<'a>(context: &'a Context<'a>, table: toml::de::DeTable<'a>) -
     let notices = notices(section("notices"));
     let providers = super::providers::read(section("providers"), &server.programs);
     Some(Config {
+        digest: evidence::digest(context.text.as_bytes()),
         server,
         github: github?,
         store: store?,

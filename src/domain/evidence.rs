@@ -32,7 +32,10 @@ pub use record::{
 };
 pub use review::{review_overdue, review_unsigned, reviewed};
 pub use service::{adopted, orphaned};
-pub use system::{Arrived, first_look, key_changed, landed};
+pub use system::{
+    Arrived, first_look, is_of_the_chain, key_changed, landed, recovered, safe_mode_entered,
+    safe_mode_left, started, stopped,
+};
 pub use verdict::of_verdict;
 
 /// What happened.
@@ -90,11 +93,17 @@ pub enum Kind {
     DeploymentWaiting,
     /// A deployment was let through by a grant.
     DeploymentApproved,
+    /// The service began to work.
+    Started,
+    /// The service ended in order.
+    Stopped,
+    /// Nothing is given any more until a contradiction is settled; or it is settled.
+    SafeMode,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 29] = [
         Self::Requested,
         Self::Denied,
         Self::Approved,
@@ -121,6 +130,9 @@ impl Kind {
         Self::Landed,
         Self::DeploymentWaiting,
         Self::DeploymentApproved,
+        Self::Started,
+        Self::Stopped,
+        Self::SafeMode,
     ];
 
     /// The kind that `word` names.
@@ -157,6 +169,9 @@ impl Kind {
             Self::Landed => "landed",
             Self::DeploymentWaiting => "deployment-waiting",
             Self::DeploymentApproved => "deployment-approved",
+            Self::Started => "started",
+            Self::Stopped => "stopped",
+            Self::SafeMode => "safe-mode",
         }
     }
 }
@@ -318,6 +333,7 @@ pub fn granted(entry: &Entry, giving: Giving<'_>, at: Instant) -> Event {
             .filter(|t| t.taken_over)
             .map(|_| "the account had it before, and not from Hallpass"),
     )
+    .data("access", entry.terms.as_ref().map(|t| &t.access))
     .line("Called-at", precise(called_at))
     .line("Read-back", &answer.read_back)
     .maybe("Pending", answer.pending.as_deref())

@@ -204,6 +204,13 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// The cause that a word names.
+    pub fn parse(word: &str) -> Option<Self> {
+        use serde::de::{IntoDeserializer, value::Error};
+        let word: serde::de::value::StrDeserializer<'_, Error> = word.into_deserializer();
+        Self::deserialize(word).ok()
+    }
+
     /// The word for evidence.
     pub fn as_str(&self) -> &'static str {
         match self {

@@ -465,7 +465,7 @@ fn access_key(action: &Action, entry: &Entry) -> String {
     }
 }
 
-fn terms(entry: &Entry, approved: &Approved) -> Terms {
+pub(super) fn terms(entry: &Entry, approved: &Approved) -> Terms {
     let (grant, merged) = (approved.grant(), entry.arrival.at);
     Terms {
         subject: grant.subject.clone(),

@@ -27,6 +27,7 @@ use crate::domain::evidence;
 use crate::domain::ledger::Entry;
 use crate::domain::model::{ConnectionName, Gives, GrantId, Instant, RepoName, RoleRef};
 use crate::domain::report::{self, Offer};
+use crate::domain::safety::SafeMode;
 use crate::providers::{Gate, ProviderError, Said};
 
 /// How long after a change of a run a look at it may have been too early.
@@ -118,6 +119,9 @@ impl Reconciler {
         let Some(at) = self.gates().find(|at| at.gate.answers_for(repository)) else {
             return Ok(());
         };
+        if let Some(mode) = self.safe_mode().await?.filter(SafeMode::doubts_the_ledger) {
+            return Err(ReconcileError::Safe(mode));
+        }
         let runs = in_time(at.connection, at.gate.waiting(repository)).await?;
         let known = self.store.deployments(repository).await?;
         let (passes, before) = (self.passes().await?, self.looked_into(repository));

@@ -2,6 +2,7 @@
 
 use tracing::{error, info};
 
+use super::safety::SEEN;
 use super::{ReconcileError, Reconciler};
 use crate::repo::RepoError;
 
@@ -45,6 +46,10 @@ impl Reconciler {
         let mut races = 0;
         loop {
             self.mirror.fetch(&remote, &[branch], &[]).await?;
+            let ahead = self.evidence_ahead().await?;
+            if ahead.is_some() {
+                self.note_footing(ahead.clone()).await?;
+            }
             self.mirror
                 .append_evidence(&self.signers, branch, events)
                 .await?;
@@ -52,9 +57,15 @@ impl Reconciler {
                 Err(RepoError::Refused { reason }) if races < RACES => {
                     races += 1;
                     error!(reason = %reason, "the remote refused the evidence; rebuilding it on the newest tip");
+                    continue;
                 }
-                result => return Ok(result?),
+                result => result?,
             }
+            // What was pushed comes from here; whether all before it does was just asked.
+            if let (None, Some(tip)) = (ahead, self.mirror.tip(branch).await?) {
+                self.store.set_note(SEEN, tip.as_str()).await?;
+            }
+            return Ok(());
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::domain::model::{
     Actor, BlobId, CommitId, ConnectionName, GrantId, GrantPath, Instant, PullNumber,
 };
 use crate::domain::pull::{Pull, PullState};
-use crate::repo::{Remote, RepoError};
+use crate::repo::Remote;
 use crate::store::Scope;
 
 /// What a look at the protected branch found.
@@ -111,17 +111,18 @@ impl Reconciler {
     }
 
     async fn look_at_main(&self) -> Result<MainOutcome, ReconcileError> {
-        let remote = self.remote().await?;
-        self.mirror
-            .fetch(&remote, &[&self.settings.protected_branch], &[])
-            .await?;
-        let Some(tip) = self.mirror.tip(&self.settings.protected_branch).await? else {
+        let tip = self.fetch_main().await?;
+        if let Some(mode) = self.find_safe_mode(tip.as_ref()).await? {
+            return Err(ReconcileError::Safe(mode));
+        }
+        let Some(tip) = tip else {
             warn!(
                 "the protected branch `{}` does not exist; nothing is granted",
                 self.settings.protected_branch
             );
             return Ok(MainOutcome::default());
         };
+        let remote = self.remote().await?;
         self.record_arrivals(&tip).await?;
         let main = self.mirror.grants(&tip).await?;
         let waiting = self.store.entries(Scope::Waiting).await?;
@@ -148,15 +149,6 @@ impl Reconciler {
         let cursor = self.store.cursor().await?;
         if cursor.as_ref() == Some(tip) {
             return Ok(());
-        }
-        if let Some(seen) = &cursor
-            && !self.still_holds(seen, tip).await?
-        {
-            return Err(ReconcileError::Rewritten {
-                branch: self.settings.protected_branch.clone(),
-                seen: seen.clone(),
-                tip: tip.clone(),
-            });
         }
         let landed = self.mirror.landed(cursor.as_ref(), tip).await?;
         let paths = landed.iter().map(|l| l.path.clone()).collect();
@@ -226,7 +218,7 @@ impl Reconciler {
     }
 
     /// The merged pull request that brought `commit` to the protected branch, as far as the forge knows.
-    async fn merge_of(&self, commit: &CommitId) -> Result<Option<Pull>, ReconcileError> {
+    pub(super) async fn merge_of(&self, commit: &CommitId) -> Result<Option<Pull>, ReconcileError> {
         for number in self.forge.pulls_of(commit).await? {
             if let Some((pull, ..)) = self.merged_here(number).await? {
                 return Ok(Some(pull));
@@ -251,14 +243,6 @@ impl Reconciler {
             by,
         };
         Ok(here.then_some((pull, commit, merge)))
-    }
-
-    /// Whether `tip` stands on what was seen before. A commit that is not there any more was rewritten away.
-    async fn still_holds(&self, seen: &CommitId, tip: &CommitId) -> Result<bool, ReconcileError> {
-        match self.mirror.is_ancestor(seen, tip).await {
-            Err(RepoError::NoCommit(_)) => Ok(false),
-            answer => Ok(answer?),
-        }
     }
 
     /// Asks afresh for the proof of everything that may be given now.
@@ -335,9 +319,34 @@ impl Reconciler {
         facts: Facts,
         entries: &[Entry],
     ) -> Result<BTreeMap<GrantId, Admission>, ReconcileError> {
+        let (events, admissions) = self.verdict_of_merge(facts, entries).await?;
+        self.store.commit(&[], &events).await?;
+        Ok(admissions)
+    }
+
+    /// What can be proved of what `commit` brought, and by which merge; `None` where no merged pull request did. Notes nothing.
+    pub(super) async fn proofs(
+        &self,
+        remote: &Remote,
+        commit: &CommitId,
+        entries: &[Entry],
+    ) -> Result<Option<(Merge, BTreeMap<GrantId, Admission>)>, ReconcileError> {
+        let Some((facts, merge)) = self.facts_of_merge(remote, commit).await? else {
+            return Ok(None);
+        };
+        let (_, admissions) = self.verdict_of_merge(facts, entries).await?;
+        Ok(Some((merge, admissions)))
+    }
+
+    /// What is written down of a merge, and what it gives.
+    async fn verdict_of_merge(
+        &self,
+        facts: Facts,
+        entries: &[Entry],
+    ) -> Result<(Vec<Event>, BTreeMap<GrantId, Admission>), ReconcileError> {
         let (entries, branch) = (entries.to_vec(), self.settings.protected_branch.clone());
         let configured = self.connections();
-        let (events, admissions) = aside(move || {
+        aside(move || {
             let (verdict, admissions) = decision::admit_entries(&facts.case(&branch), &entries);
             let verdict = landing::demand_connections(
                 verdict,
@@ -348,9 +357,7 @@ impl Reconciler {
             let events = evidence::of_verdict(&facts.pull, &facts.decided_on, &verdict, facts.now);
             (events, admissions)
         })
-        .await?;
-        self.store.commit(&[], &events).await?;
-        Ok(admissions)
+        .await
     }
 
     /// Lets the parts of every bundle that has its proof become entries of their own, each with its part of the proof. In one

@@ -21,7 +21,9 @@ mod holds;
 mod notices;
 mod people;
 mod pulls;
+mod recover;
 mod reverts;
+mod safety;
 mod settle;
 mod signatures;
 mod targets;
@@ -40,6 +42,7 @@ use crate::domain::parse;
 use crate::domain::people::Outsiders;
 use crate::domain::replay::Replay;
 use crate::domain::report::Pages;
+use crate::domain::safety::SafeMode;
 use crate::forge::{Forge, ForgeError};
 use crate::metrics::Metrics;
 use crate::providers::{ProviderError, Registry};
@@ -47,6 +50,7 @@ use crate::repo::{Mirror, Remote, RepoError, Signers};
 use crate::store::{Store, StoreError};
 
 pub use grants::MainOutcome;
+pub use recover::{Recovered, Recovery, Vouched};
 pub use settle::Look;
 
 /// Why a pass could not finish: each part says itself what the caller should do. All of them are tried again.
@@ -64,19 +68,9 @@ pub enum ReconcileError {
     /// A target system that was asked for what waits there.
     #[error(transparent)]
     Provider(#[from] ProviderError),
-    /// The protected branch no longer holds what was seen there: nothing that stands on it now can be believed. Granting waits
-    /// until it does again; what is due by time still ends.
-    #[error(
-        "the history of `{branch}` was rewritten: {tip} does not stand on {seen}, which was seen there; nothing is granted until it does again"
-    )]
-    Rewritten {
-        /// The branch.
-        branch: String,
-        /// What was seen.
-        seen: CommitId,
-        /// What stands there now.
-        tip: CommitId,
-    },
+    /// What is known contradicts what was known before. Granting waits until it does not any more; what is due by time still ends.
+    #[error("safe mode, nothing is granted: {0}")]
+    Safe(SafeMode),
     /// What was read does not fit together yet, such as a head that git does not have. Look again.
     #[error("not consistent yet: {0}")]
     Unsettled(String),
@@ -152,6 +146,8 @@ pub struct Reconciler {
     catalogues: Mutex<HashMap<CommitId, Arc<Catalogue>>>,
     /// The organisation's members as last read. Held while they are read, so that they are read once.
     members: tokio::sync::Mutex<Option<people::Reading>>,
+    /// Whether anything contradicts what was known, as last found. Held while that is written down.
+    footing: tokio::sync::Mutex<safety::Footing>,
     /// Held while the state of a brake is read and written.
     brakes: tokio::sync::Mutex<()>,
     /// How often something was merged, and held while that is done: of two pull requests that are judged at once, the one that
@@ -210,6 +206,7 @@ impl Reconciler {
             stray_lane,
             catalogues,
             members: tokio::sync::Mutex::default(),
+            footing: tokio::sync::Mutex::default(),
             brakes: tokio::sync::Mutex::default(),
             merges: AtomicU64::new(0),
             merging: tokio::sync::Mutex::default(),

@@ -28,6 +28,7 @@ impl Reconciler {
         let Some(facts) = self.observe_pull(number).await? else {
             return Ok(());
         };
+        let safe_mode = self.safe_mode_on(&facts.base_commit).await?;
         let facts = Arc::new(facts);
         let (judged, branch) = (Arc::clone(&facts), self.settings.protected_branch.clone());
         let configured = self.connections();
@@ -41,6 +42,11 @@ impl Reconciler {
             (verdict, check)
         })
         .await?;
+        if let Some(mode) = safe_mode {
+            // By a branch or a ledger that is in doubt nothing is decided, only told.
+            let check = report::paused(check, &verdict, &mode);
+            return self.publish(number, &check).await;
+        }
         self.store
             .commit(
                 &[],

@@ -19,7 +19,7 @@ use super::history::{absent_is_none, commit_id};
 use super::remote::known;
 use super::signature::{self, Signers};
 use super::write::{commit_text, local, write_signed};
-use super::{RepoError, broken, broken_file};
+use super::{RepoError, Told, broken, broken_file};
 use crate::domain::audit::Signature;
 use crate::domain::evidence::{self, Event, Place};
 use crate::domain::model::{CommitId, Instant};
@@ -92,6 +92,35 @@ pub(super) fn append(
         );
     }
     write_events(&log, signers, (branch, start), events, written).map_err(broken("write evidence"))
+}
+
+/// See [`super::Mirror::told_since`].
+pub(super) fn since(
+    repo: &Repository,
+    signers: &Signers,
+    branch: &str,
+    seen: Option<&CommitId>,
+) -> Result<Option<Told>, RepoError> {
+    let Some(tip) = reference(repo, &format!("refs/heads/{branch}"))? else {
+        return Ok(None);
+    };
+    let keys = signers.public_keys();
+    let log = Log { repo, keys: &keys };
+    let what = || broken("read what the evidence has told since");
+    let seen = seen.and_then(|seen| Oid::from_str(seen.as_str()).ok());
+    // A commit that is not here any more was seen on a branch that was replaced: everything is read.
+    let within = |of: Oid, commit: Oid| contains(repo, of, commit).unwrap_or(false);
+    let events = match seen {
+        // What was seen may wait to be pushed.
+        Some(seen) if within(seen, tip) => Vec::new(),
+        Some(seen) if within(tip, seen) => log.keys(tip, Some(seen)).map_err(what())?,
+        _ => log.keys(tip, None).map_err(what())?,
+    };
+    let events = events.into_iter().map(|(id, key)| (commit_id(id), key));
+    Ok(Some(Told {
+        tip: commit_id(tip),
+        events: events.collect(),
+    }))
 }
 
 fn write_events(
@@ -247,6 +276,12 @@ fn start(repo: &Repository, branch: &str, fetched: Option<Oid>) -> Result<Option
         }
         (ours, fetched) => fetched.or(ours),
     })
+}
+
+/// The last commit of the evidence: what the remote has, or what stands on that and waits to be pushed.
+pub(super) fn end(repo: &Repository, branch: &str) -> Result<Option<CommitId>, RepoError> {
+    let fetched = reference(repo, &format!("refs/heads/{branch}"))?;
+    Ok(start(repo, branch, fetched)?.map(commit_id))
 }
 
 fn reference(repo: &Repository, name: &str) -> Result<Option<Oid>, RepoError> {

@@ -34,6 +34,7 @@ use crate::domain::model::{BlobId, CommitId, GrantPath, Instant, RepoPath};
 use crate::domain::replay::Merged;
 
 pub use signature::{KeyError, Signers};
+pub use trail::Believed;
 pub use write::Addition;
 
 /// Reading any git repository without the mirror: what [`Mirror`] does, at once and on this thread. For the command line, which
@@ -120,6 +121,15 @@ pub struct Landed {
     pub commit: CommitId,
     /// The committer date of that commit.
     pub at: Instant,
+}
+
+/// What the evidence branch of the remote has told since a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// Its tip, when it was last fetched.
+    pub tip: CommitId,
+    /// Its commits since then, oldest first, with the key of each event that one of our keys signed.
+    pub events: Vec<(CommitId, Option<String>)>,
 }
 
 /// A local copy of the access repository. Cheap to clone; the folder is opened anew for every call, because libgit2's handle
@@ -440,6 +450,47 @@ impl Mirror {
         let (signers, branch) = (signers.clone(), branch.to_owned());
         let events = events.to_vec();
         self.locked(move |repo| evidence::append(repo, &signers, &branch, &events))
+            .await
+    }
+
+    /// What the fetched evidence branch has told since `seen`, or from its beginning where that is not on it (any more). `None` where
+    /// the remote has no such branch.
+    ///
+    /// # Errors
+    /// [`RepoError::Broken`].
+    pub async fn told_since(
+        &self,
+        signers: &Signers,
+        branch: &str,
+        seen: Option<&CommitId>,
+    ) -> Result<Option<Told>, RepoError> {
+        let (signers, branch, seen) = (signers.clone(), branch.to_owned(), seen.cloned());
+        self.reading(move |repo| evidence::since(repo, &signers, &branch, seen.as_ref()))
+            .await
+    }
+
+    /// The records of the fetched evidence branch (and of what waits to be pushed to it) that one of the `trusted` public keys signed,
+    /// or one that such a record announced. `None` where there is no such branch.
+    ///
+    /// # Errors
+    /// [`RepoError::Broken`].
+    pub async fn believed(
+        &self,
+        branch: &str,
+        trusted: Vec<String>,
+    ) -> Result<Option<Believed>, RepoError> {
+        let branch = branch.to_owned();
+        self.reading(move |repo| trail::believed(repo, &branch, trusted))
+            .await
+    }
+
+    /// The first-parent commits of `tip`, newest first.
+    ///
+    /// # Errors
+    /// [`RepoError::NoCommit`] when the commit is not here.
+    pub async fn first_parents(&self, tip: &CommitId) -> Result<Vec<CommitId>, RepoError> {
+        let tip = tip.clone();
+        self.reading(move |repo| history::first_parents(repo, &tip))
             .await
     }
 

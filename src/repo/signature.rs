@@ -88,6 +88,11 @@ impl Signers {
         line(self.current.public_key())
     }
 
+    /// The public keys whose signatures are believed, on one line each.
+    pub fn believed(&self) -> Vec<String> {
+        self.public_keys().into_iter().map(line).collect()
+    }
+
     /// The fingerprint of the key in use, as `ssh-keygen -l` shows it.
     pub fn fingerprint(&self) -> String {
         fingerprint(self.current.public_key())

@@ -8,7 +8,8 @@ use rayon::prelude::*;
 use super::history::{commit, commit_id};
 use super::signature::{self, KeyError};
 use super::{RepoError, broken, evidence};
-use crate::domain::audit::{Link, Signature};
+use crate::domain::audit::{Chain, Link, Problem, Signature};
+use crate::domain::evidence::Record;
 use crate::domain::model::CommitId;
 
 /// How many commits are read before they are handed on.
@@ -78,6 +79,41 @@ fn link(repo: &Repository, id: Oid, signatures: Signatures) -> Result<Link, git2
         record: evidence::record(repo, &commit)?,
         signature,
     })
+}
+
+/// What the evidence of the mirror says, as far as `trusted` keys (and those that they announced) signed it.
+#[derive(Debug)]
+pub struct Believed {
+    /// Its tip.
+    pub tip: CommitId,
+    /// How many commits it has.
+    pub commits: usize,
+    /// The records that are believed, oldest first.
+    pub records: Vec<Record>,
+    /// What is wrong with it.
+    pub problems: Vec<Problem>,
+}
+
+/// See [`super::Mirror::believed`].
+pub(super) fn believed(
+    repo: &Repository,
+    branch: &str,
+    trusted: Vec<String>,
+) -> Result<Option<Believed>, RepoError> {
+    let Some(tip) = evidence::end(repo, branch)? else {
+        return Ok(None);
+    };
+    let (mut chain, mut records, mut commits) = (Chain::new(trusted), Vec::new(), 0);
+    links(repo, &tip, Signatures::Checked, |link| {
+        commits += 1;
+        records.extend(chain.believed(&link).map(|checked| checked.record));
+    })?;
+    Ok(Some(Believed {
+        tip,
+        commits,
+        records,
+        problems: chain.finish(),
+    }))
 }
 
 /// The bytes of the record that a commit of the evidence holds; `None` where it holds none.

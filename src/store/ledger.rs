@@ -78,6 +78,12 @@ pub(super) async fn give_way(
     Ok(())
 }
 
+/// Deletes every entry.
+pub(super) async fn clear(tx: &mut Transaction<'_, Any>) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM ledger").execute(&mut **tx).await?;
+    Ok(())
+}
+
 const INSERT: &str = "INSERT INTO ledger (id, version, path, state, live, connection, access_key, wake_at, ends_at, subject, \
      tidied, entry, unreviewed, settled_at, pull) VALUES ($1, $2 + 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (id) DO NOTHING";
 
@@ -114,6 +120,10 @@ pub(super) async fn move_cursor(
     cursor: &CommitId,
 ) -> Result<(), StoreError> {
     set_note(tx, CURSOR, cursor.as_str()).await
+}
+
+pub(super) async fn forget_cursor(tx: &mut Transaction<'_, Any>) -> Result<(), StoreError> {
+    forget_note(tx, CURSOR).await
 }
 
 pub(super) async fn cursor(readers: &AnyPool) -> Result<Option<CommitId>, StoreError> {

@@ -63,6 +63,9 @@ use commits::Commit;
 use group::Group;
 use wakes::Asked;
 
+/// The note that says when a service that uses the database last said so.
+const SERVED: &str = "served";
+
 /// What has to be looked at. Wakes with the same name coalesce: a storm of webhooks for one pull request is one look.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Wake {
@@ -108,6 +111,19 @@ pub enum Scope<'a> {
     Unreviewed,
     /// Everything, final or not.
     All,
+}
+
+/// A whole ledger, to be written in the place of another.
+#[derive(Debug, Clone, Copy)]
+pub struct Ledger<'a> {
+    /// Its entries, all of version 0.
+    pub entries: &'a [Entry],
+    /// Up to which commit of the protected branch arrivals are recorded; `None`: it was not looked at.
+    pub cursor: Option<&'a CommitId>,
+    /// What is written down with it.
+    pub events: &'a [Event],
+    /// What is noted with it, by name; `None` forgets what was noted there.
+    pub notes: &'a [(&'a str, Option<&'a str>)],
 }
 
 /// The database. Clones share it.
@@ -238,6 +254,29 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
+    /// Puts `ledger` in the place of everything that the ledger holds, in one transaction. Events that wait to be published go on
+    /// waiting.
+    ///
+    /// # Errors
+    /// When it was not written; nothing is changed then.
+    pub async fn rebuild(&self, ledger: &Ledger<'_>) -> Result<(), StoreError> {
+        let mut tx = self.inner.writer.begin().await?;
+        ledger::clear(&mut tx).await?;
+        ledger::write(&mut tx, ledger.entries).await?;
+        outbox::append(&mut tx, ledger.events).await?;
+        match ledger.cursor {
+            Some(cursor) => ledger::move_cursor(&mut tx, cursor).await?,
+            None => ledger::forget_cursor(&mut tx).await?,
+        }
+        for (name, value) in ledger.notes {
+            match value {
+                Some(value) => ledger::set_note(&mut tx, name, value).await?,
+                None => ledger::forget_note(&mut tx, name).await?,
+            }
+        }
+        Ok(tx.commit().await?)
+    }
+
     /// Up to which commit of the protected branch arrivals are recorded.
     ///
     /// # Errors
@@ -346,6 +385,32 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
+    /// When a service that uses this database last said so; `None` where it stopped in order.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] when what it said cannot be read.
+    pub async fn served_at(&self) -> Result<Option<Instant>, StoreError> {
+        let served = self.note(SERVED).await?;
+        let read = |at: String| fault::instant("when it was last used", &at);
+        served.map(read).transpose()
+    }
+
+    /// Says that a service uses this database.
+    ///
+    /// # Errors
+    /// When it was not written.
+    pub async fn note_served(&self, now: Instant) -> Result<(), StoreError> {
+        self.set_note(SERVED, &fault::text(now)).await
+    }
+
+    /// Says that the service which used this database stopped in order, with the event of that.
+    ///
+    /// # Errors
+    /// When it was not written.
+    pub async fn note_stopped(&self, stopped: Event) -> Result<(), StoreError> {
+        self.note_with(SERVED, None, &[stopped]).await
+    }
+
     /// Everything that was noted under names that begin with `prefix`, by name.
     ///
     /// # Errors
@@ -431,6 +496,14 @@ impl Store {
     /// [`StoreError::Broken`] names a row that cannot be understood.
     pub async fn unpublished(&self, limit: u32) -> Result<Vec<(u64, Event)>, StoreError> {
         outbox::unpublished(&self.inner.readers, limit).await
+    }
+
+    /// Which of these keys name events that were written here.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn known_events(&self, keys: &[String]) -> Result<BTreeSet<String>, StoreError> {
+        outbox::known(&self.inner.readers, keys).await
     }
 
     /// Records that these events are on the remote's evidence branch.

@@ -1,10 +1,13 @@
 //! Events on their way to the evidence branch, and the checks that were published.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 use sqlx::any::AnyRow;
-use sqlx::{Any, AnyPool, Row, Transaction};
+use sqlx::{Any, AnyPool, AssertSqlSafe, Row, Transaction};
 
 use super::fault::{instant, natural, number, text};
+use super::ledger::CHUNK;
 use super::{StoreError, Writer};
 use crate::domain::evidence::{Event, Kind, canonical};
 use crate::domain::model::{CommitId, PullNumber};
@@ -64,6 +67,28 @@ fn read(row: &AnyRow) -> Result<(u64, Event), StoreError> {
             record,
         },
     ))
+}
+
+pub(super) async fn known(
+    readers: &AnyPool,
+    keys: &[String],
+) -> Result<BTreeSet<String>, StoreError> {
+    let mut found = BTreeSet::new();
+    for chunk in keys.chunks(CHUNK) {
+        let places: Vec<String> = (1..=chunk.len()).map(|n| format!("${n}")).collect();
+        let sql = format!(
+            "SELECT key FROM outbox WHERE key IN ({})",
+            places.join(", ")
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for key in chunk {
+            query = query.bind(key);
+        }
+        for row in query.fetch_all(readers).await? {
+            found.insert(row.try_get(0)?);
+        }
+    }
+    Ok(found)
 }
 
 pub(super) async fn published(writer: &Writer, sequences: &[u64]) -> Result<(), StoreError> {

@@ -294,6 +294,9 @@ impl Worker {
     /// What follows from passes that ended: reviews, releases, notices, files to tidy up, and deployments that waited. What fails in one of these must not
     /// keep the others from their work.
     async fn follow(&self) -> Result<(), ReconcileError> {
+        if self.reconciler.safe_mode().await?.is_some() {
+            return Ok(());
+        }
         let passes = [
             self.reconciler.emergencies().await,
             self.reconciler.releases().await,

@@ -35,7 +35,7 @@ fn minutes(n: i64) -> TimeDelta {
     TimeDelta::minutes(n)
 }
 
-async fn offer(world: &World) {
+pub async fn offer(world: &World) {
     let change = Change::write("access/resources/db.yaml", DB);
     world.decree(&[change]).await;
 }
@@ -45,7 +45,7 @@ fn emergency(person: &str, role: &str, duration: &str) -> String {
 }
 
 /// ada breaks the glass for an hour of db/admin.
-async fn ada_breaks_the_glass(world: &World) -> PullNumber {
+pub async fn ada_breaks_the_glass(world: &World) -> PullNumber {
     let text = emergency("ada", "admin", "1h");
     world.request("ada", "db/ada-outage", &text).await
 }
@@ -59,7 +59,7 @@ fn newest(world: &World, title: &str) -> PullNumber {
         .number
 }
 
-fn review_of_ada(world: &World) -> PullNumber {
+pub fn review_of_ada(world: &World) -> PullNumber {
     newest(world, "Review break-glass: ada on db/admin")
 }
 

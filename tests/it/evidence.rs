@@ -16,7 +16,7 @@ use hallpass::domain::evidence::{
     cancelled, canonical, deployment_approved, deployment_waiting, digest, drift_over,
     drift_removed, drifted, first_look, granted, held, key_changed, landed, merged_without_proof,
     of_verdict, orphaned, release_unsigned, released, reverted, review_overdue, review_unsigned,
-    reviewed, revoked, seal,
+    reviewed, revoked, safe_mode_entered, safe_mode_left, seal, started, stopped,
 };
 use hallpass::domain::ledger::{Cause, Entry, Granted, Revoked, State};
 use hallpass::domain::model::{
@@ -26,6 +26,7 @@ use hallpass::domain::model::{
 use hallpass::domain::parse::read_tree;
 use hallpass::domain::pull::PullState;
 use hallpass::domain::release::{Hold, Whose};
+use hallpass::domain::safety::SafeMode;
 
 use crate::approval::scene::{FILE, Scene, actor, at, blob, commit, orders, team};
 use crate::plan::books::{ASK, Ask, Books};
@@ -297,6 +298,16 @@ pub fn every_kind(said: &str) -> Vec<Event> {
         deployment_waiting(&deployment, at(100)),
         deployment_approved(&deployment, &entry, said, at(101), at(102)),
     ]);
+    let mode = SafeMode::EvidenceAhead {
+        commit: commit("ahead"),
+        count: 3,
+    };
+    events.extend([
+        started(&digest(said.as_bytes()), at(103)),
+        safe_mode_entered(&mode, at(103)),
+        safe_mode_left(mode.as_str(), said, at(104)),
+        stopped(&digest(said.as_bytes()), at(105)),
+    ]);
     events
 }
 
@@ -361,6 +372,10 @@ fn subject_lines_tell_the_story() {
             ),
             "Deployment waits: something started run 1234 to something of acme/shop without a grant",
             "Deployment approved: octocat on orders/readonly started run 1234 to something of acme/shop",
+            &format!("Started: Hallpass {}", env!("CARGO_PKG_VERSION")),
+            "Safe mode: nothing is granted (evidence-ahead)",
+            "Safe mode is over: what is proved is granted again (evidence-ahead)",
+            &format!("Stopped: Hallpass {}", env!("CARGO_PKG_VERSION")),
         ]
     );
     let kinds: BTreeSet<Kind> = events.iter().map(|e| e.kind).collect();

@@ -42,6 +42,7 @@ mod postgres;
 mod program;
 mod promises;
 mod receiver;
+mod recovery;
 mod replay;
 mod repo;
 mod returning;

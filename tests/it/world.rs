@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
+use hallpass::app::recover::{self, Doing, Outcome};
 use hallpass::app::service::Service;
 use hallpass::clock::{Clock, ManualClock};
 use hallpass::config::Config;
@@ -18,6 +19,7 @@ use hallpass::domain::ledger::Entry;
 use hallpass::domain::model::{CommitId, ConnectionName, PullNumber, UserId};
 use hallpass::http;
 use hallpass::providers::{Provider, Registry};
+use hallpass::reconcile::Vouched;
 use hallpass::sandbox::{
     AppSpec, Change, CheckView, Contracts, KNOWN_KEY, MergeMethod, Permission, Ruleset, Sandbox,
     SandboxOptions, Verdict,
@@ -152,6 +154,80 @@ impl World {
         let mut extra = self.more.clone();
         extra.insert(ConnectionName::new("vault").unwrap(), vault);
         (config, Arc::clone(&self.clock) as Arc<dyn Clock>, extra)
+    }
+
+    /// The service's own folder.
+    fn data(&self) -> std::path::PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Stops the service and loses its database; the mirror and the key stay.
+    pub async fn lose_database(&mut self) {
+        self.stop().await;
+        for file in files_of_database(&self.data()) {
+            std::fs::remove_file(file).unwrap();
+        }
+    }
+
+    /// Stops the service and loses its whole folder: database, mirror and key.
+    pub async fn lose_everything(&mut self) {
+        self.stop().await;
+        std::fs::remove_dir_all(self.data()).unwrap();
+    }
+
+    /// Stops the service, keeps a copy of its database, and starts it again.
+    pub async fn back_up(&mut self) -> tempfile::TempDir {
+        self.stop().await;
+        let backup = tempfile::tempdir().unwrap();
+        for file in files_of_database(&self.data()) {
+            std::fs::copy(&file, backup.path().join(file.file_name().unwrap())).unwrap();
+        }
+        self.start().await;
+        backup
+    }
+
+    /// Stops the service and puts an old database in the place of its own.
+    pub async fn put_back(&mut self, backup: &Path) {
+        self.lose_database().await;
+        for file in files_of_database(backup) {
+            std::fs::copy(&file, self.data().join(file.file_name().unwrap())).unwrap();
+        }
+    }
+
+    /// Stops the service and uses its database as another process would.
+    pub async fn hold_database(&mut self) -> std::fs::File {
+        self.stop().await;
+        let lock = std::fs::File::create(self.data().join("hallpass.db.lock")).unwrap();
+        lock.lock().unwrap();
+        lock
+    }
+
+    /// Puts the database together again, and starts the service.
+    pub async fn recover(&mut self, vouched: &Vouched) -> Outcome {
+        self.start().await;
+        let outcome = recover::recover(self.service(), vouched, Doing::Write).await;
+        let outcome = outcome.unwrap();
+        assert_eq!(outcome.recovery.doubts, Vec::<String>::new());
+        // As a process of its own does it: nothing of what it saw is kept.
+        self.start().await;
+        outcome
+    }
+
+    /// Runs the program with this service's configuration, beside nothing: the service is stopped. Exit status, output, errors.
+    #[expect(clippy::disallowed_methods, reason = "runs the real program")]
+    pub async fn program(&mut self, words: &[&str]) -> (i32, String, String) {
+        self.stop().await;
+        let done = std::process::Command::new(env!("CARGO_BIN_EXE_hallpass"))
+            .args(words)
+            .arg("--config")
+            .arg(self.folder.path().join("hallpass.toml"))
+            .env("HALLPASS_GITHUB_PRIVATE_KEY", KNOWN_KEY)
+            .env("HALLPASS_WEBHOOK_SECRET", SECRET)
+            .output()
+            .unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let code = done.status.code().unwrap();
+        (code, text(&done.stdout), text(&done.stderr))
     }
 
     /// Stops the service, as a crash would: nothing is told to anybody.
@@ -422,6 +498,16 @@ impl World {
         let violations = self.sandbox.violations();
         assert!(violations.is_empty(), "{violations:#?}");
     }
+}
+
+fn files_of_database(folder: &Path) -> Vec<std::path::PathBuf> {
+    let files = std::fs::read_dir(folder).unwrap();
+    let files = files.map(|file| file.unwrap().path());
+    let ours = |file: &std::path::PathBuf| {
+        let name = file.file_name().unwrap().to_string_lossy();
+        name.starts_with("hallpass.db") && !name.ends_with(".lock")
+    };
+    files.filter(ours).collect()
 }
 
 /// The path of a grant by its short name.

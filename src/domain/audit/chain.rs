@@ -65,6 +65,19 @@ impl Chain {
         }
     }
 
+    /// [`Chain::next`], where only what is signed by somebody who is believed counts.
+    pub fn believed(&mut self, link: &Link) -> Option<Checked> {
+        let believed = self.trusts(link);
+        let known = self.keys.len();
+        let checked = self.next(link)?;
+        // What is written down twice happened once.
+        (believed && self.keys.len() > known).then_some(checked)
+    }
+
+    fn trusts(&self, link: &Link) -> bool {
+        matches!(&link.signature, Signature::By(key) if self.trusted.contains(key))
+    }
+
     /// Checks the next commit. Returns its record if it is one, believed or not: what is wrong is a problem, and the story goes on.
     pub fn next(&mut self, link: &Link) -> Option<Checked> {
         self.count += 1;
@@ -99,7 +112,7 @@ impl Chain {
     /// Whether the commit is signed by somebody who is believed.
     fn signed(&mut self, link: &Link) -> bool {
         match &link.signature {
-            Signature::By(key) if self.trusted.contains(key) => return true,
+            Signature::By(_) if self.trusts(link) => return true,
             Signature::By(key) => {
                 let said = format!("signed by {key}, which nobody vouches for");
                 self.say(Rule::UnknownKey, link, said);

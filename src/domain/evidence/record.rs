@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::super::approval::Approval;
-use super::super::model::{Actor, BlobId, CommitId, Instant};
+use super::super::model::{Access, Actor, BlobId, CommitId, Instant};
 use super::{Event, Kind};
 
 /// The version of `schemas/evidence.schema.json` that records are written by.
@@ -148,6 +148,8 @@ macro_rules! record {
 }
 
 record! {
+    /// What is given, whole: everything that taking it away needs.
+    access: Access,
     /// The account, as the target system names it.
     account: String,
     /// The target's immutable id of the account.
@@ -174,6 +176,8 @@ record! {
     cause: String,
     /// The governed files that a commit of the protected branch changes.
     changes: Vec<String>,
+    /// The digest of the server's configuration file, which holds no secret.
+    config_digest: String,
     /// The connection, as the server's configuration names it.
     connection: String,
     /// How many.
@@ -218,6 +222,8 @@ record! {
     merged_by: String,
     /// What is missing, a sentence each.
     missing: Vec<String>,
+    /// Whether safe mode was entered or left.
+    mode: String,
     /// The parts of a bundle.
     parts: Vec<String>,
     /// The file.

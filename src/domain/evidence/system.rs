@@ -2,7 +2,8 @@
 
 use super::super::model::{Actor, CommitId, Instant, PullNumber};
 use super::super::pull::{Pull, PullState, ReviewState};
-use super::draft::{Draft, actor_word, instant};
+use super::super::safety::SafeMode;
+use super::draft::{Draft, actor_word, instant, precise};
 use super::record::Who;
 use super::{Event, Kind};
 
@@ -77,12 +78,72 @@ pub fn landed(arrived: &Arrived, merge: Option<&Pull>, at: Instant) -> Event {
         .finish()
 }
 
+/// How the keys of [`key_changed`] begin.
+const KEY_CHANGED: &str = "key-changed:";
+
+/// Whether an event of this key is written by the chain of records itself, whatever the database holds.
+pub fn is_of_the_chain(key: &str) -> bool {
+    key.starts_with(KEY_CHANGED)
+}
+
 /// Another key signs from here on. `from` is the fingerprint of the one that did; `None` where that is not known any more.
 pub fn key_changed(from: Option<&str>, to: &str, at: Instant) -> Event {
     let sentence = "Key changed: another key signs the evidence from here on";
-    let key = format!("key-changed:{to}@{}", instant(at));
+    let key = format!("{KEY_CHANGED}{to}@{}", instant(at));
     Draft::new(Kind::KeyChanged, key, at, sentence)
         .maybe("Key-before", from)
         .line("Signing-key", to)
         .finish()
+}
+
+/// The service began to work, by a configuration of this digest.
+pub fn started(config: &str, at: Instant) -> Event {
+    let version = env!("CARGO_PKG_VERSION");
+    let sentence = format!("Started: Hallpass {version}");
+    let key = format!("started:{}", precise(at));
+    Draft::new(Kind::Started, key, at, &sentence)
+        .line("Config-Digest", config)
+        .finish()
+}
+
+/// The service ended in order.
+pub fn stopped(config: &str, at: Instant) -> Event {
+    let version = env!("CARGO_PKG_VERSION");
+    let sentence = format!("Stopped: Hallpass {version}");
+    let key = format!("stopped:{}", precise(at));
+    Draft::new(Kind::Stopped, key, at, &sentence)
+        .line("Config-Digest", config)
+        .finish()
+}
+
+/// Nothing is given any more, and nothing is inferred.
+pub fn safe_mode_entered(mode: &SafeMode, at: Instant) -> Event {
+    let sentence = format!("Safe mode: nothing is granted ({})", mode.as_str());
+    let key = format!("safe-mode:entered@{}", precise(at));
+    Draft::new(Kind::SafeMode, key, at, &sentence)
+        .line("Mode", "entered")
+        .line("Cause", mode.as_str())
+        .line("Reason", mode.to_string())
+        .finish()
+}
+
+/// What contradicted each other is settled: `cause` is [`SafeMode::as_str`] of what it was, `how` says by what.
+pub fn safe_mode_left(cause: &str, how: &str, at: Instant) -> Event {
+    left(cause, how, at).finish()
+}
+
+/// [`safe_mode_left`] by a recovery, which goes on from `tip` of the protected branch.
+pub fn recovered(cause: &str, how: &str, tip: Option<&CommitId>, at: Instant) -> Event {
+    left(cause, how, at)
+        .maybe("Tip", tip.map(CommitId::as_str))
+        .finish()
+}
+
+fn left(cause: &str, how: &str, at: Instant) -> Draft {
+    let sentence = format!("Safe mode is over: what is proved is granted again ({cause})");
+    let key = format!("safe-mode:left@{}", precise(at));
+    Draft::new(Kind::SafeMode, key, at, &sentence)
+        .line("Mode", "left")
+        .line("Cause", cause)
+        .line("Reason", how)
 }

@@ -17,6 +17,7 @@ mod markdown;
 mod notice;
 mod release;
 mod request;
+mod safety;
 mod summary;
 mod title;
 
@@ -29,6 +30,7 @@ pub use deployment::{Offer, deployment_approved, deployment_waiting};
 pub use drift::{drift, drift_title};
 pub use emergency::review_proposal;
 pub use release::release_proposal;
+pub use safety::paused;
 
 pub use notice::{EndingGrant, Pages, ends_soon};
 

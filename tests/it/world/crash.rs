@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use hallpass::reconcile::Vouched;
 use hallpass::worker::Resync;
 
 use super::World;
@@ -18,6 +19,22 @@ impl World {
         let finished = matches!(ended, Ended::Finished(_));
         if !finished {
             self.start().await;
+        }
+        self.resync().await;
+        finished
+    }
+}
+
+impl World {
+    /// [`World::crashed_at`], where the database is lost with the crash, and put together again.
+    pub async fn lost_at(&mut self, at: usize) -> bool {
+        let worker = Arc::clone(self.service().worker());
+        let ended = CrashAt::wait(at, worker.run_once(Resync::QueueOnly)).await;
+        drop(worker);
+        let finished = matches!(ended, Ended::Finished(_));
+        if !finished {
+            self.lose_database().await;
+            self.recover(&Vouched::default()).await;
         }
         self.resync().await;
         finished

@@ -1,0 +1,457 @@
+//! The ledger, rebuilt from what the evidence, the protected branch, the forge and the target systems say.
+//!
+//! Nothing is given or taken here, and nothing is written before [`Reconciler::write_recovery`]. What may have been given without a
+//! record of it (the database was lost in the second before the evidence was published) becomes *perhaps held*, if its proof holds and
+//! its account has the access: the next look at it settles that, and its end is certain again.
+//!
+//! Accepted: of a grant whose file went, whose record was not published and whose proof nobody asks for any more, nothing is known.
+//! The access that it left, if it left any, is drift, and told as such.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::act::{in_time, terms};
+use super::grants::Merge;
+use super::safety::{SAFE, SEEN};
+use super::{ReconcileError, Reconciler};
+use crate::domain::audit::Problem;
+use crate::domain::decision::{Admission, Approved};
+use crate::domain::emergency::{Asked, Review};
+use crate::domain::evidence;
+use crate::domain::ledger::{Entry, State, Terms};
+use crate::domain::model::{Access, CommitId, GrantId, Instant, RecordPath};
+use crate::domain::parse;
+use crate::domain::recovery::{self, Main, Rebuilt, Sources};
+use crate::repo::{Believed, Remote};
+use crate::store::{Ledger, Scope};
+
+/// What an operator says about a recovery.
+#[derive(Debug, Clone, Default)]
+pub struct Vouched {
+    /// Public keys that signed evidence earlier, on one line each.
+    pub keys: Vec<String>,
+    /// A commit of a rewritten protected branch from which to go on.
+    pub main: Option<CommitId>,
+}
+
+/// A ledger that could be written.
+#[derive(Debug, Serialize)]
+pub struct Recovery {
+    /// Up to which commit of the evidence it goes; `None` where there is no evidence.
+    pub evidence: Option<CommitId>,
+    /// How many records are believed.
+    pub records: usize,
+    /// What is wrong with the evidence.
+    pub problems: Vec<Problem>,
+    /// The tip of the protected branch.
+    pub main: CommitId,
+    /// Up to where the protected branch was seen; `None`: nowhere.
+    pub cursor: Option<CommitId>,
+    /// The ledger.
+    pub grants: Vec<Recovered>,
+    /// What could not be put together, and what differs from the target systems: a sentence each.
+    pub notes: Vec<String>,
+    /// What must be known before anything is written, a sentence each.
+    pub doubts: Vec<String>,
+    /// Why nothing is granted as it is now; `None`: nothing is wrong with the database.
+    pub safe_mode: Option<String>,
+    #[serde(skip)]
+    entries: Vec<Entry>,
+    #[serde(skip)]
+    left: Option<&'static str>,
+}
+
+/// What becomes of one grant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Recovered {
+    /// Which.
+    pub grant: GrantId,
+    /// Where it stands: a word of the ledger.
+    pub state: &'static str,
+    /// Who.
+    pub subject: Option<String>,
+    /// What.
+    pub role: Option<String>,
+    /// Until when.
+    pub ends: Option<Instant>,
+    /// Whether an owner is still to review it.
+    pub unreviewed: bool,
+}
+
+impl Recovered {
+    fn of(entry: &Entry) -> Self {
+        let known = entry.subject_and_role();
+        Self {
+            grant: entry.id.clone(),
+            state: entry.state.as_str(),
+            subject: known.map(|(subject, _)| subject.to_string()),
+            role: known.map(|(_, role)| role.to_string()),
+            ends: entry.terms.as_ref().map(|t| t.ends),
+            unreviewed: entry.is_unreviewed(),
+        }
+    }
+}
+
+impl Reconciler {
+    /// What the ledger would be, put together again. Writes nothing.
+    ///
+    /// # Errors
+    /// When forge, git or database fail, or `vouched` names a commit that is not on the protected branch.
+    pub async fn recovery(&self, vouched: &Vouched) -> Result<Recovery, ReconcileError> {
+        let remote = self.remote().await?;
+        let branch = &self.settings.protected_branch;
+        let tip = self.fetch_main().await?.ok_or_else(|| {
+            ReconcileError::Unsettled(format!("the protected branch `{branch}` does not exist"))
+        })?;
+        let safe_mode = self.find_safe_mode_quietly(&tip).await?;
+        let told = self.believe(vouched).await?;
+        let (before, known) = (
+            self.store.entries(Scope::All).await?,
+            self.store.cursor().await?,
+        );
+        let main = self.main_at(&tip, vouched).await?;
+        let records = told.as_ref().map_or(&[][..], |told| &told.records);
+        let rebuilt = recovery::rebuild(&Sources {
+            records,
+            before: &before,
+            cursor: known.as_ref(),
+            main: &main,
+            accepted: vouched.main.as_ref(),
+            now: self.now(),
+        });
+        let mut found = Found::of(rebuilt);
+        if let Some(told) = told.as_ref().filter(|told| told.records.is_empty()) {
+            found.doubts.push(format!(
+                "none of the {} commits of the evidence is signed by a key that is known here: name the old public key with --key",
+                told.commits
+            ));
+        }
+        self.know_reasons(&mut found).await?;
+        self.complete_bundles(&mut found).await?;
+        self.know_reviews(&mut found, &tip).await?;
+        self.weigh_unknown(&remote, &mut found).await;
+        self.compare_held(&mut found).await;
+        Ok(found.recovery(tip, told, safe_mode))
+    }
+
+    /// Writes `recovery`, and that safe mode is over where it is.
+    ///
+    /// # Errors
+    /// When the database fails; nothing is changed then.
+    pub async fn write_recovery(&self, recovery: &Recovery) -> Result<(), ReconcileError> {
+        let event = recovery.left.map(|cause| {
+            let how = format!(
+                "the database was rebuilt from {} records: {} grants, {} of them not over",
+                recovery.records,
+                recovery.grants.len(),
+                recovery
+                    .entries
+                    .iter()
+                    .filter(|e| !e.state.is_final())
+                    .count()
+            );
+            evidence::recovered(cause, &how, recovery.cursor.as_ref(), self.now())
+        });
+        let seen = recovery.evidence.as_ref().map(CommitId::as_str);
+        let ledger = Ledger {
+            entries: &recovery.entries,
+            cursor: recovery.cursor.as_ref(),
+            events: event.as_slice(),
+            notes: &[(SEEN, seen), (SAFE, None)],
+        };
+        Ok(self.store.rebuild(&ledger).await?)
+    }
+
+    async fn believe(&self, vouched: &Vouched) -> Result<Option<Believed>, ReconcileError> {
+        let mut keys = self.signers.believed();
+        keys.extend(vouched.keys.iter().cloned());
+        let branch = &self.settings.evidence_branch;
+        Ok(self.mirror.believed(branch, keys).await?)
+    }
+
+    /// The protected branch at `tip`, or where somebody vouches for it.
+    async fn main_at(&self, tip: &CommitId, vouched: &Vouched) -> Result<Main, ReconcileError> {
+        let at = match &vouched.main {
+            Some(commit) if !self.still_holds(commit, tip).await? => {
+                return Err(ReconcileError::Unsettled(format!(
+                    "{commit} is not on `{}`, which is at {tip} now",
+                    self.settings.protected_branch
+                )));
+            }
+            Some(commit) => commit,
+            None => tip,
+        };
+        let landed = self.mirror.landed(None, at).await?.into_iter();
+        Ok(Main {
+            standing: landed.map(|l| (l.path, (l.blob, l.commit))).collect(),
+            history: self.mirror.first_parents(at).await?,
+        })
+    }
+
+    /// Reads from their files why live grants were asked for: the evidence does not hold what people write freely.
+    async fn know_reasons(&self, found: &mut Found) -> Result<(), ReconcileError> {
+        let live = found.entries.values_mut().filter(|e| !e.state.is_final());
+        for entry in live {
+            let (path, commit) = (entry.path.clone(), entry.arrival.commit.clone());
+            let Some(terms) = entry.terms.as_mut().filter(|t| t.reason.is_empty()) else {
+                continue;
+            };
+            // The file may be gone with a history that was rewritten.
+            let file = self.mirror.grant_file(&commit, &path).await.ok().flatten();
+            let tree = parse::read_tree(file.as_slice());
+            if let Some(declared) = tree.grants.get(&path) {
+                terms.reason.clone_from(&declared.grant.reason);
+                terms.ticket.clone_from(&declared.grant.ticket);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the parts of bundles of which the evidence tells only some.
+    async fn complete_bundles(&self, found: &mut Found) -> Result<(), ReconcileError> {
+        let parts = found.entries.values().filter(|e| e.part.is_some());
+        let bundles: BTreeMap<_, Entry> = parts
+            .map(|e| ((e.path.clone(), e.arrival.commit.clone()), e.clone()))
+            .collect();
+        for ((path, commit), one) in bundles {
+            let tree = self.catalogue(&commit).await?;
+            let Some(declared) = tree.grants.get(&path) else {
+                continue;
+            };
+            for role in tree.gives(&path, &declared.grant) {
+                let whole = Entry::arrived(path.clone(), one.blob.clone(), one.arrival.clone());
+                let part = whole.of_part(&role);
+                found.entries.entry(part.id.clone()).or_insert(part);
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds the pull requests by which records of emergencies came to the protected branch, where nobody is known to have signed: they
+    /// are weighed by the next look.
+    async fn know_reviews(&self, found: &mut Found, tip: &CommitId) -> Result<(), ReconcileError> {
+        let tree = self.catalogue(tip).await?;
+        let asks = |e: &&mut Entry| {
+            let asked = e.review.as_ref().is_some_and(|r| r.asked.is_some());
+            e.is_unreviewed() && !asked
+        };
+        for entry in found.entries.values_mut().filter(asks) {
+            let path = RecordPath::of(&entry.path, &entry.arrival.commit);
+            if !tree.emergencies.contains_key(&path) {
+                continue;
+            }
+            let path = path.as_repo_path();
+            let since = self
+                .mirror
+                .governed(Some(&entry.arrival.commit), tip)
+                .await?;
+            let brought = since
+                .iter()
+                .rev()
+                .find(|a| a.paths.iter().any(|p| p == path.as_str()));
+            let Some(commit) = brought.map(|arrived| &arrived.commit) else {
+                continue;
+            };
+            let Some(merged) = self.merge_of(commit).await? else {
+                continue;
+            };
+            if let Some(review) = &mut entry.review {
+                review.asked = Some(Asked {
+                    pull: merged.number,
+                    head: merged.head,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for the proof of what has only arrived, and for the access of those that have it.
+    async fn weigh_unknown(&self, remote: &Remote, found: &mut Found) {
+        let mut by_commit: BTreeMap<CommitId, Vec<Entry>> = BTreeMap::new();
+        for entry in found.entries.values() {
+            if entry.state == State::Arrived && !found.blocked.contains(&entry.id) {
+                let commit = entry.arrival.commit.clone();
+                by_commit.entry(commit).or_default().push(entry.clone());
+            }
+        }
+        for (commit, entries) in by_commit {
+            match self.proofs(remote, &commit, &entries).await {
+                Ok(Some((merge, admissions))) => {
+                    for entry in entries {
+                        let admission = admissions.get(&entry.id);
+                        self.note_perhaps_held(found, &entry, &merge, admission)
+                            .await;
+                    }
+                }
+                // Nothing is given for what no pull request brought.
+                Ok(None) => {}
+                Err(error) => found.doubts.push(format!(
+                    "what {} brought cannot be weighed: {error}",
+                    commit.short()
+                )),
+            }
+        }
+    }
+
+    async fn note_perhaps_held(
+        &self,
+        found: &mut Found,
+        entry: &Entry,
+        merge: &Merge,
+        admission: Option<&Admission>,
+    ) {
+        match admission {
+            Some(Admission::Approved(approved)) => {
+                if self.is_held(found, &entry.id, approved.access()).await {
+                    found.put_perhaps_held(entry.clone(), merge, approved);
+                }
+            }
+            Some(Admission::Bundle(parts)) => {
+                let mut held = Vec::new();
+                for part in parts {
+                    held.push(self.is_held(found, &entry.id, part.access()).await);
+                }
+                if !held.contains(&true) {
+                    return;
+                }
+                found.entries.remove(&entry.id);
+                for (part, held) in parts.iter().zip(held) {
+                    let one = entry.of_part(part.role());
+                    match held {
+                        true => found.put_perhaps_held(one, merge, part),
+                        false => drop(found.entries.insert(one.id.clone(), one)),
+                    }
+                }
+            }
+            Some(Admission::Unknown(why)) => found.doubts.push(format!(
+                "{} cannot be weighed: {}",
+                entry.id,
+                why.join("; ")
+            )),
+            Some(Admission::Unapproved(_)) | None => {}
+        }
+    }
+
+    /// Whether the account has `access`. A target that does not say is a doubt.
+    async fn is_held(&self, found: &mut Found, grant: &GrantId, access: &Access) -> bool {
+        match self.has(found, access).await {
+            Ok(held) => held == Some(true),
+            Err(why) => {
+                found
+                    .doubts
+                    .push(format!("whether {grant} was given is not known: {why}"));
+                false
+            }
+        }
+    }
+
+    /// Whether the account has `access` in its target system; `None` where this server has no such connection, or one that keeps nothing.
+    async fn has(&self, found: &mut Found, access: &Access) -> Result<Option<bool>, String> {
+        let connection = &access.connection;
+        let provider = self.providers.get(connection);
+        let Some(provider) = provider.filter(|p| p.gate().is_none()) else {
+            return Ok(None);
+        };
+        let names = provider.kind().names;
+        let key = (connection.to_string(), access.entitlement_text());
+        if !found.holders.contains_key(&key) {
+            let call = in_time(connection, provider.holders(&access.entitlement)).await;
+            let holders = call.map_err(|error| super::chain(&error))?;
+            let holders = holders.iter().map(|h| names.key(&h.name)).collect();
+            found.holders.insert(key.clone(), holders);
+        }
+        let account = names.key(&access.account.name);
+        Ok(found.holders.get(&key).map(|h| h.contains(&account)))
+    }
+
+    /// Tells of what is held by the ledger and not in its target system.
+    async fn compare_held(&self, found: &mut Found) {
+        let active = found.entries.values().filter(|e| e.state == State::Active);
+        let active: Vec<(GrantId, Access)> = active
+            .filter_map(|e| Some((e.id.clone(), e.terms.as_ref()?.access.clone())))
+            .collect();
+        for (grant, access) in active {
+            let place = format!("{} at {}", access.account.name, access.connection);
+            match self.has(found, &access).await {
+                Ok(Some(true)) => {}
+                Ok(Some(false)) => found.notes.push(format!(
+                    "{grant} was given, and {place} does not have it now; it is not given again"
+                )),
+                Ok(None) => found.notes.push(format!(
+                    "{grant}: nobody can tell whether {place} has it; is the connection configured?"
+                )),
+                Err(why) => found.notes.push(format!(
+                    "{grant}: whether {place} has it is not known: {why}"
+                )),
+            }
+        }
+    }
+}
+
+/// What was found so far.
+struct Found {
+    entries: BTreeMap<GrantId, Entry>,
+    cursor: Option<CommitId>,
+    blocked: BTreeSet<GrantId>,
+    notes: Vec<String>,
+    doubts: Vec<String>,
+    /// Who holds what, by connection and entitlement, asked once.
+    holders: BTreeMap<(String, String), BTreeSet<String>>,
+}
+
+impl Found {
+    fn of(rebuilt: Rebuilt) -> Self {
+        let entries = rebuilt.entries.into_iter();
+        Self {
+            entries: entries.map(|e| (e.id.clone(), e)).collect(),
+            cursor: rebuilt.cursor,
+            blocked: rebuilt.blocked,
+            notes: rebuilt.lost,
+            doubts: Vec::new(),
+            holders: BTreeMap::new(),
+        }
+    }
+
+    /// The intent to give it, as it stood in the database that was lost.
+    fn put_perhaps_held(&mut self, mut entry: Entry, merge: &Merge, approved: &Approved) {
+        entry.arrival.pull = Some(merge.pull);
+        entry.arrival.at = merge.at;
+        let new = terms(&entry, approved);
+        let goes_on = |other: &Terms| {
+            let same = other.role == new.role || other.access.key() == new.access.key();
+            other.subject == new.subject && same
+        };
+        let held = self.entries.values().filter(|e| e.state.may_be_held());
+        let held = held.filter_map(|e| e.terms.as_ref()).filter(|t| goes_on(t));
+        let since = held.map(Terms::since).min();
+        entry.review = new.review_by.map(|_| Review::due());
+        entry.wake_at = Some(new.starts);
+        entry.terms = Some(Terms { since, ..new });
+        entry.state = State::Granting;
+        self.entries.insert(entry.id.clone(), entry);
+    }
+
+    fn recovery(
+        self,
+        main: CommitId,
+        told: Option<Believed>,
+        safe_mode: Option<crate::domain::safety::SafeMode>,
+    ) -> Recovery {
+        let entries: Vec<Entry> = self.entries.into_values().collect();
+        let told = told.as_ref();
+        Recovery {
+            evidence: told.map(|told| told.tip.clone()),
+            records: told.map_or(0, |told| told.records.len()),
+            problems: told.map(|told| told.problems.clone()).unwrap_or_default(),
+            main,
+            cursor: self.cursor,
+            grants: entries.iter().map(Recovered::of).collect(),
+            notes: self.notes,
+            doubts: self.doubts,
+            left: safe_mode.as_ref().map(|mode| mode.as_str()),
+            safe_mode: safe_mode.map(|mode| mode.to_string()),
+            entries,
+        }
+    }
+}
