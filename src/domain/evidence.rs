@@ -24,7 +24,7 @@ use super::model::{Actor, CommitId, GrantId, Instant};
 
 pub use deployment::{deployment_approved, deployment_waiting};
 use draft::{Draft, actor_word, precise};
-pub use draft::{approved_by, approved_by_policy, instant};
+pub use draft::{approved_by, approved_by_policy, instant, subject_word};
 pub use drift::{drift_over, drift_removed, drifted};
 pub use held::{held, release_unsigned, released};
 pub use record::{

@@ -5,13 +5,14 @@
 use std::fmt::Write as _;
 
 use super::decision::{Change, LettingGo, Request, SignOff, Standing, Verdict};
-use super::evidence::{approved_by, approved_by_policy, instant};
+use super::evidence::{approved_by, approved_by_policy, instant, subject_word};
 use super::ledger::{Cause, Entry, State, Terms};
+use super::model::{Grant, Instant, Term};
 use super::pull::Pull;
 
 /// Title and message of the merge commit of an approved pull request, with trailers: `git log access/grants/` alone tells who
-/// approved.
-pub fn merge_message(pull: &Pull, verdict: &Verdict) -> (String, String) {
+/// approved and until when.
+pub fn merge_message(pull: &Pull, verdict: &Verdict, now: Instant) -> (String, String) {
     if let Some(of) = &verdict.sign_off {
         return sign_off_message(pull, of);
     }
@@ -60,10 +61,11 @@ pub fn merge_message(pull: &Pull, verdict: &Verdict) -> (String, String) {
         // Writing to a String cannot fail.
         let _ = writeln!(trailers, "Request: {}", request.name(pull.number));
         if let Some(grant) = &request.grant {
-            let _ = match grant.term {
-                super::model::Term::Duration(length) => writeln!(trailers, "Term: {length}"),
-                super::model::Term::Expires(at) => writeln!(trailers, "Expires: {}", instant(at)),
-            };
+            let _ = writeln!(trailers, "Subject: {}", subject_word(&grant.subject));
+            if let Some(role) = &request.role {
+                let _ = writeln!(trailers, "Role: {role}");
+            }
+            trailers.push_str(&term(grant, now));
         }
         if let Standing::Approved(proof) = &request.approval {
             if let Some(policy) = approved_by_policy(proof.basis()) {
@@ -75,6 +77,18 @@ pub fn merge_message(pull: &Pull, verdict: &Verdict) -> (String, String) {
         }
     }
     (title, trailers)
+}
+
+/// How long, and until when. What is counted from the merge ends at the second that the forge notes for it, which is known afterwards:
+/// it is told to the minute, and the evidence has the second.
+fn term(grant: &Grant, now: Instant) -> String {
+    match grant.term {
+        Term::Duration(length) => {
+            let until = grant.end(now).format("%Y-%m-%dT%H:%MZ");
+            format!("Term: {length}\nUntil: {until}\n")
+        }
+        Term::Expires(at) => format!("Until: {}\n", instant(at)),
+    }
 }
 
 /// Title and message of the merge by which the record of an emergency joins the trail.

@@ -206,8 +206,18 @@ impl Reconciler {
         let Some(cursor) = cursor else {
             return Ok(vec![evidence::first_look(tip, now)]);
         };
+        self.tell_landed(Some(cursor), tip, now).await
+    }
+
+    /// An event for each commit after `since` (or from the beginning on) that changes governed files.
+    pub(super) async fn tell_landed(
+        &self,
+        since: Option<&CommitId>,
+        tip: &CommitId,
+        now: Instant,
+    ) -> Result<Vec<Event>, ReconcileError> {
         let mut events = Vec::new();
-        for arrived in self.mirror.governed(Some(cursor), tip).await? {
+        for arrived in self.mirror.governed(since, tip).await? {
             let merge = match arrived.decides() {
                 true => self.merge_of(&arrived.commit).await?,
                 false => None,

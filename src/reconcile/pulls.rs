@@ -141,7 +141,7 @@ impl Reconciler {
         if self.merges.load(Ordering::SeqCst) != merges {
             return Ok(self.store.wake(&[Wake::Pull(number)], self.now()).await?);
         }
-        let (title, message) = proposal::merge_message(&facts.pull, verdict);
+        let (title, message) = proposal::merge_message(&facts.pull, verdict, self.now());
         match self
             .forge
             .merge(number, &facts.pull.head, &title, &message)

@@ -18,7 +18,7 @@ use super::{ReconcileError, Reconciler};
 use crate::domain::audit::Problem;
 use crate::domain::decision::{Admission, Approved};
 use crate::domain::emergency::{Asked, Review};
-use crate::domain::evidence;
+use crate::domain::evidence::{self, Event};
 use crate::domain::ledger::{Entry, State, Terms};
 use crate::domain::model::{Access, CommitId, GrantId, Instant, RecordPath};
 use crate::domain::parse;
@@ -58,6 +58,8 @@ pub struct Recovery {
     pub safe_mode: Option<String>,
     #[serde(skip)]
     entries: Vec<Entry>,
+    #[serde(skip)]
+    events: Vec<Event>,
     #[serde(skip)]
     left: Option<&'static str>,
 }
@@ -121,12 +123,8 @@ impl Reconciler {
             now: self.now(),
         });
         let mut found = Found::of(rebuilt);
-        if let Some(told) = told.as_ref().filter(|told| told.records.is_empty()) {
-            found.doubts.push(format!(
-                "none of the {} commits of the evidence is signed by a key that is known here: name the old public key with --key",
-                told.commits
-            ));
-        }
+        found.doubts.extend(told.as_ref().and_then(unbelieved));
+        found.events = self.tell_accepted(known.as_ref(), vouched).await?;
         self.know_reasons(&mut found).await?;
         self.complete_bundles(&mut found).await?;
         self.know_reviews(&mut found, &tip).await?;
@@ -140,7 +138,8 @@ impl Reconciler {
     /// # Errors
     /// When the database fails; nothing is changed then.
     pub async fn write_recovery(&self, recovery: &Recovery) -> Result<(), ReconcileError> {
-        let event = recovery.left.map(|cause| {
+        let mut events = recovery.events.clone();
+        events.extend(recovery.left.map(|cause| {
             let how = format!(
                 "the database was rebuilt from {} records: {} grants, {} of them not over",
                 recovery.records,
@@ -152,12 +151,12 @@ impl Reconciler {
                     .count()
             );
             evidence::recovered(cause, &how, recovery.cursor.as_ref(), self.now())
-        });
+        }));
         let seen = recovery.evidence.as_ref().map(CommitId::as_str);
         let ledger = Ledger {
             entries: &recovery.entries,
             cursor: recovery.cursor.as_ref(),
-            events: event.as_slice(),
+            events: &events,
             notes: &[(SEEN, seen), (SAFE, None)],
         };
         Ok(self.store.rebuild(&ledger).await?)
@@ -187,6 +186,24 @@ impl Reconciler {
             standing: landed.map(|l| (l.path, (l.blob, l.commit))).collect(),
             history: self.mirror.first_parents(at).await?,
         })
+    }
+
+    /// What the evidence is to tell of a history that somebody vouches for: its commits that change who has access or who decides.
+    async fn tell_accepted(
+        &self,
+        seen: Option<&CommitId>,
+        vouched: &Vouched,
+    ) -> Result<Vec<Event>, ReconcileError> {
+        let Some(accepted) = &vouched.main else {
+            return Ok(Vec::new());
+        };
+        // The old history may be gone, or share nothing with the new one.
+        let common = match seen {
+            Some(seen) => self.mirror.merge_base(seen, accepted).await.ok().flatten(),
+            None => None,
+        };
+        self.tell_landed(common.as_ref(), accepted, self.now())
+            .await
     }
 
     /// Reads from their files why live grants were asked for: the evidence does not hold what people write freely.
@@ -396,6 +413,7 @@ struct Found {
     blocked: BTreeSet<GrantId>,
     notes: Vec<String>,
     doubts: Vec<String>,
+    events: Vec<Event>,
     /// Who holds what, by connection and entitlement, asked once.
     holders: BTreeMap<(String, String), BTreeSet<String>>,
 }
@@ -409,6 +427,7 @@ impl Found {
             blocked: rebuilt.blocked,
             notes: rebuilt.lost,
             doubts: Vec::new(),
+            events: Vec::new(),
             holders: BTreeMap::new(),
         }
     }
@@ -452,6 +471,20 @@ impl Found {
             left: safe_mode.as_ref().map(|mode| mode.as_str()),
             safe_mode: safe_mode.map(|mode| mode.to_string()),
             entries,
+            events: self.events,
         }
     }
+}
+
+/// What is to be known of evidence whose beginning nobody vouches for: what it tells there could be that something is over.
+fn unbelieved(told: &Believed) -> Option<String> {
+    let first = told.records.first().map(|record| record.seq);
+    let said = match first {
+        Some(1) => return None,
+        Some(first) => format!("the records of the evidence before number {first} are"),
+        None => format!("all {} commits of the evidence are", told.commits),
+    };
+    Some(format!(
+        "{said} signed by no key that is known here: name the public key that signed the first of them with --key"
+    ))
 }

@@ -91,6 +91,45 @@ async fn a_day() -> World {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_log_of_the_grants_alone_tells_who_approved_and_until_when() {
+    for (method, how) in [("squash", "--no-merges"), ("merge", "--first-parent")] {
+        let world = World::new(
+            Ears::Hearing,
+            &format!("merge = \"auto\"\nmerge_method = \"{method}\""),
+        )
+        .await;
+        let text = grant("ada", "readonly", "2h");
+        let pull = world.request("ada", "db/ada-incident", &text).await;
+        world.approve(pull, "grace").await;
+        let desk = Desk::of(&world);
+        let log = [
+            "-C",
+            "access",
+            "log",
+            how,
+            "-1",
+            "--format=%s%n%(trailers)",
+            "access/grants/",
+        ];
+        let said = desk.git(&log);
+        let mut lines = said.lines();
+        assert_eq!(lines.next(), Some("Grant db/readonly to ada (#1)"));
+        let told: Vec<&str> = lines.map(|l| l.split(" review ").next().unwrap()).collect();
+        let grace = world.sandbox.member("grace");
+        let approved = format!("Approved-by: grace ({grace})");
+        let wanted = [
+            "Request: db/ada-incident#1",
+            "Subject: person ada",
+            "Role: db/readonly",
+            "Term: 2h",
+            "Until: 2026-11-23T11:00Z",
+            &approved,
+        ];
+        assert_eq!(told[..6], wanted, "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_auditor_finds_whole_what_the_service_wrote_and_is_answered() {
     let world = a_day().await;
     let desk = Desk::of(&world);

@@ -99,7 +99,7 @@ pub fn on(base: &CommitId) -> DecidedOn {
     }
 }
 
-fn given(
+pub fn given(
     entry: &Entry,
     answer: &Granted,
     replaces: Option<&GrantId>,
@@ -117,7 +117,7 @@ fn given(
 }
 
 /// An entry of the ledger with terms, as it stands after its admission.
-fn entry() -> Entry {
+pub fn entry() -> Entry {
     let mut books = Books::default();
     let id = books.stands(&ASK, 0, State::Active);
     books.entry(&id).clone()

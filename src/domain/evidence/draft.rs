@@ -211,7 +211,8 @@ pub(super) fn basis_word(basis: &Basis) -> Option<&'static str> {
     }
 }
 
-pub(super) fn subject_word(subject: &Subject) -> String {
+/// A subject as trailers name one: `person octocat`, `service deploy-bot`.
+pub fn subject_word(subject: &Subject) -> String {
     match subject {
         Subject::Person(login) => format!("person {login}"),
         Subject::Service(name) => format!("service {name}"),

@@ -473,7 +473,7 @@ fn a_policy_approves_by_itself_and_is_named_with_its_version() {
     )));
     let named = format!("Approved-by-policy: auto-read {POLICIES} {version}\n");
     assert!(
-        proposal::merge_message(&scene.pull, &said)
+        proposal::merge_message(&scene.pull, &said, scene.now)
             .1
             .contains(&named)
     );

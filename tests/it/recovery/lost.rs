@@ -49,7 +49,7 @@ async fn busy() -> World {
     world.advance(hours(1)).await;
     let back = Change::delete(file("db/mei-back"));
     let back = world.propose("mei", &[back]).await;
-    world.merge_as_admin(back, MergeMethod::Squash).await;
+    assert!(world.is_merged(back));
     world.advance(hours(1)).await;
     ask("mei", "db/mei-long", &grant("mei", "readonly", "4h")).await;
     ask("ada", "db/ada-long", &grant("ada", "readonly", "8h")).await;
@@ -151,7 +151,7 @@ async fn lose(moment: Moment, at: usize) -> (bool, String) {
         let merged = world
             .sandbox
             .merge_as_admin("root", REPO, pull, MergeMethod::Merge);
-        drop(merged.unwrap());
+        merged.unwrap();
     };
     if matches!(moment, Moment::Emergency | Moment::Signed) {
         let pull = ada_breaks_the_glass(&world).await;
@@ -162,7 +162,7 @@ async fn lose(moment: Moment, at: usize) -> (bool, String) {
             let signed = world
                 .sandbox
                 .review("grace", REPO, review, Verdict::Approve, why);
-            drop(signed.unwrap());
+            signed.unwrap();
         }
     } else {
         let text = grant("ada", "readonly", "2h");
@@ -253,7 +253,7 @@ async fn a_target_that_does_not_say_who_has_what_is_a_doubt_and_nothing_is_writt
     let merged = world
         .sandbox
         .merge_as_admin("root", REPO, pull, MergeMethod::Merge);
-    drop(merged.unwrap());
+    merged.unwrap();
     world.lose_database().await;
     world.start().await;
     world.vault.down(true);
