@@ -34,6 +34,8 @@
 //! - *The end is certain*: [`reconcile::Reconciler::due`] uses the store, the providers and the clock. It cannot reach forge or git.
 //! - *Intent before effect*: `reconcile/act.rs` writes `granting` or `revoking` before each call, and settles after the read-back.
 //! - *Overlap is a set*: the plan names the live grants that retain an access; only the last one's end removes it.
+//! - *Lose the database, lose nothing*: `reconcile/safety.rs` finds at every look whether the evidence or the protected branch contradicts
+//!   the database, and stops granting; [`domain::recovery`] puts the ledger together again.
 //! - *A webhook is only a hint*: [`http`] turns it into a [`store::Wake`]; nothing of its content is believed.
 //!
 //! # Five walks

@@ -224,7 +224,7 @@ pub fn merged_without_proof(
     .maybe("Actor", merged_by.map(|a| actor_word(Some(a))));
     let draft = match &entry.asked {
         Some(wanted) => draft
-            .line("Subject", draft::subject_word(&wanted.subject))
+            .line("Subject", subject_word(&wanted.subject))
             .line("Role", wanted.role.to_string()),
         None => draft,
     };

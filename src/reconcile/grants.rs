@@ -113,6 +113,7 @@ impl Reconciler {
     async fn look_at_main(&self) -> Result<MainOutcome, ReconcileError> {
         let tip = self.fetch_main().await?;
         if let Some(mode) = self.find_safe_mode(tip.as_ref()).await? {
+            self.go_by_evidence(&mode).await?;
             return Err(ReconcileError::Safe(mode));
         }
         let Some(tip) = tip else {

@@ -148,6 +148,8 @@ pub struct Reconciler {
     members: tokio::sync::Mutex<Option<people::Reading>>,
     /// Whether anything contradicts what was known, as last found. Held while that is written down.
     footing: tokio::sync::Mutex<safety::Footing>,
+    /// Up to where the evidence was read for what is held, in safe mode.
+    evidence_read: tokio::sync::Mutex<Option<CommitId>>,
     /// Held while the state of a brake is read and written.
     brakes: tokio::sync::Mutex<()>,
     /// How often something was merged, and held while that is done: of two pull requests that are judged at once, the one that
@@ -207,6 +209,7 @@ impl Reconciler {
             catalogues,
             members: tokio::sync::Mutex::default(),
             footing: tokio::sync::Mutex::default(),
+            evidence_read: tokio::sync::Mutex::default(),
             brakes: tokio::sync::Mutex::default(),
             merges: AtomicU64::new(0),
             merging: tokio::sync::Mutex::default(),

@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
+use tracing::{info, warn};
 
 use super::act::{in_time, terms};
 use super::grants::Merge;
@@ -23,6 +24,7 @@ use crate::domain::ledger::{Entry, State, Terms};
 use crate::domain::model::{Access, CommitId, GrantId, Instant, RecordPath};
 use crate::domain::parse;
 use crate::domain::recovery::{self, Main, Rebuilt, Sources};
+use crate::domain::safety::SafeMode;
 use crate::repo::{Believed, Remote};
 use crate::store::{Ledger, Scope};
 
@@ -108,29 +110,36 @@ impl Reconciler {
         })?;
         let safe_mode = self.find_safe_mode_quietly(&tip).await?;
         let told = self.believe(vouched).await?;
-        let (before, known) = (
-            self.store.entries(Scope::All).await?,
-            self.store.cursor().await?,
-        );
-        let main = self.main_at(&tip, vouched).await?;
-        let records = told.as_ref().map_or(&[][..], |told| &told.records);
-        let rebuilt = recovery::rebuild(&Sources {
-            records,
-            before: &before,
-            cursor: known.as_ref(),
-            main: &main,
-            accepted: vouched.main.as_ref(),
-            now: self.now(),
-        });
-        let mut found = Found::of(rebuilt);
-        found.doubts.extend(told.as_ref().and_then(unbelieved));
-        found.events = self.tell_accepted(known.as_ref(), vouched).await?;
+        let mut found = self.put_together(&tip, told.as_ref(), vouched).await?;
         self.know_reasons(&mut found).await?;
         self.complete_bundles(&mut found).await?;
         self.know_reviews(&mut found, &tip).await?;
         self.weigh_unknown(&remote, &mut found).await;
         self.compare_held(&mut found).await;
         Ok(found.recovery(tip, told, safe_mode))
+    }
+
+    /// What the evidence, the database and the protected branch say together.
+    async fn put_together(
+        &self,
+        tip: &CommitId,
+        told: Option<&Believed>,
+        vouched: &Vouched,
+    ) -> Result<Found, ReconcileError> {
+        let before = self.store.entries(Scope::All).await?;
+        let cursor = self.store.cursor().await?;
+        let main = self.main_at(tip, vouched).await?;
+        let mut found = Found::of(recovery::rebuild(&Sources {
+            records: told.map_or(&[], |told| &told.records),
+            before: &before,
+            cursor: cursor.as_ref(),
+            main: &main,
+            accepted: vouched.main.as_ref(),
+            now: self.now(),
+        }));
+        found.doubts.extend(told.and_then(unbelieved));
+        found.events = self.tell_accepted(cursor.as_ref(), vouched).await?;
+        Ok(found)
     }
 
     /// Writes `recovery`, and that safe mode is over where it is.
@@ -160,6 +169,45 @@ impl Reconciler {
             notes: &[(SEEN, seen), (SAFE, None)],
         };
         Ok(self.store.rebuild(&ledger).await?)
+    }
+
+    /// Takes over from the evidence, in safe mode, what it knows to be held and what it knows to be over: what is due by time ends
+    /// whether or not somebody recovers, and nothing that is over keeps what another grant gave.
+    pub(super) async fn go_by_evidence(&self, mode: &SafeMode) -> Result<(), ReconcileError> {
+        if !matches!(mode, SafeMode::EvidenceAhead { .. }) {
+            return Ok(());
+        }
+        let mut read = self.evidence_read.lock().await;
+        let tip = self.mirror.tip(&self.settings.evidence_branch).await?;
+        if *read == tip {
+            return Ok(());
+        }
+        let Some(told) = self.believe(&Vouched::default()).await? else {
+            return Ok(());
+        };
+        let before = self.store.entries(Scope::All).await?;
+        let rebuilt = recovery::rebuild(&Sources {
+            records: &told.records,
+            before: &before,
+            cursor: None,
+            main: &Main::default(),
+            accepted: None,
+            now: self.now(),
+        });
+        for why in &rebuilt.lost {
+            warn!("the evidence does not tell enough: {why}");
+        }
+        let taken_over = recovery::news(rebuilt.entries, &before);
+        if !taken_over.is_empty() {
+            let count = taken_over.len();
+            self.store.commit(&taken_over, &[]).await?;
+            info!(
+                count,
+                "{count} grants are as the evidence tells, and end on time"
+            );
+        }
+        *read = tip;
+        Ok(())
     }
 
     async fn believe(&self, vouched: &Vouched) -> Result<Option<Believed>, ReconcileError> {
@@ -455,7 +503,7 @@ impl Found {
         self,
         main: CommitId,
         told: Option<Believed>,
-        safe_mode: Option<crate::domain::safety::SafeMode>,
+        safe_mode: Option<SafeMode>,
     ) -> Recovery {
         let entries: Vec<Entry> = self.entries.into_values().collect();
         let told = told.as_ref();

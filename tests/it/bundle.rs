@@ -1,6 +1,6 @@
 //! Bundled roles: what they may be made of, who approves which part, and that each part lives a life of its own.
 
 mod files;
-mod life;
+pub mod life;
 mod plan;
 mod proof;

@@ -98,20 +98,18 @@ pub fn key_changed(from: Option<&str>, to: &str, at: Instant) -> Event {
 
 /// The service began to work, by a configuration of this digest.
 pub fn started(config: &str, at: Instant) -> Event {
-    let version = env!("CARGO_PKG_VERSION");
-    let sentence = format!("Started: Hallpass {version}");
-    let key = format!("started:{}", precise(at));
-    Draft::new(Kind::Started, key, at, &sentence)
-        .line("Config-Digest", config)
-        .finish()
+    service(Kind::Started, "Started", config, at)
 }
 
 /// The service ended in order.
 pub fn stopped(config: &str, at: Instant) -> Event {
-    let version = env!("CARGO_PKG_VERSION");
-    let sentence = format!("Stopped: Hallpass {version}");
-    let key = format!("stopped:{}", precise(at));
-    Draft::new(Kind::Stopped, key, at, &sentence)
+    service(Kind::Stopped, "Stopped", config, at)
+}
+
+fn service(kind: Kind, what: &str, config: &str, at: Instant) -> Event {
+    let sentence = format!("{what}: Hallpass {}", env!("CARGO_PKG_VERSION"));
+    let key = format!("{}:{}", kind.as_str(), precise(at));
+    Draft::new(kind, key, at, &sentence)
         .line("Config-Digest", config)
         .finish()
 }

@@ -86,6 +86,27 @@ pub fn rebuild(from: &Sources<'_>) -> Rebuilt {
     rebuilt
 }
 
+/// What of a rebuilt ledger a database must know so that everything ends in time, and does not: what is held, and of what it takes for
+/// live, what is over. Each with the version that it is written over.
+pub fn news(rebuilt: Vec<Entry>, before: &[Entry]) -> Vec<Entry> {
+    let before: BTreeMap<&GrantId, &Entry> = before.iter().map(|e| (&e.id, e)).collect();
+    let is_news = |entry: &Entry| match before.get(&entry.id) {
+        Some(known) => {
+            let over = entry.state.is_final() && !known.state.is_final();
+            over || (entry.state == State::Active
+                && !known.state.may_be_held()
+                && !known.state.is_final())
+        }
+        None => entry.state == State::Active,
+    };
+    let news = rebuilt.into_iter().filter(is_news);
+    let over = |entry: Entry| Entry {
+        version: before.get(&entry.id).map_or(0, |known| known.version),
+        ..entry
+    };
+    news.map(over).collect()
+}
+
 /// Up to where the protected branch was seen: the newest of what the evidence and the database know. One that is not on the branch
 /// any more stays, so that the rewrite is seen.
 fn cursor(from: &Sources<'_>) -> Option<CommitId> {

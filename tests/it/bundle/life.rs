@@ -45,7 +45,7 @@ fn minutes(n: i64) -> TimeDelta {
     TimeDelta::minutes(n)
 }
 
-async fn declared(world: &World) {
+pub async fn declared(world: &World) {
     world
         .decree(&[
             Change::write("access/resources/kit.yaml", KIT),
@@ -55,7 +55,7 @@ async fn declared(world: &World) {
         .await;
 }
 
-fn readers(world: &World) -> Vec<String> {
+pub fn readers(world: &World) -> Vec<String> {
     let members = world.sandbox.team_members("readers").into_iter();
     members.map(|(login, _)| login).collect()
 }

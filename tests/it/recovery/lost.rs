@@ -10,6 +10,7 @@ use hallpass::reconcile::Vouched;
 use hallpass::sandbox::{Change, MergeMethod, Verdict};
 
 use crate::breakglass::{ada_breaks_the_glass, offer, review_of_ada};
+use crate::bundle::life::{declared, readers};
 use crate::world::{Ears, REPO, World, at_every_wait, file, grant, main_tip};
 
 fn hours(n: i64) -> TimeDelta {
@@ -126,9 +127,15 @@ async fn a_database_lost_at_any_wait_while_an_emergency_is_signed_ends_in_the_sa
     lost_everywhere(Moment::Signed).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_lost_at_any_wait_while_a_bundle_is_given_ends_in_the_same_world() {
+    lost_everywhere(Moment::Bundle).await;
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Moment {
     Merged,
+    Bundle,
     Over,
     Emergency,
     Signed,
@@ -146,7 +153,10 @@ async fn lost_everywhere(moment: Moment) {
 
 async fn lose(moment: Moment, at: usize) -> (bool, String) {
     let mut world = World::new(Ears::Hearing, "merge = \"off\"\nmerge_reverts = true").await;
-    offer(&world).await;
+    match moment {
+        Moment::Bundle => declared(&world).await,
+        _ => offer(&world).await,
+    }
     let merge = |world: &World, pull| {
         let merged = world
             .sandbox
@@ -165,10 +175,13 @@ async fn lose(moment: Moment, at: usize) -> (bool, String) {
             signed.unwrap();
         }
     } else {
-        let text = grant("ada", "readonly", "2h");
-        let pull = world.request("ada", "db/ada-incident", &text).await;
+        let (name, role, second) = match moment {
+            Moment::Bundle => ("kit/ada-night", "responder", "mei"),
+            _ => ("db/ada-incident", "readonly", "linus"),
+        };
+        let pull = world.request("ada", name, &grant("ada", role, "2h")).await;
         world.approve(pull, "grace").await;
-        world.approve(pull, "linus").await;
+        world.approve(pull, second).await;
         merge(&world, pull);
         if moment == Moment::Over {
             world.settle().await;
@@ -180,16 +193,21 @@ async fn lose(moment: Moment, at: usize) -> (bool, String) {
     world.advance(minutes(20)).await;
     world.resync().await;
     let wanted: &[&str] = match moment {
-        Moment::Merged => &["+reader ada"],
+        Moment::Merged | Moment::Bundle => &["+reader ada"],
         Moment::Over => &["+reader ada", "-reader ada"],
         Moment::Emergency | Moment::Signed => &["+admin ada"],
     };
     assert_eq!(world.vault.effects(), wanted, "lost at wait {at}");
     assert_each_event_once(&world);
+    if moment == Moment::Bundle {
+        assert_eq!(readers(&world), ["ada"], "lost at wait {at}");
+        let parts = ["kit/ada-night active"; 2];
+        assert_eq!(world.ledger().await, parts, "lost at wait {at}");
+    }
     let titles = world.sandbox.pulls(REPO).into_iter().map(|p| p.title);
     let of_ours = |title: &String| title.starts_with("Remove ended") || title.starts_with("Review");
     let pulls = titles.filter(of_ours).count();
-    let wanted = usize::from(moment != Moment::Merged);
+    let wanted = usize::from(!matches!(moment, Moment::Merged | Moment::Bundle));
     assert_eq!(pulls, wanted, "one pull request, lost at wait {at}");
     let summary = world.summary().await;
     let calm = summary.lines().filter(|line| !line.contains("Safe mode"));

@@ -35,7 +35,8 @@ async fn an_empty_database_beside_evidence_gives_nothing_and_removes_nothing() {
     world.start().await;
     world.resync().await;
     assert_eq!(world.holders("reader"), ["ada"], "nothing is inferred");
-    assert!(world.entries().await.is_empty(), "nothing is believed");
+    let known = ["db/ada-incident active"];
+    assert_eq!(world.ledger().await, known, "only what ends it is known");
     let told = world.told("safe-mode");
     assert_eq!(told, ["Safe mode: nothing is granted (evidence-ahead)"]);
 
@@ -59,6 +60,14 @@ async fn an_empty_database_beside_evidence_gives_nothing_and_removes_nothing() {
     world.resync().await;
     assert_eq!(world.told("safe-mode").len(), 1);
     assert_eq!(world.holders("reader"), ["ada"]);
+    world.advance(hours(2)).await;
+    world.resync().await;
+    assert!(
+        world.holders("reader").is_empty(),
+        "what is due ends, whether or not anybody recovers"
+    );
+    assert_eq!(world.told("revoked").len(), 1);
+    assert!(world.open_pulls().is_empty(), "nothing is tidied");
     world.assert_contract();
 }
 
@@ -75,18 +84,16 @@ async fn an_old_backup_gives_nothing_and_still_ends_what_is_due() {
     world.start().await;
     world.resync().await;
     assert_eq!(world.holders("reader"), ["ada", "linus"]);
-    assert_eq!(world.ledger().await, ["db/ada-incident active"]);
+    let known = ["db/ada-incident active", "db/linus-incident active"];
+    assert_eq!(world.ledger().await, known);
     assert_eq!(
         world.told("safe-mode"),
         ["Safe mode: nothing is granted (evidence-ahead)"]
     );
-    world.advance(hours(2)).await;
-    world.resync().await;
-    assert_eq!(
-        world.holders("reader"),
-        ["linus"],
-        "what the backup knows ends on time"
-    );
+    world.advance(hours(1)).await;
+    assert_eq!(world.holders("reader"), ["ada"], "what it does not know");
+    world.advance(hours(1)).await;
+    assert!(world.holders("reader").is_empty(), "and what it knows");
     // What safe mode itself writes down does not make it look as if the database knew the rest.
     world.start().await;
     world.resync().await;
@@ -169,4 +176,21 @@ async fn a_rewritten_main_is_told_and_so_is_the_way_back() {
     world.advance(TimeDelta::minutes(10)).await;
     assert!(world.is_merged(second), "what waited goes on by itself");
     assert_eq!(world.holders("reader"), ["ada", "linus"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_old_backup_takes_for_the_last_grant_does_not_take_a_renewal_with_it() {
+    let mut world = with_ada().await;
+    let backup = world.back_up().await;
+    world.advance(hours(1)).await;
+    let text = grant("ada", "readonly", "8h");
+    let pull = world.request("ada", "db/ada-longer", &text).await;
+    world.approve(pull, "grace").await;
+    world.put_back(backup.path()).await;
+    world.start().await;
+    world.resync().await;
+    world.advance(hours(2)).await;
+    assert_eq!(world.holders("reader"), ["ada"], "the other grant holds it");
+    world.advance(hours(8)).await;
+    assert!(world.holders("reader").is_empty());
 }
