@@ -104,6 +104,10 @@ impl Provider for Discreet {
             read_back: self.hide(&granted.read_back),
             pending: granted.pending.map(|text| self.hide(&text)),
             account_id: granted.account_id.map(|id| self.account(id)).transpose()?,
+            entitlement_id: granted
+                .entitlement_id
+                .map(|id| self.account(id))
+                .transpose()?,
         })
     }
 

@@ -47,6 +47,7 @@ fn access(record: &Record) -> Option<Access> {
             id: record.account_id.clone(),
         },
         entitlement: serde_json::from_str(record.entitlement.as_deref()?).ok()?,
+        entitlement_id: record.entitlement_id.clone(),
     })
 }
 

@@ -65,6 +65,7 @@ fn access() -> Access {
             id: None,
         },
         entitlement: json!({ "door": "vault" }),
+        entitlement_id: None,
     }
 }
 
@@ -348,6 +349,7 @@ impl Provider for Parrot {
             read_back: said(),
             pending: Some(said()),
             account_id: Some(self.name()),
+            entitlement_id: None,
         })
     }
 

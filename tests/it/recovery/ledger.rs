@@ -14,6 +14,7 @@ fn answer() -> Granted {
         read_back: "it has it".to_owned(),
         pending: None,
         account_id: None,
+        entitlement_id: None,
     }
 }
 
