@@ -183,9 +183,10 @@ async fn what_an_old_backup_takes_for_the_last_grant_does_not_take_a_renewal_wit
     let mut world = with_ada().await;
     let backup = world.back_up().await;
     world.advance(hours(1)).await;
-    let text = grant("ada", "readonly", "8h");
-    let pull = world.request("ada", "db/ada-longer", &text).await;
+    let longer = grant("ada", "readonly", "8h").replace("look wrong", "still look wrong");
+    let pull = world.request("ada", "db/ada-incident", &longer).await;
     world.approve(pull, "grace").await;
+    assert!(world.is_merged(pull), "{:?}", world.check(pull));
     world.put_back(backup.path()).await;
     world.start().await;
     world.resync().await;
