@@ -359,6 +359,7 @@ impl Reconciler {
         }
     }
 
+    /// Puts what is proved of `entry`, has begun and is held by its account as perhaps given.
     async fn note_perhaps_held(
         &self,
         found: &mut Found,
@@ -366,35 +367,28 @@ impl Reconciler {
         merge: &Merge,
         admission: Option<&Admission>,
     ) {
-        match admission {
-            Some(Admission::Approved(approved)) => {
-                if self.is_held(found, &entry.id, approved.access()).await {
-                    found.put_perhaps_held(entry.clone(), merge, approved);
-                }
+        let parts = found.proved(entry, admission);
+        let begun = |part: &&Approved| part.grant().begin(merge.at) <= self.now();
+        let mut held = Vec::new();
+        for part in parts.iter().filter(begun) {
+            if self.is_held(found, &entry.id, part.access()).await {
+                held.push(part);
             }
-            Some(Admission::Bundle(parts)) => {
-                let mut held = Vec::new();
-                for part in parts {
-                    held.push(self.is_held(found, &entry.id, part.access()).await);
-                }
-                if !held.contains(&true) {
-                    return;
-                }
-                found.entries.remove(&entry.id);
-                for (part, held) in parts.iter().zip(held) {
-                    let one = entry.of_part(part.role());
-                    match held {
-                        true => found.put_perhaps_held(one, merge, part),
-                        false => drop(found.entries.insert(one.id.clone(), one)),
-                    }
-                }
+        }
+        if held.is_empty() {
+            return;
+        }
+        let bundle = matches!(admission, Some(Admission::Bundle(_)));
+        found.entries.remove(&entry.id);
+        for part in parts {
+            let one = match bundle {
+                true => entry.of_part(part.role()),
+                false => entry.clone(),
+            };
+            found.entries.insert(one.id.clone(), one.clone());
+            if held.iter().any(|h| h.role() == part.role()) {
+                found.put_perhaps_held(one, merge, part);
             }
-            Some(Admission::Unknown(why)) => found.doubts.push(format!(
-                "{} cannot be weighed: {}",
-                entry.id,
-                why.join("; ")
-            )),
-            Some(Admission::Unapproved(_)) | None => {}
         }
     }
 
@@ -480,6 +474,21 @@ impl Found {
         }
     }
 
+    /// What is proved of `entry`: itself, or its parts.
+    fn proved<'a>(&mut self, entry: &Entry, admission: Option<&'a Admission>) -> &'a [Approved] {
+        match admission {
+            Some(Admission::Approved(approved)) => std::slice::from_ref(&**approved),
+            Some(Admission::Bundle(parts)) => parts,
+            Some(Admission::Unknown(why)) => {
+                let why = why.join("; ");
+                self.doubts
+                    .push(format!("{} cannot be weighed: {why}", entry.id));
+                &[]
+            }
+            Some(Admission::Unapproved(_)) | None => &[],
+        }
+    }
+
     /// The intent to give it, as it stood in the database that was lost.
     fn put_perhaps_held(&mut self, mut entry: Entry, merge: &Merge, approved: &Approved) {
         entry.arrival.pull = Some(merge.pull);
@@ -494,7 +503,11 @@ impl Found {
         let since = held.map(Terms::since).min();
         entry.review = new.review_by.map(|_| Review::due());
         entry.wake_at = Some(new.starts);
-        entry.terms = Some(Terms { since, ..new });
+        entry.terms = Some(Terms {
+            since,
+            taken_over: approved.grant().adopt,
+            ..new
+        });
         entry.state = State::Granting;
         self.entries.insert(entry.id.clone(), entry);
     }

@@ -16,7 +16,7 @@ use hallpass::domain::model::{
     Access, Account, Actor, ActorKind, BlobId, CommitId, ConnectionName, GrantPath, Instant, Login,
     Owner, PullNumber, RepoName, ResourceName, RoleName, RoleRef, Subject, UserId,
 };
-use hallpass::store::{ALL_GRANTS, Notice, Scope, Store, StoreError, Tally, Wake};
+use hallpass::store::{ALL_GRANTS, Ledger, Notice, Scope, Store, StoreError, Tally, Wake};
 use sqlx::Connection;
 use tempfile::TempDir;
 
@@ -290,6 +290,55 @@ on_both! {
         assert_eq!(store.cursor().await.unwrap(), Some(commit('1')));
         store.commit_arrivals(&[], &[], &commit('3')).await.unwrap();
         assert_eq!(store.cursor().await.unwrap(), Some(commit('3')));
+    }
+
+    async fn a_rebuilt_ledger_replaces_the_old_one_or_nothing(store: Store) {
+        let old = [active("old", "ada", 5), active("kept", "mei", 5)];
+        store.commit_arrivals(&old, &[event("old")], &commit('1')).await.unwrap();
+        store.set_note("safe-mode", "evidence-ahead").await.unwrap();
+        let entries = [active("kept", "mei", 7), active("new", "linus", 9)];
+        let cursor = commit('2');
+        let ledger = Ledger {
+            entries: &entries,
+            cursor: Some(&cursor),
+            events: &[event("new")],
+            notes: &[("safe-mode", None), ("evidence-seen", Some("here"))],
+        };
+        // Twice the same entry is no ledger.
+        let twice = [active("new", "linus", 9), active("new", "linus", 9)];
+        let wrong = Ledger {
+            entries: &twice,
+            ..ledger
+        };
+        assert!(store.rebuild(&wrong).await.is_err());
+        assert_eq!(store.cursor().await.unwrap(), Some(commit('1')));
+        assert_eq!(names(&store.entries(Scope::All).await.unwrap()), ["kept", "old"]);
+        store.rebuild(&ledger).await.unwrap();
+        let found = store.entries(Scope::All).await.unwrap();
+        assert_eq!(names(&found), ["kept", "new"]);
+        assert!(found.iter().all(|e| e.version == 1));
+        assert_eq!(store.cursor().await.unwrap(), Some(cursor.clone()));
+        assert_eq!(store.note("safe-mode").await.unwrap(), None);
+        assert_eq!(store.note("evidence-seen").await.unwrap().as_deref(), Some("here"));
+        let keys = ["old", "new", "never"].map(str::to_owned);
+        let known = store.known_events(&keys).await.unwrap();
+        assert_eq!(known, BTreeSet::from(["new".to_owned(), "old".to_owned()]));
+        assert_eq!(store.unpublished(9).await.unwrap().len(), 2, "what waits goes on waiting");
+        let nowhere = Ledger {
+            cursor: None,
+            events: &[],
+            ..ledger
+        };
+        store.rebuild(&nowhere).await.unwrap();
+        assert_eq!(store.cursor().await.unwrap(), None);
+    }
+
+    async fn a_service_that_uses_the_database_says_so(store: Store) {
+        assert_eq!(store.served_at().await.unwrap(), None);
+        store.note_served(at(5)).await.unwrap();
+        assert_eq!(store.served_at().await.unwrap(), Some(at(5)));
+        store.note_stopped(event("stopped")).await.unwrap();
+        assert_eq!(store.served_at().await.unwrap(), None);
     }
 
     async fn an_event_happens_once_however_often_it_is_told(store: Store) {

@@ -100,11 +100,20 @@ pub fn news(rebuilt: Vec<Entry>, before: &[Entry]) -> Vec<Entry> {
         None => entry.state == State::Active,
     };
     let news = rebuilt.into_iter().filter(is_news);
-    let over = |entry: Entry| Entry {
-        version: before.get(&entry.id).map_or(0, |known| known.version),
-        ..entry
+    let over = |entry: Entry| match before.get(&entry.id) {
+        Some(known) => Entry {
+            version: known.version,
+            ..entry
+        },
+        // Nobody is asked for a review before the ledger is whole: an earlier one may seem to be open.
+        None => Entry {
+            review: None,
+            ..entry
+        },
     };
-    news.map(over).collect()
+    let mut news: Vec<Entry> = news.map(over).collect();
+    news.sort_by_key(|entry| !entry.state.is_final());
+    news
 }
 
 /// Up to where the protected branch was seen: the newest of what the evidence and the database know. One that is not on the branch
@@ -140,7 +149,9 @@ fn keep(entries: &mut BTreeMap<GrantId, Entry>, before: &[Entry]) {
             Some(told) if knows_as_much(entry, told) => {
                 let signed = told.review.clone().filter(|r| r.signed.is_some());
                 let entry = Entry {
-                    review: signed.or_else(|| entry.review.clone()),
+                    review: signed
+                        .or_else(|| entry.review.clone())
+                        .or_else(|| told.review.clone()),
                     tidied: entry.tidied || told.tidied,
                     ..entry.clone()
                 };

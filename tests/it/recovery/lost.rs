@@ -112,8 +112,8 @@ async fn the_ledger_that_is_put_together_is_the_one_that_was_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_lost_at_any_wait_while_granting_ends_in_the_same_world() {
-    lost_everywhere(Moment::Merged).await;
+async fn a_database_lost_at_any_wait_from_the_approval_to_the_access_ends_in_the_same_world() {
+    lost_everywhere(Moment::Approved).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -138,7 +138,7 @@ async fn a_database_lost_at_any_wait_while_a_bundle_is_given_ends_in_the_same_wo
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Moment {
-    Merged,
+    Approved,
     Bundle,
     Over,
     Emergency,
@@ -156,7 +156,11 @@ async fn lost_everywhere(moment: Moment) {
 }
 
 async fn lose(moment: Moment, at: usize) -> (bool, String) {
-    let mut world = World::new(Ears::Hearing, "merge = \"off\"\nmerge_reverts = true").await;
+    let merging = match moment {
+        Moment::Approved => "merge = \"auto\"\nmerge_reverts = true",
+        _ => "merge = \"off\"\nmerge_reverts = true",
+    };
+    let mut world = World::new(Ears::Hearing, merging).await;
     match moment {
         Moment::Bundle => declared(&world).await,
         _ => offer(&world).await,
@@ -185,8 +189,16 @@ async fn lose(moment: Moment, at: usize) -> (bool, String) {
         };
         let pull = world.request("ada", name, &grant("ada", role, "2h")).await;
         world.approve(pull, "grace").await;
-        world.approve(pull, second).await;
-        merge(&world, pull);
+        if moment == Moment::Approved {
+            let why = "Fine with me, the incident is real.";
+            let approved = world
+                .sandbox
+                .review(second, REPO, pull, Verdict::Approve, why);
+            approved.unwrap();
+        } else {
+            world.approve(pull, second).await;
+            merge(&world, pull);
+        }
         if moment == Moment::Over {
             world.settle().await;
             world.clock.advance(hours(2));
@@ -197,7 +209,7 @@ async fn lose(moment: Moment, at: usize) -> (bool, String) {
     world.advance(minutes(20)).await;
     world.resync().await;
     let wanted: &[&str] = match moment {
-        Moment::Merged | Moment::Bundle => &["+reader ada"],
+        Moment::Approved | Moment::Bundle => &["+reader ada"],
         Moment::Over => &["+reader ada", "-reader ada"],
         Moment::Emergency | Moment::Signed => &["+admin ada"],
     };
@@ -211,7 +223,7 @@ async fn lose(moment: Moment, at: usize) -> (bool, String) {
     let titles = world.sandbox.pulls(REPO).into_iter().map(|p| p.title);
     let of_ours = |title: &String| title.starts_with("Remove ended") || title.starts_with("Review");
     let pulls = titles.filter(of_ours).count();
-    let wanted = usize::from(!matches!(moment, Moment::Merged | Moment::Bundle));
+    let wanted = usize::from(!matches!(moment, Moment::Approved | Moment::Bundle));
     assert_eq!(pulls, wanted, "one pull request, lost at wait {at}");
     let summary = world.summary().await;
     let calm = summary.lines().filter(|line| !line.contains("Safe mode"));
@@ -263,6 +275,23 @@ async fn an_access_that_somebody_gave_by_hand_is_still_nobody_elses_after_a_reco
     world.resync().await;
     assert_eq!(world.holders("reader"), ["ada"], "it was never ours");
     assert!(world.told("granted").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_begins_later_was_not_given_whatever_its_account_has() {
+    let mut world = World::new(Ears::Deaf, "").await;
+    world.vault.give_by_hand("reader", "mei");
+    let text = grant("mei", "readonly", "1h");
+    let text = format!("{text}starts: 2026-11-23T12:00:00Z\n");
+    let pull = world.request("mei", "db/mei-later", &text).await;
+    world.approve(pull, "grace").await;
+    assert_eq!(world.ledger().await, ["db/mei-later scheduled"]);
+    world.lose_database().await;
+    world.recover(&Vouched::default()).await;
+    world.resync().await;
+    assert_eq!(world.ledger().await, ["db/mei-later scheduled"]);
+    world.advance(hours(3)).await;
+    assert_eq!(world.told("blocked").len(), 1, "somebody else's as ever");
 }
 
 #[tokio::test(flavor = "multi_thread")]
