@@ -7,11 +7,11 @@ use anyhow::{Context as _, bail};
 use chrono::TimeDelta;
 use git2::Repository;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
 use crate::clock::{Clock, SystemClock};
 use crate::domain::audit::{
-    Chain, Checked, Lives, Problem, Promise, Rule, Seen, check_main, check_story, replay,
+    Anchor, Chain, Checked, Lives, Problem, Promise, Rule, Seen, Verified, check_main, check_story,
+    replay,
 };
 use crate::domain::catalogue::Catalogue;
 use crate::domain::evidence::{DecidedOn, Record, digest, instant};
@@ -57,43 +57,6 @@ impl std::fmt::Debug for Clone {
             .field("main", &self.main)
             .finish_non_exhaustive()
     }
-}
-
-/// The last record of the evidence, to be kept where nobody who runs Hallpass can change it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Anchor {
-    /// Its number.
-    pub seq: u64,
-    /// The digest of its bytes.
-    pub record: String,
-    /// Its commit.
-    pub commit: CommitId,
-    /// When it happened.
-    pub at: Instant,
-}
-
-/// What a check found.
-#[derive(Debug, Serialize)]
-pub struct Verified {
-    /// The tip of the evidence branch that was checked.
-    pub evidence: CommitId,
-    /// The tip of the protected branch that was compared; absent where the clone has none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub main: Option<CommitId>,
-    /// How many records there are.
-    pub records: u64,
-    /// How many grants they tell of.
-    pub grants: u64,
-    /// How many decisions were made again from git, and agreed or are among the problems.
-    pub replayed: u64,
-    /// How many commits of the protected branch were looked for.
-    pub commits: u64,
-    /// The last record: what an anchor holds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub anchor: Option<Anchor>,
-    /// Everything that is wrong, in the order of the branch.
-    pub problems: Vec<Problem>,
 }
 
 /// The instant of asking.
@@ -143,6 +106,12 @@ impl Clone {
         })
     }
 
+    /// Where the clone came from, as git has it; `None` where it has no origin.
+    pub fn origin(&self) -> Option<String> {
+        let origin = self.repo.find_remote("origin").ok()?;
+        origin.url().ok().map(str::to_owned)
+    }
+
     /// Every life that the evidence tells of. Signatures are not looked at: [`Clone::verify`] does that.
     ///
     /// # Errors
@@ -183,8 +152,8 @@ impl Clone {
         })
     }
 
-    /// Checks everything: that the evidence is whole, that what it tells was right, that git agrees. `progress` is told how many
-    /// records were read.
+    /// Checks everything: that the evidence is whole, that what it tells was right, that git agrees. Also returns what it tells, which
+    /// is read once for both. Without a key in `trusted`, signatures are not looked at. `progress` is told how many records were read.
     ///
     /// # Errors
     /// When the clone cannot be read.
@@ -194,13 +163,17 @@ impl Clone {
         anchors: &[Anchor],
         late: TimeDelta,
         mut progress: impl FnMut(u64),
-    ) -> anyhow::Result<Verified> {
-        let (mut chain, mut seen, mut lives) =
-            (Chain::new(trusted), Seen::default(), Lives::default());
+    ) -> anyhow::Result<(Verified, Lives)> {
+        let keys = trusted.len() as u64;
+        let (mut chain, signatures) = match keys {
+            0 => (Chain::without_keys(), Signatures::Ignored),
+            _ => (Chain::new(trusted), Signatures::Checked),
+        };
+        let (mut seen, mut lives) = (Seen::default(), Lives::default());
         let (mut count, mut anchor) = (0, None);
         let mut held: HashMap<u64, Option<String>> =
             anchors.iter().map(|a| (a.seq, None)).collect();
-        read::links(&self.repo, &self.evidence, Signatures::Checked, |link| {
+        read::links(&self.repo, &self.evidence, signatures, |link| {
             count += 1;
             if count % 10_000 == 0 {
                 progress(count);
@@ -246,16 +219,19 @@ impl Clone {
             problems.extend(found);
         }
         problems.extend(seen.into_problems());
-        Ok(Verified {
+        let verified = Verified {
             evidence: self.evidence.clone(),
             main: self.main.clone(),
+            keys,
+            anchors: anchors.len() as u64,
             records: count,
             grants: lives.iter().count() as u64,
             replayed,
             commits,
             anchor,
             problems,
-        })
+        };
+        Ok((verified, lives))
     }
 
     /// Whether each commit of the protected branch since the first look is told of, and how many there are.

@@ -1,6 +1,7 @@
 //! `hallpass audit`: what the evidence says, asked of a clone.
 
 mod answers;
+mod report;
 mod table;
 mod verify;
 
@@ -32,10 +33,11 @@ Examples:
   hallpass audit history orders/octocat-incident
   hallpass audit population --from 2026-07-01 --to 2026-10-01 --csv > population.csv
   hallpass audit exceptions
+  hallpass audit report --key evidence_key.pub --from 2026-07-01 --to 2026-10-01 --html report.html
 
 Exit status:
   0  answered, and nothing is wrong
-  1  `verify` found a problem, or `exceptions` an open one
+  1  `verify` found a problem, or `exceptions` an open one, or `report` either
   2  could not run";
 
 #[derive(Debug, Subcommand)]
@@ -47,6 +49,7 @@ enum Question {
     Population(answers::PopulationOf),
     Reviewers(answers::Reviewers),
     Exceptions(answers::Exceptions),
+    Report(report::WriteReport),
 }
 
 impl Audit {
@@ -60,6 +63,7 @@ impl Audit {
             Question::Population(population) => population.run(),
             Question::Reviewers(reviewers) => reviewers.run(),
             Question::Exceptions(exceptions) => exceptions.run(),
+            Question::Report(report) => report.run(),
         }
     }
 }

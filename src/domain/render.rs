@@ -3,6 +3,7 @@
 //! Paths and messages may hold what somebody else wrote. Every form escapes them in its own way: no finding can move a cursor,
 //! forge an annotation or end a string.
 
+mod audit;
 mod human;
 mod impact;
 mod replay;
@@ -17,6 +18,7 @@ use super::finding::{Finding, Severity};
 use super::impact::Impact;
 use super::rules;
 
+pub use audit::{ForgeAddress, audit_report};
 pub use human::human;
 pub use impact::impact;
 pub use replay::{replay, replay_json};

@@ -11,8 +11,8 @@ use chrono::TimeDelta;
 use clap::Args;
 
 use super::Where;
-use crate::app::audit::{self, Anchor, Verified};
-use crate::domain::audit::Rule;
+use crate::app::audit::{self, Clone};
+use crate::domain::audit::{Anchor, Lives, Rule, Verified};
 use crate::domain::evidence;
 
 /// Check that the evidence is whole and that what it tells was right
@@ -27,15 +27,48 @@ pub(super) struct Verify {
     /// The public key of the service: a .pub file, or a file of allowed signers. May be given several times
     #[arg(long, value_name = "FILE", required = true)]
     key: Vec<PathBuf>,
+    #[command(flatten)]
+    by: Measure,
+    /// Answer in JSON, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is measured against.
+#[derive(Debug, Args)]
+pub(super) struct Measure {
     /// An anchor that was written earlier: the branch must still hold that record. May be given several times
     #[arg(long, value_name = "FILE")]
     anchor: Vec<PathBuf>,
     /// How long after it is due a removal counts as late, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     late: u32,
-    /// Answer in JSON, for programs
-    #[arg(long)]
-    json: bool,
+}
+
+impl Measure {
+    pub(super) fn late(&self) -> TimeDelta {
+        TimeDelta::seconds(self.late.into())
+    }
+
+    /// Checks the clone, and tells a terminal how far it is. Signatures are not looked at where there is no key.
+    pub(super) fn check(
+        &self,
+        clone: &Clone,
+        keys: &[PathBuf],
+    ) -> anyhow::Result<(Verified, Lives)> {
+        let trusted = audit::public_keys(keys)?;
+        let anchors: Vec<Anchor> = self.anchor.iter().map(anchor).collect::<Result<_, _>>()?;
+        let shown = std::io::stderr().is_terminal();
+        let checked = clone.verify(trusted, &anchors, self.late(), |count| {
+            if shown {
+                anstream::eprint!("\r{count} records");
+            }
+        })?;
+        if shown {
+            anstream::eprint!("\r\u{1b}[K");
+        }
+        Ok(checked)
+    }
 }
 
 /// Print the last record's number, digest and commit: an anchor
@@ -53,23 +86,7 @@ const TOLD: usize = 20;
 
 impl Verify {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let trusted = audit::public_keys(&self.key)?;
-        let anchors: Vec<Anchor> = self.anchor.iter().map(anchor).collect::<Result<_, _>>()?;
-        let clone = self.place.open()?;
-        let shown = std::io::stderr().is_terminal();
-        let verified = clone.verify(
-            trusted,
-            &anchors,
-            TimeDelta::seconds(self.late.into()),
-            |count| {
-                if shown {
-                    anstream::eprint!("\r{count} records");
-                }
-            },
-        )?;
-        if shown {
-            anstream::eprint!("\r\u{1b}[K");
-        }
+        let (verified, _) = self.by.check(&self.place.open()?, &self.key)?;
         let text = match self.json {
             true => serde_json::to_string(&verified)? + "\n",
             false => human(&verified),

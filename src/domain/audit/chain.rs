@@ -44,7 +44,8 @@ pub struct Checked {
 /// The check of a whole branch, one commit after the other, oldest first.
 #[derive(Debug)]
 pub struct Chain {
-    trusted: BTreeSet<String>,
+    /// The keys that are believed; `None`: nobody's signature is asked for.
+    trusted: Option<BTreeSet<String>>,
     place: Place,
     before: Option<CommitId>,
     keys: HashSet<String>,
@@ -55,8 +56,17 @@ pub struct Chain {
 impl Chain {
     /// A check that believes `trusted`: public keys, on one line each as OpenSSH writes them without a comment.
     pub fn new(trusted: impl IntoIterator<Item = String>) -> Self {
+        Self::believing(Some(trusted.into_iter().collect()))
+    }
+
+    /// A check of everything but signatures, for whoever has no key.
+    pub fn without_keys() -> Self {
+        Self::believing(None)
+    }
+
+    fn believing(trusted: Option<BTreeSet<String>>) -> Self {
         Self {
-            trusted: trusted.into_iter().collect(),
+            trusted,
             place: Place::first(),
             before: None,
             keys: HashSet::new(),
@@ -75,7 +85,8 @@ impl Chain {
     }
 
     fn trusts(&self, link: &Link) -> bool {
-        matches!(&link.signature, Signature::By(key) if self.trusted.contains(key))
+        let trusted = self.trusted.as_ref();
+        matches!(&link.signature, Signature::By(key) if trusted.is_some_and(|keys| keys.contains(key)))
     }
 
     /// Checks the next commit. Returns its record if it is one, believed or not: what is wrong is a problem, and the story goes on.
@@ -104,13 +115,16 @@ impl Chain {
             );
         }
         if let (Kind::KeyChanged, true, Some(key)) = (record.kind, signer, &record.signing_key) {
-            self.trusted.insert(key.clone());
+            self.trusted.as_mut().map(|keys| keys.insert(key.clone()));
         }
         Some(checked)
     }
 
     /// Whether the commit is signed by somebody who is believed.
     fn signed(&mut self, link: &Link) -> bool {
+        if self.trusted.is_none() {
+            return false;
+        }
         match &link.signature {
             Signature::By(_) if self.trusts(link) => return true,
             Signature::By(key) => {

@@ -316,6 +316,11 @@ impl Lives {
         self.lives.values()
     }
 
+    /// The life of `grant`, by its whole name.
+    pub fn get(&self, grant: &str) -> Option<&Life> {
+        self.lives.get(grant)
+    }
+
     /// The life of `grant`: its whole name, or the start of it.
     pub fn named<'a>(&'a self, grant: &'a str) -> impl Iterator<Item = &'a Life> {
         self.lives

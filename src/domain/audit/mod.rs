@@ -5,7 +5,9 @@
 mod chain;
 mod life;
 mod questions;
+pub mod report;
 mod story;
+mod verified;
 
 use std::fmt;
 
@@ -17,6 +19,7 @@ pub use questions::{
     AT_ONCE, Exception, Filter, Population, Reviewer, access_at, exceptions, population, reviewers,
 };
 pub use story::{Promise, Seen, check_main, check_story, replay};
+pub use verified::{Anchor, Verified};
 
 /// Something that an auditor must know: the evidence is not whole, or it tells of something that should not have happened.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]

@@ -1,0 +1,448 @@
+//! The report for auditors as one page: HTML and inline SVG that load nothing and run nothing.
+//!
+//! Everything that somebody else may have written goes through the template's escaping, and what no eye would see in it is written
+//! out. Invariant: what a figure cites stands in the list of commits at the end of the page.
+
+mod axis;
+mod charts;
+mod forge;
+mod lanes;
+mod words;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use askama::Template;
+use askama::filters::HtmlSafe;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
+
+use super::super::audit::report::{
+    Bucket, Cited, Class, Lane, Outcome, Report, Resource, Shown, Spread, Wait,
+};
+use super::super::audit::{AT_ONCE, Problem, Rule};
+use super::super::evidence::{self, Kind};
+use super::super::model::{CommitId, Instant};
+use super::human::visible;
+
+use charts::{Columns, GivenAndEnded, HeldByClass};
+pub use forge::ForgeAddress;
+use lanes::Lanes;
+
+const STYLE: &str = include_str!("templates/style.css");
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// How many problems are listed of each rule.
+const PROBLEMS: usize = 20;
+
+/// The page of a report, with links to `forge` where it is known.
+///
+/// # Errors
+/// None that could be met: templates fail where what they show does, and text does not.
+pub fn audit_report(
+    report: &Report<'_>,
+    forge: Option<&ForgeAddress>,
+) -> Result<String, askama::Error> {
+    let page = Page {
+        report,
+        forge,
+        style_digest: format!("sha256-{}", STANDARD.encode(Sha256::digest(STYLE))),
+        named: RefCell::default(),
+    };
+    page.render()
+}
+
+/// The page.
+#[derive(Template)]
+#[template(path = "page.html", config = "src/domain/render/audit/askama.toml")]
+struct Page<'r> {
+    report: &'r Report<'r>,
+    forge: Option<&'r ForgeAddress>,
+    /// The only style that is obeyed.
+    style_digest: String,
+    /// What was cited so far: when, and what it says.
+    named: RefCell<BTreeMap<&'r CommitId, (Option<Instant>, &'r str)>>,
+}
+
+/// A commit, as it is cited.
+#[derive(Template)]
+#[template(
+    source = r#"<a class="c" href="{{ href }}" rel="noreferrer">{{ id }}</a>"#,
+    ext = "html"
+)]
+struct Citation<'r> {
+    href: String,
+    id: &'r str,
+}
+
+impl HtmlSafe for Citation<'_> {}
+
+/// A commit in the list at the end.
+struct Named<'r> {
+    id: &'r CommitId,
+    at: String,
+    sentence: String,
+}
+
+/// A line of what was checked.
+struct CheckLine {
+    what: &'static str,
+    class: &'static str,
+    result: String,
+}
+
+/// What is checked, in groups that people understand.
+const CHECKS: [(&str, &[Rule]); 7] = [
+    (
+        "Every record is signed by a key that is believed",
+        &[Rule::Unsigned, Rule::BadSignature, Rule::UnknownKey],
+    ),
+    (
+        "No record was altered, taken out, put in or moved",
+        &[
+            Rule::Empty,
+            Rule::Parents,
+            Rule::NoRecord,
+            Rule::NotCanonical,
+            Rule::MessageDiffers,
+            Rule::Sequence,
+            Rule::ChainBroken,
+            Rule::KeyTwice,
+        ],
+    ),
+    (
+        "The evidence still holds what anchors say that it held",
+        &[Rule::AnchorMissing],
+    ),
+    (
+        "Each grant was approved before, by independent people",
+        &[Rule::NotApproved, Rule::NotIndependent, Rule::ApprovedLate],
+    ),
+    (
+        "Each decision, made again from the rules in git, comes out the same",
+        &[
+            Rule::TooFewApprovals,
+            Rule::TermTooLong,
+            Rule::RulesDiffer,
+            Rule::NotAnOwner,
+        ],
+    ),
+    (
+        "Each end came in time",
+        &[Rule::RemovedLate, Rule::NotRemoved],
+    ),
+    (
+        "Each change of access on the protected branch is told of",
+        &[Rule::CommitUnexplained, Rule::CommitGone],
+    ),
+];
+
+/// What the templates ask about commits.
+impl<'r> Page<'r> {
+    fn href(&self, commit: &CommitId) -> String {
+        match self.forge {
+            Some(forge) => forge.commit(commit),
+            None => format!("#c-{commit}"),
+        }
+    }
+
+    fn name(&self, commit: &'r CommitId, at: Option<Instant>, sentence: &'r str) -> Citation<'r> {
+        let mut named = self.named.borrow_mut();
+        named.entry(commit).or_insert((at, sentence));
+        Citation {
+            href: self.href(commit),
+            id: commit.short(),
+        }
+    }
+
+    fn cite(&self, cited: &Cited<'r>) -> Citation<'r> {
+        self.name(cited.commit, Some(cited.at), cited.sentence)
+    }
+
+    fn cite_problem(&self, problem: &'r Problem, commit: &'r CommitId) -> Citation<'r> {
+        self.name(commit, None, &problem.message)
+    }
+
+    /// Every commit that was cited above, oldest first.
+    fn commits(&self) -> Vec<Named<'r>> {
+        let named = self.named.borrow();
+        let mut all: Vec<_> = named.iter().collect();
+        all.sort_by_key(|(id, (at, _))| (*at, **id));
+        let one = |(id, (at, sentence)): (&&'r CommitId, &(Option<Instant>, &str))| Named {
+            id,
+            at: at.map(words::instant).unwrap_or_default(),
+            sentence: visible(sentence),
+        };
+        all.into_iter().map(one).collect()
+    }
+
+    /// The command that lists all records of these kinds, or of every kind, in the period.
+    fn log(&self, kinds: &[Kind]) -> String {
+        let words: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
+        let grep = match words.as_slice() {
+            [] => String::new(),
+            [one] => format!("--grep '^Event: {one}$' "),
+            several => format!("-E --grep '^Event: ({})$' ", several.join("|")),
+        };
+        format!(
+            "git log {grep}--since {} --until {} {}",
+            evidence::instant(self.report.from),
+            evidence::instant(self.report.to),
+            self.report.check.evidence.short()
+        )
+    }
+
+    fn log_all(&self) -> String {
+        self.log(&[])
+    }
+
+    fn population(&self) -> String {
+        self.list("")
+    }
+
+    fn population_of(&self, resource: &str) -> String {
+        self.list(&format!(
+            " --resource '{}'",
+            visible(resource).replace('\'', "'\\''")
+        ))
+    }
+
+    fn list(&self, of: &str) -> String {
+        format!(
+            "hallpass audit population{of} --from {} --to {} --csv",
+            evidence::instant(self.report.from),
+            evidence::instant(self.report.to)
+        )
+    }
+
+    fn again(&self) -> String {
+        let report = self.report;
+        let key = match report.check.keys {
+            0 => "",
+            _ => " --key evidence_key.pub",
+        };
+        format!(
+            "hallpass audit report{key} --from {} --to {} --late {} --standing {} --evidence {} --html report.html",
+            evidence::instant(report.from),
+            evidence::instant(report.to),
+            report.late_seconds,
+            report.standing_after,
+            report.check.evidence
+        )
+    }
+}
+
+/// What the templates ask about the check, exceptions and controls.
+impl<'r> Page<'r> {
+    /// The class of the banner, its sign, and what it says.
+    fn verdict(&self) -> (&'static str, &'static str, String) {
+        let problems = self.report.check.problems.len() as u64;
+        match (problems, self.report.check.not_looked_at().len()) {
+            (0, 0) => ("good", "✓", "Whole and right.".to_owned()),
+            (0, _) => (
+                "warn",
+                "!",
+                "Nothing wrong was found, but not everything was checked.".to_owned(),
+            ),
+            (n, _) => (
+                "bad",
+                "✗",
+                format!("{} found.", words::counted(n, "problem")),
+            ),
+        }
+    }
+
+    fn checks(&self) -> Vec<CheckLine> {
+        let check = self.report.check;
+        let line = |(what, rules): (&'static str, &[Rule])| {
+            let found = check.problems.iter().filter(|p| rules.contains(&p.rule));
+            let found = found.count() as u64;
+            let (class, result) = match (found, rules.iter().all(|r| check.looked_at(*r))) {
+                (1.., _) => ("bad", format!("✗ {}", words::counted(found, "problem"))),
+                (0, true) => ("good", "✓ yes".to_owned()),
+                (0, false) => ("warn", "! not checked".to_owned()),
+            };
+            CheckLine {
+                what,
+                class,
+                result,
+            }
+        };
+        CHECKS.into_iter().map(line).collect()
+    }
+
+    /// The first problems of each rule.
+    fn problems(&self) -> Vec<&'r Problem> {
+        let mut told: BTreeMap<Rule, usize> = BTreeMap::new();
+        let few = |problem: &&Problem| {
+            let count = told.entry(problem.rule).or_default();
+            *count += 1;
+            *count <= PROBLEMS
+        };
+        self.report.check.problems.iter().filter(few).collect()
+    }
+
+    fn problems_left_out(&self) -> u64 {
+        (self.report.check.problems.len() - self.problems().len()) as u64
+    }
+
+    fn looked_at(&self, rule: &Rule) -> bool {
+        self.report.check.looked_at(*rule)
+    }
+
+    fn outcome(&self, control: &Shown<'_>) -> &'static str {
+        match control.outcome {
+            Outcome::Look => "bad",
+            Outcome::NotAllChecked => "warn",
+            Outcome::NoRecord => "none",
+            Outcome::Shown => "good",
+        }
+    }
+
+    /// The controls, by their standard.
+    fn standards(&self) -> Vec<(&'static str, &'r [Shown<'r>])> {
+        let chunks = self
+            .report
+            .controls
+            .chunk_by(|a, b| a.standard == b.standard);
+        chunks.map(|chunk| (chunk[0].standard, chunk)).collect()
+    }
+}
+
+/// What the templates ask about drawings.
+impl<'r> Page<'r> {
+    fn given_and_ended(&self) -> GivenAndEnded {
+        let report = self.report;
+        GivenAndEnded::of(&report.activity, report.from, report.to)
+    }
+
+    fn held_by_class(&self) -> HeldByClass {
+        let report = self.report;
+        HeldByClass::of(&report.activity, report.from, report.to)
+    }
+
+    fn columns(&self, wait: &Wait<'_>, spread: &Spread<'_>) -> Columns {
+        let late = (wait.name == self.report.removal.name).then_some(self.report.late_seconds);
+        let late = late.and_then(|late| u64::try_from(late).ok());
+        let id = format!("spread-{}", wait.name);
+        Columns::of((&id, wait.what), spread, late.map(|late| late * 1000))
+    }
+
+    fn lanes(&self, place: &usize, resource: &Resource<'r>) -> Lanes {
+        Lanes::of(format!("r{place}"), resource, self.report, |bar| {
+            let begun = bar.begun.as_ref();
+            begun.map_or_else(String::new, |cited| {
+                self.cite(cited);
+                self.href(cited.commit)
+            })
+        })
+    }
+
+    fn drawn(&self) -> u64 {
+        let all = self.report.resources.listed.iter();
+        all.filter(|r| !r.lanes.listed.is_empty()).count() as u64
+    }
+
+    fn not_drawn(&self) -> u64 {
+        self.report.resources.of - self.drawn()
+    }
+
+    fn first(&self, lane: &Lane<'_>) -> String {
+        let first = lane.bars.iter().map(|bar| bar.from).min();
+        first.map(words::instant).unwrap_or_default()
+    }
+
+    fn until(&self, lane: &Lane<'_>) -> String {
+        let last = lane.bars.iter().map(|bar| bar.until).max();
+        match lane.bars.iter().any(|bar| bar.goes_on) {
+            true => "goes on".to_owned(),
+            false => last.map(words::instant).unwrap_or_default(),
+        }
+    }
+
+    fn range(&self, bucket: &Bucket<'_>) -> String {
+        charts::range(bucket)
+    }
+}
+
+/// What the templates ask about numbers and texts.
+impl Page<'_> {
+    /// A text that somebody else may have written, with whatever does not show written out.
+    fn say(&self, text: &str) -> String {
+        visible(text)
+    }
+
+    fn who(&self, subject: &str) -> String {
+        visible(words::subject(subject))
+    }
+
+    fn time(&self, at: &Instant) -> String {
+        words::instant(*at)
+    }
+
+    fn iso(&self, at: &Instant) -> String {
+        evidence::instant(*at)
+    }
+
+    fn day(&self, at: &Instant) -> String {
+        at.format("%Y-%m-%d").to_string()
+    }
+
+    fn number(&self, n: impl std::borrow::Borrow<u64>) -> String {
+        words::number(*n.borrow())
+    }
+
+    fn counted(&self, n: impl std::borrow::Borrow<u64>, one: &str) -> String {
+        words::counted(*n.borrow(), one)
+    }
+
+    fn length(&self, ms: &u64) -> String {
+        words::length(*ms)
+    }
+
+    fn maybe_length(&self, ms: &Option<u64>) -> String {
+        ms.map(words::length).unwrap_or_default()
+    }
+
+    fn seconds(&self, seconds: &i64) -> String {
+        words::seconds(u64::try_from(*seconds).unwrap_or(0))
+    }
+
+    fn maybe_seconds(&self, seconds: &Option<i64>) -> String {
+        seconds.map(|s| self.seconds(&s)).unwrap_or_default()
+    }
+
+    fn held(&self, seconds: &u64) -> String {
+        words::seconds(*seconds)
+    }
+
+    fn all_held(&self) -> u64 {
+        self.report
+            .standing
+            .shares
+            .iter()
+            .map(|s| s.held_seconds)
+            .sum()
+    }
+
+    fn share(&self, seconds: &u64) -> String {
+        words::percent(*seconds, self.all_held())
+    }
+
+    fn just_in_time(&self) -> String {
+        let mut shares = self.report.standing.shares.iter();
+        let short = shares.find(|share| share.class == Class::JustInTime);
+        words::percent(short.map_or(0, |s| s.held_seconds), self.all_held())
+    }
+
+    fn median(&self, wait: &Wait<'_>) -> String {
+        let spread = wait.spread.as_ref();
+        spread.map_or_else(|| "none".to_owned(), |s| words::length(s.p50_ms))
+    }
+
+    fn ninth(&self, wait: &Wait<'_>) -> String {
+        let spread = wait.spread.as_ref();
+        spread.map_or_else(|| "none".to_owned(), |s| words::length(s.p90_ms))
+    }
+}
