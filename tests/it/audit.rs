@@ -225,6 +225,128 @@ async fn evidence_that_was_cut_or_signed_by_somebody_else_is_named() {
     assert!(said.contains("unknown-key"), "{said}");
 }
 
+const DAY: [&str; 5] = ["report", "--from", "2026-11-23", "--to", "2026-11-24"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_auditor_keeps_a_page_and_finds_each_figure_of_it_in_git() {
+    let world = a_day().await;
+    let desk = Desk::of(&world);
+    let whole = [
+        &DAY[..],
+        &["--key", "../key.pub", "--html", "../report.html"],
+    ]
+    .concat();
+    assert_eq!(desk.answer(&whole), (0, String::new()));
+    let page = std::fs::read_to_string(desk.path("report.html")).unwrap();
+    for word in [
+        "Nothing wrong was found, but not everything was checked.",
+        "no anchor was given",
+        "None is open.",
+        "merged-without-proof",
+        "1 decision made again",
+        "grace",
+    ] {
+        assert!(page.contains(word), "{word}");
+    }
+    let (_, anchor) = desk.answer(&["anchor"]);
+    std::fs::write(desk.path("anchor.json"), anchor).unwrap();
+    let all = [&whole[..], &["--anchor", "../anchor.json"]].concat();
+    assert_eq!(desk.answer(&all).0, 0);
+    let page = std::fs::read_to_string(desk.path("report.html")).unwrap();
+    assert!(page.contains("Whole and right."), "{page}");
+    let written = desk.answer(&[&DAY[..], &["--html", "-"]].concat()).1;
+    assert!(written.contains("Signatures: no public key was given"));
+
+    // What the page says how to list is what it counts.
+    let records: u64 = desk
+        .git(&[
+            "-C",
+            "access",
+            "rev-list",
+            "--count",
+            "origin/hallpass/evidence",
+        ])
+        .trim()
+        .parse()
+        .unwrap();
+    assert!(
+        page.contains(&format!("{records} records in the period")),
+        "{records}"
+    );
+    let (_, command) = page.rsplit_once("<code>git log ").unwrap();
+    let (command, _) = command.split_once("</code>").unwrap();
+    let listed: Vec<&str> = ["-C", "access", "log", "--format=%H"]
+        .into_iter()
+        .chain(command.split(' '))
+        .collect();
+    assert_eq!(
+        desk.git(&listed).lines().count() as u64,
+        records,
+        "{command}"
+    );
+    let (_, figures) = desk.answer(&[&DAY[..], &["--key", "../key.pub", "--json"]].concat());
+    let figures: serde_json::Value = serde_json::from_str(&figures).unwrap();
+    let mut checked = 0;
+    for figure in figures["totals"]["figures"].as_array().unwrap() {
+        let kinds = figure["kinds"].as_array().unwrap();
+        let Some(kind) = kinds.first() else { continue };
+        assert_eq!(
+            figure["commits"]["of"],
+            world.told(kind.as_str().unwrap()).len(),
+            "{figure}"
+        );
+        checked += 1;
+    }
+    assert_eq!(checked, 9);
+    for cited in page.split("<tr id=\"c-").skip(1) {
+        desk.git(&["-C", "access", "cat-file", "-e", &cited[..40]]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_ends_with_one_when_somebody_must_look() {
+    let world = a_day().await;
+    let desk = Desk::of(&world);
+    let other = hallpass::repo::Signers::at(&desk.path("other_key")).unwrap();
+    std::fs::write(desk.path("key.pub"), other.public()).unwrap();
+    let (status, page) = desk.answer(&[&DAY[..], &["--key", "../key.pub", "--html", "-"]].concat());
+    assert_eq!(status, 1);
+    assert!(page.contains("unknown-key"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_that_cannot_be_says_why() {
+    let world = a_day().await;
+    let desk = Desk::of(&world);
+    for (arguments, said) in [
+        (&["report"][..], "--html <FILE>"),
+        (&["report", "--html", "-", "--json"], "give --html a file"),
+        (
+            &[
+                "report",
+                "--json",
+                "--from",
+                "2026-11-24",
+                "--to",
+                "2026-11-23",
+            ],
+            "--from must be before --to",
+        ),
+        (
+            &["report", "--html", "no/such/folder/report.html"],
+            "no/such/folder",
+        ),
+        (
+            &["report", "--json", "--forge", "ftp://x"],
+            "https://github.com/acme/access",
+        ),
+    ] {
+        let done = desk.ask(arguments);
+        assert_eq!(done.status.code(), Some(2), "{arguments:?}");
+        assert!(text(&done.stderr).contains(said), "{}", text(&done.stderr));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clone_without_evidence_says_how_to_get_it() {
     let folder = tempfile::TempDir::new().unwrap();

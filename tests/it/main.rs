@@ -45,6 +45,7 @@ mod receiver;
 mod recovery;
 mod replay;
 mod repo;
+mod report;
 mod returning;
 mod sandbox;
 mod scenario;

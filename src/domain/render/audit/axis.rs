@@ -4,7 +4,7 @@ use super::super::super::audit::report::{Scale, ScaleStep};
 use super::super::super::model::Instant;
 
 /// About how many ticks an axis of time has at the most.
-const TICKS: i64 = 9;
+const TICKS: i64 = 12;
 const DAY: i64 = 86_400;
 
 /// A mark on an axis.

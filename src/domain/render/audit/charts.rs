@@ -193,13 +193,20 @@ pub(super) fn class_word(class: Class) -> &'static str {
     }
 }
 
+/// A number on top of a column.
+struct Value {
+    at: String,
+    y: String,
+    label: String,
+}
+
 /// How durations are spread.
 #[derive(Template)]
 #[template(path = "spread.svg", config = "src/domain/render/audit/askama.toml")]
 pub(super) struct Columns {
     id: String,
     blocks: Vec<Block>,
-    counts: Vec<Tick>,
+    counts: Vec<Value>,
     edges: Vec<Tick>,
     what: &'static str,
     described: String,
@@ -233,8 +240,9 @@ impl Columns {
             title: format!("{}: {}", range(b), words::number(b.count)),
         });
         let counts = buckets.iter().enumerate().filter(|(_, b)| b.count > 0);
-        let counts = counts.map(|(i, b)| Tick {
+        let counts = counts.map(|(i, b)| Value {
             at: place(at(i) + wide / 2.0),
+            y: place(14.0 + height - tall(b)),
             label: words::number(b.count),
         });
         let edges = buckets.iter().enumerate().filter_map(|(i, b)| {

@@ -110,7 +110,7 @@ fn name(lane: &Lane<'_>, y: f64) -> Name {
     let whole = format!("{who} · {}", visible(role));
     Name {
         y: place(y + LANE * 0.7),
-        text: words::cut(&whole, 31),
+        text: words::cut(&whole, 27),
         whole,
     }
 }

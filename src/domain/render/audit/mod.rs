@@ -22,7 +22,7 @@ use super::super::audit::report::{
     Bucket, Cited, Class, Lane, Outcome, Report, Resource, Shown, Spread, Wait,
 };
 use super::super::audit::{AT_ONCE, Problem, Rule};
-use super::super::evidence::{self, Kind};
+use super::super::evidence;
 use super::super::model::{CommitId, Instant};
 use super::human::visible;
 
@@ -177,14 +177,8 @@ impl<'r> Page<'r> {
         all.into_iter().map(one).collect()
     }
 
-    /// The command that lists all records of these kinds, or of every kind, in the period.
-    fn log(&self, kinds: &[Kind]) -> String {
-        let words: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
-        let grep = match words.as_slice() {
-            [] => String::new(),
-            [one] => format!("--grep '^Event: {one}$' "),
-            several => format!("-E --grep '^Event: ({})$' ", several.join("|")),
-        };
+    /// The command that lists all records of the period that `grep` finds.
+    fn log(&self, grep: &str) -> String {
         format!(
             "git log {grep}--since {} --until {} {}",
             evidence::instant(self.report.from),
@@ -193,8 +187,12 @@ impl<'r> Page<'r> {
         )
     }
 
+    fn log_of_a_kind(&self) -> String {
+        self.log("--grep '^Event: KIND$' ")
+    }
+
     fn log_all(&self) -> String {
-        self.log(&[])
+        self.log("")
     }
 
     fn population(&self) -> String {

@@ -22,7 +22,7 @@ pub(super) fn length(ms: u64) -> String {
     let first = UNITS.iter().position(|(_, size)| ms >= *size);
     let first = first.unwrap_or(UNITS.len() - 1);
     let (unit, size) = UNITS[first];
-    let whole = format!("{} {unit}", ms / size);
+    let whole = format!("{} {unit}", number(ms / size));
     match UNITS.get(first + 1) {
         Some((smaller, small)) if ms % size / small > 0 => {
             format!("{whole} {} {smaller}", ms % size / small)
@@ -33,7 +33,10 @@ pub(super) fn length(ms: u64) -> String {
 
 /// The same of whole seconds.
 pub(super) fn seconds(seconds: u64) -> String {
-    length(seconds.saturating_mul(1000))
+    match seconds {
+        0 => "0 s".to_owned(),
+        _ => length(seconds.saturating_mul(1000)),
+    }
 }
 
 /// A number with a comma before each group of three digits.
