@@ -1,4 +1,4 @@
-//! Findings as people and machines read them: a terminal, JSON, annotations of a GitHub workflow, SARIF.
+//! Findings as people and machines read them: a terminal, JSON, annotations of a GitHub workflow, SARIF; and the auditors' page.
 //!
 //! Paths and messages may hold what somebody else wrote. Every form escapes them in its own way: no finding can move a cursor,
 //! forge an annotation or end a string.

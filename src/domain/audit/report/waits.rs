@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use serde::Serialize;
 
 use super::super::super::evidence::Kind;
+use super::super::super::model::Instant;
 use super::super::{Given, Life, Population, Step};
 use super::spread::{Sample, Spread};
 use super::{Asked, Cited, Listed};
@@ -89,12 +90,22 @@ fn wait<'l>(
     }
 }
 
-fn given<'p, 'l: 'p>(
+/// The lives to which something happened in the period.
+fn during<'p, 'l: 'p>(
     population: &'p Population<'l>,
     asked: &'p Asked,
+    when: impl Fn(&Life) -> Option<Instant> + 'p,
 ) -> impl Iterator<Item = &'l Life> {
-    let within = |life: &&'l Life| life.given.as_ref().is_some_and(|g| asked.within(g.at));
+    let within = move |life: &&'l Life| when(life).is_some_and(|at| asked.within(at));
     population.grants.iter().copied().filter(within)
+}
+
+fn given_at(life: &Life) -> Option<Instant> {
+    life.given.as_ref().map(|given| given.at)
+}
+
+fn ended_at(life: &Life) -> Option<Instant> {
+    life.ended.as_ref().map(|ended| ended.at)
 }
 
 /// The step that gave access, and how.
@@ -106,7 +117,7 @@ fn giving(life: &Life) -> Option<(&Given, &Step)> {
 
 /// How long people waited, from each step to the next and in all.
 pub(super) fn access<'l>(population: &Population<'l>, asked: &Asked) -> Vec<Wait<'l>> {
-    let all = || given(population, asked);
+    let all = || during(population, asked, given_at);
     vec![
         wait(
             (
@@ -193,14 +204,6 @@ fn removed_after_due(life: &Life) -> Took<'_> {
     }
 }
 
-fn ended<'p, 'l: 'p>(
-    population: &'p Population<'l>,
-    asked: &'p Asked,
-) -> impl Iterator<Item = &'l Life> {
-    let within = |life: &&'l Life| life.ended.as_ref().is_some_and(|e| asked.within(e.at));
-    population.grants.iter().copied().filter(within)
-}
-
 /// How long after it was due access was taken away.
 pub(super) fn removal<'l>(population: &Population<'l>, asked: &Asked) -> Wait<'l> {
     let late = u64::try_from(asked.late.num_milliseconds()).unwrap_or(0);
@@ -215,7 +218,7 @@ pub(super) fn removal<'l>(population: &Population<'l>, asked: &Asked) -> Wait<'l
             "From the instant at which access was due to end to the read-back that it is gone",
         ),
         &edges,
-        ended(population, asked),
+        during(population, asked, ended_at),
         removed_after_due,
     )
 }
@@ -240,7 +243,7 @@ pub struct Ending<'l> {
 /// How access ended, by reason; the most frequent first.
 pub(super) fn endings<'l>(population: &Population<'l>, asked: &Asked) -> Vec<Ending<'l>> {
     let mut causes: BTreeMap<&str, Vec<&'l Life>> = BTreeMap::new();
-    for life in ended(population, asked) {
+    for life in during(population, asked, ended_at) {
         let cause = life.ended.as_ref().map_or("", |ended| ended.cause.as_str());
         causes.entry(cause).or_default().push(life);
     }

@@ -3,6 +3,7 @@
 //! Everything that somebody else may have written goes through the template's escaping, and what no eye would see in it is written
 //! out. Invariant: what a figure cites stands in the list of commits at the end of the page.
 
+mod answers;
 mod axis;
 mod charts;
 mod forge;
@@ -18,17 +19,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
-use super::super::audit::report::{
-    Bucket, Cited, Class, Lane, Outcome, Report, Resource, Shown, Spread, Wait,
-};
+use super::super::audit::report::{Cited, Outcome, Report, Shown};
 use super::super::audit::{AT_ONCE, Problem, Rule};
 use super::super::evidence;
 use super::super::model::{CommitId, Instant};
 use super::human::visible;
 
-use charts::{Columns, GivenAndEnded, HeldByClass};
 pub use forge::ForgeAddress;
-use lanes::Lanes;
 
 const STYLE: &str = include_str!("templates/style.css");
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -305,142 +302,5 @@ impl<'r> Page<'r> {
             .controls
             .chunk_by(|a, b| a.standard == b.standard);
         chunks.map(|chunk| (chunk[0].standard, chunk)).collect()
-    }
-}
-
-/// What the templates ask about drawings.
-impl<'r> Page<'r> {
-    fn given_and_ended(&self) -> GivenAndEnded {
-        let report = self.report;
-        GivenAndEnded::of(&report.activity, report.from, report.to)
-    }
-
-    fn held_by_class(&self) -> HeldByClass {
-        let report = self.report;
-        HeldByClass::of(&report.activity, report.from, report.to)
-    }
-
-    fn columns(&self, wait: &Wait<'_>, spread: &Spread<'_>) -> Columns {
-        let late = (wait.name == self.report.removal.name).then_some(self.report.late_seconds);
-        let late = late.and_then(|late| u64::try_from(late).ok());
-        let id = format!("spread-{}", wait.name);
-        Columns::of((&id, wait.what), spread, late.map(|late| late * 1000))
-    }
-
-    fn lanes(&self, place: &usize, resource: &Resource<'r>) -> Lanes {
-        Lanes::of(format!("r{place}"), resource, self.report, |bar| {
-            let begun = bar.begun.as_ref();
-            begun.map_or_else(String::new, |cited| {
-                self.cite(cited);
-                self.href(cited.commit)
-            })
-        })
-    }
-
-    fn drawn(&self) -> u64 {
-        let all = self.report.resources.listed.iter();
-        all.filter(|r| !r.lanes.listed.is_empty()).count() as u64
-    }
-
-    fn not_drawn(&self) -> u64 {
-        self.report.resources.of - self.drawn()
-    }
-
-    fn first(&self, lane: &Lane<'_>) -> String {
-        let first = lane.bars.iter().map(|bar| bar.from).min();
-        first.map(words::instant).unwrap_or_default()
-    }
-
-    fn until(&self, lane: &Lane<'_>) -> String {
-        let last = lane.bars.iter().map(|bar| bar.until).max();
-        match lane.bars.iter().any(|bar| bar.goes_on) {
-            true => "goes on".to_owned(),
-            false => last.map(words::instant).unwrap_or_default(),
-        }
-    }
-
-    fn range(&self, bucket: &Bucket<'_>) -> String {
-        charts::range(bucket)
-    }
-}
-
-/// What the templates ask about numbers and texts.
-impl Page<'_> {
-    /// A text that somebody else may have written, with whatever does not show written out.
-    fn say(&self, text: &str) -> String {
-        visible(text)
-    }
-
-    fn who(&self, subject: &str) -> String {
-        visible(words::subject(subject))
-    }
-
-    fn time(&self, at: &Instant) -> String {
-        words::instant(*at)
-    }
-
-    fn iso(&self, at: &Instant) -> String {
-        evidence::instant(*at)
-    }
-
-    fn day(&self, at: &Instant) -> String {
-        at.format("%Y-%m-%d").to_string()
-    }
-
-    fn number(&self, n: impl std::borrow::Borrow<u64>) -> String {
-        words::number(*n.borrow())
-    }
-
-    fn counted(&self, n: impl std::borrow::Borrow<u64>, one: &str) -> String {
-        words::counted(*n.borrow(), one)
-    }
-
-    fn length(&self, ms: &u64) -> String {
-        words::length(*ms)
-    }
-
-    fn maybe_length(&self, ms: &Option<u64>) -> String {
-        ms.map(words::length).unwrap_or_default()
-    }
-
-    fn seconds(&self, seconds: &i64) -> String {
-        words::seconds(u64::try_from(*seconds).unwrap_or(0))
-    }
-
-    fn maybe_seconds(&self, seconds: &Option<i64>) -> String {
-        seconds.map(|s| self.seconds(&s)).unwrap_or_default()
-    }
-
-    fn held(&self, seconds: &u64) -> String {
-        words::seconds(*seconds)
-    }
-
-    fn all_held(&self) -> u64 {
-        self.report
-            .standing
-            .shares
-            .iter()
-            .map(|s| s.held_seconds)
-            .sum()
-    }
-
-    fn share(&self, seconds: &u64) -> String {
-        words::percent(*seconds, self.all_held())
-    }
-
-    fn just_in_time(&self) -> String {
-        let mut shares = self.report.standing.shares.iter();
-        let short = shares.find(|share| share.class == Class::JustInTime);
-        words::percent(short.map_or(0, |s| s.held_seconds), self.all_held())
-    }
-
-    fn median(&self, wait: &Wait<'_>) -> String {
-        let spread = wait.spread.as_ref();
-        spread.map_or_else(|| "none".to_owned(), |s| words::length(s.p50_ms))
-    }
-
-    fn ninth(&self, wait: &Wait<'_>) -> String {
-        let spread = wait.spread.as_ref();
-        spread.map_or_else(|| "none".to_owned(), |s| words::length(s.p90_ms))
     }
 }
