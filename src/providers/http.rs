@@ -5,10 +5,12 @@
 //!   are not used, and the way to a next page must be on the same server.
 //! - TLS is verified, against the machine's authorities and those of `ca_file`. Without TLS only the machine itself is spoken to.
 //! - Addresses that only a machine's neighbours and its cloud answer to are refused, whatever name leads there: see [`Guard`].
-//! - A call ends: within [`CALL`], with at most [`ANSWER`] bytes.
+//! - A call ends: within [`CALL`], with at most [`ANSWER`] bytes, or as few as the kind knows to be enough. So does a [`Listing`].
+//! - That something is not there is said by nobody but the server itself, in words that the kind knows: a bare 404 is none of them.
 //! - No error repeats an address, a header or a secret, whatever the server says back.
 
 mod failure;
+mod listing;
 mod reach;
 
 use std::error::Error as _;
@@ -26,6 +28,7 @@ use url::Url;
 
 pub use failure::Failure;
 pub(super) use failure::chain;
+pub use listing::Listing;
 pub use reach::{Guard, LinkLocal, Reach};
 
 use super::ProviderError;
@@ -40,6 +43,9 @@ const CONNECTING: Duration = Duration::from_secs(10);
 
 /// The longest answer that is read: a group of 100,000 members takes about 10 MiB.
 pub const ANSWER: usize = 16 << 20;
+
+/// How much is read of an answer that is a no. What it says is said in less.
+const NO: usize = 64 << 10;
 
 /// The time: a target says when to come back in seconds from now.
 pub type Now = Arc<dyn Fn() -> Instant + Send + Sync>;
@@ -82,6 +88,7 @@ pub struct Call {
     headers: HeaderMap,
     body: Option<Vec<u8>>,
     secrets: Vec<(&'static str, SecretString)>,
+    most: usize,
 }
 
 /// An answer: of [`Http::send`] a success.
@@ -111,7 +118,15 @@ impl Call {
             headers: HeaderMap::new(),
             body: None,
             secrets: Vec::new(),
+            most: ANSWER,
         }
+    }
+
+    /// With an answer of at most so many bytes.
+    #[must_use]
+    pub fn at_most(mut self, bytes: usize) -> Self {
+        self.most = bytes;
+        self
     }
 
     /// With a secret that stands somewhere in it. If the server says it back, `[name]` is repeated in its place.
@@ -297,10 +312,29 @@ impl Http {
     /// # Errors
     /// Any [`Failure`].
     pub async fn send(&self, what: &str, call: Call) -> Result<Answer, Failure> {
+        self.ask(what, call, |_| false).await
+    }
+
+    /// As [`Http::send`], at a server with words of its own for what is not there: of the body of a 404 or a 410, `gone` tells whether
+    /// it is them.
+    ///
+    /// # Errors
+    /// Any [`Failure`]; [`Failure::NotFound`] for those words only.
+    pub async fn ask(
+        &self,
+        what: &str,
+        call: Call,
+        gone: fn(&[u8]) -> bool,
+    ) -> Result<Answer, Failure> {
         let answer = self.exchange(what, call).await?;
-        match answer.status.is_success() {
-            true => Ok(answer),
-            false => Err(self.no(what, &answer)),
+        match answer.status {
+            status if status.is_success() => Ok(answer),
+            StatusCode::NOT_FOUND | StatusCode::GONE if gone(&answer.body) => {
+                Err(Failure::NotFound {
+                    what: what.to_owned(),
+                })
+            }
+            _ => Err(self.no(what, &answer)),
         }
     }
 
@@ -327,7 +361,7 @@ impl Http {
         let lost = |error: reqwest::Error| lost(what, error);
         let response = request.send().await.map_err(lost)?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = whole(what, response).await?;
+        let body = whole(what, response, call.most).await?;
         Ok(Answer {
             status,
             headers,
@@ -358,14 +392,22 @@ pub async fn within<T>(
     }
 }
 
-/// Reads an answer to its end.
-async fn whole(what: &str, mut response: Response) -> Result<Vec<u8>, Failure> {
+/// Reads an answer of at most `most` bytes to its end, and the beginning of a no.
+async fn whole(what: &str, mut response: Response, most: usize) -> Result<Vec<u8>, Failure> {
+    let fine = response.status().is_success();
+    let most = if fine { most } else { NO };
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| lost(what, error))? {
-        if body.len() + chunk.len() > ANSWER {
-            return Err(Failure::unreadable(what, "it does not end"));
+        let room = most - body.len();
+        if chunk.len() <= room {
+            body.extend_from_slice(&chunk);
+        } else if fine {
+            let long = format!("it does not end within {} KiB", most >> 10);
+            return Err(Failure::unreadable(what, long));
+        } else {
+            body.extend_from_slice(&chunk[..room]);
+            break;
         }
-        body.extend_from_slice(&chunk);
     }
     Ok(body)
 }

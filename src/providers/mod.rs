@@ -71,6 +71,18 @@ pub enum ProviderError {
     },
 }
 
+/// Whether what is found is another than what is known already.
+fn differs(known: Option<&String>, found: &str) -> bool {
+    known.is_some_and(|known| known != found)
+}
+
+/// Why nothing is given where something else has the name of what was given before, and what to do.
+fn another(thing: &str, shown: &str) -> String {
+    format!(
+        "{shown:?} is another {thing} than the one that is held; find out what became of that one, then end the grant and ask anew"
+    )
+}
+
 /// One target system.
 #[async_trait]
 pub trait Provider: Send + Sync {

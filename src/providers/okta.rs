@@ -2,13 +2,14 @@
 //!
 //! Promises:
 //! - A login is a label. An account is found by its login once, and from then on by its id: a renamed account loses what it was given, and
-//!   who is created under the old login keeps what is its own.
+//!   who is created under the old login keeps what is its own. So is a group by its name.
+//! - What is not there is so in Okta's own words, at an address where accounts and groups are: a 404 of anything else takes nothing away.
 //! - What an account has is read from its own list of groups after every change, whatever Okta answered.
 //! - Only groups of Okta's own are changed. A membership that comes from an application or from everybody's group is named.
 //! - Our own account is never taken out of a group.
 //!
-//! Accepted: a group that is known by its name only, and is renamed, is a group that is gone. `group_id` is not so lost; a resource
-//! that names both gets both checked.
+//! Accepted: a group whose id is not known yet, because giving it has not been settled, and which is renamed, is a group that is gone.
+//! `group_id` is not so lost; a resource that names both gets both checked.
 
 mod directory;
 
@@ -23,7 +24,7 @@ use super::http::{Failure, Http, within};
 use super::{Provider, ProviderError};
 use crate::domain::decision::Approved;
 use crate::domain::ledger::{Granted, Holder, Revoked};
-use crate::domain::model::{Access, ConnectionName};
+use crate::domain::model::{Access, Account, ConnectionName};
 use crate::domain::target::{Change, Kind, Names, Order};
 
 /// Okta organisations.
@@ -185,20 +186,33 @@ impl Okta {
         Ok(group)
     }
 
-    async fn give(&self, access: &Access) -> Result<Granted, ProviderError> {
-        let wanted = self.entitlement(&access.entitlement)?;
-        let name = &access.account.name;
+    /// The account that is to have it.
+    async fn receiver(&self, account: &Account) -> Result<User, ProviderError> {
+        let name = &account.name;
         let Some(user) = self.named(name).await? else {
             return Err(self.unknown(
                 name,
                 "there is no account of this login; create it, or correct the person's file",
             ));
         };
+        if super::differs(account.id.as_ref(), &user.id) {
+            return Err(self.unknown(name, "the login belongs to another account now"));
+        }
         if !user.is_active() {
             let reason = format!("the account is {}; activate it first", user.status);
             return Err(self.unknown(name, reason));
         }
+        Ok(user)
+    }
+
+    async fn give(&self, access: &Access) -> Result<Granted, ProviderError> {
+        let wanted = self.entitlement(&access.entitlement)?;
+        let name = &access.account.name;
+        let user = self.receiver(&access.account).await?;
         let group = self.group(&wanted).await?;
+        if super::differs(access.entitlement_id.as_ref(), &group.id) {
+            return Err(self.refused(super::another("group", &wanted.shown())));
+        }
         if !group.is_okta_s() {
             return Err(self.refused(format!(
                 "the members of {:?} come from elsewhere ({}); name a group of Okta's own",
@@ -222,7 +236,7 @@ impl Okta {
             read_back: format!("{} is a member of {}", user.profile.login, wanted.shown()),
             pending: None,
             account_id: Some(user.id),
-            entitlement_id: None,
+            entitlement_id: Some(group.id),
         })
     }
 
@@ -241,10 +255,11 @@ impl Okta {
         let Some(groups) = self.directory.groups_of(&user.id).await.map_err(told)? else {
             return Ok(removed(gone));
         };
-        let meant: Vec<Group> = groups
-            .into_iter()
-            .filter(|group| wanted.is(group))
-            .collect();
+        let is_meant = |group: &Group| match &access.entitlement_id {
+            Some(id) => group.id == *id,
+            None => wanted.is(group),
+        };
+        let meant: Vec<Group> = groups.into_iter().filter(is_meant).collect();
         let what = format!("removing {name} from the group {shown}");
         if !meant.is_empty() {
             self.spare_ourselves(&what, &user).await?;
@@ -259,11 +274,7 @@ impl Okta {
             }
         }
         let left = self.directory.groups_of(&user.id).await.map_err(told)?;
-        let left: Vec<Group> = left
-            .into_iter()
-            .flatten()
-            .filter(|g| wanted.is(g))
-            .collect();
+        let left: Vec<Group> = left.into_iter().flatten().filter(is_meant).collect();
         if left.iter().any(Group::is_okta_s) {
             let why = "the read-back shows the membership still";
             return Err(self.told(Failure::unavailable(&what, why)));

@@ -2,14 +2,15 @@
 //!
 //! Promises:
 //! - A name is a label. An account is found by `userName` once, and from then on by its `id`, which a server never gives to another:
-//!   a renamed account loses what it was given, and who is created under the old name keeps what is its own.
+//!   a renamed account loses what it was given, and who is created under the old name keeps what is its own. So is a group.
+//! - What is not there is so in SCIM's own words, at an address where accounts and groups are: a 404 of anything else takes nothing away.
 //! - A member is added and removed one at a time, the removal by a filter of the path; nothing that names the whole list is ever sent.
 //! - The group is read back after every change, whatever the server answered: some answer 200 and change nothing.
 //! - A list that is shorter or longer than it says is an error, never a shorter list.
 //! - Groups within the group, and what the account's own `groups` says, are looked into before a membership is said to be gone.
 //!
-//! Accepted: a group that is known by its name only, and is renamed, is a group that is gone. `group_id` is not so lost; a resource
-//! that names both gets both checked.
+//! Accepted: a group whose id is not known yet, because giving it has not been settled, and which is renamed, is a group that is gone.
+//! `group_id` is not so lost; a resource that names both gets both checked.
 
 mod directory;
 pub(super) mod wire;
@@ -128,9 +129,13 @@ impl Scim {
         self.told(Failure::unavailable(what, found.into()))
     }
 
-    /// Every group that the entitlement may mean.
-    async fn groups(&self, wanted: &Entitlement) -> Result<Vec<Group>, ProviderError> {
-        let found = match (&wanted.group_id, &wanted.group) {
+    /// Every group that the entitlement may mean; of the one that was given, where its id is known, exactly that one.
+    async fn groups(
+        &self,
+        wanted: &Entitlement,
+        given: Option<&String>,
+    ) -> Result<Vec<Group>, ProviderError> {
+        let found = match (given.or(wanted.group_id.as_ref()), &wanted.group) {
             (Some(id), _) => self.directory.group(id).await.map(Vec::from_iter),
             (None, Some(name)) => self.directory.groups_named(name).await,
             (None, None) => Ok(Vec::new()),
@@ -140,7 +145,7 @@ impl Scim {
 
     /// The one group that it means.
     async fn group(&self, wanted: &Entitlement) -> Result<Group, ProviderError> {
-        let mut found = self.groups(wanted).await?;
+        let mut found = self.groups(wanted, None).await?;
         let shown = wanted.shown();
         let Some(group) = found.pop() else {
             return Err(self.refused(format!(
@@ -188,13 +193,16 @@ impl Scim {
                 "there is no account of this userName; create it, or correct the person's file",
             ));
         };
-        if access.account.id.as_ref().is_some_and(|id| *id != user.id) {
+        if super::differs(access.account.id.as_ref(), &user.id) {
             return Err(self.unknown(name, "the name belongs to another account now"));
         }
         if !user.is_active() {
             return Err(self.unknown(name, "the account is not active; activate it first"));
         }
         let group = self.group(&wanted).await?;
+        if super::differs(access.entitlement_id.as_ref(), &group.id) {
+            return Err(self.refused(super::another("group", &wanted.shown())));
+        }
         let what = format!("adding {name} to the group {}", wanted.shown());
         if !group.has(&user.id) {
             let added = self
@@ -221,7 +229,7 @@ impl Scim {
                 read_back: format!("{} is a member of {}", user.user_name, wanted.shown()),
                 pending: None,
                 account_id: Some(user.id.clone()),
-                entitlement_id: None,
+                entitlement_id: Some(group.to_owned()),
             });
         }
         if found.is_some_and(|found| found.members.is_none()) {
@@ -248,7 +256,7 @@ impl Scim {
                 None => return Ok(removed(format!("there is no account {name} any more"))),
             },
         };
-        let groups = self.groups(&wanted).await?;
+        let groups = self.groups(&wanted, access.entitlement_id.as_ref()).await?;
         let mut through = Vec::new();
         for group in &groups {
             through.extend(self.take_from(group, &id, name).await?);

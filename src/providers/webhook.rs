@@ -109,7 +109,7 @@ impl Carrier for Webhook {
         for whole in signatures.iter().chain([&header]) {
             call = call.hiding("the signature", whole);
         }
-        match self.http.send(what, call).await {
+        match self.http.ask(what, call, |_| true).await {
             Ok(answer) => Ok(Carried {
                 answer: answer.body,
                 secrets: answer.secrets,

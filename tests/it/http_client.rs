@@ -15,7 +15,7 @@ use chrono::{DateTime, TimeDelta};
 use hallpass::domain::model::Instant;
 use hallpass::providers::ProviderError;
 use hallpass::providers::http::{
-    ANSWER, Call, Failure, Guard, Http, LinkLocal, Now, Reach, Settings,
+    ANSWER, Answer, Call, Failure, Guard, Http, LinkLocal, Listing, Now, Reach, Settings,
 };
 use reqwest::dns::Resolve;
 use secrecy::SecretString;
@@ -134,12 +134,16 @@ async fn a_failure_says_what_to_do() {
         };
         assert!(reason.contains("not you"), "{reason}");
     }
+    // Whatever stands before the server says that too: it is nobody's word that something is gone.
     for status in [404, 410] {
-        let failure = outcome(status, &[], "").await;
+        let failure = outcome(status, &[], r#"{"detail":"no page"}"#).await;
         assert!(
-            matches!(failure, Failure::NotFound { .. }),
+            matches!(failure, Failure::Unavailable { .. }),
             "{status}: {failure}"
         );
+        let words = chain(&failure);
+        assert!(words.contains("no page"), "{words}");
+        assert!(words.contains("address of the connection"), "{words}");
     }
     for (status, again) in [(400, false), (422, false), (409, true), (412, true)] {
         let failure = outcome(status, &[], r#"{"errorSummary":"no"}"#).await;
@@ -262,6 +266,40 @@ async fn an_answer_without_end_is_given_up() {
 
     let (address, _) = server(|| said(200, &[], &" ".repeat(ANSWER))).await;
     ask(address).await.unwrap();
+}
+
+#[tokio::test]
+async fn of_what_is_said_with_a_no_only_the_beginning_is_read() {
+    let (address, _) = server(|| {
+        let chunk = vec![b' '; 1 << 20];
+        let endless =
+            futures_util::stream::repeat_with(move || Ok::<_, std::io::Error>(chunk.clone()));
+        let mut response = Response::new(Body::from_stream(endless));
+        *response.status_mut() = http::StatusCode::BAD_GATEWAY;
+        response
+    })
+    .await;
+    let failure = ask(address).await.unwrap_err();
+    assert!(chain(&failure).contains("502"), "{}", chain(&failure));
+    assert!(matches!(failure, Failure::Unavailable { .. }), "{failure}");
+}
+
+#[test]
+fn a_list_that_is_longer_than_any_is_refused_and_never_cut() {
+    let page = |bytes: usize| Answer {
+        status: http::StatusCode::OK,
+        headers: http::HeaderMap::new(),
+        body: vec![b' '; bytes],
+    };
+    for (page, fine, says) in [(page(4 << 20), 16, "64 MiB"), (page(0), 1000, "1000 pages")] {
+        let mut listing = Listing::default();
+        for _ in 0..fine {
+            listing.add("listing", &page).unwrap();
+        }
+        let failure = listing.add("listing", &page).unwrap_err();
+        assert!(matches!(failure, Failure::Refused { .. }), "{failure}");
+        assert!(failure.to_string().contains(says), "{failure}");
+    }
 }
 
 #[tokio::test]

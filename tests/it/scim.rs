@@ -237,3 +237,25 @@ async fn a_large_group_is_listed_whole() {
     names.sort();
     assert_eq!(names, expected);
 }
+
+#[tokio::test]
+async fn under_another_address_nothing_is_gone() {
+    let mut world = World::new("address").await;
+    let granted = world.grant().await.unwrap();
+    (world.access.account.id, world.access.entitlement_id) =
+        (granted.account_id, granted.entitlement_id);
+    let at = world.cloud.0.address();
+    let right = std::mem::replace(
+        &mut world.provider,
+        contract::connect(&format!("http://{at}/v2/moved"), server::TOKEN),
+    );
+    let error = world.revoke().await.unwrap_err();
+    assert!(
+        matches!(error, ProviderError::Unavailable { .. }),
+        "{error}"
+    );
+    assert_eq!(world.members().await, [world.ada.as_str()]);
+    world.provider = right;
+    world.revoke().await.unwrap();
+    assert_eq!(world.members().await, [""; 0]);
+}

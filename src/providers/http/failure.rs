@@ -41,7 +41,7 @@ pub enum Failure {
         /// What the server said, and what to do about it.
         reason: String,
     },
-    /// There is no such thing, or it is hidden from us.
+    /// There is no such thing, or it is hidden from us: so says the server itself, in words of its own.
     #[error("{what}: there is no such thing")]
     NotFound {
         /// What was being done.
@@ -153,9 +153,11 @@ impl Failure {
                 what,
                 format!("{status}: {words}: check the rights of the connection"),
             ),
-            StatusCode::NOT_FOUND | StatusCode::GONE => Self::NotFound {
-                what: what.to_owned(),
-            },
+            // Whatever stands before the server says so too, and so does the server at another address than that of its API.
+            StatusCode::NOT_FOUND | StatusCode::GONE => later(
+                retry_after(headers, now),
+                format!("{words}: not said by the API; check the address of the connection"),
+            ),
             _ if status.is_client_error() => Self::Declined {
                 what: what.to_owned(),
                 status,

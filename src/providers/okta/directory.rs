@@ -4,17 +4,20 @@ use std::collections::BTreeSet;
 
 use http::Method;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use url::Url;
 
-use crate::providers::http::{Call, Failure, Http};
+use crate::providers::http::{Answer, Call, Failure, Http, Listing};
 use crate::providers::scim::wire::equals;
 
 /// How many entries are asked for at a time; Okta gives no more.
 const PAGE: &str = "200";
 
-/// The most pages that one list may have.
-const PAGES: usize = 1000;
+/// The longest page, in bytes: an entry takes about 2 KiB.
+const LONGEST: usize = 4 << 20;
+
+/// Okta's code for what is not there.
+const MISSING: &str = "E0000007";
 
 /// An account.
 #[derive(Debug, Clone, Deserialize)]
@@ -42,6 +45,23 @@ pub(super) struct Group {
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct GroupProfile {
     pub name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Said {
+    error_code: String,
+}
+
+/// Whether Okta itself says that something is not there.
+fn gone(body: &[u8]) -> bool {
+    serde_json::from_slice::<Said>(body).is_ok_and(|said| said.error_code == MISSING)
+}
+
+fn nowhere(what: &str) -> Failure {
+    let why =
+        "neither accounts nor groups are at this address; check the address of the connection";
+    Failure::unavailable(what, why)
 }
 
 /// What has an id.
@@ -84,19 +104,30 @@ impl Directory {
         self.0.route(&[&["api", "v1"], segments].concat(), query)
     }
 
+    async fn ask(&self, what: &str, call: Call) -> Result<Answer, Failure> {
+        self.0.ask(what, call.at_most(LONGEST), gone).await
+    }
+
+    /// Nothing that is said not to be there is gone, where there are no accounts or groups at this address at all.
+    async fn is_there(&self, what: &str, collection: &str) -> Result<(), Failure> {
+        let url = self.route(&[collection], &[("limit", "1")])?;
+        match self.ask(what, Call::get(url)).await {
+            Ok(answer) => answer.json::<Vec<IgnoredAny>>(what).map(drop),
+            Err(Failure::NotFound { .. }) => Err(nowhere(what)),
+            Err(failure) => Err(failure),
+        }
+    }
+
     /// One thing, or `None` where there is none.
     async fn one<T: DeserializeOwned + Entry>(
         &self,
         what: &str,
-        segments: &[&str],
+        [collection, id]: [&str; 2],
     ) -> Result<Option<T>, Failure> {
-        match self
-            .0
-            .send(what, Call::get(self.route(segments, &[])?))
-            .await
-        {
+        let url = self.route(&[collection, id], &[])?;
+        match self.ask(what, Call::get(url)).await {
             Ok(answer) => answer.json(what).map(Some),
-            Err(Failure::NotFound { .. }) => Ok(None),
+            Err(Failure::NotFound { .. }) => self.is_there(what, collection).await.map(|()| None),
             Err(failure) => Err(failure),
         }
     }
@@ -111,15 +142,19 @@ impl Directory {
         let query = [query, &[("limit", PAGE)]].concat();
         let mut next = Some(self.route(segments, &query)?);
         let (mut all, mut seen) = (Vec::new(), BTreeSet::new());
-        for page in 0..PAGES {
-            let Some(url) = next else {
-                return Ok(Some(all));
-            };
-            let answer = match self.0.send(what, Call::get(url)).await {
+        let mut listing = Listing::default();
+        while let Some(url) = next {
+            let answer = match self.ask(what, Call::get(url)).await {
                 // Gone between two pages is no end of a list.
-                Err(Failure::NotFound { .. }) if page == 0 => return Ok(None),
+                Err(Failure::NotFound { .. }) if listing.is_new() => match segments {
+                    [collection, _, ..] => {
+                        return self.is_there(what, collection).await.map(|()| None);
+                    }
+                    _ => return Err(nowhere(what)),
+                },
                 answer => answer?,
             };
+            listing.add(what, &answer)?;
             let more: Vec<T> = answer.json(what)?;
             if !more.iter().all(|one| seen.insert(one.id().to_owned())) {
                 return Err(Failure::unreadable(what, "the list has an entry twice"));
@@ -127,7 +162,7 @@ impl Directory {
             all.extend(more);
             next = self.0.next_page(what, &answer)?;
         }
-        Err(Failure::unreadable(what, "the list does not end"))
+        Ok(Some(all))
     }
 
     /// The accounts of this login; Okta tells logins apart without regard to case.
@@ -144,7 +179,7 @@ impl Directory {
     /// The account of this id.
     pub(super) async fn user(&self, id: &str) -> Result<Option<User>, Failure> {
         let what = "looking up the account";
-        let found = self.one::<User>(what, &["users", id]).await?;
+        let found = self.one::<User>(what, ["users", id]).await?;
         match found {
             // A login is taken for an id there, too.
             Some(user) if user.id != id => {
@@ -156,7 +191,7 @@ impl Directory {
 
     /// The account that our token belongs to, where it belongs to one.
     pub(super) async fn own(&self) -> Result<Option<User>, Failure> {
-        self.one("looking up our own account", &["users", "me"])
+        self.one("looking up our own account", ["users", "me"])
             .await
     }
 
@@ -174,7 +209,7 @@ impl Directory {
     /// The group of this id.
     pub(super) async fn group(&self, id: &str) -> Result<Option<Group>, Failure> {
         let what = "looking up the group";
-        let found = self.one::<Group>(what, &["groups", id]).await?;
+        let found = self.one::<Group>(what, ["groups", id]).await?;
         match found {
             Some(group) if group.id != id => {
                 Err(Failure::unreadable(what, "it is about another one"))
@@ -212,6 +247,6 @@ impl Directory {
         user: &str,
     ) -> Result<(), Failure> {
         let url = self.route(&["groups", group, "users", user], &[])?;
-        self.0.send(what, Call::new(method, url)).await.map(drop)
+        self.ask(what, Call::new(method, url)).await.map(drop)
     }
 }

@@ -4,17 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use http::header::ACCEPT;
 use http::{HeaderValue, Method};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use url::Url;
 
-use super::wire::{Group, MEDIA, MemberKind, Page, Patch, Resource, User, equals};
-use crate::providers::http::{Answer, Call, Failure, Http};
+use super::wire::{Group, MEDIA, MemberKind, Page, Patch, Resource, User, equals, is_said};
+use crate::providers::http::{Answer, Call, Failure, Http, Listing};
 
 /// How many entries are asked for at a time.
 const PAGE: usize = 100;
-
-/// The most pages that one list may have.
-const PAGES: usize = 1000;
 
 /// Up to so many accounts are asked for one by one; for more, the list of all accounts is read.
 const ONE_BY_ONE: usize = 20;
@@ -32,16 +29,37 @@ pub(super) struct Directory(pub Http);
 impl Directory {
     async fn ask(&self, what: &str, call: Call) -> Result<Answer, Failure> {
         let accept = HeaderValue::from_static("application/scim+json, application/json");
-        self.0.send(what, call.header(ACCEPT, accept)).await
+        self.0.ask(what, call.header(ACCEPT, accept), is_said).await
     }
 
-    /// One thing, or `None` where there is none.
-    async fn one<T: DeserializeOwned + Resource>(
+    /// One page of a list. An address where there is no list is a wrong one.
+    async fn page<T: DeserializeOwned>(
         &self,
         what: &str,
         url: Url,
-        id: &str,
+        listing: &mut Listing,
+    ) -> Result<Page<T>, Failure> {
+        match self.ask(what, Call::get(url)).await {
+            Ok(answer) => {
+                listing.add(what, &answer)?;
+                answer.json(what)
+            }
+            Err(Failure::NotFound { .. }) => Err(Failure::unavailable(
+                what,
+                "neither accounts nor groups are at this address; check the address of the connection",
+            )),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// One thing, or `None` where there is none. Where nothing is that it could be one of, it is not gone.
+    async fn one<T: DeserializeOwned + Resource>(
+        &self,
+        what: &str,
+        [collection, id]: [&str; 2],
+        query: &[(&str, &str)],
     ) -> Result<Option<T>, Failure> {
+        let url = self.0.route(&[collection, id], query)?;
         match self.ask(what, Call::get(url)).await {
             Ok(answer) => {
                 let found: T = answer.json(what)?;
@@ -50,7 +68,13 @@ impl Directory {
                 }
                 Err(Failure::unreadable(what, "it is about another one"))
             }
-            Err(Failure::NotFound { .. }) => Ok(None),
+            Err(Failure::NotFound { .. }) => {
+                let first = [("startIndex", "1"), ("count", "1")];
+                let url = self.0.route(&[collection], &first)?;
+                let found: Page<IgnoredAny> = self.page(what, url, &mut Listing::default()).await?;
+                drop(found);
+                Ok(None)
+            }
             Err(failure) => Err(failure),
         }
     }
@@ -64,12 +88,12 @@ impl Directory {
     ) -> Result<Vec<T>, Failure> {
         let odd = |why: &'static str| Err(Failure::unreadable(what, why));
         let mut all: Vec<T> = Vec::new();
-        let mut seen = BTreeSet::new();
-        for _ in 0..PAGES {
+        let (mut seen, mut listing) = (BTreeSet::new(), Listing::default());
+        loop {
             let (start, count) = ((all.len() + 1).to_string(), PAGE.to_string());
             let page = [("startIndex", start.as_str()), ("count", &count)];
             let url = self.0.route(&[collection], &[query, &page].concat())?;
-            let page: Page<T> = self.ask(what, Call::get(url)).await?.json(what)?;
+            let page: Page<T> = self.page(what, url, &mut listing).await?;
             let more = page.resources.unwrap_or_default();
             if more.is_empty() && all.len() < page.total_results {
                 return odd("the list is shorter than it says");
@@ -85,7 +109,6 @@ impl Directory {
                 return Ok(all);
             }
         }
-        odd("the list does not end")
     }
 
     /// The accounts of this name. Names differ in more than case (RFC 7643, 4.1.1), so there should be one at most.
@@ -100,8 +123,8 @@ impl Directory {
 
     /// The account of this id.
     pub(super) async fn user(&self, id: &str) -> Result<Option<User>, Failure> {
-        let url = self.0.route(&["Users", id], &[USER])?;
-        self.one("looking up the account", url, id).await
+        self.one("looking up the account", ["Users", id], &[USER])
+            .await
     }
 
     /// The groups of exactly this name; nothing keeps a server from having several.
@@ -118,8 +141,7 @@ impl Directory {
 
     /// The group of this id, with its members.
     pub(super) async fn group(&self, id: &str) -> Result<Option<Group>, Failure> {
-        let url = self.0.route(&["Groups", id], &[])?;
-        self.one("reading the group", url, id).await
+        self.one("reading the group", ["Groups", id], &[]).await
     }
 
     /// Changes a group's members.

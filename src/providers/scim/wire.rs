@@ -1,9 +1,26 @@
 //! SCIM's own shapes (RFC 7643 and 7644), as far as they are needed.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The media type (RFC 7644, 3.1).
 pub(super) const MEDIA: &str = "application/scim+json";
+
+/// What an error says that it is (RFC 7644, 3.12).
+const ERROR: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
+
+#[derive(Deserialize)]
+struct Said {
+    schemas: Vec<String>,
+}
+
+/// Whether the server itself says no, and not what stands before it.
+pub(super) fn is_said(body: &[u8]) -> bool {
+    let said = serde_json::from_slice::<Said>(body);
+    said.is_ok_and(|said| said.schemas.iter().any(|schema| schema == ERROR))
+}
 
 /// One page of a list (RFC 7644, 3.4.2).
 #[derive(Debug, Deserialize)]
@@ -28,19 +45,42 @@ pub(super) struct User {
     /// Absent where only `groups` was asked for.
     #[serde(default)]
     pub user_name: String,
-    /// Some servers say it as text.
-    active: Option<serde_json::Value>,
+    active: Option<Active>,
     pub groups: Option<Vec<Reference>>,
 }
 
 impl User {
     /// Whether the account may be used. Whoever does not say, means yes.
     pub(super) fn is_active(&self) -> bool {
-        match &self.active {
-            Some(serde_json::Value::Bool(active)) => *active,
-            Some(serde_json::Value::String(active)) => !active.eq_ignore_ascii_case("false"),
-            _ => true,
-        }
+        self.active.is_none_or(|Active(active)| active)
+    }
+}
+
+/// Whether an account may be used: some servers say it as text.
+#[derive(Debug, Clone, Copy)]
+struct Active(bool);
+
+impl<'de> Deserialize<'de> for Active {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(YesOrNo).map(Self)
+    }
+}
+
+struct YesOrNo;
+
+impl Visitor<'_> for YesOrNo {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("true or false")
+    }
+
+    fn visit_bool<E: Error>(self, active: bool) -> Result<bool, E> {
+        Ok(active)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<bool, E> {
+        Ok(!text.eq_ignore_ascii_case("false"))
     }
 }
 

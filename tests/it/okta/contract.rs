@@ -60,6 +60,17 @@ impl Target for Organisation {
         self.0.remove_user(name).await;
     }
 
+    async fn rename_account(&self, name: &str, new: &str) -> Result<(), &'static str> {
+        self.0.rename_user(name, new).await;
+        Ok(())
+    }
+
+    async fn rename_entitlement(&self, given: &Value, new: &str) -> Result<Value, &'static str> {
+        let name = given["group"].as_str().unwrap();
+        self.0.rename_group(name, new).await;
+        Ok(json!({ "group": new }))
+    }
+
     async fn add_entitlement(&self, name: &str) -> Value {
         self.0.add_group(name).await;
         json!({ "group": name })

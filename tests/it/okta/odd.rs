@@ -26,7 +26,14 @@ struct Org {
     own: &'static str,
     /// Where the pages after the first are said to be.
     pages_at: Option<&'static str>,
+    /// What is said of what is not there.
+    missing: &'static str,
+    /// Whether `users` and `groups` are at that address at all.
+    moved: bool,
 }
+
+/// As Okta says it.
+const MISSING: &str = r#"{"errorCode":"E0000007","errorSummary":"Not found: Resource not found: u7 (User)","errorLink":"E0000007","errorId":"oae1","errorCauses":[]}"#;
 
 fn user(id: &str, login: &str, status: &str) -> Value {
     json!({ "id": id, "status": status, "profile": { "login": login } })
@@ -44,6 +51,8 @@ impl Org {
             members: vec![],
             own: "u9",
             pages_at: None,
+            missing: MISSING,
+            moved: false,
         }
     }
 
@@ -80,6 +89,7 @@ impl Org {
     fn answer(&mut self, method: &str, path: &[&str], page: usize) -> Response {
         let ok = |body: Value| body.to_string().into_response();
         match (method, path) {
+            _ if self.moved => (StatusCode::NOT_FOUND, self.missing).into_response(),
             ("GET", ["users", "me"]) => ok(user(self.own, "hallpass", "ACTIVE")),
             ("GET", ["users", id]) if Self::named(&self.users, id).is_some() => {
                 ok(Self::named(&self.users, id).unwrap().clone())
@@ -88,7 +98,7 @@ impl Org {
                 ok(Self::named(&self.groups, id).unwrap().clone())
             }
             ("GET", _) => match self.list(path) {
-                None => StatusCode::NOT_FOUND.into_response(),
+                None => (StatusCode::NOT_FOUND, self.missing).into_response(),
                 Some(all) => {
                     let mut response = ok(all.iter().skip(page).take(1).cloned().collect());
                     if page + 1 < all.len() {
@@ -296,4 +306,70 @@ async fn a_group_of_the_right_id_and_another_name_is_not_given() {
     grant(at, &renamed).await.unwrap();
     // Whatever it is called now, what was given there is taken.
     revoke(at, &both).await.unwrap();
+}
+
+fn is_again(outcome: &Result<Revoked, ProviderError>) -> bool {
+    matches!(outcome, Err(ProviderError::Unavailable { .. }))
+}
+
+#[tokio::test]
+async fn only_okta_itself_says_that_an_account_is_gone() {
+    let mut known = readers();
+    known.account.id = Some("u7".to_owned());
+    let (at, _) = Org::new().serve().await;
+    let revoked = revoke(at, &known).await.unwrap();
+    assert!(revoked.read_back.contains("no account"), "{revoked:?}");
+    for missing in [
+        "",
+        "<html>404 Not Found</html>",
+        r#"{"message":"no Route matched with those values"}"#,
+        r#"{"errorCode":"E0000022","errorSummary":"The endpoint does not support the provided HTTP method"}"#,
+    ] {
+        let mut org = Org::new();
+        org.missing = missing;
+        let (at, _) = org.serve().await;
+        let outcome = revoke(at, &known).await;
+        assert!(is_again(&outcome), "{missing}: {outcome:?}");
+    }
+    // An address below which nothing is that we know.
+    let mut org = Org::new();
+    org.moved = true;
+    let (at, _) = org.serve().await;
+    let outcome = revoke(at, &known).await;
+    assert!(is_again(&outcome), "{outcome:?}");
+    let outcome = revoke(at, &readers()).await;
+    assert!(is_again(&outcome), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_group_that_was_renamed_is_the_same_and_its_old_name_another() {
+    let (at, org) = Org::new().serve().await;
+    let mut known = readers();
+    known.entitlement_id = grant(at, &known).await.unwrap().entitlement_id;
+    assert_eq!(known.entitlement_id.as_deref(), Some("g1"));
+    {
+        let mut org = org.lock().unwrap();
+        org.groups = vec![
+            group("g1", "auditors", "OKTA_GROUP"),
+            group("g2", "readers", "OKTA_GROUP"),
+        ];
+        org.members = vec![("g1", "u1"), ("g2", "u1")];
+    }
+    let error = grant(at, &known).await.unwrap_err();
+    assert!(matches!(error, ProviderError::Refused { .. }), "{error}");
+    assert!(error.to_string().contains("another group"), "{error}");
+    revoke(at, &known).await.unwrap();
+    assert_eq!(org.lock().unwrap().members, [("g2", "u1")]);
+}
+
+#[tokio::test]
+async fn a_page_that_is_longer_than_any_is_no_answer() {
+    let mut org = Org::new();
+    org.users[0] = user("u1", &"x".repeat(5 << 20), "ACTIVE");
+    let (at, _) = org.serve().await;
+    let error = grant(at, &readers()).await.unwrap_err();
+    let ProviderError::Unavailable { source, .. } = error else {
+        panic!("{error}");
+    };
+    assert!(source.to_string().contains("4096 KiB"), "{source}");
 }

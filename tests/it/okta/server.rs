@@ -9,6 +9,9 @@ use crate::program::{Program, tools};
 
 pub const TOKEN: &str = "canary-okta";
 
+/// The longest page that the emulator gives.
+const PAGE: usize = 100;
+
 const SCRIPT: &str = "\
 const { createEmulator } = await import(process.argv[1]); \
 await createEmulator({ service: 'okta', port: Number(process.argv[2]) });";
@@ -58,13 +61,22 @@ impl Server {
     }
 
     async fn all(&self, path: &str) -> Vec<Value> {
-        let all = self.ask("GET", path, None).await.unwrap();
-        all.as_array().unwrap().clone()
+        let mut all = Vec::new();
+        for page in 1.. {
+            let path = format!("{path}?per_page={PAGE}&page={page}");
+            let found = self.ask("GET", &path, None).await.unwrap();
+            let found = found.as_array().unwrap();
+            all.extend(found.iter().cloned());
+            if found.len() < PAGE {
+                break;
+            }
+        }
+        all
     }
 
     /// The id of the account of exactly this login.
     pub async fn user(&self, login: &str) -> String {
-        let all = self.all("users?limit=10000").await;
+        let all = self.all("users").await;
         let this = all.iter().find(|user| user["profile"]["login"] == login);
         this.unwrap()["id"].as_str().unwrap().to_owned()
     }
@@ -80,6 +92,22 @@ impl Server {
             )
             .await?;
         Some(made["id"].as_str()?.to_owned())
+    }
+
+    async fn change(&self, path: String, profile: Value) {
+        let body = json!({ "profile": profile });
+        self.ask("PUT", &path, Some(body)).await.unwrap();
+    }
+
+    pub async fn rename_user(&self, login: &str, new: &str) {
+        let path = format!("users/{}", self.user(login).await);
+        let profile = json!({ "login": new, "email": format!("{new}@example.org") });
+        self.change(path, profile).await;
+    }
+
+    pub async fn rename_group(&self, name: &str, new: &str) {
+        let path = format!("groups/{}", self.group(name).await);
+        self.change(path, json!({ "name": new })).await;
     }
 
     pub async fn remove_user(&self, login: &str) {
@@ -99,13 +127,13 @@ impl Server {
 
     /// The id of the group of this name.
     pub async fn group(&self, name: &str) -> String {
-        let all = self.all("groups?limit=10000").await;
+        let all = self.all("groups").await;
         let this = all.iter().find(|group| group["profile"]["name"] == name);
         this.unwrap()["id"].as_str().unwrap().to_owned()
     }
 
     pub async fn members(&self, group: &str) -> Vec<String> {
-        let members = self.all(&format!("groups/{group}/users?limit=10000")).await;
+        let members = self.all(&format!("groups/{group}/users")).await;
         let login = |user: &Value| user["profile"]["login"].as_str().unwrap().to_owned();
         members.iter().map(login).collect()
     }

@@ -64,6 +64,18 @@ impl Target for Cloud {
         self.0.remove_user(name).await;
     }
 
+    async fn rename_account(&self, name: &str, new: &str) -> Result<(), &'static str> {
+        let id = self.0.ids("Users", "userName", name).await.remove(0);
+        self.0.rename_user(&id, new).await;
+        Ok(())
+    }
+
+    async fn rename_entitlement(&self, given: &Value, new: &str) -> Result<Value, &'static str> {
+        let (group, _) = self.members(given).await;
+        self.0.rename_group(&group, new).await;
+        Ok(json!({ "group": new }))
+    }
+
     async fn add_entitlement(&self, name: &str) -> Value {
         self.0.add_group(name).await;
         json!({ "group": name })

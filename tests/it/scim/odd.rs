@@ -44,8 +44,14 @@ async fn server(answers: Answers) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
     (address, changes)
 }
 
+/// As SCIM says it.
+fn missing() -> Value {
+    let error = "urn:ietf:params:scim:api:messages:2.0:Error";
+    json!({ "schemas": [error], "detail": "not found", "status": "404" })
+}
+
 fn answer(answer: Option<(u16, Value)>) -> Response {
-    let (status, body) = answer.unwrap_or((404, json!({ "detail": "not found" })));
+    let (status, body) = answer.unwrap_or((404, missing()));
     (StatusCode::from_u16(status).unwrap(), body.to_string()).into_response()
 }
 
@@ -247,4 +253,54 @@ async fn where_no_members_are_shown_a_server_may_decline_to_remove_one() {
         _ => secretive(method, path, json!([])),
     };
     revoke(declines).await.0.unwrap();
+}
+
+/// Takes it from the account `u1`, which is known by its id as the group `g1` is.
+async fn revoke_known(answers: Answers) -> Result<Revoked, ProviderError> {
+    let (address, _) = server(answers).await;
+    let mut known = wanted();
+    (known.account.id, known.entitlement_id) = (Some("u1".to_owned()), Some("g1".to_owned()));
+    let provider = connect(&format!("http://{address}"), "t");
+    provider.revoke(&known, &order()).await
+}
+
+#[tokio::test]
+async fn only_the_server_itself_says_that_something_is_gone() {
+    let gone = |_: &str, path: &str| match path {
+        path if path.starts_with("/Users?") || path.starts_with("/Groups?") => list(json!([])),
+        _ => None,
+    };
+    revoke_known(gone).await.unwrap();
+    let somebody_else = |_: &str, _: &str| Some((404, json!({ "message": "no such page" })));
+    let elsewhere = |_: &str, _: &str| Some((410, Value::Null));
+    // The collections are not there either: it is the address that is wrong.
+    let nothing = |_: &str, _: &str| None;
+    for answers in [somebody_else, elsewhere, nothing] {
+        let error = revoke_known(answers).await.unwrap_err();
+        assert!(
+            matches!(error, ProviderError::Unavailable { .. }),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn whether_an_account_is_active_may_be_said_as_text() {
+    fn says(active: Value, path: &str) -> Option<(u16, Value)> {
+        if !path.starts_with("/Users") {
+            return Some((403, Value::Null));
+        }
+        list(json!([{ "id": "u1", "userName": "ada", "active": active }]))
+    }
+
+    let error = |outcome: Result<Granted, ProviderError>| outcome.unwrap_err().to_string();
+    // Whoever is active is let on to the group, which is refused here.
+    let text = grant(|_, path| says(json!("True"), path)).await;
+    assert!(error(text).contains("check the rights"));
+    let untold = grant(|_, path| says(Value::Null, path)).await;
+    assert!(error(untold).contains("check the rights"));
+    let text = grant(|_, path| says(json!("False"), path)).await;
+    assert!(error(text).contains("not active"));
+    let neither = grant(|_, path| says(json!([true]), path)).await;
+    assert!(error(neither).contains("cannot be read"));
 }
