@@ -17,11 +17,17 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::http::{Answer, Call, Failure, Http};
+use super::http::{Answer, Call, Failure, Http, Listing};
 use crate::secrets::Secrets;
 
 /// How long to wait when we are limited: AWS does not say.
 const LIMITED: TimeDelta = TimeDelta::seconds(5);
+
+/// The longest answer, in bytes: a page of a list has at most 1000 entries, each of less than 1 KiB, or 100 of about 4 KiB.
+const LONGEST: usize = 2 << 20;
+
+/// What AWS says of a value that has not the form of such values, in either of its protocols.
+const MALFORMED: [&str; 2] = ["ValidationError", "ValidationException"];
 
 /// Who we are at AWS, and where.
 #[derive(Clone)]
@@ -102,11 +108,23 @@ impl Service {
         operation: &str,
         body: &Value,
     ) -> Result<T, Failure> {
+        let mut alone = Listing::default();
+        self.page(what, (operation, body), &mut alone).await
+    }
+
+    /// The same for one page of a list.
+    pub(super) async fn page<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        (operation, body): (&str, &Value),
+        listing: &mut Listing,
+    ) -> Result<T, Failure> {
         let operation = HeaderValue::from_str(operation)
             .map_err(|_| Failure::refused(what, "no header can hold that"))?;
         let headers = [(HeaderName::from_static("x-amz-target"), operation)];
         let kind = "application/x-amz-json-1.1";
         let answer = self.call(what, &headers, kind, body.to_string()).await?;
+        listing.add(what, &answer)?;
         answer.json(what)
     }
 
@@ -116,11 +134,22 @@ impl Service {
         what: &str,
         fields: &[(&str, &str)],
     ) -> Result<T, Failure> {
+        self.form_page(what, fields, &mut Listing::default()).await
+    }
+
+    /// The same for one page of a list.
+    pub(super) async fn form_page<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        fields: &[(&str, &str)],
+        listing: &mut Listing,
+    ) -> Result<T, Failure> {
         let body = url::form_urlencoded::Serializer::new(String::new())
             .extend_pairs(fields)
             .finish();
         let kind = "application/x-www-form-urlencoded; charset=utf-8";
         let answer = self.call(what, &[], kind, body).await?;
+        listing.add(what, &answer)?;
         let text = std::str::from_utf8(&answer.body).map_err(|e| answer.unreadable(what, &e))?;
         quick_xml::de::from_str(text).map_err(|e| answer.unreadable(what, &e))
     }
@@ -133,7 +162,7 @@ impl Service {
         body: String,
     ) -> Result<Answer, Failure> {
         let url = self.http.route(&[], &[])?;
-        let mut call = Call::new(Method::POST, url.clone());
+        let mut call = Call::new(Method::POST, url.clone()).at_most(LONGEST);
         let mut signed = vec![("content-type", kind)];
         for (name, value) in headers {
             signed.push((name.as_str(), value.to_str().unwrap_or_default()));
@@ -250,6 +279,15 @@ impl Service {
             },
         }
     }
+}
+
+/// Whether AWS says that a value has not the form of such values, so that nothing can be of that name.
+pub(super) fn is_malformed(failure: &Failure) -> bool {
+    let code = match failure {
+        Failure::Declined { words, .. } => words.split(':').next(),
+        _ => None,
+    };
+    code.is_some_and(|code| MALFORMED.contains(&code))
 }
 
 impl Said {

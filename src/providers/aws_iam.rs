@@ -3,21 +3,26 @@
 //! Promises:
 //! - A user's name is a label. What was given is taken from the user of the `UserId` that was recorded, whatever it is called now; a user that
 //!   was created anew under the old name keeps what is its own.
+//! - So is a group's name: what was given is taken from the group of the `GroupId` that was recorded, whatever it is called now, and that
+//!   there is none is only said of the AWS account in which it was given.
 //! - The group is read back to its last page after every change.
-//! - The user that our own keys belong to is never taken out of a group.
+//! - The user that our own keys belong to is never taken out of a group, nor put into one.
+//! - What only taking away needs to ask is asked before something is given.
+
+mod directory;
 
 use async_trait::async_trait;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::Value;
-use tokio::sync::OnceCell;
+
+use directory::{Caller, Directory, Found, Group, User};
 
 use super::aws::{Keys, Service};
 use super::http::{Failure, Http, within};
 use super::{Provider, ProviderError};
 use crate::domain::decision::Approved;
 use crate::domain::ledger::{Granted, Holder, Revoked};
-use crate::domain::model::{Access, ConnectionName};
+use crate::domain::model::{Access, Account, ConnectionName};
 use crate::domain::target::{Change, Kind, Names, Order};
 
 /// IAM of one AWS account.
@@ -45,77 +50,17 @@ pub const KIND: Kind = Kind {
     names: Names::CaseInsensitive,
 };
 
-/// The most pages that one list may have.
-const PAGES: usize = 1000;
-
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entitlement {
     group: String,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct User {
-    user_name: String,
-    user_id: String,
-    arn: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct GetUser {
-    get_user_result: GetUserResult,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct GetUserResult {
-    user: User,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct GetGroup {
-    get_group_result: GetGroupResult,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct GetGroupResult {
-    #[serde(default)]
-    users: Users,
-    #[serde(default)]
-    is_truncated: bool,
-    marker: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct Users {
-    #[serde(default)]
-    member: Vec<User>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct GetCallerIdentity {
-    get_caller_identity_result: Caller,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Caller {
-    user_id: String,
-}
-
 /// IAM of one AWS account.
 #[derive(Debug)]
 pub struct AwsIam {
     connection: ConnectionName,
-    iam: Service,
-    sts: Service,
-    /// Whose keys ours are: asked once.
-    own: OnceCell<String>,
+    directory: Directory,
 }
 
 impl AwsIam {
@@ -124,11 +69,11 @@ impl AwsIam {
         // IAM is one for all regions, and is signed for in that of the partition.
         let mut everywhere = keys.clone();
         everywhere.region = partition_region(&keys.region).to_owned();
+        let iam = Service::new(iam, everywhere, "iam");
+        let sts = Service::new(sts, keys, "sts");
         Self {
             connection,
-            iam: Service::new(iam, everywhere, "iam"),
-            sts: Service::new(sts, keys, "sts"),
-            own: OnceCell::new(),
+            directory: Directory::new(iam, sts),
         }
     }
 
@@ -165,78 +110,58 @@ impl AwsIam {
         failure.told(&self.connection)
     }
 
-    async fn user(&self, name: &str) -> Result<Option<User>, ProviderError> {
-        let what = format!("looking up the user {name}");
-        let fields = [("Action", "GetUser"), VERSION, ("UserName", name)];
-        match self.iam.form::<GetUser>(&what, &fields).await {
-            Ok(found) => Ok(Some(found.get_user_result.user)),
-            // A name that no user can have is refused by its form.
-            Err(Failure::NotFound { .. } | Failure::Declined { .. }) => Ok(None),
-            Err(failure) => Err(self.told(failure)),
-        }
+    /// Whose keys ours are.
+    async fn caller(&self) -> Result<&Caller, ProviderError> {
+        let caller = self.directory.caller().await;
+        caller.map_err(|failure| self.told(failure))
     }
 
-    /// Everybody in a group; `None` where there is no such group.
-    async fn members(&self, group: &str) -> Result<Option<Vec<User>>, ProviderError> {
-        let what = format!("listing the members of the group {group}");
-        let (mut all, mut marker) = (Vec::new(), None::<String>);
-        for page in 0..PAGES {
-            let mut fields = vec![("Action", "GetGroup"), VERSION, ("GroupName", group)];
-            fields.extend(marker.as_deref().map(|marker| ("Marker", marker)));
-            let found = match self.iam.form::<GetGroup>(&what, &fields).await {
-                Ok(found) => found.get_group_result,
-                Err(Failure::NotFound { .. }) if page == 0 => return Ok(None),
-                Err(failure) => return Err(self.told(failure)),
-            };
-            all.extend(found.users.member);
-            marker = match (found.is_truncated, found.marker) {
-                (false, _) => return Ok(Some(all)),
-                (true, Some(marker)) => Some(marker),
-                (true, None) => break,
-            };
-        }
-        Err(self.told(Failure::unreadable(&what, "the list does not end")))
+    /// The group of this name, with everybody in it; `None` where there is none.
+    async fn named(&self, group: &str) -> Result<Option<Found>, ProviderError> {
+        let found = self.directory.members(group).await;
+        found.map_err(|failure| self.told(failure))
     }
 
-    async fn change(
-        &self,
-        what: &str,
-        action: &str,
-        group: &str,
-        user: &str,
-    ) -> Result<(), Failure> {
-        let fields = [
-            ("Action", action),
-            VERSION,
-            ("GroupName", group),
-            ("UserName", user),
-        ];
-        self.iam.form::<IgnoredAny>(what, &fields).await.map(drop)
+    /// The group that was given, as [`given`] tells it; `None` where the AWS account in which it was given has none of that id.
+    async fn held(&self, name: &str, given: &str) -> Result<Option<Found>, ProviderError> {
+        let (account, id) = given.split_once('/').unwrap_or(("", given));
+        let found = self.directory.find(name, id).await;
+        if let Some(found) = found.map_err(|failure| self.told(failure))? {
+            return Ok(Some(found));
+        }
+        let ours = &self.caller().await?.account;
+        if account != ours {
+            return Err(self.refused(format!(
+                "the group {name} was given as {given}, in another AWS account than {ours}, to which the connection's keys belong; give it keys of that one"
+            )));
+        }
+        Ok(None)
     }
 
     async fn give(&self, access: &Access) -> Result<Granted, ProviderError> {
         let Entitlement { group } = self.entitlement(&access.entitlement)?;
         let name = &access.account.name;
-        let Some(user) = self.user(name).await? else {
-            let reason =
-                "there is no IAM user of this name; create it, or correct the person's file";
-            return Err(self.unknown(name, reason));
-        };
+        let user = self.receiver(&access.account).await?;
         let what = format!("adding {name} to the group {group}");
-        match self
-            .change(&what, "AddUserToGroup", &group, &user.user_name)
-            .await
-        {
+        self.spare_ourselves(&what, &user).await?;
+        let able = self.directory.can_list().await;
+        able.map_err(|failure| self.told(failure))?;
+        let before = self.named(&group).await?;
+        let Found { group: before, .. } = before.ok_or_else(|| self.no_group(&group))?;
+        let id = given(self.caller().await?, &before);
+        if super::differs(access.entitlement_id.as_ref(), &id) {
+            return Err(self.refused(super::another("group", &group)));
+        }
+        let added = self
+            .directory
+            .change(&what, "AddUserToGroup", &group, &user.user_name);
+        match added.await {
             Ok(()) => {}
             Err(Failure::NotFound { .. }) => return Err(self.no_group(&group)),
             Err(failure) => return Err(self.told(failure)),
         }
-        let members = self.members(&group).await?;
-        if !members
-            .iter()
-            .flatten()
-            .any(|member| member.user_id == user.user_id)
-        {
+        let after = self.named(&group).await?;
+        if !after.is_some_and(|after| after.group.group_id == before.group_id && after.has(&user)) {
             let why = "the read-back shows no such member";
             return Err(self.told(Failure::unavailable(&what, why)));
         }
@@ -244,8 +169,25 @@ impl AwsIam {
             read_back: format!("{} is a member of {group}", user.user_name),
             pending: None,
             account_id: Some(user.user_id),
-            entitlement_id: None,
+            entitlement_id: Some(id),
         })
+    }
+
+    /// The user that is to have it.
+    async fn receiver(&self, account: &Account) -> Result<User, ProviderError> {
+        let name = &account.name;
+        let found = self.directory.user(name).await;
+        match found.map_err(|failure| self.told(failure))? {
+            Some(user) if super::differs(account.id.as_ref(), &user.user_id) => {
+                Err(self.unknown(name, "the name belongs to another user now"))
+            }
+            Some(user) => Ok(user),
+            None => {
+                let reason =
+                    "there is no IAM user of this name; create it, or correct the person's file";
+                Err(self.unknown(name, reason))
+            }
+        }
     }
 
     fn no_group(&self, group: &str) -> ProviderError {
@@ -261,9 +203,18 @@ impl AwsIam {
             read_back,
             ..Revoked::default()
         };
-        let Some(members) = self.members(&group).await? else {
+        let found = match &access.entitlement_id {
+            Some(given) => self.held(&group, given).await?,
+            None => self.named(&group).await?,
+        };
+        let Some(Found {
+            group: from,
+            members,
+        }) = found
+        else {
             return Ok(gone(format!("there is no group {group} any more")));
         };
+        let group = &from.group_name;
         let is_meant = |user: &User| match &access.account.id {
             Some(id) => user.user_id == *id,
             None => user.user_name.eq_ignore_ascii_case(name),
@@ -273,37 +224,27 @@ impl AwsIam {
         };
         let what = format!("removing {} from the group {group}", user.user_name);
         self.spare_ourselves(&what, &user).await?;
-        match self
-            .change(&what, "RemoveUserFromGroup", &group, &user.user_name)
-            .await
-        {
+        let taken = self
+            .directory
+            .change(&what, "RemoveUserFromGroup", group, &user.user_name);
+        match taken.await {
             Ok(()) | Err(Failure::NotFound { .. }) => {}
             Err(failure) => return Err(self.told(failure)),
         }
-        let left = self.members(&group).await?;
-        if left
-            .iter()
-            .flatten()
-            .any(|member| member.user_id == user.user_id)
-        {
+        let left = self.directory.find(group, &from.group_id).await;
+        let left = left.map_err(|failure| self.told(failure))?;
+        if left.is_some_and(|left| left.has(&user)) {
             let why = "the read-back shows the member still";
             return Err(self.told(Failure::unavailable(&what, why)));
         }
         Ok(gone(format!("{} is no member of {group}", user.user_name)))
     }
 
-    /// Nobody may take away by a pull request what Hallpass itself works with.
+    /// Nobody may take away by a pull request what Hallpass itself works with; nor is anything given to it that could not be taken.
     async fn spare_ourselves(&self, what: &str, user: &User) -> Result<(), ProviderError> {
-        let ask = || async {
-            let fields = [("Action", "GetCallerIdentity"), ("Version", "2011-06-15")];
-            let what = "asking whose keys these are";
-            let caller = self.sts.form::<GetCallerIdentity>(what, &fields).await?;
-            Ok(caller.get_caller_identity_result.user_id)
-        };
-        let own = self.own.get_or_try_init(ask).await;
-        if *own.map_err(|failure| self.told(failure))? == user.user_id {
+        if self.caller().await?.user_id == user.user_id {
             return Err(self.refused(format!(
-                "{what}: {} is the user that Hallpass' own keys belong to; take it out by hand if that is meant",
+                "{what}: {} is the user that Hallpass' own keys belong to; do it by hand if that is meant",
                 user.arn
             )));
         }
@@ -312,8 +253,8 @@ impl AwsIam {
 
     async fn list(&self, entitlement: &Value) -> Result<Vec<Holder>, ProviderError> {
         let Entitlement { group } = self.entitlement(entitlement)?;
-        let members = self.members(&group).await?;
-        let members = members.ok_or_else(|| self.no_group(&group))?;
+        let found = self.named(&group).await?;
+        let Found { members, .. } = found.ok_or_else(|| self.no_group(&group))?;
         let holder = |user: User| Holder {
             name: user.user_name,
             id: Some(user.user_id),
@@ -323,8 +264,10 @@ impl AwsIam {
     }
 }
 
-/// Of the interface.
-const VERSION: (&str, &str) = ("Version", "2010-05-08");
+/// What is recorded of a group that was given: ids of groups say nothing of the AWS account that they are of.
+fn given(caller: &Caller, group: &Group) -> String {
+    format!("{}/{}", caller.account, group.group_id)
+}
 
 /// The host of the IAM of a region's partition.
 pub fn host(region: &str) -> String {

@@ -1,7 +1,9 @@
 //! `aws-identity-center`: permission sets in AWS accounts, and groups of the identity store.
 //!
 //! Promises:
-//! - A user's name is a label. An account is found by its `UserName` once, and from then on by its `UserId`.
+//! - A user's name is a label. An account is found by its `UserName` once, and from then on by its `UserId`. So is a group by its name, and
+//!   then by its `GroupId`, and a permission set, which is never called otherwise, but may be created anew, by its ARN.
+//! - What is not there any more is so in the instance of Identity Center in which it was given, and is not asked for in another one.
 //! - An assignment is not said to be there, or gone, before AWS has finished it; what takes longer than a call may is tried again.
 //! - Everything is read back. AWS may keep an assignment twice, so that it is removed until none is left.
 //! - A group of the account's that has the same permission set in the same AWS account is named.
@@ -14,7 +16,7 @@ use serde_json::Value;
 
 use directory::{Assignment, Directory, Turn, User};
 
-use super::aws::{Keys, Service};
+use super::aws::{Keys, Service, is_malformed};
 use super::http::{Failure, Http, within};
 use super::{Provider, ProviderError};
 use crate::domain::decision::Approved;
@@ -87,6 +89,23 @@ impl Entitlement {
     }
 }
 
+/// The same as AWS knows it, whatever it is called.
+#[derive(Debug)]
+enum Meant {
+    Assignment(Assignment),
+    Group { store: String, id: String },
+}
+
+impl Meant {
+    /// What is recorded of it.
+    fn id(&self) -> String {
+        match self {
+            Self::Assignment(assignment) => assignment.permission_set.clone(),
+            Self::Group { store, id } => format!("{store}/{id}"),
+        }
+    }
+}
+
 /// IAM Identity Center of one organisation.
 #[derive(Debug)]
 pub struct AwsIdentityCenter {
@@ -148,8 +167,15 @@ impl AwsIdentityCenter {
 
     /// The account of this name.
     async fn named(&self, name: &str) -> Result<Option<User>, ProviderError> {
-        let found = self.directory.users_named(name).await;
-        let mut found = found.map_err(|failure| self.told(failure))?;
+        let mut found = match self.directory.users_named(name).await {
+            Ok(found) => found,
+            // Of an account that had it once this would be strange, so that nobody is said to be gone.
+            Err(failure) if is_malformed(&failure) => {
+                let reason = "no account can have this name; correct the person's file";
+                return Err(self.unknown(name, reason));
+            }
+            Err(failure) => return Err(self.told(failure)),
+        };
         if let Some(exact) = found.iter().position(|user| user.user_name == name) {
             return Ok(Some(found.swap_remove(exact)));
         }
@@ -169,12 +195,19 @@ impl AwsIdentityCenter {
             let reason = "there is no account of this name in the identity store; create it, or correct the person's file";
             return Err(self.unknown(name, reason));
         };
+        if super::differs(access.account.id.as_ref(), &user.user_id) {
+            return Err(self.unknown(name, "the name belongs to another account now"));
+        }
+        let meant = self.find(&wanted).await;
+        let meant = meant.map_err(|failure| self.told(failure))?;
+        let meant = meant.ok_or_else(|| self.nothing(&wanted))?;
+        if super::differs(access.entitlement_id.as_ref(), &meant.id()) {
+            return Err(self.refused(super::another("one", &wanted.shown())));
+        }
         let what = format!("giving {} to {name}", wanted.shown());
-        let done = match &wanted {
-            Entitlement::Assignment { account, set } => {
-                self.assign(&what, account, set, &user).await
-            }
-            Entitlement::Group(group) => self.join(&what, group, &user).await,
+        let done = match &meant {
+            Meant::Assignment(assignment) => self.assign(&what, assignment, &user).await,
+            Meant::Group { id, .. } => self.join(&what, id, &user).await.map(Some),
         };
         match done.map_err(|failure| self.told(failure))? {
             None => Err(self.nothing(&wanted)),
@@ -186,54 +219,93 @@ impl AwsIdentityCenter {
                 read_back: format!("{} has {}", user.user_name, wanted.shown()),
                 pending: None,
                 account_id: Some(user.user_id),
-                entitlement_id: None,
+                entitlement_id: Some(meant.id()),
             }),
         }
+    }
+
+    /// What has the names that are written; `None` where nothing has.
+    async fn find(&self, wanted: &Entitlement) -> Result<Option<Meant>, Failure> {
+        Ok(match wanted {
+            Entitlement::Assignment { account, set } => {
+                let set = self.directory.permission_set(set).await?;
+                set.map(|permission_set| {
+                    Meant::Assignment(Assignment {
+                        account: account.clone(),
+                        permission_set,
+                    })
+                })
+            }
+            Entitlement::Group(name) => {
+                let store = self.directory.store_id().await?.to_owned();
+                let group = self.directory.group(name).await?;
+                group.map(|id| Meant::Group { store, id })
+            }
+        })
+    }
+
+    /// What was given, whatever has the names by now.
+    async fn held(&self, wanted: &Entitlement, given: &str) -> Result<Meant, Failure> {
+        let mut parts = given.split('/');
+        let (first, second) = (parts.next(), parts.next());
+        let (of, ours, meant) = match wanted {
+            Entitlement::Assignment { account, .. } => {
+                let (account, permission_set) = (account.clone(), given.to_owned());
+                let meant = Meant::Assignment(Assignment {
+                    account,
+                    permission_set,
+                });
+                (second, self.directory.instance_id().await?, meant)
+            }
+            Entitlement::Group(_) => {
+                let store = self.directory.store_id().await?;
+                let id = second.unwrap_or_default().to_owned();
+                let meant = Meant::Group {
+                    store: store.to_owned(),
+                    id,
+                };
+                (first, store, meant)
+            }
+        };
+        if of == Some(ours) {
+            return Ok(meant);
+        }
+        Err(Failure::refused(
+            "looking for what was given",
+            format!(
+                "{given} is not of {ours}, which the keys of the connection see; give it keys that see the other"
+            ),
+        ))
     }
 
     /// Whether the account is assigned then; `None` where there is nothing to assign.
     async fn assign(
         &self,
         what: &str,
-        account: &str,
-        set: &str,
+        assignment: &Assignment,
         user: &User,
     ) -> Result<Option<bool>, Failure> {
-        let Some(assignment) = self.assignment(account, set).await? else {
-            return Ok(None);
-        };
         let has = |found: Option<Vec<directory::Principal>>| {
             found.map(|all| all.iter().any(|one| one.principal_id == user.user_id))
         };
-        if has(self.directory.assigned(&assignment).await?) != Some(true) {
+        if has(self.directory.assigned(assignment).await?) != Some(true) {
             self.directory
-                .assign(what, Turn::Create, &assignment, &user.user_id)
+                .assign(what, Turn::Create, assignment, &user.user_id)
                 .await?;
         }
-        Ok(has(self.directory.assigned(&assignment).await?))
+        Ok(has(self.directory.assigned(assignment).await?))
     }
 
-    async fn assignment(&self, account: &str, set: &str) -> Result<Option<Assignment>, Failure> {
-        let set = self.directory.permission_set(set).await?;
-        Ok(set.map(|permission_set| Assignment {
-            account: account.to_owned(),
-            permission_set,
-        }))
-    }
-
-    /// Whether the account is a member then; `None` where there is no such group.
-    async fn join(&self, what: &str, group: &str, user: &User) -> Result<Option<bool>, Failure> {
-        let Some(group) = self.directory.group(group).await? else {
-            return Ok(None);
-        };
+    /// Whether the account is a member then.
+    async fn join(&self, what: &str, group: &str, user: &User) -> Result<bool, Failure> {
         let is_in = async || -> Result<bool, Failure> {
             let places = self.directory.memberships_of(&user.user_id).await?;
             Ok(places.iter().any(|place| place.group_id == group))
         };
         if !is_in().await? {
-            self.directory.join(what, &group, &user.user_id).await?;
+            self.directory.join(what, group, &user.user_id).await?;
         }
-        is_in().await.map(Some)
+        is_in().await
     }
 
     async fn take(&self, access: &Access) -> Result<Revoked, ProviderError> {
@@ -253,11 +325,14 @@ impl AwsIdentityCenter {
             },
         };
         let what = format!("taking {} from {name}", wanted.shown());
-        let through = match &wanted {
-            Entitlement::Assignment { account, set } => {
-                self.unassign(&what, account, set, &id).await
-            }
-            Entitlement::Group(group) => self.leave(&what, group, &id).await,
+        let meant = match &access.entitlement_id {
+            Some(given) => self.held(&wanted, given).await.map(Some),
+            None => self.find(&wanted).await,
+        };
+        let through = match meant.map_err(|failure| self.told(failure))? {
+            Some(Meant::Assignment(assignment)) => self.unassign(&what, &assignment, &id).await,
+            Some(Meant::Group { id: group, .. }) => self.leave(&what, &group, &id).await,
+            None => Ok(Vec::new()),
         };
         let still_effective_through = through.map_err(|failure| self.told(failure))?;
         Ok(Revoked {
@@ -271,25 +346,19 @@ impl AwsIdentityCenter {
     async fn unassign(
         &self,
         what: &str,
-        account: &str,
-        set: &str,
+        assignment: &Assignment,
         id: &str,
     ) -> Result<Vec<String>, Failure> {
-        let Some(assignment) = self.assignment(account, set).await? else {
-            return Ok(Vec::new());
-        };
         for _ in 0..TWICE {
-            let all = self
-                .directory
-                .assigned(&assignment)
-                .await?
-                .unwrap_or_default();
+            let Some(all) = self.directory.assigned(assignment).await? else {
+                return self.is_over(what, assignment).await.map(|()| Vec::new());
+            };
             if !all.iter().any(|one| one.principal_id == id) {
                 let groups = all.into_iter().filter(|one| one.principal_type == "GROUP");
                 let groups: Vec<String> = groups.map(|one| one.principal_id).collect();
                 return self.through(groups, id).await;
             }
-            let taken = self.directory.assign(what, Turn::Delete, &assignment, id);
+            let taken = self.directory.assign(what, Turn::Delete, assignment, id);
             match taken.await {
                 // Somebody, or another attempt of ours, was quicker.
                 Ok(()) | Err(Failure::NotFound { .. }) => {}
@@ -300,6 +369,21 @@ impl AwsIdentityCenter {
             what,
             "the read-back shows the assignment still",
         ))
+    }
+
+    /// AWS deletes no permission set that anybody is assigned; of an AWS account that it does not find it says nothing.
+    async fn is_over(&self, what: &str, assignment: &Assignment) -> Result<(), Failure> {
+        let set = &assignment.permission_set;
+        match self.directory.name_of(set).await? {
+            None => Ok(()),
+            Some(name) => Err(Failure::refused(
+                what,
+                format!(
+                    "AWS has the permission set {name}, but finds no AWS account {}; see whether it has left the organisation, and take it away by hand",
+                    assignment.account
+                ),
+            )),
+        }
     }
 
     async fn through(&self, groups: Vec<String>, id: &str) -> Result<Vec<String>, Failure> {
@@ -324,9 +408,6 @@ impl AwsIdentityCenter {
     }
 
     async fn leave(&self, what: &str, group: &str, id: &str) -> Result<Vec<String>, Failure> {
-        let Some(group) = self.directory.group(group).await? else {
-            return Ok(Vec::new());
-        };
         for _ in 0..TWICE {
             let places = self.directory.memberships_of(id).await?;
             let mut here = places
@@ -368,11 +449,9 @@ impl AwsIdentityCenter {
 
     /// The ids of all who have it of their own; `None` where there is no such thing.
     async fn holding(&self, wanted: &Entitlement) -> Result<Option<Vec<String>>, Failure> {
-        match wanted {
-            Entitlement::Assignment { account, set } => {
-                let Some(assignment) = self.assignment(account, set).await? else {
-                    return Ok(None);
-                };
+        match self.find(wanted).await? {
+            None => Ok(None),
+            Some(Meant::Assignment(assignment)) => {
                 let all = self.directory.assigned(&assignment).await?;
                 let users = |all: Vec<directory::Principal>| {
                     let users = all.into_iter().filter(|one| one.principal_type == "USER");
@@ -380,11 +459,8 @@ impl AwsIdentityCenter {
                 };
                 Ok(all.map(users))
             }
-            Entitlement::Group(group) => {
-                let Some(group) = self.directory.group(group).await? else {
-                    return Ok(None);
-                };
-                let places = self.directory.members(&group).await?;
+            Some(Meant::Group { id, .. }) => {
+                let places = self.directory.members(&id).await?;
                 Ok(Some(
                     places
                         .into_iter()

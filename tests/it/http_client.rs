@@ -290,6 +290,7 @@ fn a_list_that_is_longer_than_any_is_refused_and_never_cut() {
         status: http::StatusCode::OK,
         headers: http::HeaderMap::new(),
         body: vec![b' '; bytes],
+        secrets: Default::default(),
     };
     for (page, fine, says) in [(page(4 << 20), 16, "64 MiB"), (page(0), 1000, "1000 pages")] {
         let mut listing = Listing::default();

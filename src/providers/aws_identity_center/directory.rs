@@ -4,15 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::providers::aws::Service;
-use crate::providers::http::Failure;
-
-/// The most pages that one list may have.
-const PAGES: usize = 1000;
+use crate::providers::http::{Failure, Listing};
 
 /// Between two looks at a change that is under way.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -55,6 +52,7 @@ pub(super) struct Member {
 #[derive(Debug, Clone)]
 pub(super) struct Assignment {
     pub account: String,
+    /// Its ARN, which tells the instance too.
     pub permission_set: String,
 }
 
@@ -70,6 +68,54 @@ pub(super) enum Turn {
 pub(super) struct Instance {
     instance_arn: String,
     identity_store_id: String,
+}
+
+/// A page of a list, under the name that it has in each of them.
+#[derive(Deserialize)]
+struct Page<T> {
+    #[serde(
+        alias = "Users",
+        alias = "GroupMemberships",
+        alias = "PermissionSets",
+        alias = "AccountAssignments"
+    )]
+    items: Vec<T>,
+    #[serde(rename = "NextToken")]
+    next: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Instances {
+    instances: Vec<Instance>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct FoundGroup {
+    group_id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct FoundSet {
+    permission_set: PermissionSet,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PermissionSet {
+    name: String,
+}
+
+/// How far a change of an assignment is, under either name that it has.
+#[derive(Deserialize)]
+struct Change {
+    #[serde(
+        alias = "AccountAssignmentCreationStatus",
+        alias = "AccountAssignmentDeletionStatus"
+    )]
+    under: Under,
 }
 
 #[derive(Deserialize)]
@@ -125,10 +171,8 @@ impl Directory {
     async fn instance(&self) -> Result<&Instance, Failure> {
         let what = "looking for the instance of IAM Identity Center";
         let find = || async {
-            let found: Value = self.center(what, "ListInstances", json!({})).await?;
-            let instances = found["Instances"].clone();
-            let mut found: Vec<Instance> =
-                serde_json::from_value(instances).map_err(|e| Failure::unreadable(what, e))?;
+            let found: Instances = self.center(what, "ListInstances", json!({})).await?;
+            let mut found = found.instances;
             match (found.pop(), found.is_empty()) {
                 (Some(instance), true) => Ok(instance),
                 (None, _) => Err(Failure::refused(what, "there is none in this region")),
@@ -141,27 +185,33 @@ impl Directory {
         self.instance.get_or_try_init(find).await
     }
 
-    /// A list, to its last page: what stands under `field` of every answer.
+    /// The instance of IAM Identity Center, as ids of permission sets name it.
+    pub(super) async fn instance_id(&self) -> Result<&str, Failure> {
+        let arn = &self.instance().await?.instance_arn;
+        Ok(arn.split('/').nth(1).unwrap_or(arn))
+    }
+
+    /// The identity store, which ids of groups do not name.
+    pub(super) async fn store_id(&self) -> Result<&str, Failure> {
+        Ok(&self.instance().await?.identity_store_id)
+    }
+
+    /// A list, to its last page.
     async fn all<T: DeserializeOwned>(
         &self,
         what: &str,
         (service, name): (&Service, &str),
         mut body: Value,
-        field: &str,
     ) -> Result<Vec<T>, Failure> {
-        let mut all = Vec::new();
-        for _ in 0..PAGES {
-            let mut page: Value = service.json(what, name, &body).await?;
-            let items = page[field].take();
-            let items: Vec<T> =
-                serde_json::from_value(items).map_err(|e| Failure::unreadable(what, e))?;
-            all.extend(items);
-            match page["NextToken"].as_str().filter(|token| !token.is_empty()) {
+        let (mut all, mut listing) = (Vec::new(), Listing::default());
+        loop {
+            let page: Page<T> = service.page(what, (name, &body), &mut listing).await?;
+            all.extend(page.items);
+            match page.next.filter(|token| !token.is_empty()) {
                 None => return Ok(all),
                 Some(token) => body["NextToken"] = token.into(),
             }
         }
-        Err(Failure::unreadable(what, "the list does not end"))
     }
 
     async fn stored<T: DeserializeOwned>(
@@ -169,12 +219,11 @@ impl Directory {
         what: &str,
         name: &str,
         more: Value,
-        field: &str,
     ) -> Result<Vec<T>, Failure> {
         let mut body = more;
-        body["IdentityStoreId"] = self.instance().await?.identity_store_id.as_str().into();
+        body["IdentityStoreId"] = self.store_id().await?.into();
         let name = format!("AWSIdentityStore.{name}");
-        self.all(what, (&self.store, &name), body, field).await
+        self.all(what, (&self.store, &name), body).await
     }
 
     async fn centered<T: DeserializeOwned>(
@@ -182,12 +231,11 @@ impl Directory {
         what: &str,
         name: &str,
         more: Value,
-        field: &str,
     ) -> Result<Vec<T>, Failure> {
         let mut body = more;
         body["InstanceArn"] = self.instance().await?.instance_arn.as_str().into();
         let name = format!("SWBExternalService.{name}");
-        self.all(what, (&self.center, &name), body, field).await
+        self.all(what, (&self.center, &name), body).await
     }
 
     /// The accounts of this name; Identity Center tells names apart without regard to case.
@@ -195,11 +243,7 @@ impl Directory {
         let filter =
             json!({ "Filters": [{ "AttributePath": "UserName", "AttributeValue": name }] });
         let what = "looking up the account";
-        let found: Vec<User> = match self.stored(what, "ListUsers", filter, "Users").await {
-            // A name that no account can have is refused by its form.
-            Err(Failure::Declined { .. }) => Vec::new(),
-            found => found?,
-        };
+        let found: Vec<User> = self.stored(what, "ListUsers", filter).await?;
         let same = |user: &User| user.user_name.to_lowercase() == name.to_lowercase();
         Ok(found.into_iter().filter(same).collect())
     }
@@ -224,7 +268,7 @@ impl Directory {
         ids.dedup();
         if ids.len() > ONE_BY_ONE {
             let all: Vec<User> = self
-                .stored("listing the accounts", "ListUsers", json!({}), "Users")
+                .stored("listing the accounts", "ListUsers", json!({}))
                 .await?;
             return Ok(all
                 .into_iter()
@@ -244,11 +288,8 @@ impl Directory {
         let attribute = json!({ "AttributePath": "displayName", "AttributeValue": name });
         let body = json!({ "IdentityStoreId": store, "AlternateIdentifier": { "UniqueAttribute": attribute } });
         let what = "looking up the group";
-        match self.store::<Value>(what, "GetGroupId", body).await {
-            Ok(found) => match found["GroupId"].as_str() {
-                Some(id) => Ok(Some(id.to_owned())),
-                None => Err(Failure::unreadable(what, "it names no group")),
-            },
+        match self.store::<FoundGroup>(what, "GetGroupId", body).await {
+            Ok(found) => Ok(Some(found.group_id)),
             Err(Failure::NotFound { .. }) => Ok(None),
             Err(failure) => Err(failure),
         }
@@ -258,15 +299,8 @@ impl Directory {
     pub(super) async fn memberships_of(&self, user: &str) -> Result<Vec<Membership>, Failure> {
         let body = json!({ "MemberId": { "UserId": user } });
         let what = "reading the account's groups";
-        let found = self
-            .stored(
-                what,
-                "ListGroupMembershipsForMember",
-                body,
-                "GroupMemberships",
-            )
-            .await;
-        match found {
+        let found = self.stored(what, "ListGroupMembershipsForMember", body);
+        match found.await {
             // Whoever is gone is in no group.
             Err(Failure::NotFound { .. }) => Ok(Vec::new()),
             found => found,
@@ -277,15 +311,14 @@ impl Directory {
     pub(super) async fn members(&self, group: &str) -> Result<Vec<Membership>, Failure> {
         let body = json!({ "GroupId": group });
         let what = "listing the group's members";
-        self.stored(what, "ListGroupMemberships", body, "GroupMemberships")
-            .await
+        self.stored(what, "ListGroupMemberships", body).await
     }
 
     pub(super) async fn join(&self, what: &str, group: &str, user: &str) -> Result<(), Failure> {
         let store = &self.instance().await?.identity_store_id;
         let body =
             json!({ "IdentityStoreId": store, "GroupId": group, "MemberId": { "UserId": user } });
-        self.store::<Value>(what, "CreateGroupMembership", body)
+        self.store::<IgnoredAny>(what, "CreateGroupMembership", body)
             .await
             .map(drop)
     }
@@ -294,7 +327,7 @@ impl Directory {
         let store = &self.instance().await?.identity_store_id;
         let body = json!({ "IdentityStoreId": store, "MembershipId": membership });
         match self
-            .store::<Value>(what, "DeleteGroupMembership", body)
+            .store::<IgnoredAny>(what, "DeleteGroupMembership", body)
             .await
         {
             Ok(_) | Err(Failure::NotFound { .. }) => Ok(()),
@@ -302,15 +335,16 @@ impl Directory {
         }
     }
 
-    async fn name_of(&self, set: &str) -> Result<Option<String>, Failure> {
+    /// What a permission set is called; `None` where there is none.
+    pub(super) async fn name_of(&self, set: &str) -> Result<Option<String>, Failure> {
         let instance = &self.instance().await?.instance_arn;
         let body = json!({ "InstanceArn": instance, "PermissionSetArn": set });
         let what = "looking up the permission set";
         match self
-            .center::<Value>(what, "DescribePermissionSet", body)
+            .center::<FoundSet>(what, "DescribePermissionSet", body)
             .await
         {
-            Ok(found) => Ok(found["PermissionSet"]["Name"].as_str().map(str::to_owned)),
+            Ok(found) => Ok(Some(found.permission_set.name)),
             Err(Failure::NotFound { .. }) => Ok(None),
             Err(failure) => Err(failure),
         }
@@ -326,9 +360,7 @@ impl Directory {
         }
         sets.remove(name);
         let what = "listing the permission sets";
-        let arns: Vec<String> = self
-            .centered(what, "ListPermissionSets", json!({}), "PermissionSets")
-            .await?;
+        let arns: Vec<String> = self.centered(what, "ListPermissionSets", json!({})).await?;
         for arn in arns {
             if let Some(found) = self.name_of(&arn).await? {
                 sets.insert(found.clone(), arn.clone());
@@ -347,9 +379,7 @@ impl Directory {
     ) -> Result<Option<Vec<Principal>>, Failure> {
         let body = json!({ "AccountId": what.account, "PermissionSetArn": what.permission_set });
         let doing = "reading who is assigned";
-        let found = self
-            .centered(doing, "ListAccountAssignments", body, "AccountAssignments")
-            .await;
+        let found = self.centered(doing, "ListAccountAssignments", body).await;
         match found {
             Ok(found) => Ok(Some(found)),
             Err(Failure::NotFound { .. }) => Ok(None),
@@ -378,10 +408,9 @@ impl Directory {
             "PrincipalType": "USER",
             "PrincipalId": user,
         });
-        let mut answer: Value = self.center(doing, name, body).await?;
+        let mut answer: Change = self.center(doing, name, body).await?;
         loop {
-            let under: Under = serde_json::from_value(answer[field].take())
-                .map_err(|e| Failure::unreadable(doing, e))?;
+            let under = answer.under;
             match (under.status.as_str(), under.request_id) {
                 ("SUCCEEDED", _) => return Ok(()),
                 ("IN_PROGRESS", Some(request)) => {

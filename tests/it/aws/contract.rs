@@ -78,6 +78,12 @@ impl Aws {
         format!("{name}{place}")
     }
 
+    /// What is given there by this name: AWS takes 32 characters.
+    fn called(&self, name: &str) -> String {
+        let name = self.named(name).replace("kept_", "");
+        name.chars().take(32).collect()
+    }
+
     fn id(&self, entitlement: &Value) -> String {
         let name = entitlement["permission_set"].as_str();
         let name = name.or(entitlement["group"].as_str()).unwrap();
@@ -143,13 +149,31 @@ impl Target for Aws {
         assert!(removed.await.is_some());
     }
 
+    async fn rename_account(&self, name: &str, new: &str) -> Result<(), &'static str> {
+        if !matches!(self.gives, Gives::IamGroup) {
+            return Err("moto renames no account there; tried with a server that does");
+        }
+        let (name, new) = (self.named(name), self.named(new));
+        let fields = [("UserName", name.as_str()), ("NewUserName", &new)];
+        assert!(self.server.iam("UpdateUser", &fields).await.is_some());
+        Ok(())
+    }
+
+    async fn rename_entitlement(&self, given: &Value, new: &str) -> Result<Value, &'static str> {
+        if !matches!(self.gives, Gives::IamGroup) {
+            return Err(
+                "AWS keeps the names of permission sets, and moto those of groups; tried with a server that does not",
+            );
+        }
+        let (name, new) = (self.id(given), self.called(new));
+        let fields = [("GroupName", name.as_str()), ("NewGroupName", &new)];
+        assert!(self.server.iam("UpdateGroup", &fields).await.is_some());
+        self.ids.lock().unwrap().insert(new.clone(), new.clone());
+        Ok(json!({ "group": new }))
+    }
+
     async fn add_entitlement(&self, name: &str) -> Value {
-        let name: String = self
-            .named(name)
-            .replace("kept_", "")
-            .chars()
-            .take(32)
-            .collect();
+        let name = self.called(name);
         if matches!(self.gives, Gives::Assignment) {
             // Each set that is there is looked at: those of facts that are over would only make the next ones longer.
             let over = std::mem::take(&mut *self.ids.lock().unwrap());

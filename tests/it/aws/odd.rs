@@ -16,7 +16,7 @@ use super::server::{ACCOUNT, Server};
 use crate::contract::approved::approved;
 use crate::contract::{connection, order};
 
-fn access(name: &str, entitlement: Value) -> Access {
+pub fn access(name: &str, entitlement: Value) -> Access {
     Access {
         connection: connection(),
         account: Account {
@@ -115,7 +115,7 @@ async fn a_renamed_iam_user_loses_what_it_was_given() {
 }
 
 /// A server that answers each operation as it is told, and what it was asked.
-async fn scripted(
+pub async fn scripted(
     answer: impl Fn(&str, &str) -> (u16, String) + Send + Sync + 'static,
 ) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
     let (answer, asked) = (Arc::new(answer), Arc::new(Mutex::new(Vec::new())));
@@ -151,7 +151,7 @@ async fn scripted(
 }
 
 /// What Identity Center answers to everything but assignments, for one account and one permission set.
-fn usual(operation: &str) -> Value {
+pub fn usual(operation: &str) -> Value {
     match operation {
         "ListInstances" => {
             json!({ "Instances": [{ "InstanceArn": "arn:i", "IdentityStoreId": "d-1" }] })
@@ -164,7 +164,7 @@ fn usual(operation: &str) -> Value {
     }
 }
 
-fn ro() -> Access {
+pub fn ro() -> Access {
     access("ada", json!({ "account": ACCOUNT, "permission_set": "ro" }))
 }
 
@@ -265,15 +265,20 @@ async fn lists_are_read_to_their_last_page() {
     assert_eq!(held[0].name, "ada");
 }
 
+/// An error, as the services say it that speak JSON.
+pub fn in_json(code: &str) -> String {
+    format!(r#"{{"__type": "com.amazon#{code}", "Message": "no {code}"}}"#)
+}
+
+/// An error, as the others say it.
+pub fn in_xml(code: &str) -> String {
+    format!(
+        "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>no {code}</Message></Error></ErrorResponse>"
+    )
+}
+
 #[tokio::test]
 async fn what_aws_says_no_with_says_what_to_do_next() {
-    let in_json =
-        |code: &str| format!(r#"{{"__type": "com.amazon#{code}", "Message": "no {code}"}}"#);
-    let in_xml = |code: &str| {
-        format!(
-            "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>no {code}</Message></Error></ErrorResponse>"
-        )
-    };
     for (status, code, expected) in [
         (400, "ThrottlingException", "later"),
         (400, "Throttling", "later"),
@@ -311,8 +316,8 @@ async fn the_user_of_our_own_keys_stays_in_its_groups() {
     let (at, asked) = scripted(|_, body| {
         let user = "<UserName>hallpass</UserName><UserId>AIDAOWN</UserId><Arn>arn:aws:iam::1:user/hallpass</Arn>";
         let said = match body.contains("GetCallerIdentity") {
-            true => "<R><GetCallerIdentityResult><UserId>AIDAOWN</UserId></GetCallerIdentityResult></R>".to_owned(),
-            false => format!("<R><GetGroupResult><Users><member>{user}</member></Users><IsTruncated>false</IsTruncated></GetGroupResult></R>"),
+            true => "<R><GetCallerIdentityResult><UserId>AIDAOWN</UserId><Account>1</Account></GetCallerIdentityResult></R>".to_owned(),
+            false => format!("<R><GetGroupResult><Group><GroupName>admins</GroupName><GroupId>AGPA1</GroupId></Group><Users><member>{user}</member></Users><IsTruncated>false</IsTruncated></GetGroupResult></R>"),
         };
         (200, said)
     })
