@@ -185,9 +185,7 @@ impl World {
             Caller::App(_) => return Err(Refusal::new(401, "Bad credentials")),
             Caller::Anonymous => return Err(Refusal::new(401, "Requires authentication")),
         };
-        if let (Some(repo), Some(only)) = (repo, &token.repositories)
-            && !only.contains(&repo)
-        {
+        if repo.is_some_and(|repo| !self.shows(token, repo)) {
             return Err(Refusal::not_found());
         }
         match &token.installation {
@@ -204,6 +202,21 @@ impl World {
             }
             None => self.permit_person(token.user, names, write, repo),
         }
+    }
+
+    /// Whether there is such a repository as far as a token's holder is told.
+    pub fn shows(&self, token: &Token, repo: usize) -> bool {
+        let id = self.repos[repo].id;
+        let narrowed = token.repositories.as_ref();
+        narrowed.is_none_or(|only| only.contains(&repo))
+            && self.selected(token).is_none_or(|only| only.contains(&id))
+    }
+
+    /// The repositories that a token's installation was given, where those are not all.
+    pub fn selected(&self, token: &Token) -> Option<&BTreeSet<u64>> {
+        let (id, _) = token.installation.as_ref()?;
+        let found = self.installations.iter().find(|one| one.id == *id)?;
+        found.only.as_ref()
     }
 
     /// People act through their own role: writers change what is in git, readers may comment and review.

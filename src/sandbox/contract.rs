@@ -41,7 +41,7 @@ pub struct Contracts {
 }
 
 /// Statuses that GitHub answers without describing them everywhere.
-const UNDESCRIBED: [u16; 6] = [401, 403, 404, 409, 422, 429];
+const UNDESCRIBED: [u16; 8] = [301, 307, 401, 403, 404, 409, 422, 429];
 
 impl Contracts {
     /// Loads `github-rest.json` and `github-webhooks.json`.

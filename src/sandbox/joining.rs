@@ -142,6 +142,38 @@ impl Sandbox {
         }
     }
 
+    /// Renames a team. The old slug is free at once, and nothing leads from it to the new one.
+    pub fn rename_team(&self, slug: &str, new: &str) {
+        let mut world = self.world();
+        let team = team_index(&world, slug);
+        new.clone_into(&mut world.teams[team].slug);
+    }
+
+    /// Renames a role in the organisation.
+    pub fn rename_organisation_role(&self, name: &str, new: &str) {
+        let mut world = self.world();
+        let mut roles = world.roles.iter_mut();
+        let role = roles.find(|role| role.name == name);
+        let role = role.unwrap_or_else(|| panic!("the sandbox has no role `{name}`"));
+        new.clone_into(&mut role.name);
+    }
+
+    /// Renames a repository. The old name leads to it until another one is called so.
+    ///
+    /// # Errors
+    /// When the bare repository cannot be moved.
+    pub fn rename_repository(&self, name: &str, new: &str) -> std::io::Result<()> {
+        let mut world = self.world();
+        let index = self.index(&world, name);
+        let repo = &mut world.repos[index];
+        let path = repo.path.with_file_name(format!("{new}.git"));
+        std::fs::rename(&repo.path, &path)?;
+        repo.path = path;
+        let old = std::mem::replace(&mut repo.name, new.to_owned());
+        repo.was.push(old);
+        Ok(())
+    }
+
     /// Deletes an account: `null` wherever it stood.
     pub fn delete_user(&self, login: &str) {
         let mut world = self.world();

@@ -27,6 +27,7 @@ mod joining;
 mod listener;
 mod merging;
 mod model;
+mod moved;
 mod people;
 mod post;
 mod pulling;

@@ -121,6 +121,7 @@ fn decoded(segment: &str) -> String {
 
 async fn rest(shared: Arc<Shared>, request: Whole, path: &str) -> Answer {
     let segments: Vec<String> = path.trim_matches('/').split('/').map(decoded).collect();
+    let segments = locked(&shared.world).by_name(segments);
     let Some((operation, params)) = routes::find(&request.method, &segments) else {
         let what = format!(
             "{} {path} is not an operation of the stand-in",
@@ -266,9 +267,14 @@ fn perform(
             .map(|(_, value)| value.as_str())
     };
     if let (Some(owner), Some(repo)) = (named("owner"), named("repo")) {
-        call.repo = world.repo_named(&format!("{owner}/{repo}"));
+        let name = format!("{owner}/{repo}");
+        call.repo = world.repo_named(&name);
         if call.repo.is_none() {
-            return Err(Refusal::not_found());
+            let moved = world
+                .repo_once_named(&name)
+                .ok_or_else(Refusal::not_found)?;
+            world.permit(&call.caller, operation.needs, Some(moved))?;
+            return Ok(world.moved_to(moved, operation, call));
         }
     }
     world.permit(&call.caller, operation.needs, call.repo)?;

@@ -161,6 +161,7 @@ impl Sandbox {
         let repo = Repo {
             id,
             name: name.to_owned(),
+            was: Vec::new(),
             path,
             created_at: now,
             pushed_at: now,
@@ -238,9 +239,20 @@ impl Sandbox {
         world.installations.push(Installation {
             id,
             app,
+            only: None,
             suspended: false,
             created_at,
         });
+    }
+
+    /// Gives an installation these repositories, and hides all others from it; `None` for all that there are.
+    pub fn installation_sees(&self, id: u64, only: Option<&[&str]>) {
+        let mut world = self.world();
+        let number = |name: &&str| world.repos[self.index(&world, name)].id;
+        let only = only.map(|names| names.iter().map(number).collect());
+        for found in world.installations.iter_mut().filter(|one| one.id == id) {
+            found.only.clone_from(&only);
+        }
     }
 
     /// Changes one permission of an App; `None` takes it away. Tokens that exist keep what they have.

@@ -50,6 +50,8 @@ pub struct Team {
 pub struct Repo {
     pub id: u64,
     pub name: String,
+    /// What it was called before.
+    pub was: Vec<String>,
     pub path: PathBuf,
     pub created_at: Instant,
     pub pushed_at: Instant,
@@ -276,6 +278,8 @@ impl std::fmt::Debug for App {
 pub struct Installation {
     pub id: u64,
     pub app: u64,
+    /// The numbers of the repositories that it was given; `None` for all that there are.
+    pub only: Option<BTreeSet<u64>>,
     pub suspended: bool,
     pub created_at: Instant,
 }

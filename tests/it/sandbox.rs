@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 mod deploying;
+mod moved;
 
 use std::path::Path;
 use std::process::Output;
@@ -136,6 +137,7 @@ impl World {
         let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
         let client = reqwest::Client::builder()
             .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
             .user_agent("test")
             .build()
             .unwrap();

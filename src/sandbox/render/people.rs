@@ -210,7 +210,7 @@ pub fn installation(world: &World, installation: &Installation) -> Value {
     json!({
         "id": installation.id,
         "account": user(world, world.organisation),
-        "repository_selection": "all",
+        "repository_selection": if installation.only.is_some() { "selected" } else { "all" },
         "access_tokens_url": format!("{api}/app/installations/{}/access_tokens", installation.id),
         "repositories_url": format!("{api}/installation/repositories"),
         "html_url": format!("{}/organizations/{}/settings/installations/{}", world.base, world.organisation_login(), installation.id),

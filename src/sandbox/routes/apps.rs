@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use crate::sandbox::auth::Caller;
 use crate::sandbox::call::{Answer, Answered, Call, HOURLY};
 use crate::sandbox::refusal::Refusal;
 use crate::sandbox::render::{people, repos, time};
@@ -82,7 +83,7 @@ pub fn access_token(world: &mut World, call: &Call) -> Answered {
         "token": secret,
         "expires_at": token.expires_at.map(time),
         "permissions": permissions,
-        "repository_selection": if repositories.is_some() { "selected" } else { "all" },
+        "repository_selection": selection(repositories.is_some() || world.selected(&token).is_some()),
     });
     if let Some(only) = repositories {
         answer["repositories"] = only.iter().map(|repo| repos::repo(world, *repo)).collect();
@@ -150,14 +151,24 @@ fn repositories_wanted(world: &World, call: &Call) -> Result<Option<BTreeSet<usi
 
 /// `GET /installation/repositories`.
 pub fn repositories(world: &mut World, call: &Call) -> Answered {
+    let Caller::Token(token) = &call.caller else {
+        return Err(Refusal::new(401, "Requires authentication"));
+    };
     let all: Vec<Value> = (0..world.repos.len())
+        .filter(|repo| world.shows(token, *repo))
         .map(|repo| repos::repo(world, repo))
         .collect();
     let total = all.len();
+    let chosen = selection(token.repositories.is_some() || world.selected(token).is_some());
     Ok(call.page_of(
         all,
-        |page| json!({ "total_count": total, "repositories": page }),
+        |page| json!({ "total_count": total, "repository_selection": chosen, "repositories": page }),
     ))
+}
+
+/// GitHub's word for whether repositories were chosen, or all are seen.
+fn selection(chosen: bool) -> &'static str {
+    if chosen { "selected" } else { "all" }
 }
 
 /// `GET /rate_limit`.
