@@ -1,20 +1,29 @@
-//! What the kinds of GitHub share: whose login it is, and what GitHub's answers mean.
+//! What the kinds of GitHub share: whose login it is, what goes by which number, and what GitHub's answers mean.
 //!
-//! A login is only a label. Before anything is given, the login must still be the account that `access/` recorded; before anything is
-//! taken, the account's login of now is asked for. A login that somebody else took over gets nothing.
+//! Promises:
+//! - A login is only a label, and so is the name of a repository, a team or a role. What counts is GitHub's number: of the account as
+//!   `access/` recorded it, or as it was when the access was given; of what was given as it was then. Who or what else has the name by
+//!   now gets nothing and loses nothing.
+//! - GitHub answers 404 for what is gone and for what the App may not see. Nothing is called gone for a 404 alone.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::ProviderError;
-use crate::domain::model::{Account, ConnectionName, UserId};
-use crate::github_app::{Failure, Installation, path};
+use crate::domain::model::{Account, ConnectionName};
+use crate::github_app::{Failure, Installation, path, query};
 
 /// An account, as GitHub tells it.
 #[derive(Debug, Deserialize)]
 pub(super) struct User {
     pub id: u64,
     pub login: String,
+}
+
+/// Which repositories an App was given: `all` or `selected`.
+#[derive(Deserialize)]
+struct Selection {
+    repository_selection: Option<String>,
 }
 
 /// GitHub, as one connection sees it.
@@ -29,15 +38,22 @@ impl Hub {
         Self { connection, api }
     }
 
-    /// The account must be the one that was recorded: somebody else may have taken the login since.
+    /// The account must be the one that was recorded: somebody else may have taken the login since. So must the one that has it already,
+    /// where somebody has.
     pub(super) async fn login_for_giving(
         &self,
         account: &Account,
     ) -> Result<String, ProviderError> {
-        let recorded = self.recorded(account)?;
+        let recorded = self.number(account)?;
+        if let Some(said) = account.github_id.filter(|id| id.0 != recorded) {
+            return Err(self.unknown(
+                account,
+                format!("account {recorded} holds it, and access/ says {said} by now: the grant cannot go on for another account"),
+            ));
+        }
         let what = format!("account @{}", account.name);
         match self.api.get::<User>(&what, &path(&["users", &account.name])).await {
-            Ok(user) if UserId(user.id) == recorded => Ok(user.login),
+            Ok(user) if user.id == recorded => Ok(user.login),
             Ok(user) => Err(self.unknown(
                 account,
                 format!(
@@ -54,24 +70,83 @@ impl Hub {
         }
     }
 
-    /// The login of now; `None` when the account is gone.
+    /// The login of now; `None` where GitHub shows no such account: it is gone, or hidden.
     pub(super) async fn login_for_taking(
         &self,
         account: &Account,
     ) -> Result<Option<String>, ProviderError> {
-        let recorded = self.recorded(account)?.to_string();
+        let recorded = self.number(account)?.to_string();
         let what = format!("account {recorded}");
         let user: Option<User> = self.find(&what, &path(&["user", &recorded])).await?;
         Ok(user.map(|user| user.login))
     }
 
-    fn recorded(&self, account: &Account) -> Result<UserId, ProviderError> {
-        account.github_id.ok_or_else(|| {
-            self.unknown(account, "no `github_id` is recorded for it in access/, so nobody can tell whose login it is")
-        })
+    /// GitHub calls accounts by login where they are to be changed: `login` must be the account's after that still.
+    pub(super) async fn still_has(
+        &self,
+        account: &Account,
+        login: &str,
+    ) -> Result<(), ProviderError> {
+        match self.login_for_taking(account).await? {
+            Some(now) if !now.eq_ignore_ascii_case(login) => {
+                let what = format!("what was done for @{login}");
+                Err(self.without_effect(what, &format!("that the account is @{now} since")))
+            }
+            _ => Ok(()),
+        }
     }
 
-    /// One thing, or `None` where GitHub shows none.
+    /// The account's number: as it was when the access was given, or else as `access/` says.
+    pub(super) fn number(&self, account: &Account) -> Result<u64, ProviderError> {
+        match (&account.id, account.github_id) {
+            (Some(id), _) => id.parse().map_err(|_| {
+                self.unknown(account, format!("{id:?} is no number of an account"))
+            }),
+            (None, Some(id)) => Ok(id.0),
+            (None, None) => Err(self.unknown(
+                account,
+                "no `github_id` is recorded for it in access/, so nobody can tell whose login it is",
+            )),
+        }
+    }
+
+    /// The number of what was given, where it is known.
+    pub(super) fn given(&self, known: Option<&str>) -> Result<Option<u64>, ProviderError> {
+        let number = |id: &str| {
+            let odd = |_| self.refused(format!("{id:?} is no number of anything at GitHub"));
+            id.parse().map_err(odd)
+        };
+        known.map(number).transpose()
+    }
+
+    /// What has the name of `what` now must be what somebody has already, where somebody has.
+    pub(super) fn is_given(
+        &self,
+        what: &str,
+        id: u64,
+        known: Option<&str>,
+    ) -> Result<(), ProviderError> {
+        match self.given(known)? {
+            Some(held) if held != id => Err(self.refused(format!(
+                "{what} is number {id} by now, and what is held is number {held}: the grant cannot go on there. Correct the name in \
+                 access/resources, or let the grant end and ask anew"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the App is shown every repository of the organisation, so that one that it is not shown is not there.
+    pub(super) async fn sees_every_repository(&self) -> Result<bool, ProviderError> {
+        let route = query(
+            &path(&["installation", "repositories"]),
+            &[("per_page", "1")],
+        );
+        let found: Option<Selection> = self.find("repositories of the App", &route).await?;
+        let selection = found.and_then(|found| found.repository_selection);
+        Ok(selection.as_deref() == Some("all"))
+    }
+
+    /// One thing, or `None` where GitHub shows none: it is gone, or hidden.
     pub(super) async fn find<T: DeserializeOwned>(
         &self,
         what: &str,
@@ -84,26 +159,13 @@ impl Hub {
         }
     }
 
-    /// A list, to its last page.
+    /// A list, to its last page; [`ProviderError::Refused`] where GitHub shows none.
     pub(super) async fn all<T: DeserializeOwned>(
         &self,
         what: &str,
         route: &str,
     ) -> Result<Vec<T>, ProviderError> {
         self.api.list(what, route).await.map_err(|e| self.failed(e))
-    }
-
-    /// A list, to its last page, or `None` where there is nothing that could have one.
-    pub(super) async fn all_of<T: DeserializeOwned>(
-        &self,
-        what: &str,
-        route: &str,
-    ) -> Result<Option<Vec<T>>, ProviderError> {
-        match self.api.list(what, route).await {
-            Ok(found) => Ok(Some(found)),
-            Err(Failure::NotFound { .. }) => Ok(None),
-            Err(failure) => Err(self.failed(failure)),
-        }
     }
 
     /// A list that GitHub wraps, to its last page; [`ProviderError::Refused`] where there is nothing that could have one.
@@ -223,7 +285,9 @@ impl Hub {
             },
             Failure::NotFound { what } => ProviderError::Refused {
                 connection,
-                reason: format!("there is no {what}"),
+                reason: format!(
+                    "GitHub shows the App no {what}: it is not there, or a permission of the App is missing"
+                ),
             },
             Failure::Declined { what, words, .. } => ProviderError::Refused {
                 connection,

@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::Value;
 
-use wire::{Entitlement, Pending, Review, Rules, Run, Runs};
+use wire::{Entitlement, Environment, Pending, Review, Rules, Run, Runs};
 
 use super::github::Hub;
 use super::{Gate, Provider, ProviderError, Said};
@@ -120,27 +120,36 @@ impl GithubDeployment {
 
     /// Whether our rule is on; [`ProviderError::Refused`] where there is no such environment.
     async fn rule_is_on(&self, place: &Place) -> Result<bool, ProviderError> {
+        Ok(self.environment(place).await?.1)
+    }
+
+    /// The environment of that name, and whether our rule is on there; [`ProviderError::Refused`] where there is none.
+    async fn environment(&self, place: &Place) -> Result<(Environment, bool), ProviderError> {
         let what = format!("protection rules of {}", shown(place));
         let Place { environment, .. } = place;
         let here = route(&place.repository, &["environments", environment]);
         // A list of rules says nothing about an environment that is not there.
-        let there = self.hub.find::<serde::de::IgnoredAny>(&what, &here).await?;
+        let there = self.hub.find::<Environment>(&what, &here).await?;
         let rules = route(
             &place.repository,
             &["environments", environment, "deployment_protection_rules"],
         );
         let rules = match there {
-            Some(_) => self.hub.find::<Rules>(&what, &rules).await?,
+            Some(there) => {
+                let rules = self.hub.find::<Rules>(&what, &rules).await?;
+                rules.map(|rules| (there, rules))
+            }
             None => None,
         };
-        let rules = rules.ok_or_else(|| {
+        let (there, rules) = rules.ok_or_else(|| {
             self.hub.refused(format!(
                 "there is no environment {} that the App can see",
                 shown(place)
             ))
         })?;
         let mut rules = rules.custom_deployment_protection_rules.iter();
-        Ok(rules.any(|rule| rule.enabled && rule.app.id == self.hub.app_id()))
+        let on = rules.any(|rule| rule.enabled && rule.app.id == self.hub.app_id());
+        Ok((there, on))
     }
 
     fn rule_is_off(&self, place: &Place) -> ProviderError {
@@ -218,17 +227,19 @@ impl Provider for GithubDeployment {
         let access = approved.access();
         let place = self.entitlement(&access.entitlement)?;
         let login = self.hub.login_for_giving(&access.account).await?;
-        if !self.rule_is_on(&place).await? {
+        let (environment, on) = self.environment(&place).await?;
+        let (known, what) = (access.entitlement_id.as_deref(), shown(&place));
+        self.hub.is_given(&what, environment.id, known)?;
+        if !on {
             return Err(self.rule_is_off(&place));
         }
         Ok(Granted {
             read_back: format!(
-                "the App is asked about every job for {}, and lets through what @{login} starts",
-                shown(&place)
+                "the App is asked about every job for {what}, and lets through what @{login} starts"
             ),
             pending: None,
-            account_id: None,
-            entitlement_id: None,
+            account_id: Some(self.hub.number(&access.account)?.to_string()),
+            entitlement_id: Some(environment.id.to_string()),
         })
     }
 

@@ -1,8 +1,8 @@
 //! `github-organization-role`: a role in an organisation of GitHub's, such as `security_manager` or one of the organisation's own.
 //!
 //! Promises:
-//! - Logins are labels: see `github.rs`. The role is found by its name at every call, since a role that is deleted and made anew has
-//!   another number.
+//! - Logins and names are labels: see `github.rs`. The role is found by its name when it is given and by its number when it is taken, in
+//!   the list of all roles; one that is deleted and made anew has another number. Whoever has it is known by number too.
 //! - A role that remains by a team is named, and never called removed.
 //!
 //! Members of the organisation only can have one; GitHub refuses others, and nobody is invited for it.
@@ -89,18 +89,47 @@ impl GithubOrganizationRole {
         format!("{role:?} of {}", self.organisation)
     }
 
-    async fn role(&self, wanted: &Entitlement) -> Result<Option<Role>, ProviderError> {
+    async fn roles(&self) -> Result<Vec<Role>, ProviderError> {
         let what = format!("roles of {}", self.organisation);
         let roles: Option<Roles> = self.hub.find(&what, &self.route(&[])).await?;
-        let roles = roles.map(|roles| roles.roles).unwrap_or_default();
-        Ok(roles.into_iter().find(|role| role.name == wanted.role))
+        let roles = roles.ok_or_else(|| {
+            self.hub.refused(format!(
+                "GitHub does not show the App the {what}: compare its permissions with the documentation"
+            ))
+        })?;
+        Ok(roles.roles)
     }
 
-    fn no_role(&self, wanted: &Entitlement) -> ProviderError {
-        let shown = self.shown(&wanted.role);
-        self.hub.refused(format!(
-            "there is no organisation role {shown} that the App can see"
-        ))
+    /// What has the name; [`ProviderError::Refused`] where that is another one than `known`.
+    async fn for_giving(
+        &self,
+        wanted: &Entitlement,
+        known: Option<&str>,
+    ) -> Result<Role, ProviderError> {
+        let (shown, roles) = (self.shown(&wanted.role), self.roles().await?);
+        let role = roles.into_iter().find(|role| role.name == wanted.role);
+        let role = role.ok_or_else(|| {
+            self.hub.refused(format!(
+                "there is no organisation role {shown} that the App can see"
+            ))
+        })?;
+        let what = format!("role {shown}");
+        self.hub.is_given(&what, role.id, known)?;
+        Ok(role)
+    }
+
+    /// What has the number, or the name where the number is not known; `None` where it is gone.
+    async fn for_taking(
+        &self,
+        wanted: &Entitlement,
+        known: Option<&str>,
+    ) -> Result<Option<Role>, ProviderError> {
+        let number = self.hub.given(known)?;
+        let it = |role: &Role| match number {
+            Some(number) => role.id == number,
+            None => role.name == wanted.role,
+        };
+        Ok(self.roles().await?.into_iter().find(it))
     }
 
     async fn assigned(&self, role: &Role) -> Result<Vec<Assigned>, ProviderError> {
@@ -111,16 +140,14 @@ impl GithubOrganizationRole {
             .await
     }
 
-    /// How `login` has the role, if so.
+    /// How the account of this number has the role, if so.
     async fn assignment(
         &self,
         role: &Role,
-        login: &str,
+        number: u64,
     ) -> Result<Option<Assigned>, ProviderError> {
         let all = self.assigned(role).await?;
-        Ok(all
-            .into_iter()
-            .find(|one| one.login.eq_ignore_ascii_case(login)))
+        Ok(all.into_iter().find(|one| one.id == number))
     }
 
     fn assignment_route(&self, role: &Role, login: &str) -> String {
@@ -130,8 +157,9 @@ impl GithubOrganizationRole {
     async fn give(&self, access: &Access) -> Result<Granted, ProviderError> {
         let wanted = self.entitlement(&access.entitlement)?;
         let login = self.hub.login_for_giving(&access.account).await?;
-        let role = self.role(&wanted).await?;
-        let role = role.ok_or_else(|| self.no_role(&wanted))?;
+        let number = self.hub.number(&access.account)?;
+        let known = access.entitlement_id.as_deref();
+        let role = self.for_giving(&wanted, known).await?;
         let (shown, route) = (self.shown(&role.name), self.assignment_route(&role, &login));
         let what = format!("role {shown} for @{login}");
         let missing = || {
@@ -140,13 +168,13 @@ impl GithubOrganizationRole {
             )
         };
         self.hub.assign(&what, &route, missing).await?;
-        let found = self.assignment(&role, &login).await?;
+        let found = self.assignment(&role, number).await?;
         match found.filter(Assigned::is_direct) {
             Some(_) => Ok(Granted {
                 read_back: format!("@{login} has the role {shown}"),
                 pending: None,
-                account_id: None,
-                entitlement_id: None,
+                account_id: Some(number.to_string()),
+                entitlement_id: Some(role.id.to_string()),
             }),
             None => Err(self.hub.without_effect(what, "no such role")),
         }
@@ -154,30 +182,32 @@ impl GithubOrganizationRole {
 
     async fn take(&self, access: &Access) -> Result<Revoked, ProviderError> {
         let wanted = self.entitlement(&access.entitlement)?;
+        let (number, name) = (self.hub.number(&access.account)?, &access.account.name);
         let taken = |read_back: String| Revoked {
             read_back,
             ..Revoked::default()
         };
-        let Some(login) = self.hub.login_for_taking(&access.account).await? else {
-            let name = &access.account.name;
-            return Ok(taken(format!("the account of @{name} no longer exists")));
-        };
-        let shown = self.shown(&wanted.role);
-        let Some(role) = self.role(&wanted).await? else {
+        let known = access.entitlement_id.as_deref();
+        let Some(role) = self.for_taking(&wanted, known).await? else {
+            let shown = self.shown(&wanted.role);
             return Ok(taken(format!("there is no role {shown} any more")));
         };
-        let what = format!("role {shown} of @{login}");
-        self.hub
-            .delete(&what, &self.assignment_route(&role, &login))
-            .await?;
-        let Some(left) = self.assignment(&role, &login).await? else {
-            return Ok(taken(format!("@{login} has no role {shown}")));
+        let shown = self.shown(&role.name);
+        let what = format!("role {shown} of @{name}");
+        let before = self.assignment(&role, number).await?;
+        if let Some(before) = before.filter(Assigned::is_direct) {
+            // As GitHub calls the account in the very list that knows it by number.
+            let route = self.assignment_route(&role, &before.login);
+            self.hub.delete(&what, &route).await?;
+        }
+        let Some(left) = self.assignment(&role, number).await? else {
+            return Ok(taken(format!("@{name} has no role {shown}")));
         };
         if left.is_direct() {
             return Err(self.hub.without_effect(what, "the role still"));
         }
         Ok(Revoked {
-            read_back: format!("@{login} has the role {shown} by others only"),
+            read_back: format!("@{name} has the role {shown} by others only"),
             still_effective_through: left.through(self.organisation.as_str()),
             ..Revoked::default()
         })
@@ -185,8 +215,7 @@ impl GithubOrganizationRole {
 
     async fn list(&self, entitlement: &Value) -> Result<Vec<Holder>, ProviderError> {
         let wanted = self.entitlement(entitlement)?;
-        let role = self.role(&wanted).await?;
-        let role = role.ok_or_else(|| self.no_role(&wanted))?;
+        let role = self.for_giving(&wanted, None).await?;
         let all = self.assigned(&role).await?;
         let holder = |one: Assigned| Holder {
             name: one.login,

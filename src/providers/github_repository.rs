@@ -1,31 +1,39 @@
 //! `github-repository`: a person's own role in one repository.
 //!
 //! Promises:
-//! - Logins are labels: see `github.rs`.
+//! - Logins and names are labels: see `github.rs`. The repository is found once, by its name when something is given and by its number
+//!   when it is taken, and spoken of by its number after that. Whoever is in a list there is known by number too.
 //! - GitHub keeps one own role for a person in a repository. A role that somebody has there already is never changed into another: a
 //!   request for another role waits until the present one ends.
 //! - Whoever is invited does not have it yet: that is `pending`, and the end takes the invitation back.
-//! - What remains by a team, by the organisation's base permission or by owning it is named, and never called removed. So is a role that
-//!   somebody gave by hand in the place of ours.
-//! - The last administrator of a repository is not removed.
+//! - Only the role that was given is taken. Any other own role or invitation, however little it allows, stands in the place of ours by
+//!   somebody's hand: it is named, not touched, and never called removed. So is what remains by a team, by the organisation's base
+//!   permission or by owning it, where that allows as much.
+//! - The last administrator of a repository is not removed, nor are the last two at once: see `turns.rs`.
+//! - A repository that GitHub does not show is gone only where the App is shown every repository of the organisation.
 //!
-//! Accepted race: as with teams, an account that is renamed between our two calls is not seen until the read-back fails.
+//! Accepted race: GitHub gives and takes roles by login, so an account that is renamed between our two calls is not seen until the
+//! read-back fails.
 
+mod here;
+mod left;
 mod wire;
 
 use async_trait::async_trait;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use wire::{Collaborator, Effective, Entitlement, Invitation, RoleRequest, TeamHere};
+use here::{Own, Seat};
+use wire::{Collaborator, Entitlement, RoleRequest};
 
 use super::github::Hub;
+use super::turns::Turns;
 use super::{Provider, ProviderError};
 use crate::domain::decision::Approved;
 use crate::domain::ledger::{Granted, Holder, Revoked};
 use crate::domain::model::{Access, ConnectionName, Login};
 use crate::domain::target::{Change, Kind, Names, Order};
-use crate::github_app::{Installation, Permission, path, query};
+use crate::github_app::{Installation, Permission, path};
 
 /// Repositories of an organisation.
 pub const KIND: Kind = Kind {
@@ -70,12 +78,7 @@ pub const PERMISSIONS: &[Permission] = &[
 pub struct GithubRepository {
     organisation: Login,
     hub: Hub,
-}
-
-/// What one person has in one repository of their own.
-struct Own {
-    role: Option<String>,
-    invitations: Vec<Invitation>,
+    turns: Turns,
 }
 
 impl GithubRepository {
@@ -85,6 +88,7 @@ impl GithubRepository {
         Self {
             organisation,
             hub: Hub::new(connection, api),
+            turns: Turns::default(),
         }
     }
 
@@ -105,245 +109,137 @@ impl GithubRepository {
         }
     }
 
-    fn route(&self, wanted: &Entitlement, segments: &[&str]) -> String {
-        let here = ["repos", self.organisation.as_str(), &wanted.repository];
-        path(&[&here, segments].concat())
-    }
-
-    fn shown(&self, wanted: &Entitlement) -> String {
-        format!("{}/{}", self.organisation, wanted.repository)
-    }
-
-    /// Whoever has a role of their own here; `None` where there is no such repository.
-    async fn collaborators(
-        &self,
-        wanted: &Entitlement,
-        filter: &[(&str, &str)],
-    ) -> Result<Option<Vec<Collaborator>>, ProviderError> {
-        let what = format!("collaborators of {}", self.shown(wanted));
-        let route = self.route(wanted, &["collaborators"]);
-        let route = query(&route, &[filter, &[("per_page", "100")]].concat());
-        self.hub.all_of(&what, &route).await
-    }
-
-    async fn invitations(
-        &self,
-        wanted: &Entitlement,
-    ) -> Result<Option<Vec<Invitation>>, ProviderError> {
-        let what = format!("invitations to {}", self.shown(wanted));
-        let route = self.route(wanted, &["invitations"]);
-        let route = query(&route, &[("per_page", "100")]);
-        self.hub.all_of(&what, &route).await
-    }
-
-    /// What `login` has of their own; `None` where there is no such repository.
-    async fn own(&self, wanted: &Entitlement, login: &str) -> Result<Option<Own>, ProviderError> {
-        let direct = self
-            .collaborators(wanted, &[("affiliation", "direct")])
-            .await?;
-        let (Some(direct), Some(invited)) = (direct, self.invitations(wanted).await?) else {
-            return Ok(None);
-        };
-        let mine = direct
-            .into_iter()
-            .find(|one| one.login.eq_ignore_ascii_case(login));
-        let to_me = |one: &Invitation| {
-            let invitee = one.invitee.as_ref();
-            invitee.is_some_and(|user| user.login.eq_ignore_ascii_case(login))
-        };
-        Ok(Some(Own {
-            role: mine.map(|one| one.role_name),
-            invitations: invited.into_iter().filter(to_me).collect(),
-        }))
-    }
-
-    fn nowhere(&self, wanted: &Entitlement) -> ProviderError {
-        let shown = self.shown(wanted);
-        self.hub.refused(format!(
-            "there is no repository {shown} that the App can see"
-        ))
-    }
-
     async fn give(&self, access: &Access) -> Result<Granted, ProviderError> {
         let wanted = self.entitlement(&access.entitlement)?;
         let login = self.hub.login_for_giving(&access.account).await?;
-        let before = self.own(&wanted, &login).await?;
-        let before = before.ok_or_else(|| self.nowhere(&wanted))?;
-        let shown_here = self.shown(&wanted);
-        let other = |role: &&str| !wanted.is(role);
-        let roles = || {
-            let invited = before
-                .invitations
-                .iter()
-                .map(|one| one.permissions.as_str());
-            before.role.as_deref().into_iter().chain(invited)
+        let number = self.hub.number(&access.account)?;
+        let known = access.entitlement_id.as_deref();
+        let here = self.for_giving(&wanted, known).await?;
+        let seat = Seat {
+            wanted,
+            here,
+            number,
         };
-        if let Some(role) = roles().find(other) {
+        let _turn = self.turns.of(&seat.here.id()).await;
+        let before = self.own(&seat).await?;
+        let other = |role: &&str| !seat.wanted.is(role);
+        if let Some(role) = before.roles().find(other) {
             return Err(self.hub.refused(format!(
-                "@{login} has the role {role:?} in {shown_here} already, and GitHub keeps one only; it is given once that one has ended"
+                "@{login} has the role {role:?} in {} already, and GitHub keeps one only; it is given once that one has ended",
+                seat.here.shown
             )));
         }
-        if roles().next().is_none() {
-            let what = format!("role of @{login} in {shown_here}");
-            let request = RoleRequest {
-                permission: wanted.permission(),
-            };
-            let missing = || format!("there is no repository {shown_here} that the App can see");
-            let route = self.route(&wanted, &["collaborators", &login]);
-            let put = self.hub.put::<IgnoredAny>(&what, &route, &request, missing);
-            put.await?;
+        if before.roles().next().is_none() {
+            self.put(&seat, &login).await?;
         }
-        let found = self.own(&wanted, &login).await?;
-        self.given(&wanted, &login, found)
+        let found = self.own(&seat).await?;
+        self.given(&seat, &login, &found)
+    }
+
+    async fn put(&self, seat: &Seat, login: &str) -> Result<(), ProviderError> {
+        let here = &seat.here.shown;
+        let what = format!("role of @{login} in {here}");
+        let request = RoleRequest {
+            permission: seat.wanted.permission(),
+        };
+        let missing = || format!("there is no repository {here} that the App can see");
+        let route = seat.here.route(&["collaborators", login]);
+        let put = self.hub.put::<IgnoredAny>(&what, &route, &request, missing);
+        put.await.map(drop)
     }
 
     /// Reads back that it is given, or offered.
-    fn given(
-        &self,
-        wanted: &Entitlement,
-        login: &str,
-        found: Option<Own>,
-    ) -> Result<Granted, ProviderError> {
-        let (here, role) = (self.shown(wanted), &wanted.role);
-        let what = format!("role of @{login} in {here}");
-        let Some(found) = found else {
-            return Err(self.nowhere(wanted));
+    fn given(&self, seat: &Seat, login: &str, found: &Own) -> Result<Granted, ProviderError> {
+        let (here, role) = (&seat.here.shown, &seat.wanted.role);
+        let granted = |read_back: String, pending: Option<String>| Granted {
+            read_back,
+            pending,
+            account_id: Some(seat.number.to_string()),
+            entitlement_id: Some(seat.here.id()),
         };
-        if found.role.as_deref().is_some_and(|role| wanted.is(role)) {
-            return Ok(Granted {
-                read_back: format!("@{login} has the role {role} in {here}"),
-                pending: None,
-                account_id: None,
-                entitlement_id: None,
-            });
+        let has = found.role.as_ref();
+        if has.is_some_and(|one| seat.wanted.is(&one.role_name)) {
+            let read_back = format!("@{login} has the role {role} in {here}");
+            return Ok(granted(read_back, None));
         }
-        if found
-            .invitations
-            .iter()
-            .any(|one| wanted.is(&one.permissions) && !one.expired)
-        {
-            return Ok(Granted {
-                read_back: format!("@{login} is invited to {here} as {role}"),
-                pending: Some(format!(
-                    "@{login} must accept the invitation: https://github.com/{here}/invitations"
-                )),
-                account_id: None,
-                entitlement_id: None,
-            });
+        if found.offered().any(|role| seat.wanted.is(role)) {
+            let read_back = format!("@{login} is invited to {here} as {role}");
+            let accept = format!(
+                "@{login} must accept the invitation: https://github.com/{here}/invitations"
+            );
+            return Ok(granted(read_back, Some(accept)));
         }
-        Err(self
-            .hub
-            .without_effect(what, found.role.as_deref().unwrap_or("no role")))
+        let what = format!("role of @{login} in {here}");
+        let found = has.map_or("no role", |one| &one.role_name);
+        Err(self.hub.without_effect(what, found))
     }
 
     async fn take(&self, access: &Access) -> Result<Revoked, ProviderError> {
         let wanted = self.entitlement(&access.entitlement)?;
-        let (here, name) = (self.shown(&wanted), &access.account.name);
-        let Some(login) = self.hub.login_for_taking(&access.account).await? else {
-            return Ok(taken(format!("the account of @{name} no longer exists")));
+        let number = self.hub.number(&access.account)?;
+        let known = access.entitlement_id.as_deref();
+        let Some(here) = self.for_taking(&wanted, known).await? else {
+            return Ok(taken(format!(
+                "there is no repository {} in the organisation any more",
+                self.shown(&wanted)
+            )));
         };
-        let gone = || taken(format!("there is no repository {here} any more"));
-        let Some(before) = self.own(&wanted, &login).await? else {
-            return Ok(gone());
+        let seat = Seat {
+            wanted,
+            here,
+            number,
         };
-        let what = format!("role of @{login} in {here}");
-        if before.role.as_deref().is_some_and(|role| wanted.is(role)) {
-            self.spare_the_last(&wanted, &login).await?;
-            let route = self.route(&wanted, &["collaborators", &login]);
-            self.hub.delete(&what, &route).await?;
-        }
-        for one in before
-            .invitations
-            .iter()
-            .filter(|one| wanted.is(&one.permissions))
-        {
-            let route = self.route(&wanted, &["invitations", &one.id.to_string()]);
-            self.hub.delete(&what, &route).await?;
-        }
-        let Some(left) = self.own(&wanted, &login).await? else {
-            return Ok(gone());
-        };
-        let ours = |role: &str| wanted.is(role);
-        if left.role.as_deref().is_some_and(ours)
-            || left.invitations.iter().any(|one| ours(&one.permissions))
-        {
+        let _turn = self.turns.of(&seat.here.id()).await;
+        self.remove(&seat).await?;
+        let left = self.own(&seat).await?;
+        let (here, name) = (&seat.here.shown, &access.account.name);
+        if left.roles().any(|role| seat.wanted.is(role)) {
+            let what = format!("role of @{name} in {here}");
             return Err(self.hub.without_effect(what, "the role still"));
         }
         Ok(Revoked {
             read_back: format!(
-                "@{login} has no role {} of their own in {here}",
-                wanted.role
+                "@{name} has no role {} of their own in {here}",
+                seat.wanted.role
             ),
-            still_effective_through: self.through(&wanted, &login, &left).await?,
+            still_effective_through: self.through(&seat, &access.account, &left).await?,
             ..Revoked::default()
         })
     }
 
-    /// By what else `login` may do as much as the role allows.
-    async fn through(
-        &self,
-        wanted: &Entitlement,
-        login: &str,
-        left: &Own,
-    ) -> Result<Vec<String>, ProviderError> {
-        let mut through: Vec<String> = left
-            .role
-            .iter()
-            .filter(|role| wanted.is_within(role))
-            .map(|role| format!("the role {role:?} that somebody gave them in the place of ours"))
-            .collect();
-        let what = format!("what @{login} may do in {}", self.shown(wanted));
-        let route = self.route(wanted, &["collaborators", login, "permission"]);
-        let effective: Option<Effective> = self.hub.find(&what, &route).await?;
-        let Some(role) = effective
-            .map(|e| e.role_name)
-            .filter(|role| wanted.is_within(role))
-        else {
-            return Ok(through);
-        };
-        through.extend(self.teams(wanted, login).await?);
-        if through.is_empty() {
-            through.push(format!(
-                "the role {role:?} by the organisation's base permission, by owning it, or because everybody has it"
-            ));
+    /// Removes the role that was given, and the invitations to it.
+    async fn remove(&self, seat: &Seat) -> Result<(), ProviderError> {
+        let before = self.own(seat).await?;
+        let here = &seat.here.shown;
+        if let Some(one) = before.role.filter(|one| seat.wanted.is(&one.role_name)) {
+            self.spare_the_last(seat, &one.login).await?;
+            // As GitHub calls the account in the very list that knows it by number.
+            let route = seat.here.route(&["collaborators", &one.login]);
+            let what = format!("role of @{} in {here}", one.login);
+            self.hub.delete(&what, &route).await?;
         }
-        Ok(through)
-    }
-
-    /// The teams by which `login` may do as much.
-    async fn teams(&self, wanted: &Entitlement, login: &str) -> Result<Vec<String>, ProviderError> {
-        let what = format!("teams of {}", self.shown(wanted));
-        let route = query(&self.route(wanted, &["teams"]), &[("per_page", "100")]);
-        let teams: Vec<TeamHere> = self.hub.all(&what, &route).await?;
-        let mut through = Vec::new();
-        for team in teams
-            .into_iter()
-            .filter(|team| wanted.is_within(&team.permission))
-        {
-            let org = self.organisation.as_str();
-            let route = path(&["orgs", org, "teams", &team.slug, "memberships", login]);
-            let what = format!("membership of @{login} in {org}/{}", team.slug);
-            let found: Option<wire::Membership> = self.hub.find(&what, &route).await?;
-            if found.is_some_and(|found| found.state == "active") {
-                through.push(format!("membership of the team {org}/{}", team.slug));
-            }
+        let offers = before.invitations.iter();
+        for one in offers.filter(|one| seat.wanted.is(&one.permissions)) {
+            let route = seat.here.route(&["invitations", &one.id.to_string()]);
+            let what = format!("invitation {} to {here}", one.id);
+            self.hub.delete(&what, &route).await?;
         }
-        Ok(through)
+        Ok(())
     }
 
     /// Nobody may lock everybody out of a repository by a pull request.
-    async fn spare_the_last(&self, wanted: &Entitlement, login: &str) -> Result<(), ProviderError> {
-        if !wanted.is("admin") {
+    async fn spare_the_last(&self, seat: &Seat, login: &str) -> Result<(), ProviderError> {
+        if !seat.wanted.is("admin") {
             return Ok(());
         }
         let all = self
-            .collaborators(wanted, &[("permission", "admin")])
+            .collaborators(&seat.here, &[("permission", "admin")])
             .await?;
-        let others = |one: &Collaborator| !one.login.eq_ignore_ascii_case(login);
-        if all.is_some_and(|all| !all.iter().any(others)) {
+        let other = |one: &Collaborator| one.id != seat.number;
+        if !all.iter().any(other) {
             return Err(self.hub.refused(format!(
                 "@{login} is the last administrator of {}; make somebody else one first",
-                self.shown(wanted)
+                seat.here.shown
             )));
         }
         Ok(())
@@ -351,28 +247,23 @@ impl GithubRepository {
 
     async fn list(&self, entitlement: &serde_json::Value) -> Result<Vec<Holder>, ProviderError> {
         let wanted = self.entitlement(entitlement)?;
+        let here = self.for_giving(&wanted, None).await?;
         let direct = self
-            .collaborators(&wanted, &[("affiliation", "direct")])
+            .collaborators(&here, &[("affiliation", "direct")])
             .await?;
-        let invited = self.invitations(&wanted).await?;
-        let (Some(direct), Some(invited)) = (direct, invited) else {
-            return Err(self.nowhere(&wanted));
-        };
         let direct = direct.into_iter().filter(|one| wanted.is(&one.role_name));
         let direct = direct.map(|one| Holder {
             name: one.login,
             id: Some(one.id.to_string()),
             pending: false,
         });
-        let invited = invited
-            .into_iter()
-            .filter(|one| wanted.is(&one.permissions));
+        let invited = self.invitations(&here).await?.into_iter();
+        let invited = invited.filter(|one| wanted.is(&one.permissions));
         let invited = invited.map(|one| {
             let id = one.invitee.as_ref().map(|user| user.id.to_string());
+            let unnamed = format!("invitation {}", one.id);
             Holder {
-                name: one
-                    .invitee
-                    .map_or_else(|| format!("invitation {}", one.id), |user| user.login),
+                name: one.invitee.map_or(unnamed, |user| user.login),
                 id,
                 pending: true,
             }
@@ -406,7 +297,10 @@ impl Provider for GithubRepository {
         let Ok(wanted) = self.entitlement(&access.entitlement) else {
             return Vec::new();
         };
-        let route = self.route(&wanted, &["collaborators", &access.account.name]);
+        let known = access.entitlement_id.clone();
+        let number = known.unwrap_or_else(|| format!("<id of {}>", self.shown(&wanted)));
+        let login = path(&[&access.account.name]);
+        let route = format!("/repositories/{number}/collaborators{login}");
         match change {
             Change::Grant => vec![format!("PUT {route} as {}", wanted.permission())],
             Change::Revoke => vec![format!("DELETE {route}, and every invitation")],

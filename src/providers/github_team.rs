@@ -1,22 +1,25 @@
 //! `github-team`: membership of a GitHub team.
 //!
 //! Promises:
-//! - A login is only a label. Before anything is given, the login must still be the account that `access/people` recorded; before
-//!   anything is taken, the account's login of now is asked for. A login that somebody else took over gets nothing.
+//! - Logins and slugs are labels: see `github.rs`. The team is found once, by its slug when something is given and by its number when it
+//!   is taken, and spoken of by its number after that.
 //! - Somebody outside the organisation is invited. That is `pending`, not membership; the end of the grant takes the invitation to
 //!   the team back.
 //! - A team has one membership a person, and this file does not ask whose it is: who is a member by hand is found by `holders`, and
 //!   is not taken over (the loop says `blocked`).
+//! - A team that GitHub does not show is gone only where the whole list of the organisation's teams does not name it either.
 //!
-//! Accepted race: GitHub adds members by login only, so an account that is renamed between our two calls is not seen until the
-//! read-back fails.
+//! Accepted race: GitHub adds and removes members by login only. An account that is renamed between our two calls is seen after them,
+//! and what is to be taken is tried again; whoever took the login within that moment has gained or lost a place in the team.
 
+mod here;
 mod wire;
 
 use async_trait::async_trait;
 use serde::Deserialize;
 
-use wire::{ChildTeam, Entitlement, Invitation, Member, Membership, MembershipRequest, TeamRole};
+use here::Here;
+use wire::{Entitlement, Invitation, Member, Membership, MembershipRequest, TeamRole};
 
 use super::github::Hub;
 use super::{Provider, ProviderError};
@@ -93,65 +96,130 @@ impl GithubTeam {
         Ok(entitlement)
     }
 
-    fn team_route(&self, slug: &str, segments: &[&str]) -> String {
-        path(
-            &[
-                &["orgs", self.organisation.as_str(), "teams", slug],
-                segments,
-            ]
-            .concat(),
-        )
-    }
-
-    fn team(&self, slug: &str) -> String {
-        format!("{}/{slug}", self.organisation)
-    }
-
-    async fn membership(
-        &self,
-        slug: &str,
-        login: &str,
-    ) -> Result<Option<Membership>, ProviderError> {
-        let what = format!("membership of @{login} in {}", self.team(slug));
-        let route = self.team_route(slug, &["memberships", login]);
-        self.hub.find(&what, &route).await
-    }
-
-    async fn put(&self, entitlement: &Entitlement, login: &str) -> Result<(), ProviderError> {
-        let team = self.team(&entitlement.team);
+    async fn put(&self, here: &Here, login: &str, role: TeamRole) -> Result<(), ProviderError> {
+        let team = &here.shown;
         let what = format!("membership of @{login} in {team}");
-        let route = self.team_route(&entitlement.team, &["memberships", login]);
-        let request = MembershipRequest {
-            role: entitlement.role,
-        };
+        let route = here.route(&["memberships", login]);
+        let request = MembershipRequest { role };
         let missing = || format!("there is no team {team} that the App can see");
         let put = self.hub.put::<Membership>(&what, &route, &request, missing);
         put.await.map(drop)
     }
 
-    /// The child teams through which `login` still counts as a member.
-    async fn inherited_through(
-        &self,
-        slug: &str,
-        login: &str,
-    ) -> Result<Vec<String>, ProviderError> {
-        let what = format!("child teams of {}", self.team(slug));
-        let route = query(&self.team_route(slug, &["teams"]), &[("per_page", "100")]);
-        let children: Vec<ChildTeam> = self.hub.all(&what, &route).await?;
-        let mut through = Vec::new();
-        for child in children {
-            if self
-                .membership(&child.slug, login)
-                .await?
-                .is_some_and(|m| m.state == "active")
-            {
-                through.push(format!(
-                    "membership of the child team {}",
-                    self.team(&child.slug)
-                ));
-            }
+    async fn give(&self, access: &Access) -> Result<Granted, ProviderError> {
+        let Entitlement { team: slug, role } = self.entitlement(&access.entitlement)?;
+        let login = self.hub.login_for_giving(&access.account).await?;
+        let known = access.entitlement_id.as_deref();
+        let here = self.for_giving(&slug, known).await?;
+        self.put(&here, &login, role).await?;
+
+        let team = &here.shown;
+        let what = format!("membership of @{login} in {team}");
+        let Some(found) = self.membership(&here, &login).await? else {
+            return Err(self.hub.without_effect(what, "none"));
+        };
+        self.hub.still_has(&access.account, &login).await?;
+        // An owner of the organisation is a maintainer of every team, whatever was asked for.
+        if role == TeamRole::Maintainer && found.role != "maintainer" {
+            let found = format!("the role `{}`", found.role);
+            return Err(self.hub.without_effect(what, &found));
         }
-        Ok(through)
+        let (read_back, pending) = match found.state.as_str() {
+            "active" => (format!("@{login} is a {} of {team}", found.role), None),
+            "pending" => (
+                format!("@{login} is invited to {team}"),
+                Some(format!(
+                    "@{login} must accept the invitation to the organisation {}: see the mail from GitHub, or the page of the \
+                     organisation",
+                    self.organisation
+                )),
+            ),
+            other => {
+                let found = format!("the state `{other}`");
+                return Err(self.hub.without_effect(what, &found));
+            }
+        };
+        Ok(Granted {
+            read_back,
+            pending,
+            account_id: Some(self.hub.number(&access.account)?.to_string()),
+            entitlement_id: Some(here.id()),
+        })
+    }
+
+    async fn take(&self, access: &Access) -> Result<Revoked, ProviderError> {
+        let Entitlement { team: slug, .. } = self.entitlement(&access.entitlement)?;
+        let (account, known) = (&access.account, access.entitlement_id.as_deref());
+        let number = self.hub.number(account)?;
+        let Some(here) = self.for_taking(&slug, known).await? else {
+            let team = self.team(&slug);
+            return Ok(taken(format!("there is no team {team} any more")));
+        };
+        let shown = self.hub.login_for_taking(account).await?;
+        let login = match shown {
+            Some(login) => Some(login),
+            // An account that GitHub does not show may still be listed.
+            None => self.login_of_member(&here, number).await?,
+        };
+        let Some(login) = login else {
+            return self.take_from_nobody(&here, account).await;
+        };
+        let team = &here.shown;
+        let what = format!("membership of @{login} in {team}");
+        let route = here.route(&["memberships", &login]);
+        self.hub.delete(&what, &route).await?;
+        let Some(left) = self.membership(&here, &login).await? else {
+            self.hub.still_has(account, &login).await?;
+            return Ok(taken(format!("@{login} is no member of {team}")));
+        };
+        let still_effective_through = self.inherited_through(&here, &login).await?;
+        if still_effective_through.is_empty() {
+            let found = format!("the state `{}`", left.state);
+            return Err(self.hub.without_effect(what, &found));
+        }
+        Ok(Revoked {
+            read_back: format!("@{login} is a member of {team} through child teams only"),
+            still_effective_through,
+            ..Revoked::default()
+        })
+    }
+
+    /// The account is gone, or hidden and no member. What could be left is an invitation, and those are known by login only.
+    async fn take_from_nobody(
+        &self,
+        here: &Here,
+        account: &Account,
+    ) -> Result<Revoked, ProviderError> {
+        let (team, name) = (&here.shown, &account.name);
+        let invited = self
+            .invitations(team, &here.route(&["invitations"]))
+            .await?;
+        let theirs = |one: &&Invitation| {
+            let login = one.login.as_ref();
+            login.is_some_and(|login| login.eq_ignore_ascii_case(name))
+        };
+        let left = invited.iter().filter(theirs);
+        let left = left.map(|_| format!("the invitation of @{name} to {team}"));
+        Ok(Revoked {
+            read_back: format!(
+                "the account of @{name} no longer exists, or is hidden, and is no member of {team}"
+            ),
+            still_effective_through: left.collect(),
+            ..Revoked::default()
+        })
+    }
+
+    async fn invitations(&self, team: &str, route: &str) -> Result<Vec<Invitation>, ProviderError> {
+        let what = format!("invitations to {team}");
+        let route = query(route, &[("per_page", "100")]);
+        self.hub.all(&what, &route).await
+    }
+}
+
+fn taken(read_back: String) -> Revoked {
+    Revoked {
+        read_back,
+        ..Revoked::default()
     }
 }
 
@@ -167,82 +235,20 @@ impl Provider for GithubTeam {
             Change::Grant => "PUT",
             Change::Revoke => "DELETE",
         };
-        let route = self.team_route(slug, &["memberships", &access.account.name]);
-        vec![format!("{verb} {route}")]
+        let known = access.entitlement_id.clone();
+        let number = known.unwrap_or_else(|| format!("<id of {}>", self.team(slug)));
+        let (org, login) = (&self.organisation, path(&[&access.account.name]));
+        vec![format!(
+            "{verb} /organizations/<id of {org}>/team/{number}/memberships{login}"
+        )]
     }
 
     async fn grant(&self, approved: &Approved, _: &Order) -> Result<Granted, ProviderError> {
-        let access = approved.access();
-        let entitlement = self.entitlement(&access.entitlement)?;
-        let login = self.hub.login_for_giving(&access.account).await?;
-        self.put(&entitlement, &login).await?;
-
-        let team = self.team(&entitlement.team);
-        let what = format!("membership of @{login} in {team}");
-        let Some(found) = self.membership(&entitlement.team, &login).await? else {
-            return Err(self.hub.without_effect(what, "none"));
-        };
-        // An owner of the organisation is a maintainer of every team, whatever was asked for.
-        if entitlement.role == TeamRole::Maintainer && found.role != "maintainer" {
-            return Err(self
-                .hub
-                .without_effect(what, &format!("the role `{}`", found.role)));
-        }
-        match found.state.as_str() {
-            "active" => Ok(Granted {
-                read_back: format!("@{login} is a {} of {team}", found.role),
-                pending: None,
-                account_id: None,
-                entitlement_id: None,
-            }),
-            "pending" => Ok(Granted {
-                read_back: format!("@{login} is invited to {team}"),
-                pending: Some(format!(
-                    "@{login} must accept the invitation to the organisation {}: see the mail from GitHub, or the page of the \
-                     organisation",
-                    self.organisation
-                )),
-                account_id: None,
-                entitlement_id: None,
-            }),
-            other => Err(self
-                .hub
-                .without_effect(what, &format!("the state `{other}`"))),
-        }
+        self.give(approved.access()).await
     }
 
     async fn revoke(&self, access: &Access, _: &Order) -> Result<Revoked, ProviderError> {
-        let entitlement = self.entitlement(&access.entitlement)?;
-        let (slug, team) = (&entitlement.team, self.team(&entitlement.team));
-        let Some(login) = self.hub.login_for_taking(&access.account).await? else {
-            return Ok(Revoked {
-                read_back: format!("the account of @{} no longer exists", access.account.name),
-                ..Revoked::default()
-            });
-        };
-        let what = format!("membership of @{login} in {team}");
-        // Gone already, or the whole team is: as good.
-        self.hub
-            .delete(&what, &self.team_route(slug, &["memberships", &login]))
-            .await?;
-        let Some(left) = self.membership(slug, &login).await? else {
-            return Ok(Revoked {
-                read_back: format!("@{login} is no member of {team}"),
-                ..Revoked::default()
-            });
-        };
-        let still_effective_through = self.inherited_through(slug, &login).await?;
-        if still_effective_through.is_empty() {
-            return Err(self
-                .hub
-                .without_effect(what, &format!("the state `{}`", left.state)));
-        }
-        let read_back = format!("@{login} is a member of {team} through child teams only");
-        Ok(Revoked {
-            read_back,
-            still_effective_through,
-            ..Revoked::default()
-        })
+        self.take(access).await
     }
 
     async fn has_account(&self, account: &Account) -> Result<Option<bool>, ProviderError> {
@@ -262,12 +268,8 @@ impl Provider for GithubTeam {
             &[("role", role), ("per_page", "100")],
         );
         let members: Vec<Member> = self.hub.all(&format!("team {team}"), &members).await?;
-        let invited = query(
-            &self.team_route(&slug, &["invitations"]),
-            &[("per_page", "100")],
-        );
-        let what = format!("invitations to {team}");
-        let invited: Vec<Invitation> = self.hub.all(&what, &invited).await?;
+        let invited = self.team_route(&slug, &["invitations"]);
+        let invited = self.invitations(&team, &invited).await?;
 
         let direct = members.into_iter().filter(|member| !member.inherited);
         let active = direct.map(|member| Holder {

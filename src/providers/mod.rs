@@ -19,6 +19,7 @@ pub mod mysql;
 pub mod okta;
 pub mod postgres;
 pub mod scim;
+mod turns;
 pub mod webhook;
 
 use std::collections::BTreeMap;

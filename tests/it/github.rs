@@ -12,6 +12,7 @@ mod checks;
 mod deployment;
 mod kinds;
 mod membership;
+mod moved;
 mod repository;
 mod scripted;
 mod snapshots;

@@ -31,6 +31,7 @@ impl Tally {
                 }
                 o if o.contains("/memberships/")
                     || o.ends_with("/invitations")
+                    || o.ends_with("/teams/{team_slug}")
                     || o.ends_with("/user/{account_id}")
                     || o.ends_with("/users/{username}") =>
                 {

@@ -14,6 +14,12 @@ pub struct Entitlement {
     pub environment: String,
 }
 
+/// An environment that is there.
+#[derive(Debug, Deserialize)]
+pub struct Environment {
+    pub id: u64,
+}
+
 /// The custom rules of an environment: only enabled ones are listed, and each says so.
 #[derive(Debug, Deserialize)]
 pub struct Rules {

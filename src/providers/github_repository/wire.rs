@@ -55,6 +55,14 @@ fn rank(role: &str) -> Option<usize> {
     roles.iter().position(|known| *known == shown(role))
 }
 
+/// A repository, as GitHub tells it.
+#[derive(Deserialize)]
+pub struct Repository {
+    pub id: u64,
+    pub full_name: String,
+    pub owner: User,
+}
+
 #[derive(Serialize)]
 pub struct RoleRequest<'a> {
     pub permission: &'a str,
@@ -79,6 +87,8 @@ pub struct Invitation {
 #[derive(Deserialize)]
 pub struct Effective {
     pub role_name: String,
+    /// Whose it is.
+    pub user: Option<User>,
 }
 
 #[derive(Deserialize)]

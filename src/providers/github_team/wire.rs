@@ -46,7 +46,22 @@ pub struct Invitation {
     pub email: Option<String>,
 }
 
+/// A team in a list.
 #[derive(Deserialize)]
-pub struct ChildTeam {
+pub struct ListedTeam {
+    pub id: u64,
     pub slug: String,
+}
+
+/// A team by itself, which tells of its organisation too.
+#[derive(Deserialize)]
+pub struct FullTeam {
+    pub id: u64,
+    pub slug: String,
+    pub organization: Organization,
+}
+
+#[derive(Deserialize)]
+pub struct Organization {
+    pub id: u64,
 }

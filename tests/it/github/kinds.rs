@@ -27,6 +27,10 @@ enum Which {
     Deployment,
 }
 
+/// Why names at GitHub do not matter to the kind that keeps nothing there.
+const ASKED: &str =
+    "nothing is kept there: the ledger is asked at each use, by the account's number";
+
 struct Org {
     world: World,
     which: Which,
@@ -123,6 +127,36 @@ impl Target for Org {
         self.world.sandbox.delete_user(name);
     }
 
+    async fn rename_account(&self, name: &str, new: &str) -> Result<(), &'static str> {
+        if matches!(self.which, Which::Deployment) {
+            return Err(ASKED);
+        }
+        self.world.sandbox.rename_user(name, new);
+        let mut ids = self.ids.lock().unwrap();
+        let id = ids.remove(name).unwrap();
+        ids.insert(new.to_owned(), id);
+        Ok(())
+    }
+
+    async fn rename_entitlement(&self, old: &Value, new: &str) -> Result<Value, &'static str> {
+        let sandbox = &self.world.sandbox;
+        let key = match self.which {
+            Which::Team => "team",
+            Which::Repository => "repository",
+            Which::OrganizationRole => "role",
+            Which::Deployment => return Err(ASKED),
+        };
+        let name = old[key].as_str().unwrap();
+        match self.which {
+            Which::Team => sandbox.rename_team(name, new),
+            Which::Repository => sandbox.rename_repository(name, new).unwrap(),
+            _ => sandbox.rename_organisation_role(name, new),
+        }
+        let mut renamed = old.clone();
+        renamed[key] = new.into();
+        Ok(renamed)
+    }
+
     async fn add_entitlement(&self, name: &str) -> Value {
         let sandbox = &self.world.sandbox;
         match self.which {
@@ -198,7 +232,10 @@ impl Target for Org {
     }
 
     fn has_ids(&self) -> Result<(), &'static str> {
-        Err("GitHub's number of an account stands in access/ and is not learnt")
+        match self.which {
+            Which::Deployment => Err(ASKED),
+            _ => Ok(()),
+        }
     }
 
     fn empty_promise(&self) -> Result<(u16, &'static str), &'static str> {

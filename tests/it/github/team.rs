@@ -1,5 +1,7 @@
 //! Team membership, where GitHub says what the stand-in never does.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crate::contract::order;
 use hallpass::domain::ledger::Revoked;
 use hallpass::domain::model::{Access, Account, ConnectionName, Login, UserId};
@@ -31,22 +33,36 @@ fn access() -> Access {
     }
 }
 
-/// What taking the access away comes to, with these answers; account 1 is called `octocat-new` by now.
+/// What taking the access away comes to, with these answers; account 1 is called `octocat-new` by now, and the team is number 42 of the
+/// organisation 9.
 async fn revoked(
     answers: impl Fn(&str) -> Option<(u16, Value)> + Send + Sync + 'static,
 ) -> (Result<Revoked, ProviderError>, Vec<String>) {
+    revoked_as(&access(), answers).await
+}
+
+async fn revoked_as(
+    access: &Access,
+    answers: impl Fn(&str) -> Option<(u16, Value)> + Send + Sync + 'static,
+) -> (Result<Revoked, ProviderError>, Vec<String>) {
     let server = Scripted::new(move |asked: &Asked| {
-        let answer = answers(asked.call.split('?').next().unwrap());
-        let answer =
-            answer.or_else(|| (asked.call == "GET /user/1").then(|| (200, user(1, "octocat-new"))));
+        let call = asked.call.split('?').next().unwrap();
+        let team = || json!({ "id": 42, "slug": "oncall", "organization": { "id": 9 } });
+        let answer = answers(call).or_else(|| match call {
+            "GET /user/1" => Some((200, user(1, "octocat-new"))),
+            "GET /users/acme" => Some((200, user(9, "acme"))),
+            "GET /orgs/acme/teams/oncall" => Some((200, team())),
+            _ => None,
+        });
         answer.map(|(status, body)| said(status, &body))
     })
     .await;
-    let outcome = provider(&server).revoke(&access(), &order()).await;
+    let outcome = provider(&server).revoke(access, &order()).await;
     (outcome, server.calls())
 }
 
-const MEMBERSHIP: &str = "/orgs/acme/teams/oncall/memberships/octocat-new";
+const TEAM: &str = "/organizations/9/team/42";
+const MEMBERSHIP: &str = "/organizations/9/team/42/memberships/octocat-new";
 
 #[tokio::test]
 async fn a_renamed_account_loses_what_it_had_under_its_new_name() {
@@ -62,21 +78,80 @@ async fn a_renamed_account_loses_what_it_had_under_its_new_name() {
     assert_eq!(
         calls,
         [
+            "GET /orgs/acme/teams/oncall".to_owned(),
             "GET /user/1".to_owned(),
             format!("DELETE {MEMBERSHIP}"),
-            format!("GET {MEMBERSHIP}")
+            format!("GET {MEMBERSHIP}"),
+            "GET /user/1".to_owned()
         ]
     );
 }
 
 #[tokio::test]
-async fn an_account_or_a_team_that_is_gone_counts_as_taken_away() {
-    let (outcome, calls) = revoked(|call| (call == "GET /user/1").then(|| (404, json!({})))).await;
-    assert!(outcome.unwrap().read_back.contains("no longer exists"));
-    assert_eq!(calls.len(), 1);
-    // Every question about the team is answered 404.
-    let (outcome, _) = revoked(|_| None).await;
-    assert_eq!(outcome.unwrap().still_effective_through, [""; 0]);
+async fn an_account_that_is_renamed_meanwhile_is_tried_again() {
+    let asked = AtomicU64::new(0);
+    let (outcome, _) = revoked(move |call| match call.split_once(' ') {
+        Some(("DELETE", MEMBERSHIP)) => Some((404, json!({}))),
+        Some(("GET", "/user/1")) if asked.fetch_add(1, Ordering::Relaxed) > 0 => {
+            Some((200, user(1, "octocat-newer")))
+        }
+        _ => None,
+    })
+    .await;
+    assert!(
+        matches!(outcome, Err(ProviderError::Unavailable { .. })),
+        "{outcome:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_account_is_gone_when_the_team_does_not_list_it_either() {
+    let listed = |invited: Value| {
+        revoked(move |call| match call.split_once(' ') {
+            Some(("GET", "/user/1")) => Some((404, json!({}))),
+            Some(("GET", "/organizations/9/team/42/members")) => Some((200, json!([]))),
+            Some(("GET", "/organizations/9/team/42/invitations")) => Some((200, invited.clone())),
+            _ => None,
+        })
+    };
+    let revoked = listed(json!([])).await.0.unwrap();
+    assert!(revoked.read_back.contains("no longer exists"));
+    assert_eq!(revoked.still_effective_through, [""; 0]);
+    let invited = json!([{ "id": 1, "login": "Octocat", "email": null }]);
+    let revoked = listed(invited).await.0.unwrap();
+    assert_eq!(
+        revoked.still_effective_through,
+        ["the invitation of @octocat to acme/oncall"]
+    );
+}
+
+#[tokio::test]
+async fn a_team_is_gone_when_the_list_of_all_teams_does_not_name_it() {
+    let mut known = access();
+    known.entitlement_id = Some("42".to_owned());
+    for (access, way) in [(access(), "/orgs/acme/teams/oncall"), (known, TEAM)] {
+        let listed = |status: u16, teams: Value| {
+            let answers = move |call: &str| match call.split_once(' ') {
+                Some(("GET", here)) if here == way => Some((404, json!({}))),
+                Some(("GET", "/orgs/acme/teams")) => Some((status, teams.clone())),
+                _ => None,
+            };
+            revoked_as(&access, answers)
+        };
+        let other = json!([{ "id": 41, "slug": "dba" }]);
+        let gone = listed(200, other).await.0.unwrap();
+        assert_eq!(gone.still_effective_through, [""; 0]);
+        // Hidden, or not told at all.
+        let same = json!([{ "id": 41, "slug": "dba" }, { "id": 42, "slug": "oncall" }]);
+        for (status, teams) in [(200, same), (404, json!({})), (403, json!({}))] {
+            let (outcome, calls) = listed(status, teams).await;
+            assert!(
+                matches!(outcome, Err(ProviderError::Refused { .. })),
+                "{way} {status}: {outcome:?}"
+            );
+            assert!(!calls.iter().any(|call| call.starts_with("DELETE")));
+        }
+    }
 }
 
 #[tokio::test]
@@ -84,7 +159,7 @@ async fn a_removal_without_effect_is_tried_again() {
     let (outcome, _) = revoked(|call| match call.split_once(' ') {
         Some(("DELETE", MEMBERSHIP)) => Some((204, Value::Null)),
         Some(("GET", MEMBERSHIP)) => Some((200, json!({ "state": "active", "role": "member" }))),
-        Some(("GET", "/orgs/acme/teams/oncall/teams")) => Some((200, json!([]))),
+        Some(("GET", "/organizations/9/team/42/teams")) => Some((200, json!([]))),
         _ => None,
     })
     .await;
@@ -98,11 +173,12 @@ async fn a_removal_without_effect_is_tried_again() {
 async fn membership_that_stays_through_a_child_team_is_named() {
     let (outcome, _) = revoked(|call| match call.split_once(' ') {
         Some(("DELETE", MEMBERSHIP)) => Some((204, Value::Null)),
-        Some(("GET", MEMBERSHIP | "/orgs/acme/teams/night/memberships/octocat-new")) => {
+        Some(("GET", MEMBERSHIP | "/organizations/9/team/44/memberships/octocat-new")) => {
             Some((200, json!({ "state": "active", "role": "member" })))
         }
-        Some(("GET", "/orgs/acme/teams/oncall/teams")) => {
-            Some((200, json!([{ "slug": "day" }, { "slug": "night" }])))
+        Some(("GET", "/organizations/9/team/42/teams")) => {
+            let children = json!([{ "id": 43, "slug": "day" }, { "id": 44, "slug": "night" }]);
+            Some((200, children))
         }
         _ => None,
     })
