@@ -15,12 +15,13 @@ use super::finding::{Finding, Place};
 use super::model::{
     Access, Account, BlobId, ConnectionName, Gives, Grant, GrantPath, Login, Person, RecordPath,
     ReleasePath, RepoPath, Resource, ResourceName, Role, RoleName, RoleRef, Service, ServiceName,
-    Subject, UserId,
+    SheetPath, Subject, UserId,
 };
 use super::parse::{self, GrantPlaces, ReadResource};
 use super::policy::Guardrails;
 use super::policy::cases::PolicyTests;
 use super::release::Release;
+use super::round::{Answers, Schedule};
 
 /// The mode of a regular file in git: the only one that is accepted under `access/`.
 pub const REGULAR_FILE: u32 = 0o100_644;
@@ -79,6 +80,10 @@ pub struct Catalogue {
     pub emergencies: BTreeMap<RecordPath, Record>,
     /// What owners released of what was held back.
     pub releases: BTreeMap<ReleasePath, Release>,
+    /// When owners are asked what is kept; `None`: never.
+    pub schedule: Option<Schedule>,
+    /// What owners answered.
+    pub sheets: BTreeMap<SheetPath, Answers>,
     /// The CODEOWNERS file in force.
     pub codeowners: Codeowners,
     /// What is wrong with single files.
@@ -98,6 +103,8 @@ pub struct Index {
     pub(crate) people: BTreeMap<Login, Place>,
     /// Where each service's owner stands.
     pub(crate) services: BTreeMap<ServiceName, Place>,
+    /// Where the schedule of access reviews says until when owners answer.
+    pub(crate) schedule: Place,
     /// Where the fields of each role stand, and the entries of its lists: by labels such as `max_duration` and
     /// `eligible/people/octocat`.
     pub(crate) role_places: BTreeMap<(RoleRef, String), Place>,

@@ -173,7 +173,8 @@ impl Pass {
 
     fn holds(&self, now: Instant) -> bool {
         let terms = self.entry.terms.as_ref();
-        self.entry.state == State::Active && terms.is_some_and(|t| t.starts <= now && now < t.ends)
+        let given = self.entry.state == State::Active && self.entry.called_off.is_none();
+        given && terms.is_some_and(|t| t.starts <= now && now < t.ends)
     }
 }
 

@@ -70,8 +70,20 @@ pub struct Entry {
     /// Since when nobody is accountable for the service that holds it; `None` while somebody is, and for people.
     #[serde(default)]
     pub orphaned_since: Option<Instant>,
+    /// What ends it before its term is over, whatever stands on the protected branch; `None`: nothing. Never taken back.
+    #[serde(default)]
+    pub called_off: Option<CalledOff>,
     /// How often the entry was written. Compared on writing: a stale writer loses.
     pub version: u64,
+}
+
+/// Why and since when a grant is to end although its term is not over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CalledOff {
+    /// Why.
+    pub cause: Cause,
+    /// When that was decided.
+    pub at: Instant,
 }
 
 /// How a file reached the protected branch.
@@ -201,6 +213,10 @@ pub enum Cause {
     SubjectGone,
     /// The service account has had no accountable owner for longer than is tolerated.
     OwnerGone,
+    /// An owner ended it in an access review.
+    ReviewEnded,
+    /// No owner answered for it in an access review, and the schedule ends what nobody answers.
+    ReviewLapsed,
 }
 
 impl Cause {
@@ -220,6 +236,8 @@ impl Cause {
             Self::ApprovalLost => "approval-lost",
             Self::SubjectGone => "subject-gone",
             Self::OwnerGone => "owner-gone",
+            Self::ReviewEnded => "review-ended",
+            Self::ReviewLapsed => "review-lapsed",
         }
     }
 }
@@ -266,8 +284,20 @@ impl Entry {
             superseded: false,
             review: None,
             orphaned_since: None,
+            called_off: None,
             version: 0,
         }
+    }
+
+    /// Decides that it ends at `now`, for `cause`: the next pass takes it away. What is not held, or ends already, is left as it is.
+    #[must_use]
+    pub fn call_off(self, cause: Cause, now: Instant) -> Option<Self> {
+        let held = matches!(self.state, State::Granting | State::Active);
+        (held && self.called_off.is_none()).then(|| Self {
+            called_off: Some(CalledOff { cause, at: now }),
+            wake_at: Some(now),
+            ..self
+        })
     }
 
     /// The entry of one part of the bundle that arrived as this one: from here on it has a life of its own.

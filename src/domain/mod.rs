@@ -34,6 +34,7 @@ pub mod release;
 pub mod render;
 pub mod replay;
 pub mod report;
+pub mod round;
 pub mod rules;
 pub mod safety;
 pub mod schema;

@@ -41,12 +41,28 @@ pub fn is_name(value: &str) -> bool {
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
 }
 
+/// Whether `value` is twelve hexadecimal digits.
+fn is_digits(value: &str) -> bool {
+    let hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+    value.len() == 12 && value.bytes().all(hex)
+}
+
+/// Whether `value` is a day as `2027-01-04`.
+fn is_day(value: &str) -> bool {
+    value.len() == 10 && value.parse::<chrono::NaiveDate>().is_ok()
+}
+
+/// Whether `name` is one of owners and twelve digits.
+fn is_sheet(name: &str) -> bool {
+    let parts = name.rsplit_once('-');
+    parts.is_some_and(|(owners, digits)| is_name(owners) && is_digits(digits))
+}
+
 /// The path of the grant that the record `<resource>/<name>-<12 digits>.yaml` is about, with those digits.
 fn grant_of_record(tail: &str) -> Option<(GrantPath, &str)> {
     let (grant, digits) = tail.strip_suffix(".yaml")?.rsplit_once('-')?;
-    let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
     let grant = GrantPath::new(format!("access/grants/{grant}.yaml")).ok()?;
-    (digits.len() == 12 && digits.bytes().all(hex)).then_some((grant, digits))
+    is_digits(digits).then_some((grant, digits))
 }
 
 macro_rules! text {
@@ -167,9 +183,19 @@ text! {
     /// The path of the record that releases removals which are held: `access/releases/<scope>/<12 digits>.yaml`.
     ReleasePath, "a path of the form access/releases/<scope>/<12 digits>.yaml", |value| {
         let mut parts = value.strip_prefix("access/releases/").unwrap_or("").split('/');
-        let digits = |d: &str| d.len() == 12 && d.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         let form = match (parts.next(), parts.next().and_then(|f| f.strip_suffix(".yaml")), parts.next()) {
-            (Some(scope), Some(name), None) => is_name(scope) && digits(name),
+            (Some(scope), Some(name), None) => is_name(scope) && is_digits(name),
+            _ => false,
+        };
+        form.then(|| value.to_owned())
+    }
+}
+text! {
+    /// The path of what one set of owners is asked in one access review: `access/reviews/<day>/<owners>-<12 digits>.yaml`.
+    SheetPath, "a path of the form access/reviews/<year>-<month>-<day>/<owners>-<12 digits>.yaml", |value| {
+        let mut parts = value.strip_prefix("access/reviews/").unwrap_or("").split('/');
+        let form = match (parts.next(), parts.next().and_then(|f| f.strip_suffix(".yaml")), parts.next()) {
+            (Some(day), Some(name), None) => is_day(day) && is_sheet(name),
             _ => false,
         };
         form.then(|| value.to_owned())
@@ -266,6 +292,20 @@ impl RecordPath {
 }
 
 impl ReleasePath {
+    /// The same path, as any path of the repository.
+    pub fn as_repo_path(&self) -> RepoPath {
+        RepoPath(self.0.clone())
+    }
+}
+
+impl SheetPath {
+    /// `<day>/<owners>-<12 digits>`, as people read it.
+    pub fn short(&self) -> &str {
+        self.0
+            .trim_start_matches("access/reviews/")
+            .trim_end_matches(".yaml")
+    }
+
     /// The same path, as any path of the repository.
     pub fn as_repo_path(&self) -> RepoPath {
         RepoPath(self.0.clone())

@@ -296,7 +296,9 @@ fn begin<'a>(
 
 fn over(view: &View<'_>, entry: &Entry) -> Option<Cause> {
     let ends = entry.terms.as_ref()?.ends;
-    (ends <= view.now).then_some(Cause::Expired)
+    let called_off = || entry.called_off.as_ref().map(|off| off.cause.clone());
+    let expired = (ends <= view.now).then_some(Cause::Expired);
+    expired.or_else(called_off)
 }
 
 /// What is known of who receives it; `None` when they are simply there, or when nothing can be believed.

@@ -27,19 +27,25 @@ pub enum Kind {
     Release,
     /// `access/resources/<name>.yaml`
     Resource,
+    /// `access/reviews/<day>/<owners>-<12 digits>.yaml`
+    ReviewSheet,
+    /// `access/reviews.yaml`
+    Reviews,
     /// `access/services/<name>.yaml`
     Service,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Emergency,
         Self::Grant,
         Self::Person,
         Self::PolicyTest,
         Self::Release,
         Self::Resource,
+        Self::ReviewSheet,
+        Self::Reviews,
         Self::Service,
     ];
 
@@ -52,6 +58,8 @@ impl Kind {
             Self::PolicyTest => "policy-test",
             Self::Release => "release",
             Self::Resource => "resource",
+            Self::ReviewSheet => "review-sheet",
+            Self::Reviews => "reviews",
             Self::Service => "service",
         }
     }
@@ -65,6 +73,8 @@ impl Kind {
             Self::PolicyTest => include_str!("../../schemas/policy-test.schema.json"),
             Self::Release => include_str!("../../schemas/release.schema.json"),
             Self::Resource => include_str!("../../schemas/resource.schema.json"),
+            Self::ReviewSheet => include_str!("../../schemas/review-sheet.schema.json"),
+            Self::Reviews => include_str!("../../schemas/reviews.schema.json"),
             Self::Service => include_str!("../../schemas/service.schema.json"),
         }
     }

@@ -451,9 +451,10 @@ impl Reconciler {
 
 /// Since when the end was due: the term's end, or now for an end that was just learnt of.
 fn due_since(entry: &Entry, cause: &Cause, now: Instant) -> Instant {
+    let called_off = entry.called_off.as_ref();
     match (cause, &entry.terms) {
         (Cause::Expired, Some(terms)) => terms.ends,
-        _ => now,
+        _ => called_off.map_or(now, |off| off.at),
     }
 }
 

@@ -4,7 +4,7 @@ use super::Fault;
 use crate::domain::codeowners::LOCATIONS;
 use crate::domain::finding::Place;
 use crate::domain::model::{
-    GrantPath, Login, RecordPath, ReleasePath, RepoPath, ResourceName, ServiceName, is_name,
+    GrantPath, Login, RecordPath, ReleasePath, RepoPath, ResourceName, ServiceName, SheetPath, is_name,
 };
 
 /// The longest path that is accepted under `access/`, in bytes.
@@ -21,6 +21,8 @@ pub(crate) enum Governed {
     PolicyTest(RepoPath),
     Emergency(RecordPath),
     Release(ReleasePath),
+    Reviews,
+    Sheet(SheetPath),
     Codeowners(&'static str),
     Attributes,
 }
@@ -86,6 +88,13 @@ fn within_access(path: &str) -> Result<Governed, Fault> {
                 .map(Governed::Release)
                 .map_err(|_| not_a_release(path))
         }
+        ["reviews.yaml"] => Ok(Governed::Reviews),
+        ["reviews", _, file] => {
+            stem(path, file, ".yaml")?;
+            SheetPath::new(path)
+                .map(Governed::Sheet)
+                .map_err(|_| not_a_sheet(path))
+        }
         ["policies", file] => {
             let of_path = RepoPath::new(path).map_err(|_| bad_name(path));
             if let Some(name) = file.strip_suffix(".test.yaml") {
@@ -147,12 +156,20 @@ fn not_a_release(path: &str) -> Fault {
     )
 }
 
+fn not_a_sheet(path: &str) -> Fault {
+    fault(
+        "bad-path",
+        format!("{path:?} is not named after a day, owners and 12 digits"),
+        "Leave access/reviews/ to Hallpass, which writes there what owners are asked.",
+    )
+}
+
 fn unknown(path: &str) -> Fault {
     fault(
         "unknown-file",
         format!("{path:?} is none of the files that an access repository has"),
         "Under access/ belong grants/<resource>/<name>.yaml, people/<login>.yaml, services/<name>.yaml, \
-         resources/<name>.yaml, policies/<name>.cedar and policies/<name>.test.yaml. Move or remove the file.",
+         resources/<name>.yaml, policies/<name>.cedar, policies/<name>.test.yaml and reviews.yaml. Move or remove the file.",
     )
 }
 

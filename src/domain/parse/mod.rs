@@ -21,10 +21,13 @@ use super::catalogue::{Catalogue, Declared, File, REGULAR_FILE};
 use super::codeowners::{Codeowners, LOCATIONS};
 use super::emergency::Record;
 use super::finding::{Finding, Place};
-use super::model::{GrantPath, Person, RecordPath, ReleasePath, Resource, RoleName, Service};
+use super::model::{
+    GrantPath, Person, RecordPath, ReleasePath, Resource, RoleName, Service, SheetPath,
+};
 use super::policy::cases::PolicyTests;
 use super::policy::{self, PolicyFile};
 use super::release::Release;
+use super::round::{Answers, Schedule};
 use super::schema::Kind;
 use document::Document;
 
@@ -97,6 +100,8 @@ pub(crate) enum Read {
     PolicyTest(PolicyTests),
     Emergency(RecordPath, Record),
     Release(ReleasePath, Release),
+    Reviews(Schedule, Place),
+    Sheet(SheetPath, Answers),
     /// A file whose content is read elsewhere (CODEOWNERS) or not at all.
     Other,
 }
@@ -179,6 +184,13 @@ pub(crate) fn insert(tree: &mut Catalogue, read: Read) {
         Read::Release(path, release) => {
             tree.releases.insert(path, release);
         }
+        Read::Reviews(schedule, place) => {
+            tree.schedule = Some(schedule);
+            tree.index.schedule = place;
+        }
+        Read::Sheet(path, answers) => {
+            tree.sheets.insert(path, answers);
+        }
         Read::Grant(..) | Read::Other => {}
     }
 }
@@ -256,6 +268,19 @@ fn read_governed(governed: Governed, file: &File) -> Result<Read, Vec<Finding>> 
         Governed::Release(path) => {
             let document = Document::read(Kind::Release, file, &mut |_, _| {})?;
             Ok(Read::Release(path, document.typed(typed::read)?))
+        }
+        Governed::Reviews => {
+            let mut place = Place::START;
+            let document = Document::read(Kind::Reviews, file, &mut |field, at| {
+                if field == "within" {
+                    place = at;
+                }
+            })?;
+            Ok(Read::Reviews(document.typed(typed::schedule)?, place))
+        }
+        Governed::Sheet(path) => {
+            let document = Document::read(Kind::ReviewSheet, file, &mut |_, _| {})?;
+            Ok(Read::Sheet(path, document.typed(typed::answers)?))
         }
         Governed::Codeowners(_) | Governed::Attributes => Ok(Read::Other),
     }

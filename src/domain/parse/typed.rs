@@ -14,6 +14,7 @@ use crate::domain::model::{
     Instant, Login, Owner, Person, PullNumber, Resource, ResourceName, Risk, Role, RoleName,
     RoleRef, Service, ServiceName, Subject, Term, TermLength, UserId,
 };
+use crate::domain::round::{Answer, AnswerLine, Answers, Schedule};
 
 /// Reads an instant in its one accepted form, `2026-11-30T18:00:00Z`; `None` for any other text.
 pub fn instant(text: &str) -> Option<Instant> {
@@ -55,7 +56,7 @@ struct GrantFile {
 
 pub(super) fn grant(value: Value) -> Result<Grant, String> {
     let file: GrantFile = read(value)?;
-    let at = |text: String| instant(&text).ok_or_else(|| format!("{text:?} is not an instant"));
+    let at = |text: String| at(&text);
     let subject = match (file.person, file.service) {
         (Some(login), None) => Subject::Person(login),
         (None, Some(name)) => Subject::Service(name),
@@ -307,18 +308,94 @@ struct RecordFile {
 
 pub(super) fn record(value: Value) -> Result<Record, String> {
     let file: RecordFile = read(value)?;
-    let at = |text: String| instant(&text).ok_or_else(|| format!("{text:?} is not an instant"));
     Ok(Record {
         grant: file.grant,
         person: file.person,
         role: file.role,
         merge: file.merge,
         pull: file.pull,
-        granted: at(file.granted)?,
-        ends: at(file.ends)?,
-        review_by: at(file.review_by)?,
+        granted: at(&file.granted)?,
+        ends: at(&file.ends)?,
+        review_by: at(&file.review_by)?,
         attempt: file.attempt,
     })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ScheduleFile {
+    first: String,
+    every: TermLength,
+    within: TermLength,
+    #[serde(default = "keep")]
+    unanswered: Answer,
+}
+
+fn keep() -> Answer {
+    Answer::Keep
+}
+
+pub(super) fn schedule(value: Value) -> Result<Schedule, String> {
+    let file: ScheduleFile = read(value)?;
+    Ok(Schedule {
+        first: at(&file.first)?,
+        every: file.every,
+        within: file.within,
+        unanswered: file.unanswered,
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AnswersFile {
+    round: String,
+    answer_by: String,
+    unanswered: Answer,
+    count: u64,
+    digest: String,
+    #[serde(default = "one")]
+    attempt: u32,
+    lines: Vec<LineOfFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LineOfFile {
+    decision: Answer,
+    who: String,
+    role: RoleRef,
+    since: String,
+    until: String,
+    grant: GrantId,
+}
+
+pub(super) fn answers(value: Value) -> Result<Answers, String> {
+    let file: AnswersFile = read(value)?;
+    let lines = file.lines.into_iter().map(answer_line);
+    Ok(Answers {
+        round: at(&file.round)?,
+        answer_by: at(&file.answer_by)?,
+        unanswered: file.unanswered,
+        count: file.count,
+        digest: file.digest,
+        attempt: file.attempt,
+        lines: lines.collect::<Result<_, _>>()?,
+    })
+}
+
+fn answer_line(line: LineOfFile) -> Result<AnswerLine, String> {
+    Ok(AnswerLine {
+        decision: line.decision,
+        who: line.who,
+        role: line.role,
+        since: at(&line.since)?,
+        until: at(&line.until)?,
+        grant: line.grant,
+    })
+}
+
+fn at(text: &str) -> Result<Instant, String> {
+    instant(text).ok_or_else(|| format!("{text:?} is not an instant"))
 }
 
 pub(super) fn read<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, String> {

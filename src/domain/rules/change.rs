@@ -156,6 +156,8 @@ fn declares(base: &Catalogue, path: &str) -> bool {
         Some(Ok(Governed::Resource(name))) => base.resources.contains_key(&name),
         Some(Ok(Governed::Emergency(path))) => base.emergencies.contains_key(&path),
         Some(Ok(Governed::Release(path))) => base.releases.contains_key(&path),
+        Some(Ok(Governed::Reviews)) => base.schedule.is_some(),
+        Some(Ok(Governed::Sheet(path))) => base.sheets.contains_key(&path),
         _ => false,
     }
 }
@@ -275,6 +277,8 @@ fn apply<'a>(base: &Catalogue, changes: impl IntoIterator<Item = Reading<'a>>) -
         policy_tests: base.policy_tests.clone(),
         emergencies: base.emergencies.clone(),
         releases: base.releases.clone(),
+        schedule: base.schedule,
+        sheets: base.sheets.clone(),
         ..Catalogue::default()
     };
     tree.index.owners_files = base.index.owners_files.clone();
@@ -291,6 +295,8 @@ fn apply<'a>(base: &Catalogue, changes: impl IntoIterator<Item = Reading<'a>>) -
             Some(Ok(Governed::Policy(path))) => tree.policies.remove(path.as_str()),
             Some(Ok(Governed::Emergency(path))) => drop(tree.emergencies.remove(&path)),
             Some(Ok(Governed::Release(path))) => drop(tree.releases.remove(&path)),
+            Some(Ok(Governed::Reviews)) => tree.schedule = None,
+            Some(Ok(Governed::Sheet(path))) => drop(tree.sheets.remove(&path)),
             Some(Ok(Governed::Codeowners(location))) => {
                 replace_owners(&mut tree, location, change.after.as_ref())
             }

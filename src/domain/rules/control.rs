@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{bundle, emergency, limits};
+use super::{bundle, emergency, limits, reviews};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::codeowners::{LOCATIONS, Ownership};
 use crate::domain::finding::{Finding, Place};
@@ -19,6 +19,7 @@ pub(super) fn check(tree: &Catalogue, found: &mut Vec<Finding>) {
     ownership(tree, found);
     tree.policies.check(tree, found);
     emergency::check(tree, found);
+    reviews::check(tree, found);
 }
 
 /// Two people with one account would be one person who approves for the other.

@@ -11,6 +11,7 @@ mod grant;
 mod limits;
 mod page;
 mod renewal;
+mod reviews;
 mod table;
 
 use rayon::prelude::*;
