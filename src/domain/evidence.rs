@@ -14,6 +14,7 @@ mod drift;
 mod held;
 mod record;
 mod review;
+mod round;
 mod service;
 mod system;
 mod verdict;
@@ -31,6 +32,9 @@ pub use record::{
     DecidedOn, Judged, Membership, Place, Record, Sealed, Vote, Who, canonical, digest, seal,
 };
 pub use review::{review_overdue, review_unsigned, reviewed};
+pub use round::{
+    ReviewLine, review_answers_unsigned, review_completed, review_lapsed, review_opened,
+};
 pub use service::{adopted, orphaned};
 pub use system::{
     Arrived, first_look, is_of_the_chain, key_changed, landed, recovered, safe_mode_entered,
@@ -99,11 +103,19 @@ pub enum Kind {
     Stopped,
     /// Nothing is given any more until a contradiction is settled; or it is settled.
     SafeMode,
+    /// An access review began: owners are asked who keeps access that lasts long.
+    AccessReviewOpened,
+    /// Owners signed what becomes of the grants that they were asked about.
+    AccessReviewCompleted,
+    /// Nobody answered in time.
+    AccessReviewLapsed,
+    /// Answers were merged without an owner's signature.
+    AccessReviewUnsigned,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 33] = [
         Self::Requested,
         Self::Denied,
         Self::Approved,
@@ -133,6 +145,10 @@ impl Kind {
         Self::Started,
         Self::Stopped,
         Self::SafeMode,
+        Self::AccessReviewOpened,
+        Self::AccessReviewCompleted,
+        Self::AccessReviewLapsed,
+        Self::AccessReviewUnsigned,
     ];
 
     /// The kind that `word` names.
@@ -172,6 +188,10 @@ impl Kind {
             Self::Started => "started",
             Self::Stopped => "stopped",
             Self::SafeMode => "safe-mode",
+            Self::AccessReviewOpened => "access-review-opened",
+            Self::AccessReviewCompleted => "access-review-completed",
+            Self::AccessReviewLapsed => "access-review-lapsed",
+            Self::AccessReviewUnsigned => "access-review-unsigned",
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::decision::{Change, LettingGo, Request, SignOff, Standing, Verdict};
+use super::decision::{Answered, Change, LettingGo, Request, SignOff, Standing, Verdict};
 use super::evidence::{approved_by, approved_by_policy, instant, subject_word};
 use super::ledger::{Cause, Entry, State, Terms};
 use super::model::{Grant, Instant, Term};
@@ -18,6 +18,9 @@ pub fn merge_message(pull: &Pull, verdict: &Verdict, now: Instant) -> (String, S
     }
     if let Some(of) = &verdict.release {
         return release_message(pull, of);
+    }
+    if let Some(of) = &verdict.answered {
+        return answers_message(pull, of);
     }
     let files: Vec<&Request> = verdict
         .requests
@@ -118,6 +121,24 @@ fn release_message(pull: &Pull, of: &LettingGo) -> (String, String) {
     for approval in of.released.iter().flatten() {
         // Writing to a String cannot fail.
         let _ = writeln!(trailers, "Approved-by: {}", approved_by(approval));
+    }
+    (title, trailers)
+}
+
+/// Title and message of the merge by which the answers to an access review take effect.
+fn answers_message(pull: &Pull, of: &Answered) -> (String, String) {
+    let sheet = &of.sheet;
+    let title = format!(
+        "{}: {} (#{})",
+        sheet.title(),
+        of.what_becomes(),
+        pull.number
+    );
+    let (count, digest) = (sheet.lines.len(), sheet.digest());
+    let mut trailers = format!("Count: {count}\nDigest: {digest}\n");
+    for approval in of.signed.iter().flat_map(|signed| &signed.approvals) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(trailers, "Signed-by: {}", approved_by(approval));
     }
     (title, trailers)
 }

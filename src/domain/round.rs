@@ -97,7 +97,7 @@ impl Schedule {
 }
 
 /// One grant that is asked about, as the ledger had it when the round began.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
     /// Which grant.
     pub grant: GrantId,
@@ -116,7 +116,7 @@ pub struct Line {
 }
 
 /// What one set of owners is asked in one round, and how that stands.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sheet {
     /// When the round began, by the schedule.
     pub round: Instant,
@@ -176,6 +176,19 @@ impl Sheet {
         format!("Access review of {}", self.round.format("%Y-%m-%d"))
     }
 
+    /// `2 grants of @acme/dba`.
+    pub fn what(&self) -> String {
+        let owners: Vec<String> = self.owners.iter().map(ToString::to_string).collect();
+        let owners = match owners.as_slice() {
+            [] => "that nobody owns".to_owned(),
+            names => format!("of {}", names.join(", ")),
+        };
+        match self.lines.len() {
+            1 => format!("1 grant {owners}"),
+            n => format!("{n} grants {owners}"),
+        }
+    }
+
     /// Until when owners are to answer who are asked at `now` for the first time.
     #[must_use]
     pub fn asked_at(self, now: Instant) -> Self {
@@ -195,6 +208,15 @@ impl Sheet {
     /// Whether pull request `number` is the one in which owners are asked.
     pub fn is_asked_in(&self, number: PullNumber) -> bool {
         self.asked.as_ref().is_some_and(|a| a.pull == number)
+    }
+
+    /// What is asked again once the rest was answered: `grants`, for which nobody could sign. `None`: nothing.
+    pub fn left(&self, grants: &BTreeSet<GrantId>) -> Option<Self> {
+        let mut left = self.clone();
+        left.lines.retain(|line| grants.contains(&line.grant));
+        left.attempt += 1;
+        left.asked = None;
+        (!left.lines.is_empty()).then_some(left)
     }
 
     /// Which grants, as one text that anybody can compute anew.
@@ -242,7 +264,10 @@ impl Sheet {
             match said.get(&line.grant) {
                 None => return Err(format!("{} is not asked about", line.grant)),
                 Some(own) if !own.asks_the_same(line) => {
-                    return Err(format!("the line of {} is not what Hallpass asks", line.grant));
+                    return Err(format!(
+                        "the line of {} is not what Hallpass asks",
+                        line.grant
+                    ));
                 }
                 Some(_) => {}
             }

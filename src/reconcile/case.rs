@@ -92,6 +92,8 @@ impl Reconciler {
         owners.extend(may_ask_now.flat_map(|may| may.teams().cloned()));
         let holds = around.holds.iter();
         owners.extend(holds.flat_map(|hold| hold.owners(&matter.base.codeowners)));
+        let sheets = around.sheets.iter();
+        owners.extend(sheets.flat_map(|sheet| sheet.owners_by(&matter.base.codeowners)));
         let roster = self.forge.roster(&owners).await;
         let now = self.now();
         Ok(Facts {
@@ -141,6 +143,7 @@ impl Reconciler {
         Ok(Surroundings {
             held: self.held(matter).await?,
             holds: self.holds_around(&matter.changes).await?,
+            sheets: self.sheets_around(&matter.changes).await?,
             emergencies: self.emergencies_around(&matter.changes).await?,
             replay: self.replay(matter).await?,
             pending: self.pending(matter).await?,

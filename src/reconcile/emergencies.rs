@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tracing::{error, info};
 
 use super::grants::Weighed;
-use super::signatures::{Standing, or_another, reasons};
+use super::signatures::{Pushes, Sought, Standing, or_another, reasons};
 use super::{ReconcileError, Reconciler};
 use crate::domain::approval::Approval;
 use crate::domain::catalogue::ChangedFile;
@@ -88,7 +88,12 @@ impl Reconciler {
     ) -> Result<(), ReconcileError> {
         let asked = entry.review.as_ref().and_then(|r| r.asked.as_ref());
         let overtaken = asked.is_some() && self.is_overtaken(&entry).await?;
-        match self.standing(asked, overtaken, open).await? {
+        let sought = Sought {
+            asked,
+            pushes: Pushes::Undone,
+            overtaken,
+        };
+        match self.standing(&sought, open).await? {
             Standing::Asked => Ok(()),
             Standing::NotAsked => self.ask_for_signature(entry).await,
             Standing::Merged(pull) => match self.signature(*pull.clone()).await? {

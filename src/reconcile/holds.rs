@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use tracing::{error, info};
 
-use super::signatures::{Standing, or_another, reasons};
+use super::signatures::{Pushes, Sought, Standing, or_another, reasons};
 use super::{ReconcileError, Reconciler};
 use crate::domain::approval::Approval;
 use crate::domain::catalogue::ChangedFile;
@@ -109,7 +109,12 @@ impl Reconciler {
 
     async fn ask_or_let_go(&self, hold: Hold, open: &[PullListed]) -> Result<(), ReconcileError> {
         let overtaken = hold.asked.is_some() && self.is_released_on_branch(&hold).await?;
-        let standing = self.standing(hold.asked.as_ref(), overtaken, open).await?;
+        let sought = Sought {
+            asked: hold.asked.as_ref(),
+            pushes: Pushes::Undone,
+            overtaken,
+        };
+        let standing = self.standing(&sought, open).await?;
         match standing {
             Standing::Asked => Ok(()),
             Standing::NotAsked => self.ask_for_release(hold).await,

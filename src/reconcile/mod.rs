@@ -23,6 +23,7 @@ mod people;
 mod pulls;
 mod recover;
 mod reverts;
+mod rounds;
 mod safety;
 mod settle;
 mod signatures;

@@ -62,7 +62,10 @@ impl Reconciler {
     }
 
     /// The facts of an open pull request; `None` when there is nothing to judge any more.
-    async fn observe_pull(&self, number: PullNumber) -> Result<Option<Facts>, ReconcileError> {
+    pub(super) async fn observe_pull(
+        &self,
+        number: PullNumber,
+    ) -> Result<Option<Facts>, ReconcileError> {
         let pull = match self.forge.pull(number).await {
             Ok(pull) => pull,
             Err(ForgeError::NotFound { .. }) => {
@@ -124,15 +127,16 @@ impl Reconciler {
         merges: u64,
     ) -> Result<(), ReconcileError> {
         let tidies = verdict.requests.iter().all(|r| r.change == Change::Tidy);
-        let merging = if tidies && verdict.release.is_none() {
+        let acts = verdict.release.is_some() || verdict.answered.is_some();
+        let merging = if tidies && !acts {
             self.settings.merge_reverts
         } else {
             self.settings.merge
         };
-        // The record of an emergency is merged as reverts are: it changes nothing but the trail. A release acts, as a request does.
+        // The record of an emergency is merged as reverts are: it changes nothing but the trail. A release acts, as a request does, and
+        // so do answers to an access review.
         let grants = verdict.only_grants && !verdict.requests.is_empty();
-        let record = verdict.sign_off.is_some() || verdict.release.is_some();
-        let due = verdict.outcome == Outcome::Approved && (grants || record);
+        let due = verdict.outcome == Outcome::Approved && (grants || verdict.record().is_some());
         if !due || merging == Merging::Off {
             return Ok(());
         }

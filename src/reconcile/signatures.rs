@@ -1,7 +1,7 @@
 //! Records that Hallpass writes and owners approve: how the pull request of one stands, and what its merge says.
 //!
-//! Shared by the reviews of emergencies and the releases of what is held back. Level-triggered: a closed pull request is opened
-//! again, and one that somebody pushed to is pushed over.
+//! Shared by the reviews of emergencies, the releases of what is held back and access reviews. Level-triggered: a closed pull request
+//! is opened again, and one that somebody pushed to is pushed over, but where pushing is how people answer.
 
 use super::{ReconcileError, Reconciler, aside};
 use crate::domain::decision::{self, Outcome, Verdict};
@@ -10,6 +10,25 @@ use crate::domain::model::CommitId;
 use crate::domain::pull::{Pull, PullListed, PullState};
 use crate::forge::ForgeError;
 use crate::repo::Addition;
+
+/// The pull request of a record, as it is known.
+pub(super) struct Sought<'a> {
+    /// Where the approval was asked for, if it was.
+    pub asked: Option<&'a Asked>,
+    /// What becomes of what others push there.
+    pub pushes: Pushes,
+    /// Whether the record stands on the protected branch already.
+    pub overtaken: bool,
+}
+
+/// What becomes of what others push to the branch of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pushes {
+    /// It is pushed over.
+    Undone,
+    /// It is how they answer.
+    Welcome,
+}
 
 /// How the pull request of a record stands.
 pub(super) enum Standing {
@@ -23,20 +42,20 @@ pub(super) enum Standing {
 
 impl Reconciler {
     /// How the pull request stands that asks for the approval. The listing may be late; what it does not confirm is read afresh,
-    /// and so is one that is `overtaken`: whose record stands on the protected branch already.
+    /// and so is one whose record stands on the protected branch already.
     pub(super) async fn standing(
         &self,
-        asked: Option<&Asked>,
-        overtaken: bool,
+        sought: &Sought<'_>,
         open: &[PullListed],
     ) -> Result<Standing, ReconcileError> {
-        let Some(asked) = asked else {
+        let overtaken = sought.overtaken;
+        let Some(asked) = sought.asked else {
             return Ok(Standing::NotAsked);
         };
         let branch = &self.settings.protected_branch;
-        let confirms = |p: &PullListed| {
-            p.number == asked.pull && p.head == asked.head && p.base_branch == *branch
-        };
+        let ours = |head: &CommitId| sought.pushes == Pushes::Welcome || *head == asked.head;
+        let confirms =
+            |p: &PullListed| p.number == asked.pull && ours(&p.head) && p.base_branch == *branch;
         if !overtaken && open.iter().any(confirms) {
             return Ok(Standing::Asked);
         }
@@ -47,7 +66,7 @@ impl Reconciler {
         };
         let here = pull.base_branch == *branch;
         Ok(match pull.state {
-            PullState::Open if here && pull.head == asked.head && !overtaken => Standing::Asked,
+            PullState::Open if here && ours(&pull.head) && !overtaken => Standing::Asked,
             PullState::Merged { .. } if here => Standing::Merged(Box::new(pull)),
             PullState::Open | PullState::Closed | PullState::Merged { .. } => Standing::NotAsked,
         })

@@ -429,12 +429,29 @@ impl Store {
         value: Option<&str>,
         events: &[Event],
     ) -> Result<(), StoreError> {
+        let note = (name.to_owned(), value.map(str::to_owned));
+        self.commit_noting(&[], events, &[note]).await
+    }
+
+    /// [`Store::commit`], and notes each value under its name (`None`: forgets what was noted there) in the same transaction.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub async fn commit_noting(
+        &self,
+        entries: &[Entry],
+        events: &[Event],
+        notes: &[(String, Option<String>)],
+    ) -> Result<(), StoreError> {
         let mut tx = self.inner.writer.begin().await?;
-        match value {
-            Some(value) => ledger::set_note(&mut tx, name, value).await?,
-            None => ledger::forget_note(&mut tx, name).await?,
-        }
+        ledger::write(&mut tx, entries).await?;
         outbox::append(&mut tx, events).await?;
+        for (name, value) in notes {
+            match value {
+                Some(value) => ledger::set_note(&mut tx, name, value).await?,
+                None => ledger::forget_note(&mut tx, name).await?,
+            }
+        }
         Ok(tx.commit().await?)
     }
 

@@ -291,7 +291,7 @@ impl Worker {
         Ok(())
     }
 
-    /// What follows from passes that ended: reviews, releases, notices, files to tidy up, and deployments that waited. What fails in one of these must not
+    /// What follows from passes that ended: reviews, releases, access reviews, notices, files to tidy up, and deployments that waited. What fails in one of these must not
     /// keep the others from their work.
     async fn follow(&self) -> Result<(), ReconcileError> {
         if self.reconciler.safe_mode().await?.is_some() {
@@ -300,6 +300,7 @@ impl Worker {
         let passes = [
             self.reconciler.emergencies().await,
             self.reconciler.releases().await,
+            self.reconciler.access_reviews().await,
             self.reconciler.notices().await,
             self.reconciler.reverts().await,
             self.answer_opened().await,

@@ -19,6 +19,16 @@ pub(in super::super) struct Bench<'a> {
     members: BTreeMap<UserId, Member<'a>>,
     absent: Vec<String>,
     unknown: Vec<String>,
+    pushers: PushersMay,
+}
+
+/// Whether those who pushed to a pull request may approve what it brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PushersMay {
+    /// They stand aside: it is what they wrote.
+    StandAside,
+    /// They may: what can be pushed there is only an owner's word.
+    Approve,
 }
 
 /// One person on the bench.
@@ -101,6 +111,7 @@ impl<'a> Bench<'a> {
             members: BTreeMap::new(),
             absent: Vec::new(),
             unknown: Vec::new(),
+            pushers: PushersMay::StandAside,
         };
         let owners: &'a [Owner] = match bench.ownership {
             Ownership::Owned { owners, .. } => owners,
@@ -145,6 +156,22 @@ impl<'a> Bench<'a> {
     pub(super) fn thing(&self) -> String {
         self.part()
             .map_or("this file".to_owned(), ToString::to_string)
+    }
+
+    /// Lets those approve who pushed to the pull request.
+    pub(super) fn welcome_pushers(&mut self) {
+        self.pushers = PushersMay::Approve;
+        for member in self.members.values_mut() {
+            member.barred = member.barred.filter(|why| *why != Barred::Pusher);
+        }
+    }
+
+    /// Why it is not known of anybody whether they may approve; `None` where it is, or makes no difference.
+    pub(super) fn pushers_unknown<'p>(&self, pull: &'p Pull) -> Option<&'p str> {
+        match (self.pushers, &pull.pushers) {
+            (PushersMay::StandAside, Pushers::Unknown(why)) => Some(why),
+            (PushersMay::StandAside, Pushers::Known(_)) | (PushersMay::Approve, _) => None,
+        }
     }
 
     /// Bars whom a policy refuses.

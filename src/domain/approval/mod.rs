@@ -20,6 +20,7 @@ mod emergency;
 mod fewest;
 mod release;
 mod reviews;
+mod round;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +37,7 @@ pub use bench::{Barred, Beneficiary};
 pub use emergency::{prove_emergency, sign};
 pub use fewest::{Group, fewest};
 pub use release::release;
+pub use round::{Signatures, attest};
 pub(super) use words::list;
 
 /// The shortest text of an approving review, in characters, that counts as saying why.

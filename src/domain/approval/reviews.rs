@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::decision::Case;
 use super::super::model::{Actor, ActorKind, CommitId, Login, UserId};
-use super::super::pull::{Pull, PullState, Pushers, Review, ReviewState};
+use super::super::pull::{Pull, PullState, Review, ReviewState};
 use super::bench::{Barred, Bench, Member};
 use super::{Counted, Question, RATIONALE_CHARACTERS};
 
@@ -40,7 +40,7 @@ struct Voice<'a> {
 
 pub(super) fn hear(case: &Case<'_>, question: &Question<'_>, bench: &Bench<'_>) -> Heard {
     let mut heard = Heard::default();
-    if let Pushers::Unknown(why) = &case.pull.pushers
+    if let Some(why) = bench.pushers_unknown(case.pull)
         && !case.pull.from_fork
     {
         let sentence = format!("Who pushed to this pull request could not be established: {why}");
@@ -215,7 +215,7 @@ fn may_approve<'b, 'a>(
     if let Some(barred) = member.barred {
         return Err(format!("@{login} {}", because(barred)));
     }
-    if matches!(case.pull.pushers, Pushers::Unknown(_)) {
+    if bench.pushers_unknown(case.pull).is_some() {
         return Err(format!(
             "it is not known whether @{login} pushed to this pull request"
         ));

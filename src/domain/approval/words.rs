@@ -3,7 +3,7 @@
 use super::super::codeowners::Ownership;
 use super::super::decision::Case;
 use super::super::model::{Owner, UserId};
-use super::super::pull::{Pushers, ReviewState};
+use super::super::pull::ReviewState;
 use super::bench::Bench;
 use super::reviews::{Block, because};
 use super::{DeadEnd, Question};
@@ -62,7 +62,7 @@ pub(super) fn dead_end(
         Ownership::Cleared { line, pattern } => return Some(cleared(case, *line, pattern)),
         Ownership::Unowned => return Some(unowned(case, question)),
     };
-    if matches!(case.pull.pushers, Pushers::Unknown(_)) {
+    if bench.pushers_unknown(case.pull).is_some() {
         return Some(fork());
     }
     let free = bench.members().filter(|m| m.barred.is_none()).count();

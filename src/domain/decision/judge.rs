@@ -12,8 +12,8 @@ use super::super::pull::Pushers;
 use super::super::rules;
 use super::policy::Ask;
 use super::scope::{Scope, tidies};
-use super::{Case, Change, Control, Outcome, Request, SignOff, Standing, Verdict};
-use super::{conflicts, doubt, eligible, emergency, membership, policy, release, renewal};
+use super::{Case, Change, Control, Outcome, Request, Standing, Verdict};
+use super::{conflicts, doubt, eligible, emergency, membership, policy, release, renewal, round};
 
 const NEEDS_NOBODY_TIDY: &str =
     "Its access has ended already; removing the file only tidies up, so nobody needs to approve.";
@@ -36,6 +36,7 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
         control: Vec::new(),
         sign_off: None,
         release: None,
+        answered: None,
         impact: None,
         notes: Vec::new(),
         only_grants: scope.only_grants(),
@@ -55,7 +56,8 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
     verdict.requests = requests(case, &scope);
     verdict.sign_off = emergency::sign_off(case, &scope);
     verdict.release = release::letting_go(case, &scope);
-    if verdict.sign_off.is_none() && verdict.release.is_none() {
+    verdict.answered = round::answered(case, &scope);
+    if verdict.record().is_none() {
         verdict.control = scope.control.iter().map(|c| control(case, c)).collect();
     }
     for beyond_the_tree in [
@@ -65,6 +67,7 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
         conflicts::findings,
         emergency::findings,
         release::findings,
+        round::findings,
         policy::findings,
     ] {
         let found = beyond_the_tree(case, &verdict.requests);
@@ -271,21 +274,10 @@ fn own_findings(case: &Case<'_>, verdict: &mut Verdict) {
         .collect();
     let control = verdict.control.iter();
     paths.extend(control.filter_map(|c| Some((c.path.as_str(), c.missing.as_ref()?))));
-    let record = verdict.sign_off.as_ref().map(SignOff::record);
-    paths.extend(
-        record
-            .iter()
-            .filter_map(|(path, m)| Some((path.as_str(), (*m)?))),
-    );
-    let release = verdict
-        .release
-        .as_ref()
-        .map(|of| (of.hold.record_path(), of));
-    paths.extend(
-        release
-            .iter()
-            .filter_map(|(path, of)| Some((path.as_str(), of.missing()?))),
-    );
+    let record = verdict.record();
+    if let Some((path, missing)) = &record {
+        paths.extend(missing.iter().map(|m| (path.as_str(), *m)));
+    }
     for (path, missing) in paths {
         let Some(end) = &missing.dead_end else {
             continue;
@@ -302,8 +294,7 @@ fn own_findings(case: &Case<'_>, verdict: &mut Verdict) {
         .find(|r| r.change != Change::Tidy)
         .map(|r| r.path.as_str())
         .or_else(|| verdict.control.first().map(|c| c.path.as_str()))
-        .or(record.as_ref().map(|(path, _)| path.as_str()))
-        .or(release.as_ref().map(|(path, _)| path.as_str()));
+        .or(record.as_ref().map(|(path, _)| path.as_str()));
     if let (None, Some(path)) = (&case.pull.author, needs_author) {
         found.push(author_unknown(path));
     }

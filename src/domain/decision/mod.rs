@@ -15,6 +15,7 @@ mod membership;
 mod policy;
 mod release;
 mod renewal;
+mod round;
 mod scope;
 mod surroundings;
 
@@ -29,7 +30,7 @@ use super::finding::{Finding, Severity};
 use super::impact::{self, Impact, Known};
 use super::ledger::{Entry, Holding};
 use super::model::{
-    Access, BlobId, CommitId, Grant, GrantId, GrantPath, Instant, PullNumber, RecordPath, RoleRef,
+    Access, BlobId, CommitId, Grant, GrantId, GrantPath, Instant, PullNumber, RepoPath, RoleRef,
     Subject, TermLength, UserId,
 };
 use super::people::Receiver;
@@ -38,6 +39,7 @@ use super::release::Hold;
 
 pub use super::approval::Missing;
 pub use eligible::MayAsk;
+pub use round::Answered;
 pub use surroundings::{PAST, Pending, Surroundings};
 
 /// What is asked for: for whom, and which roles, bundles and what they bundle.
@@ -108,6 +110,8 @@ pub struct Verdict {
     pub sign_off: Option<SignOff>,
     /// The release of what the brake holds, where that is all that it is.
     pub release: Option<LettingGo>,
+    /// The answers to an access review, where that is all that it is.
+    pub answered: Option<Answered>,
     /// What a change of the files that decide would do to live grants; `None` for any other change. Decides nothing.
     pub impact: Option<Impact>,
     /// Sentences about the pull request as a whole: why it is not granted although nothing is wrong with its files.
@@ -274,20 +278,6 @@ impl Request {
     }
 }
 
-impl LettingGo {
-    fn missing(&self) -> Option<&Missing> {
-        self.released.as_ref().err().map(|m| &**m)
-    }
-}
-
-impl SignOff {
-    /// The path of the record, and what is missing there.
-    fn record(&self) -> (RecordPath, Option<&Missing>) {
-        let missing = self.signed.as_ref().err().map(|m| &**m);
-        (self.emergency.record_path(), missing)
-    }
-}
-
 impl Verdict {
     /// What is wrong and denies: the findings that are more than warnings.
     pub fn errors(&self) -> impl Iterator<Item = &Finding> {
@@ -302,12 +292,31 @@ impl Verdict {
             Standing::Approved(_) | Standing::NotNeeded(_) => None,
         });
         let control = self.control.iter().filter_map(|c| c.missing.as_ref());
-        let sign_off = self
-            .sign_off
-            .iter()
-            .filter_map(|s| s.signed.as_ref().err().map(|m| &**m));
-        let release = self.release.iter().filter_map(LettingGo::missing);
-        grants.chain(control).chain(sign_off).chain(release)
+        let record = self.record().into_iter();
+        grants
+            .chain(control)
+            .chain(record.flat_map(|(_, missing)| missing))
+    }
+
+    /// The record of ours that the pull request brings for a signature, if that is all that it is: its path, and what is missing there.
+    pub fn record(&self) -> Option<(RepoPath, Vec<&Missing>)> {
+        let sign_off = self.sign_off.as_ref().map(|of| {
+            let missing = of.signed.as_ref().err().map(|m| &**m);
+            let path = of.emergency.record_path().as_repo_path();
+            (path, missing.into_iter().collect())
+        });
+        let release = || {
+            let of = self.release.as_ref()?;
+            let missing = of.released.as_ref().err().map(|m| &**m);
+            let path = of.hold.record_path().as_repo_path();
+            Some((path, missing.into_iter().collect()))
+        };
+        let answered = || {
+            let of = self.answered.as_ref()?;
+            let missing = of.signed.as_ref().err().into_iter().flatten();
+            Some((of.sheet.record_path().as_repo_path(), missing.collect()))
+        };
+        sign_off.or_else(release).or_else(answered)
     }
 }
 

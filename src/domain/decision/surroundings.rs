@@ -13,6 +13,7 @@ use super::super::people::Members;
 use super::super::pull::Lookup;
 use super::super::release::Hold;
 use super::super::replay::Replay;
+use super::super::round::Sheet;
 use super::MayAsk;
 
 /// The facts around a pull request that no clone holds. `Surroundings::default()` knows nothing and demands nothing.
@@ -29,6 +30,8 @@ pub struct Surroundings {
     pub emergencies: Vec<Emergency>,
     /// What the brake holds, where the pull request touches records of that. Absent: nothing is held.
     pub holds: Vec<Hold>,
+    /// What owners are asked in an access review that is open, where the pull request touches answers to that. Absent: nothing is asked.
+    pub sheets: Vec<Sheet>,
     /// For a change of the files that decide: past requests, judged by what it would make of them. `None`: not looked at. Decides
     /// nothing.
     pub replay: Option<Replay>,

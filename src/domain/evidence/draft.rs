@@ -14,10 +14,11 @@ use super::record::{DecidedOn, Fields, Vote};
 use super::{Event, Kind};
 
 /// Trailers that may occur several times, and the list that they are in the record.
-const LISTS: [(&str, &str); 11] = [
+const LISTS: [(&str, &str); 13] = [
     ("Changes", "changes"),
     ("Grant", "grants"),
     ("Missing", "missing"),
+    ("Owner", "owners"),
     ("Part", "parts"),
     ("Removal", "removals"),
     ("Retained-by", "retained_by"),
@@ -25,6 +26,7 @@ const LISTS: [(&str, &str); 11] = [
     ("Role", "roles"),
     ("Rule", "rules"),
     ("Session", "sessions"),
+    ("Sheet", "sheets"),
     ("Still-effective-through", "still_effective_through"),
 ];
 

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::approval::Approval;
 use super::super::model::{Access, Actor, BlobId, CommitId, Instant};
-use super::{Event, Kind};
+use super::{Event, Kind, ReviewLine};
 
 /// The version of `schemas/evidence.schema.json` that records are written by.
 pub const SCHEMA: u64 = 1;
@@ -156,6 +156,8 @@ record! {
     account_id: String,
     /// Who caused it: `login (number)`, or `hallpass`.
     actor: String,
+    /// Until when owners are to answer an access review.
+    answer_by: Instant,
     /// The reviews that counted.
     approvals: Vec<Vote>,
     /// The policy that approved by itself, the file that holds it and its content.
@@ -186,10 +188,12 @@ record! {
     decided_on: DecidedOn,
     /// How the target system differs from the ledger.
     difference: String,
-    /// The digest of what is held back.
+    /// The digest of what is held back, or of what an access review asks about.
     digest: String,
     /// When it could be done at the earliest.
     due: Instant,
+    /// How many grants owners ended in an access review.
+    ended: u64,
     /// What the target system gives, as canonical text.
     entitlement: String,
     /// The target's immutable id of what was given.
@@ -202,7 +206,7 @@ record! {
     first_seen: Instant,
     /// The grant: `<resource>/<name>@<merge commit>`.
     grant: String,
-    /// The grants that say otherwise.
+    /// The grants that say otherwise, or that an access review asks about.
     grants: Vec<String>,
     /// The tip of the pull request's branch.
     head: String,
@@ -210,10 +214,14 @@ record! {
     held: String,
     /// Why the approval counts.
     judged: Judged,
+    /// How many grants owners kept in an access review.
+    kept: u64,
     /// The fingerprint of the key that signed before.
     key_before: String,
     /// From `due` to the end of the read-back.
     latency_ms: u64,
+    /// What becomes of each grant that an access review asks about.
+    lines: Vec<ReviewLine>,
     /// The commit of the protected branch that brought the file.
     merge: String,
     /// When that was merged.
@@ -224,10 +232,14 @@ record! {
     missing: Vec<String>,
     /// Whether safe mode was entered or left.
     mode: String,
+    /// Who is asked in an access review.
+    owners: Vec<String>,
     /// The parts of a bundle.
     parts: Vec<String>,
     /// The file.
     path: String,
+    /// What an access review asks about: access that lasts longer than this.
+    period: String,
     /// What the subject must still do.
     pending: String,
     /// The commit that judged.
@@ -238,7 +250,7 @@ record! {
     read_back: String,
     /// Why, in Hallpass's own words.
     reason: String,
-    /// The record of what is held back.
+    /// The record of what is held back, or of the answers to an access review.
     record: String,
     /// The pull request that releases what is held back.
     release_pull: u64,
@@ -258,7 +270,7 @@ record! {
     retained_by: Vec<String>,
     /// Until when an owner must have reviewed an emergency.
     review_by: Instant,
-    /// The pull request with the record of an emergency.
+    /// The pull request with the record of an emergency, or with the answers to an access review.
     review_pull: u64,
     /// When the review was given.
     reviewed_at: Instant,
@@ -270,6 +282,8 @@ record! {
     role: String,
     /// The roles that give it.
     roles: Vec<String>,
+    /// When an access review began, by its schedule.
+    round: Instant,
     /// The rules that are broken, with their places.
     rules: Vec<String>,
     /// The run of a workflow, by GitHub's number.
@@ -278,6 +292,8 @@ record! {
     sessions: Vec<String>,
     /// How many sessions were ended.
     sessions_ended: u64,
+    /// The files in which owners answer an access review.
+    sheets: Vec<String>,
     /// The review that signs, as data.
     signature: Vote,
     /// The same in words.
@@ -306,6 +322,8 @@ record! {
     tip: String,
     /// Until when a service may go on without an owner.
     tolerated_until: Instant,
+    /// What becomes of what nobody answers in an access review: `keep` or `end`.
+    unanswered: String,
 }
 
 impl Record {

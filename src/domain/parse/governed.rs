@@ -4,7 +4,8 @@ use super::Fault;
 use crate::domain::codeowners::LOCATIONS;
 use crate::domain::finding::Place;
 use crate::domain::model::{
-    GrantPath, Login, RecordPath, ReleasePath, RepoPath, ResourceName, ServiceName, SheetPath, is_name,
+    GrantPath, Login, RecordPath, ReleasePath, RepoPath, ResourceName, ServiceName, SheetPath,
+    is_name,
 };
 
 /// The longest path that is accepted under `access/`, in bytes.

@@ -17,6 +17,7 @@ mod markdown;
 mod notice;
 mod release;
 mod request;
+mod round;
 mod safety;
 mod summary;
 mod title;
@@ -30,6 +31,7 @@ pub use deployment::{Offer, deployment_approved, deployment_waiting};
 pub use drift::{drift, drift_title};
 pub use emergency::review_proposal;
 pub use release::release_proposal;
+pub use round::review_sheet_proposal;
 pub use safety::paused;
 
 pub use notice::{EndingGrant, Pages, ends_soon};
@@ -86,7 +88,9 @@ pub struct Annotation {
 pub fn check(case: &Case<'_>, verdict: &Verdict) -> Check {
     Check {
         head: verdict.head.clone(),
-        status: emergency::review_status(case, verdict).unwrap_or_else(|| status(&verdict.outcome)),
+        status: emergency::review_status(case, verdict)
+            .or_else(|| round::status(verdict))
+            .unwrap_or_else(|| status(&verdict.outcome)),
         title: title::title(case, verdict),
         summary: summary::summary(case, verdict),
         annotations: verdict

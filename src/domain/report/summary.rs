@@ -5,7 +5,7 @@ use super::super::decision::{Case, Change, Control, Outcome, Request, Standing, 
 use super::super::finding::{Finding, Severity};
 use super::super::rules;
 use super::markdown::{code, fence, sentence};
-use super::{bundle, context, count, emergency, impact, release, request};
+use super::{bundle, context, count, emergency, impact, release, request, round};
 
 /// How many findings are written out; annotations carry more.
 const FINDINGS: usize = 20;
@@ -37,6 +37,9 @@ pub(super) fn summary(case: &Case<'_>, verdict: &Verdict) -> String {
     }
     if let Some(of) = &verdict.release {
         page.push_str(&release::section(verdict, of));
+    }
+    if let Some(of) = &verdict.answered {
+        page.push_str(&round::section(verdict, of));
     }
     let files: Vec<&[Request]> = bundle::by_file(&verdict.requests).collect();
     if files.len() > 1 {

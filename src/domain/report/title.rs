@@ -6,7 +6,7 @@ use super::super::approval::{Basis, Proof};
 use super::super::decision::{Case, Change, Missing, Outcome, Request, Standing, Verdict};
 use super::super::model::{GrantPath, Login, Owner};
 use super::super::pull::PullState;
-use super::{count, emergency, release};
+use super::{count, emergency, release, round};
 
 pub(super) fn title(case: &Case<'_>, verdict: &Verdict) -> String {
     let review = verdict.sign_off.as_ref();
@@ -15,6 +15,10 @@ pub(super) fn title(case: &Case<'_>, verdict: &Verdict) -> String {
     }
     let let_go = verdict.release.as_ref();
     if let Some(title) = let_go.and_then(|of| release::title(case, verdict, of)) {
+        return title;
+    }
+    let answers = verdict.answered.as_ref();
+    if let Some(title) = answers.and_then(|of| round::title(case, verdict, of)) {
         return title;
     }
     match &verdict.outcome {

@@ -1,0 +1,361 @@
+//! Access reviews: begins each round when its schedule says so, asks the owners, does what they signed, and lapses what nobody
+//! answered.
+//!
+//! Level-triggered, like the reviews of emergencies: what is to be done follows from the schedule on the protected branch, the sheets
+//! that are open, and their pull requests as they are now. A closed pull request is opened again. What owners push is left alone,
+//! right or wrong: its check tells them.
+//!
+//! Invariant: nothing lapses before a look at the forge showed that nobody has signed. While the forge cannot be asked, nothing does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::TimeDelta;
+use tracing::{error, info, warn};
+
+use super::signatures::{Pushes, Sought, Standing, or_another, reasons};
+use super::{ReconcileError, Reconciler, aside};
+use crate::domain::approval::Signatures;
+use crate::domain::catalogue::ChangedFile;
+use crate::domain::decision::{self, Outcome, Verdict};
+use crate::domain::emergency::Asked;
+use crate::domain::evidence;
+use crate::domain::ledger::{Cause, Entry, State};
+use crate::domain::model::{Actor, GrantId, Instant, PullNumber, SheetPath};
+use crate::domain::pull::{Pull, PullListed, PullState};
+use crate::domain::report;
+use crate::domain::round::{self, Answer, Schedule, Sheet};
+use crate::forge::Proposal;
+use crate::repo::Addition;
+use crate::store::{Scope, Wake};
+
+/// Under what the sheets are noted that are open.
+const SHEETS: &str = "access-review/";
+
+/// Under what the round is noted that began last.
+const ROUND: &str = "access-review-round";
+
+/// Where the schedule stands.
+const SCHEDULE: &str = "access/reviews.yaml";
+
+/// For how long a round waits for what landed and is not decided yet, so that it asks about that too.
+const UNDECIDED: TimeDelta = TimeDelta::hours(1);
+
+/// What becomes of the note of a sheet.
+type Note = (String, Option<String>);
+
+fn name(sheet: &Sheet) -> String {
+    format!("{SHEETS}{}", sheet.record_path().short())
+}
+
+fn note(sheet: &Sheet) -> Result<Note, ReconcileError> {
+    let text = serde_json::to_string(sheet).map_err(|error| {
+        ReconcileError::Unsettled(format!("a sheet cannot be written: {error}"))
+    })?;
+    Ok((name(sheet), Some(text)))
+}
+
+fn no_note(sheet: &Sheet) -> Note {
+    (name(sheet), None)
+}
+
+impl Reconciler {
+    /// Begins the access review that is due, and brings those that are open up to date. [`Reconciler::main`] has just run.
+    ///
+    /// # Errors
+    /// When forge, git or database fail: the next pass finds the same work.
+    pub async fn access_reviews(&self) -> Result<(), ReconcileError> {
+        let open = self.sheets().await?;
+        let begun = self.begin_round(&open).await?;
+        let sheets = begun.unwrap_or(open);
+        if sheets.is_empty() {
+            return Ok(());
+        }
+        let open = self.forge.open_pulls().await?;
+        let mut results = Vec::new();
+        for sheet in sheets {
+            // What fails for one must not keep the others from being asked.
+            results.push(self.ask_or_do(sheet, &open).await);
+        }
+        results.into_iter().collect()
+    }
+
+    /// The sheets that are open, by path.
+    async fn sheets(&self) -> Result<Vec<Sheet>, ReconcileError> {
+        let notes = self.store.notes(SHEETS).await?;
+        let read = |(name, text): &(String, String)| {
+            serde_json::from_str(text).map_err(|error| {
+                ReconcileError::Unsettled(format!("the note {name} cannot be read: {error}"))
+            })
+        };
+        notes.iter().map(read).collect()
+    }
+
+    /// Begins the round that is due, while no sheet of an earlier one still waits for its answers. Its sheets; `None` where none is.
+    async fn begin_round(&self, open: &[Sheet]) -> Result<Option<Vec<Sheet>>, ReconcileError> {
+        let now = self.now();
+        if open.iter().any(|sheet| sheet.lapsed.is_none()) {
+            return Ok(None);
+        }
+        let Some((schedule, round)) = self.due_round(now).await? else {
+            return Ok(None);
+        };
+        let entries = self.store.entries(Scope::Unfinished).await?;
+        let undecided = |e: &Entry| e.state == State::Arrived && now < e.arrival.at + UNDECIDED;
+        if entries.iter().any(undecided) {
+            return Ok(None);
+        }
+        let Some(tip) = self.mirror.tip(&self.settings.protected_branch).await? else {
+            return Ok(None);
+        };
+        let base = self.catalogue(&tip).await?;
+        let sheets = round::sheets(&schedule, round, &entries, &base.codeowners);
+        let event = evidence::review_opened(&schedule, round, &sheets, now);
+        // What nobody answered of an earlier round is asked about by this one.
+        let mut notes: Vec<Note> = open.iter().map(no_note).collect();
+        for sheet in &sheets {
+            notes.push(note(sheet)?);
+        }
+        notes.push((ROUND.to_owned(), Some(evidence::instant(round))));
+        self.store.commit_noting(&[], &[event], &notes).await?;
+        let grants: usize = sheets.iter().map(|s| s.lines.len()).sum();
+        info!(sheets = sheets.len(), grants, round = %round, "the access review of {} begins: {grants} grants", round.format("%Y-%m-%d"));
+        Ok(Some(sheets))
+    }
+
+    /// The round that has not begun although its time has come, with the schedule that says so.
+    async fn due_round(&self, now: Instant) -> Result<Option<(Schedule, Instant)>, ReconcileError> {
+        let Some(tip) = self.mirror.tip(&self.settings.protected_branch).await? else {
+            return Ok(None);
+        };
+        // The whole tree is read only where there is a schedule.
+        if self.mirror.objects(&tip, &[SCHEDULE]).await?.is_empty() {
+            return Ok(None);
+        }
+        let base = self.catalogue(&tip).await?;
+        let Some(schedule) = base.schedule.filter(|s| s.problem().is_none()) else {
+            warn!(
+                "{SCHEDULE} on the protected branch cannot be relied on: no access review begins"
+            );
+            return Ok(None);
+        };
+        let Some(round) = schedule.round_at(now) else {
+            return Ok(None);
+        };
+        let begun = self.store.note(ROUND).await?;
+        if begun.is_some_and(|begun| begun >= evidence::instant(round)) {
+            return Ok(None);
+        }
+        if !base.codeowners.problems.is_empty() {
+            warn!(
+                "CODEOWNERS cannot be relied on, so nobody could answer: no access review begins"
+            );
+            return Ok(None);
+        }
+        Ok(Some((schedule, round)))
+    }
+
+    async fn ask_or_do(&self, sheet: Sheet, open: &[PullListed]) -> Result<(), ReconcileError> {
+        let sought = Sought {
+            asked: sheet.asked.as_ref(),
+            pushes: Pushes::Welcome,
+            overtaken: sheet.asked.is_some() && self.is_answered_on_branch(&sheet).await?,
+        };
+        let lapses = sheet.lapsed.is_none() && sheet.is_overdue(self.now());
+        match self.standing(&sought, open).await? {
+            Standing::Merged(pull) => self.answered_in(sheet, &pull).await,
+            Standing::Asked | Standing::NotAsked if lapses => self.lapse_unless_signed(sheet).await,
+            Standing::Asked => Ok(()),
+            Standing::NotAsked => self.ask_owners(sheet).await,
+        }
+    }
+
+    /// Whether answers stand on the protected branch, though nobody is known to have signed them.
+    async fn is_answered_on_branch(&self, sheet: &Sheet) -> Result<bool, ReconcileError> {
+        let Some(tip) = self.mirror.tip(&self.settings.protected_branch).await? else {
+            return Ok(false);
+        };
+        let stands = self.catalogue(&tip).await?;
+        let stands = stands.sheets.get(&sheet.record_path());
+        Ok(stands.is_some_and(|answers| answers.attempt >= sheet.attempt))
+    }
+
+    /// Does what was answered in a merged pull request, if owners had signed it.
+    async fn answered_in(&self, sheet: Sheet, pull: &Pull) -> Result<(), ReconcileError> {
+        let verdict = self.verdict_of_merged(pull.clone()).await?;
+        match verdict.map_err(|why| vec![why]).and_then(weigh) {
+            Ok((answers, signed)) => self.complete(sheet, pull.number, (answers, signed)).await,
+            Err(reasons) => {
+                let sheet = self.note_unanswered(sheet, pull, &reasons).await?;
+                self.ask_owners(sheet).await
+            }
+        }
+    }
+
+    /// Writes down what owners signed, and calls off what they ended: in one transaction, so that no crash comes between. What nobody
+    /// could sign for is asked again.
+    async fn complete(
+        &self,
+        sheet: Sheet,
+        pull: PullNumber,
+        (answers, signed): (BTreeMap<GrantId, Answer>, Signatures),
+    ) -> Result<(), ReconcileError> {
+        let now = self.now();
+        let event = evidence::review_completed(&sheet, &answers, (pull, &signed), now);
+        let ends =
+            |id: &GrantId| answers.get(id) == Some(&Answer::End) && !signed.nobodys.contains(id);
+        let off = self.called_off(&sheet, ends, &Cause::ReviewEnded).await?;
+        let count = off.len();
+        let note = match sheet.left(&signed.nobodys) {
+            Some(left) => note(&left)?,
+            None => no_note(&sheet),
+        };
+        self.store.commit_noting(&off, &[event], &[note]).await?;
+        info!(
+            pull = pull.0,
+            ended = count,
+            "answered in #{pull}: {}, of which {count} end",
+            sheet.what()
+        );
+        Ok(self.store.wake(&[Wake::Main], now).await?)
+    }
+
+    /// The entries of a sheet's grants that end, as far as they are still held.
+    async fn called_off(
+        &self,
+        sheet: &Sheet,
+        ends: impl Fn(&GrantId) -> bool,
+        cause: &Cause,
+    ) -> Result<Vec<Entry>, ReconcileError> {
+        let now = self.now();
+        let asked: BTreeSet<&GrantId> = sheet.lines.iter().map(|line| &line.grant).collect();
+        let entries = self.store.entries_at(&sheet.paths()).await?.into_iter();
+        let ending = entries.filter(|e| asked.contains(&e.id) && ends(&e.id));
+        Ok(ending
+            .filter_map(|e| e.call_off(cause.clone(), now))
+            .collect())
+    }
+
+    async fn note_unanswered(
+        &self,
+        mut sheet: Sheet,
+        pull: &Pull,
+        reasons: &[String],
+    ) -> Result<Sheet, ReconcileError> {
+        let by: Option<&Actor> = match &pull.state {
+            PullState::Merged { by, .. } => by.as_ref(),
+            PullState::Open | PullState::Closed => None,
+        };
+        let now = self.now();
+        let event = evidence::review_answers_unsigned(&sheet, pull.number, reasons, by, now);
+        error!(reasons = %reasons.join("; "), "#{} was merged without an owner's signature: still unanswered: {}", pull.number, sheet.what());
+        sheet.attempt += 1;
+        sheet.asked = None;
+        sheet.unsigned.push(pull.number);
+        let note = note(&sheet)?;
+        self.store.commit_noting(&[], &[event], &[note]).await?;
+        Ok(sheet)
+    }
+
+    /// Lapses what nobody answered in time. What was signed and only waits for its merge is answered.
+    async fn lapse_unless_signed(&self, sheet: Sheet) -> Result<(), ReconcileError> {
+        if let Some(asked) = &sheet.asked
+            && let Some(facts) = self.observe_pull(asked.pull).await?
+        {
+            let branch = self.settings.protected_branch.clone();
+            let verdict = aside(move || decision::decide(&facts.case(&branch))).await?;
+            match verdict.outcome {
+                Outcome::Approved => return Ok(()),
+                Outcome::Uncertain(what) => return Err(ReconcileError::Unsettled(what.join("; "))),
+                Outcome::Denied | Outcome::Waiting | Outcome::NotConcerned => {}
+            }
+        }
+        self.lapse(sheet).await
+    }
+
+    async fn lapse(&self, sheet: Sheet) -> Result<(), ReconcileError> {
+        let now = self.now();
+        let event = evidence::review_lapsed(&sheet, now);
+        let (off, note) = match sheet.unanswered {
+            Answer::End => {
+                let off = self.called_off(&sheet, |_| true, &Cause::ReviewLapsed);
+                (off.await?, no_note(&sheet))
+            }
+            Answer::Keep => {
+                let lapsed = Sheet {
+                    lapsed: Some(now),
+                    ..sheet.clone()
+                };
+                (Vec::new(), note(&lapsed)?)
+            }
+        };
+        self.store.commit_noting(&off, &[event], &[note]).await?;
+        error!(
+            ended = off.len(),
+            "nobody answered the access review in time: {}, of which {} end",
+            sheet.what(),
+            off.len()
+        );
+        let mut wakes = vec![Wake::Main];
+        wakes.extend(sheet.asked.iter().map(|asked| Wake::Pull(asked.pull)));
+        Ok(self.store.wake(&wakes, now).await?)
+    }
+
+    /// Opens the pull request in which owners are asked, or brings the open one up to date.
+    async fn ask_owners(&self, mut sheet: Sheet) -> Result<(), ReconcileError> {
+        let branch = self.settings.protected_branch.clone();
+        let Some(tip) = self.mirror.tip(&branch).await? else {
+            return Ok(());
+        };
+        let base = self.catalogue(&tip).await?;
+        if let Some(stands) = base.sheets.get(&sheet.record_path()) {
+            // Answers that somebody merged otherwise are none; the next ones must differ from them.
+            sheet.attempt = sheet.attempt.max(stands.attempt.saturating_add(1));
+        }
+        let mut sheet = sheet.asked_at(self.now());
+        let owners = sheet.owners_by(&base.codeowners);
+        let (title, body) = report::review_sheet_proposal(&sheet, &owners);
+        let addition = Addition {
+            onto: tip,
+            path: sheet.record_path().as_repo_path(),
+            bytes: sheet.answers().text().into_bytes(),
+            message: title.clone(),
+            at: sheet.round,
+        };
+        let own = sheet.branch();
+        let head = self.put(&own, addition).await?;
+        let proposal = Proposal {
+            branch: own,
+            base: branch,
+            title,
+            body,
+        };
+        let pull = self.forge.propose(&proposal).await?;
+        sheet.asked = Some(Asked { pull, head });
+        let note = note(&sheet)?;
+        self.store.commit_noting(&[], &[], &[note]).await?;
+        info!(pull = pull.0, "asked in #{pull} about {}", sheet.what());
+        Ok(self.store.wake(&[Wake::Pull(pull)], self.now()).await?)
+    }
+
+    /// What a change must know of access reviews: what is asked, if it touches answers.
+    pub(super) async fn sheets_around(
+        &self,
+        changes: &[ChangedFile],
+    ) -> Result<Vec<Sheet>, ReconcileError> {
+        if !changes.iter().any(|c| SheetPath::new(&c.path).is_ok()) {
+            return Ok(Vec::new());
+        }
+        self.sheets().await
+    }
+}
+
+/// What was answered, and what signs it; or why that is nothing.
+fn weigh(verdict: Verdict) -> Result<(BTreeMap<GrantId, Answer>, Signatures), Vec<String>> {
+    let mut reasons = reasons(&verdict);
+    match verdict.answered.map(|of| (of.answers, of.signed)) {
+        Some((answers, Ok(signed))) if reasons.is_empty() => return Ok((answers, signed)),
+        Some((_, Err(missing))) => reasons.extend(missing.into_iter().flat_map(|m| m.reasons)),
+        Some((_, Ok(_))) | None => {}
+    }
+    Err(or_another(reasons))
+}
