@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::process::Stdio;
 use std::sync::Arc;
 
-use hallpass::domain::approval::Approval;
+use hallpass::domain::approval::{Approval, Signatures};
 use hallpass::domain::catalogue::{File, REGULAR_FILE};
 use hallpass::domain::decision::{Admission, admit, decide};
 use hallpass::domain::deployment::{self, Deployment, Starter};
@@ -15,17 +15,19 @@ use hallpass::domain::evidence::{
     Arrived, DecidedOn, Event, Giving, Kind, Place, Record, Removal, Sealed, adopted, blocked,
     cancelled, canonical, deployment_approved, deployment_waiting, digest, drift_over,
     drift_removed, drifted, first_look, granted, held, key_changed, landed, merged_without_proof,
-    of_verdict, orphaned, release_unsigned, released, reverted, review_overdue, review_unsigned,
-    reviewed, revoked, safe_mode_entered, safe_mode_left, seal, started, stopped,
+    of_verdict, orphaned, release_unsigned, released, reverted, review_answers_unsigned,
+    review_completed, review_lapsed, review_opened, review_overdue, review_unsigned, reviewed,
+    revoked, safe_mode_entered, safe_mode_left, seal, started, stopped,
 };
 use hallpass::domain::ledger::{Cause, Entry, Granted, Revoked, State};
 use hallpass::domain::model::{
-    CommitId, ConnectionName, GrantId, GrantPath, Instant, PullNumber, RepoName, ResourceName,
-    UserId,
+    CommitId, ConnectionName, GrantId, GrantPath, Instant, Owner, PullNumber, RepoName,
+    ResourceName, TermLength, UserId,
 };
 use hallpass::domain::parse::read_tree;
 use hallpass::domain::pull::PullState;
 use hallpass::domain::release::{Hold, Whose};
+use hallpass::domain::round::{Answer, Line, Schedule, Sheet};
 use hallpass::domain::safety::SafeMode;
 
 use crate::approval::scene::{FILE, Scene, actor, at, blob, commit, orders, team};
@@ -308,7 +310,58 @@ pub fn every_kind(said: &str) -> Vec<Event> {
         safe_mode_left(mode.as_str(), said, at(104)),
         stopped(&digest(said.as_bytes()), at(105)),
     ]);
+    events.extend(of_access_reviews(said));
     events
+}
+
+/// An access review that is answered unsigned, then signed, and another that nobody answers.
+fn of_access_reviews(said: &str) -> [Event; 5] {
+    let entry = entry();
+    let days = |n| TermLength::days(n);
+    let schedule = Schedule {
+        first: at(103),
+        every: days(30),
+        within: days(7),
+        unanswered: Answer::End,
+    };
+    let terms = entry.terms.expect("terms");
+    let line = Line {
+        grant: entry.id.clone(),
+        path: entry.path,
+        subject: terms.subject,
+        role: terms.role,
+        access: terms.access,
+        since: terms.starts,
+        ends: terms.ends,
+    };
+    let sheet = Sheet {
+        round: at(103),
+        owners: vec![Owner::Email(said.to_owned()), team("dba")],
+        part: 1,
+        within: schedule.within,
+        unanswered: schedule.unanswered,
+        lines: vec![line],
+        attempt: 1,
+        asked: None,
+        answer_by: None,
+        unsigned: Vec::new(),
+        lapsed: None,
+    }
+    .asked_at(at(104));
+    let signed = Signatures {
+        approvals: terms.approvals,
+        ..Signatures::default()
+    };
+    let answers = [(entry.id, Answer::End)].into();
+    let reasons = [said.to_owned()];
+    let whom = Some(&actor("mallory"));
+    [
+        review_opened(&schedule, at(103), &[], at(103)),
+        review_opened(&schedule, at(133), std::slice::from_ref(&sheet), at(133)),
+        review_answers_unsigned(&sheet, PullNumber(30), &reasons, whom, at(134)),
+        review_completed(&sheet, &answers, (PullNumber(31), &signed), at(135)),
+        review_lapsed(&sheet, at(136)),
+    ]
 }
 
 /// What the brake holds and lets go; accounts at a target may be called anything.
@@ -376,6 +429,11 @@ fn subject_lines_tell_the_story() {
             "Safe mode: nothing is granted (evidence-ahead)",
             "Safe mode is over: what is proved is granted again (evidence-ahead)",
             &format!("Stopped: Hallpass {}", env!("CARGO_PKG_VERSION")),
+            "Opened: the access review of 2026-11-24 finds no access of more than 30d",
+            "Opened: the access review of 2026-11-24 asks about 1 grant on 1 sheet",
+            "Merged unsigned: the access review of 2026-11-24 still waits for answers for 1 grant of something, @acme/dba",
+            "Completed: grace answered the access review of 2026-11-24: 0 kept, 1 ended",
+            "Lapsed: nobody answered the access review of 2026-11-24 for 1 grant of something, @acme/dba, which ends",
         ]
     );
     let kinds: BTreeSet<Kind> = events.iter().map(|e| e.kind).collect();

@@ -47,6 +47,7 @@ mod replay;
 mod repo;
 mod report;
 mod returning;
+mod reviews;
 mod sandbox;
 mod scenario;
 mod scim;

@@ -6,6 +6,7 @@ pub mod command;
 mod documented;
 mod hostile;
 mod roles;
+mod round;
 pub mod rules;
 mod schemas;
 

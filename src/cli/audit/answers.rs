@@ -234,12 +234,13 @@ impl PopulationOf {
         let all = self.place.open()?.lives()?;
         let found = audit::population(&all, self.from, self.to, &self.meant.filter());
         let before = format!(
-            "From {} up to {}: {} asked for, {} given, {} ended; {} held at the beginning, {} at the end.\n{} grants in all, digest of their names {}\n\n",
+            "From {} up to {}: {} asked for, {} given, {} ended, {} reviewed; {} held at the beginning, {} at the end.\n{} grants in all, digest of their names {}\n\n",
             evidence::instant(found.from),
             evidence::instant(found.to),
             found.requested,
             found.given,
             found.ended,
+            found.reviewed,
             found.held_at_start,
             found.held_at_end,
             found.grants.len(),
@@ -307,7 +308,7 @@ impl Reviewers {
     }
 }
 
-/// List what did not go as it should: merged without proof, removed late, drift, break-glass not reviewed. Open ones first
+/// List what did not go as it should: merged without proof, removed late, drift, reviews that nobody answered. Open ones first
 #[derive(Debug, Args)]
 pub(super) struct Exceptions {
     #[command(flatten)]

@@ -71,6 +71,15 @@ impl Ended {
     }
 }
 
+/// What an access review said of a grant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Answered {
+    /// When that was written down.
+    pub at: Instant,
+    /// `keep`, `end`, or `unanswered`.
+    pub answer: String,
+}
+
 /// One grant, from its request to its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Life {
@@ -120,6 +129,8 @@ pub struct Life {
     pub expires: Option<Instant>,
     /// The grant whose terms it took over.
     pub replaces: Option<String>,
+    /// What access reviews said of it, oldest first.
+    pub reviews: Vec<Answered>,
     /// How it was given; `None`: never.
     pub given: Option<Given>,
     /// How it ended; `None`: not yet.
@@ -207,7 +218,24 @@ impl Lives {
                 };
                 self.requests.entry(request.clone()).or_default().push(told);
             }
-            (None, None) => self.others.push((commit.clone(), record)),
+            (None, None) => {
+                self.of_review(commit, &record);
+                self.others.push((commit.clone(), record));
+            }
+        }
+    }
+
+    /// What became of grants in an access review, as part of the life of each.
+    fn of_review(&mut self, commit: &CommitId, record: &Record) {
+        for line in record.lines.iter().flatten() {
+            let Some(life) = self.lives.get_mut(&line.grant) else {
+                continue;
+            };
+            life.steps.push(Step::of(commit, record));
+            life.reviews.push(Answered {
+                at: record.at,
+                answer: line.answer.clone(),
+            });
         }
     }
 
@@ -282,6 +310,7 @@ impl Lives {
             starts: None,
             expires: None,
             replaces: None,
+            reviews: Vec::new(),
             given: None,
             ended: None,
             steps: Vec::new(),

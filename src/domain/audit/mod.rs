@@ -14,7 +14,7 @@ use std::fmt;
 use super::model::CommitId;
 
 pub use chain::{Chain, Checked, Link, Signature};
-pub use life::{Ended, Given, Life, Lives, Step};
+pub use life::{Answered, Ended, Given, Life, Lives, Step};
 pub use questions::{
     AT_ONCE, Exception, Filter, Population, Reviewer, access_at, exceptions, population, reviewers,
 };

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::super::evidence::{Kind, instant};
+use super::super::evidence::{Kind, Record, instant};
 use super::super::model::{CommitId, Instant};
 use super::{Life, Lives};
 
@@ -63,6 +63,8 @@ pub struct Population<'l> {
     pub given: u64,
     /// Grants that ended in the period.
     pub ended: u64,
+    /// Grants that owners answered for in an access review of the period.
+    pub reviewed: u64,
     /// Grants that were held at its beginning.
     pub held_at_start: u64,
     /// Grants that were held at its end.
@@ -101,6 +103,10 @@ pub fn population<'l>(
         requested: count(&|life| within(life.requested_at)),
         given: count(&|life| within(given(life))),
         ended: count(&|life| within(ended(life))),
+        reviewed: count(&|life| {
+            let answered = life.reviews.iter().filter(|r| r.answer != "unanswered");
+            answered.map(|r| r.at).any(|at| within(Some(at)))
+        }),
         held_at_start: count(&|life| life.held_at(from)),
         held_at_end: count(&|life| life.held_at(to)),
         digest: format!("sha256:{}", hex::encode(digest.finalize())),
@@ -287,7 +293,7 @@ fn of_life(life: &Life, late: TimeDelta, now: Instant, found: &mut Vec<Exception
     }
 }
 
-/// Drift, held removals, and what else belongs to no grant.
+/// Drift, held removals, access reviews, and what else belongs to no grant.
 fn of_service(lives: &Lives, found: &mut Vec<Exception>) {
     // A difference is over when the event of its end names the same sighting.
     let over: BTreeSet<&str> = lives
@@ -301,11 +307,24 @@ fn of_service(lives: &Lives, found: &mut Vec<Exception>) {
         })
         .filter_map(|(_, r)| r.key.split_once(':').map(|(_, what)| what))
         .collect();
+    // Owners answered after all, or are asked anew.
+    let settled = |record: &Record| {
+        let mut later = lives.others().iter().filter(|(_, r)| r.seq > record.seq);
+        later.any(|(_, r)| match r.kind {
+            Kind::AccessReviewCompleted => r.record == record.record,
+            Kind::AccessReviewOpened => true,
+            _ => false,
+        })
+    };
     for (commit, record) in lives.others() {
         let what = record.key.split_once(':').map_or("", |(_, what)| what);
         let open = match record.kind {
             Kind::Drifted | Kind::Held => !over.contains(what),
             Kind::ReleaseUnsigned => false,
+            Kind::AccessReviewUnsigned => !settled(record),
+            Kind::AccessReviewLapsed => {
+                record.unanswered.as_deref() == Some("keep") && !settled(record)
+            }
             Kind::KeyChanged => record.key_before.is_none(),
             _ => continue,
         };

@@ -47,11 +47,15 @@ pub fn review_opened(schedule: &Schedule, round: Instant, sheets: &[Sheet], at: 
     let count = grants.clone().count();
     let day = round.format("%Y-%m-%d");
     let every: TermLength = schedule.every;
-    let sentence = match sheets.len() {
-        0 => format!("Opened: the access review of {day} finds no access of more than {every}"),
-        1 => format!("Opened: the access review of {day} asks about {count} grants on 1 sheet"),
-        n => format!("Opened: the access review of {day} asks about {count} grants on {n} sheets"),
+    let many = |n: usize, thing: &str| match n {
+        1 => format!("1 {thing}"),
+        n => format!("{n} {thing}s"),
     };
+    let found = match sheets.len() {
+        0 => format!("finds no access of more than {every}"),
+        n => format!("asks about {} on {}", many(count, "grant"), many(n, "sheet")),
+    };
+    let sentence = format!("Opened: the access review of {day} {found}");
     let key = format!("access-review-opened:{}", instant(round));
     Draft::new(Kind::AccessReviewOpened, key, at, &sentence)
         .line("Round", instant(round))
@@ -100,12 +104,14 @@ pub fn review_completed(
 /// Nobody answered a sheet in time: what it asks about is kept, or ends, as its schedule says.
 pub fn review_lapsed(sheet: &Sheet, at: Instant) -> Event {
     let sentence = format!(
-        "Lapsed: nobody answered the access review of {} for {}, so {}",
+        "Lapsed: nobody answered the access review of {} for {}, {}",
         sheet.round.format("%Y-%m-%d"),
         sheet.what(),
-        match sheet.unanswered {
-            Answer::Keep => "they are kept unreviewed",
-            Answer::End => "they end",
+        match (sheet.unanswered, sheet.lines.len()) {
+            (Answer::Keep, 1) => "which is kept unreviewed",
+            (Answer::Keep, _) => "which are kept unreviewed",
+            (Answer::End, 1) => "which ends",
+            (Answer::End, _) => "which end",
         }
     );
     let draft = about(

@@ -45,6 +45,19 @@ pub struct AnswerLine {
 }
 
 impl AnswerLine {
+    /// The line as Hallpass writes it.
+    fn row(&self) -> String {
+        format!(
+            "  - {{ decision: {}, who: {}, role: {}, since: {}, until: {}, grant: \"{}\" }}\n",
+            self.decision.as_str(),
+            self.who,
+            self.role,
+            instant(self.since),
+            instant(self.until),
+            self.grant
+        )
+    }
+
     /// Whether `other` is an answer to this line.
     pub(super) fn asks_the_same(&self, other: &Self) -> bool {
         let decision = other.decision;
@@ -64,19 +77,28 @@ impl Line {
             Subject::Service(name) => format!("service {name}"),
         }
     }
+
+    /// The line before anybody answered: it is kept.
+    fn unanswered(&self) -> AnswerLine {
+        AnswerLine {
+            decision: Answer::Keep,
+            who: self.who(),
+            role: self.role.clone(),
+            since: self.since.trunc_subsecs(0),
+            until: self.ends.trunc_subsecs(0),
+            grant: self.grant.clone(),
+        }
+    }
+
+    /// How many bytes it takes in a file.
+    pub(super) fn size(&self) -> usize {
+        self.unanswered().row().len()
+    }
 }
 
 impl Sheet {
     /// What its file says before anybody answered: that everything is kept.
     pub fn answers(&self) -> Answers {
-        let line = |line: &Line| AnswerLine {
-            decision: Answer::Keep,
-            who: line.who(),
-            role: line.role.clone(),
-            since: line.since.trunc_subsecs(0),
-            until: line.ends.trunc_subsecs(0),
-            grant: line.grant.clone(),
-        };
         Answers {
             round: self.round,
             // Asked for only once it is known until when.
@@ -85,7 +107,7 @@ impl Sheet {
             count: self.lines.len() as u64,
             digest: self.digest(),
             attempt: self.attempt,
-            lines: self.lines.iter().map(line).collect(),
+            lines: self.lines.iter().map(Line::unanswered).collect(),
         }
     }
 }
@@ -113,18 +135,7 @@ impl Answers {
         } else {
             "lines:\n"
         });
-        for line in &self.lines {
-            let _ = writeln!(
-                text,
-                "  - {{ decision: {}, who: {}, role: {}, since: {}, until: {}, grant: \"{}\" }}",
-                line.decision.as_str(),
-                line.who,
-                line.role,
-                instant(line.since),
-                instant(line.until),
-                line.grant
-            );
-        }
+        text.extend(self.lines.iter().map(AnswerLine::row));
         text
     }
 }

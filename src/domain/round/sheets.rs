@@ -5,9 +5,14 @@ use std::collections::BTreeMap;
 use super::super::codeowners::Codeowners;
 use super::super::ledger::{Entry, State};
 use super::super::model::{Instant, Owner, TermLength};
+use super::super::parse::MAX_BYTES;
 use super::{Line, MOST_LINES, Schedule, Sheet};
 
-/// What the round that began at `round` asks: a sheet for each set of owners, and another one for each [`MOST_LINES`] of their grants.
+/// How many bytes the lines of one sheet take at most: what a file of ours may hold, less its head.
+const MOST_BYTES: usize = MAX_BYTES - 4 * 1024;
+
+/// What the round that began at `round` asks: a sheet for each set of owners, and more of them where their grants are more than a file
+/// may hold.
 pub fn sheets(
     schedule: &Schedule,
     round: Instant,
@@ -25,14 +30,14 @@ pub fn sheets(
     let mut sheets = Vec::new();
     for (owners, mut lines) in by_owners {
         lines.sort_by(|a, b| a.grant.cmp(&b.grant));
-        for (part, lines) in (1..).zip(lines.chunks(MOST_LINES)) {
+        for (part, lines) in (1..).zip(in_files(lines)) {
             sheets.push(Sheet {
                 round,
                 owners: owners.clone(),
                 part,
                 within: schedule.within,
                 unanswered: schedule.unanswered,
-                lines: lines.to_vec(),
+                lines,
                 attempt: 1,
                 asked: None,
                 answer_by: None,
@@ -42,6 +47,26 @@ pub fn sheets(
         }
     }
     sheets
+}
+
+/// The lines, as many to a file as it may hold.
+fn in_files(lines: Vec<Line>) -> Vec<Vec<Line>> {
+    let mut files: Vec<Vec<Line>> = Vec::new();
+    let mut bytes = 0;
+    for line in lines {
+        let size = line.size();
+        match files.last_mut() {
+            Some(file) if file.len() < MOST_LINES && bytes + size <= MOST_BYTES => {
+                bytes += size;
+                file.push(line);
+            }
+            _ => {
+                bytes = size;
+                files.push(vec![line]);
+            }
+        }
+    }
+    files
 }
 
 /// A grant that is held, is not about to end, and lasts in all for longer than `every`.

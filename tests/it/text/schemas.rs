@@ -80,7 +80,9 @@ fn agree(path: &str, text: &str) -> Result<(), TestCaseError> {
         + tree.services.len()
         + tree.resources.len()
         + tree.emergencies.len()
-        + tree.releases.len();
+        + tree.releases.len()
+        + tree.sheets.len()
+        + usize::from(tree.schedule.is_some());
     prop_assert_eq!(read == 1, tree.findings.is_empty());
     for finding in &tree.findings {
         let typed =
@@ -119,6 +121,17 @@ const RECORD: &[&str] = &[
     "attempt",
 ];
 const RELEASE: &[&str] = &["held", "connection", "count", "digest", "base", "attempt"];
+const SCHEDULE: &[&str] = &["first", "every", "within", "unanswered"];
+const ANSWERS: &[&str] = &[
+    "round",
+    "answer_by",
+    "unanswered",
+    "count",
+    "digest",
+    "attempt",
+    "lines",
+];
+const LINE: &[&str] = &["decision", "who", "role", "since", "until", "grant"];
 const ROLE: &[&str] = &[
     "    description",
     "    entitlement",
@@ -170,6 +183,37 @@ proptest! {
         );
         let kept: String = right.lines().filter(|line| !line.starts_with(&format!("{field}:"))).map(|line| format!("{line}\n")).collect();
         agree("access/releases/orders/0123456789ab.yaml", &format!("{kept}{field}: {value}\n"))?;
+    }
+
+    #[test]
+    fn almost_right_schedules(field in prop::sample::select(SCHEDULE), value in value()) {
+        let right = "first: 2027-01-04T08:00:00Z\nevery: 90d\nwithin: 14d\nunanswered: end\n";
+        let kept: String = right.lines().filter(|line| !line.starts_with(&format!("{field}:"))).map(|line| format!("{line}\n")).collect();
+        agree("access/reviews.yaml", &format!("{kept}{field}: {value}\n"))?;
+    }
+
+    #[test]
+    fn almost_right_answers(field in prop::sample::select(ANSWERS), value in value()) {
+        let at = "2027-01-04T08:00:00Z";
+        let right = format!(
+            "round: {at}\nanswer_by: {at}\nunanswered: keep\ncount: 1\ndigest: \"{}\"\nlines: []\n",
+            "0123456789abcdef".repeat(4)
+        );
+        let kept: String = right.lines().filter(|line| !line.starts_with(&format!("{field}:"))).map(|line| format!("{line}\n")).collect();
+        agree("access/reviews/2027-01-04/acme-dba-0123456789ab.yaml", &format!("{kept}{field}: {value}\n"))?;
+    }
+
+    #[test]
+    fn almost_right_lines_of_answers(field in prop::sample::select(LINE), value in value()) {
+        let at = "2027-01-04T08:00:00Z";
+        let right = format!("decision: keep\nwho: person ada\nrole: orders/readonly\nsince: {at}\nuntil: {at}\ngrant: \"orders/ada@0123456789ab\"\n");
+        let kept = right.lines().filter(|line| !line.starts_with(&format!("{field}:"))).map(|line| format!("    {line}\n"));
+        let line: String = kept.chain([format!("    {field}: {value}\n")]).collect();
+        let text = format!(
+            "round: {at}\nanswer_by: {at}\nunanswered: keep\ncount: 1\ndigest: \"{}\"\nlines:\n  -\n{line}",
+            "0123456789abcdef".repeat(4)
+        );
+        agree("access/reviews/2027-01-04/acme-dba-0123456789ab.yaml", &text)?;
     }
 
     #[test]

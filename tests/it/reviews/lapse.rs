@@ -1,0 +1,155 @@
+//! What nobody answers in time.
+
+use hallpass::sandbox::{Down, MergeMethod, Verdict};
+
+use super::{SCHEDULE, asked, days, edit, ended, event, review, reviews, schedule};
+use crate::scenario::{hearing_and_deaf, hearing_and_deaf_with};
+use crate::world::REPO;
+
+fn ending() -> String {
+    format!("{SCHEDULE}unanswered: end\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_kept_unanswered_is_raised_once_shown_red_and_can_still_be_answered() {
+    hearing_and_deaf(async |world| {
+        let pull = asked(world, SCHEDULE, &["ada", "mei"]).await;
+        world.advance(days(7)).await;
+        world.resync().await;
+        let lapsed = "Lapsed: nobody answered the access review of 2026-12-01 for 2 grants of @acme/dba, which are kept unreviewed";
+        assert_eq!(world.told("access-review-lapsed"), [lapsed]);
+        assert_eq!(world.holders("support"), ["ada", "mei"]);
+        let check = world.check(pull);
+        assert_eq!(check.conclusion.as_deref(), Some("failure"));
+        assert_eq!(
+            check.title,
+            "Overdue: the access review of 2026-12-01 was to be answered until 2026-12-08 09:00 UTC"
+        );
+        world.advance(days(3)).await;
+        world.resync().await;
+        assert_eq!(world.told("access-review-lapsed").len(), 1);
+        edit(world, "grace", pull, |text| ended(text, "mei")).await;
+        world.approve(pull, "grace").await;
+        assert!(world.is_merged(pull), "{:?}", world.check(pull));
+        world.resync().await;
+        assert_eq!(world.holders("support"), ["ada"]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lapses_unanswered_gives_way_to_the_next_round() {
+    hearing_and_deaf(async |world| {
+        asked(world, SCHEDULE, &["ada"]).await;
+        world.advance(days(7)).await;
+        world.resync().await;
+        world.advance(days(23)).await;
+        world.resync().await;
+        assert_eq!(world.told("access-review-opened").len(), 2);
+        let titles = world.open_pulls();
+        assert!(
+            titles.contains(&"Access review of 2026-12-31: 1 grant of @acme/dba".to_owned()),
+            "{titles:?}"
+        );
+        // The earlier one asks nothing any more.
+        let old = reviews(world)[0];
+        world.resync().await;
+        assert_eq!(world.check(old).title, "Denied: review-record");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ends_unanswered_goes_when_the_time_to_answer_is_over_and_not_before() {
+    hearing_and_deaf(async |world| {
+        let pull = asked(world, &ending(), &["ada", "mei"]).await;
+        let body = world.sandbox.pull(REPO, pull).body;
+        assert!(
+            body.contains("What nobody answers until then **ends**"),
+            "{body}"
+        );
+        world.advance(days(7) - chrono::TimeDelta::seconds(1)).await;
+        world.resync().await;
+        assert_eq!(world.holders("support"), ["ada", "mei"]);
+        world.advance(chrono::TimeDelta::seconds(1)).await;
+        world.resync().await;
+        assert!(
+            world.holders("support").is_empty(),
+            "{:?}",
+            world.ledger().await
+        );
+        let told = world.told("revoked");
+        assert_eq!(told.len(), 2);
+        assert!(
+            told.iter().all(|t| t.contains("(review-lapsed)")),
+            "{told:?}"
+        );
+        let lapsed = event(world, "access-review-lapsed");
+        assert!(lapsed.contains(", which end\n"), "{lapsed}");
+        world.resync().await;
+        // A late word brings nothing back.
+        world.approve(pull, "grace").await;
+        assert!(!world.is_merged(pull));
+        assert_eq!(world.check(pull).title, "Denied: review-record");
+        assert!(world.holders("support").is_empty());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_signed_and_only_waits_for_its_merge_does_not_lapse() {
+    hearing_and_deaf_with("merge = \"off\"\nmerge_reverts = true", async |world| {
+        schedule(world, &ending()).await;
+        let text = crate::world::grant("ada", "support", "90d");
+        let request = world.request("mallory", "db/ada-support", &text).await;
+        world.approve(request, "grace").await;
+        world.merge_as_admin(request, MergeMethod::Merge).await;
+        world.advance(days(8)).await;
+        world.resync().await;
+        let pull = review(world);
+        world.approve(pull, "grace").await;
+        assert_eq!(world.conclusion(pull), "success");
+        world.advance(days(9)).await;
+        world.resync().await;
+        assert_eq!(world.holders("support"), ["ada"]);
+        assert!(world.told("access-review-lapsed").is_empty());
+        world.merge_as_admin(pull, MergeMethod::Merge).await;
+        world.resync().await;
+        assert_eq!(world.told("access-review-completed").len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_lapses_while_nobody_can_be_heard() {
+    hearing_and_deaf(async |world| {
+        let pull = asked(world, &ending(), &["ada"]).await;
+        world
+            .sandbox
+            .review("grace", REPO, pull, Verdict::Comment, "Looking into it.")
+            .unwrap();
+        world.sandbox.down(Down::Unavailable);
+        world.clock.advance(days(8));
+        for _ in 0..3 {
+            world
+                .service()
+                .worker()
+                .run_once(hallpass::worker::Resync::Everything)
+                .await
+                .unwrap();
+        }
+        assert_eq!(world.holders("support"), ["ada"]);
+        world.sandbox.down(Down::No);
+        // She answered in time, and the service could not hear it.
+        world
+            .sandbox
+            .review("grace", REPO, pull, Verdict::Approve, "Still needed.")
+            .unwrap();
+        world.advance(chrono::TimeDelta::minutes(10)).await;
+        world.resync().await;
+        assert_eq!(world.holders("support"), ["ada"]);
+        assert!(world.told("access-review-lapsed").is_empty());
+        assert_eq!(world.told("access-review-completed").len(), 1);
+    })
+    .await;
+}
