@@ -38,7 +38,7 @@
 //!   the database, and stops granting; [`domain::recovery`] puts the ledger together again.
 //! - *A webhook is only a hint*: [`http`] turns it into a [`store::Wake`]; nothing of its content is believed.
 //!
-//! # Five walks
+//! # Six walks
 //!
 //! **A request.** `http/webhook` verifies the signature over the raw bytes and makes `Wake::Pull(12)` durable. The worker takes it:
 //! `reconcile/pulls` reads the pull request, reviews, both trees and the owners' memberships (`reconcile/case`), `domain::decision`
@@ -56,6 +56,10 @@
 //! **An emergency** begins as a request does, with fewer approvals. With the first intent to give it the ledger's entry gets a
 //! review that is due; `reconcile/emergencies` opens the pull request that brings its record, and an owner's approval of exactly
 //! that file, as weighed when it was merged, is noted as the signature.
+//!
+//! **An access review** begins at an instant that follows from `access/reviews.yaml`. `reconcile/rounds` asks the owners of everything that
+//! lasts long, a pull request for each set of them; their approval of exactly the answers that it brings is the signature. What they end
+//! is called off in the ledger, and ends like everything that is due: without forge and git.
 //!
 //! **A deployment.** Some targets keep nothing and ask at each use ([`providers::Gate`]): for them the ledger's entry is the access.
 //! `Wake::Deployments(acme/shop)` comes by webhook, by the tick, or because a grant has just begun: `reconcile/deployments` reads what

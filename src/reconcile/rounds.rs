@@ -6,6 +6,8 @@
 //! right or wrong: its check tells them.
 //!
 //! Invariant: nothing lapses before a look at the forge showed that nobody has signed. While the forge cannot be asked, nothing does.
+//!
+//! Accepted race: a signature that comes in the moment between that look and the ledger's word comes too late.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +26,7 @@ use crate::domain::model::{Actor, GrantId, Instant, PullNumber, SheetPath};
 use crate::domain::pull::{Pull, PullListed, PullState};
 use crate::domain::report;
 use crate::domain::round::{self, Answer, Schedule, Sheet};
-use crate::forge::Proposal;
+use crate::forge::{ForgeError, Proposal};
 use crate::repo::Addition;
 use crate::store::{Scope, Wake};
 
@@ -256,20 +258,35 @@ impl Reconciler {
         Ok(sheet)
     }
 
-    /// Lapses what nobody answered in time. What was signed and only waits for its merge is answered.
+    /// Lapses what nobody answered in time.
     async fn lapse_unless_signed(&self, sheet: Sheet) -> Result<(), ReconcileError> {
-        if let Some(asked) = &sheet.asked
-            && let Some(facts) = self.observe_pull(asked.pull).await?
-        {
-            let branch = self.settings.protected_branch.clone();
-            let verdict = aside(move || decision::decide(&facts.case(&branch))).await?;
-            match verdict.outcome {
-                Outcome::Approved => return Ok(()),
-                Outcome::Uncertain(what) => return Err(ReconcileError::Unsettled(what.join("; "))),
-                Outcome::Denied | Outcome::Waiting | Outcome::NotConcerned => {}
-            }
+        let signed = match &sheet.asked {
+            Some(asked) => self.is_signed(asked.pull).await?,
+            None => false,
+        };
+        if signed {
+            return Ok(());
         }
         self.lapse(sheet).await
+    }
+
+    /// Whether the pull request is signed and only waits for its merge, or was merged since it was looked at: then the next pass sees
+    /// by what.
+    async fn is_signed(&self, number: PullNumber) -> Result<bool, ReconcileError> {
+        let Some(facts) = self.observe_pull(number).await? else {
+            return Ok(match self.forge.pull(number).await {
+                Ok(pull) => matches!(pull.state, PullState::Merged { .. }),
+                Err(ForgeError::NotFound { .. }) => false,
+                Err(error) => return Err(error.into()),
+            });
+        };
+        let branch = self.settings.protected_branch.clone();
+        let verdict = aside(move || decision::decide(&facts.case(&branch))).await?;
+        match verdict.outcome {
+            Outcome::Approved => Ok(true),
+            Outcome::Uncertain(what) => Err(ReconcileError::Unsettled(what.join("; "))),
+            Outcome::Denied | Outcome::Waiting | Outcome::NotConcerned => Ok(false),
+        }
     }
 
     async fn lapse(&self, sheet: Sheet) -> Result<(), ReconcileError> {

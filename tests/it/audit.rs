@@ -13,7 +13,7 @@ fn minutes(n: i64) -> TimeDelta {
 }
 
 /// What an auditor has.
-struct Desk {
+pub struct Desk {
     folder: tempfile::TempDir,
 }
 
@@ -23,7 +23,7 @@ fn text(bytes: &[u8]) -> String {
 
 impl Desk {
     /// Clones what the forge has now, and is given the key.
-    fn of(world: &World) -> Self {
+    pub fn of(world: &World) -> Self {
         let folder = tempfile::TempDir::new().unwrap();
         let desk = Self { folder };
         let origin = world.repository_path();
@@ -59,13 +59,13 @@ impl Desk {
     }
 
     /// Exit status and answer.
-    fn answer(&self, args: &[&str]) -> (i32, String) {
+    pub fn answer(&self, args: &[&str]) -> (i32, String) {
         let done = self.ask(args);
         assert_eq!(text(&done.stderr), "", "{args:?}");
         (done.status.code().unwrap(), text(&done.stdout))
     }
 
-    fn verify(&self, more: &[&str]) -> (i32, String) {
+    pub fn verify(&self, more: &[&str]) -> (i32, String) {
         let args = ["verify", "--key", "../key.pub"];
         self.answer(&[&args, more].concat())
     }

@@ -1,6 +1,7 @@
 //! Access reviews, told in sentences: on a schedule owners are asked who keeps long access; what they end goes, what nobody answers
 //! becomes what the schedule says, and nobody answers for themselves.
 
+mod auditors;
 mod crash;
 mod lapse;
 mod tamper;

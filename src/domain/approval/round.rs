@@ -45,6 +45,7 @@ pub fn attest(
         return Err(missing);
     }
     signed.approvals = distinct(signed.approvals);
+    signed.approvals.sort_by_key(|approval| approval.review);
     if signed.approvals.is_empty() {
         return Err(dead_ends);
     }

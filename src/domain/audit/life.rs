@@ -231,7 +231,11 @@ impl Lives {
             let Some(life) = self.lives.get_mut(&line.grant) else {
                 continue;
             };
-            life.steps.push(Step::of(commit, record));
+            let step = Step::of(commit, record);
+            life.steps.push(Step {
+                sentence: format!("{} (this grant: {})", step.sentence, line.answer),
+                ..step
+            });
             life.reviews.push(Answered {
                 at: record.at,
                 answer: line.answer.clone(),

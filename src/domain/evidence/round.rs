@@ -53,7 +53,11 @@ pub fn review_opened(schedule: &Schedule, round: Instant, sheets: &[Sheet], at: 
     };
     let found = match sheets.len() {
         0 => format!("finds no access of more than {every}"),
-        n => format!("asks about {} on {}", many(count, "grant"), many(n, "sheet")),
+        n => format!(
+            "asks about {} on {}",
+            many(count, "grant"),
+            many(n, "sheet")
+        ),
     };
     let sentence = format!("Opened: the access review of {day} {found}");
     let key = format!("access-review-opened:{}", instant(round));

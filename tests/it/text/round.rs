@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use hallpass::domain::codeowners::Codeowners;
 use hallpass::domain::ledger::{Cause, Entry, State};
 use hallpass::domain::model::{
-    CommitId, GrantPath, Instant, RoleRef, Subject, SheetPath, TermLength,
+    CommitId, GrantPath, Instant, RoleRef, SheetPath, Subject, TermLength,
 };
 use hallpass::domain::parse::{MAX_BYTES, instant, read_tree};
 use hallpass::domain::round::{Answer, MOST_LINES, Schedule, Sheet, sheets};
@@ -56,8 +56,14 @@ fn a_schedule_leaves_owners_time_and_reviews_a_day() {
     };
     assert_eq!(wrong("84d", "14d"), [""; 0]);
     assert_eq!(wrong("1d", "23h"), [""; 0]);
-    assert_eq!(wrong("14d", "14d"), ["access/reviews.yaml:3:9 review-schedule"]);
-    assert_eq!(wrong("23h", "1h"), ["access/reviews.yaml:3:9 review-schedule"]);
+    assert_eq!(
+        wrong("14d", "14d"),
+        ["access/reviews.yaml:3:9 review-schedule"]
+    );
+    assert_eq!(
+        wrong("23h", "1h"),
+        ["access/reviews.yaml:3:9 review-schedule"]
+    );
     assert_eq!(wrong("soon", "1h"), ["access/reviews.yaml:2:8 bad-value"]);
 }
 
@@ -80,7 +86,10 @@ fn owned(text: &str) -> Codeowners {
 fn asked(entries: &[Entry], owners: &str) -> Vec<Sheet> {
     let sheets = sheets(&SCHEDULE, day("2027-01-04"), entries, &owned(owners));
     let now = day("2027-01-05");
-    sheets.into_iter().map(|sheet| sheet.asked_at(now)).collect()
+    sheets
+        .into_iter()
+        .map(|sheet| sheet.asked_at(now))
+        .collect()
 }
 
 fn names(sheet: &Sheet) -> Vec<&str> {
@@ -152,9 +161,8 @@ fn each_set_of_owners_has_a_sheet_whose_name_says_whose_it_is() {
 #[test]
 fn what_hallpass_asks_is_what_it_reads_however_much_that_is() {
     let name = |n: usize| format!("{n:03}-{}", "x".repeat(90));
-    let service = Subject::Service(
-        hallpass::domain::model::ServiceName::new("s".repeat(100)).unwrap(),
-    );
+    let service =
+        Subject::Service(hallpass::domain::model::ServiceName::new("s".repeat(100)).unwrap());
     let long = |n: usize| {
         let mut entry = live(&name(n), 90);
         let terms = entry.terms.as_mut().unwrap();
@@ -193,7 +201,13 @@ fn answers_keep_end_or_leave_out_and_say_nothing_else() {
     let entries = [live("a", 90), live("b", 90), live("c", 90)];
     let sheet = asked(&entries, "* @acme/dba\n").remove(0);
     let mut answers = sheet.answers();
-    assert!(sheet.answered(&answers).unwrap().values().all(|a| *a == Answer::Keep));
+    assert!(
+        sheet
+            .answered(&answers)
+            .unwrap()
+            .values()
+            .all(|a| *a == Answer::Keep)
+    );
     answers.lines[0].decision = Answer::End;
     answers.lines.remove(1);
     let said: Vec<Answer> = sheet.answered(&answers).unwrap().into_values().collect();
@@ -202,14 +216,25 @@ fn answers_keep_end_or_leave_out_and_say_nothing_else() {
     answers.lines.reverse();
     assert!(sheet.answered(&answers).is_ok());
     answers.lines.clear();
-    assert!(sheet.answered(&answers).unwrap().values().all(|a| *a == Answer::End));
+    assert!(
+        sheet
+            .answered(&answers)
+            .unwrap()
+            .values()
+            .all(|a| *a == Answer::End)
+    );
     let path = sheet.record_path();
     let tree = read_tree(&[file(path.as_str(), answers.text())]);
     assert_eq!(tree.sheets[&path], answers);
 
     let mut twice = sheet.answers();
     twice.lines.push(twice.lines[0].clone());
-    assert!(sheet.answered(&twice).unwrap_err().ends_with("is answered twice"));
+    assert!(
+        sheet
+            .answered(&twice)
+            .unwrap_err()
+            .ends_with("is answered twice")
+    );
     let mut later = sheet.answers();
     later.lines[1].until += TimeDelta::days(1);
     assert!(sheet.answered(&later).unwrap_err().contains("orders/b@"));
@@ -231,7 +256,10 @@ fn answers_have_their_place() {
         "access/reviews.yml",
     ] {
         let rule = place(wrong);
-        assert!(["bad-path", "unknown-file"].contains(&rule), "{wrong}: {rule}");
+        assert!(
+            ["bad-path", "unknown-file"].contains(&rule),
+            "{wrong}: {rule}"
+        );
     }
     let right = "access/reviews/2027-01-04/acme-dba-0123456789ab.yaml";
     assert_eq!(place(right), "missing-field");
