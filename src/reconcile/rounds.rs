@@ -289,21 +289,25 @@ impl Reconciler {
         }
     }
 
+    /// What nobody answered ends only if the schedule said so when owners were asked, and says so still: whoever sees what is about to
+    /// end can keep it.
     async fn lapse(&self, sheet: Sheet) -> Result<(), ReconcileError> {
         let now = self.now();
-        let event = evidence::review_lapsed(&sheet, now);
-        let (off, note) = match sheet.unanswered {
-            Answer::End => {
-                let off = self.called_off(&sheet, |_| true, &Cause::ReviewLapsed);
-                (off.await?, no_note(&sheet))
-            }
-            Answer::Keep => {
-                let lapsed = Sheet {
-                    lapsed: Some(now),
-                    ..sheet.clone()
-                };
-                (Vec::new(), note(&lapsed)?)
-            }
+        let ends = sheet.unanswered == Answer::End && self.unanswered_ends().await?;
+        let told = Sheet {
+            unanswered: if ends { Answer::End } else { Answer::Keep },
+            ..sheet.clone()
+        };
+        let event = evidence::review_lapsed(&told, now);
+        let (off, note) = if ends {
+            let off = self.called_off(&sheet, |_| true, &Cause::ReviewLapsed);
+            (off.await?, no_note(&sheet))
+        } else {
+            let lapsed = Sheet {
+                lapsed: Some(now),
+                ..sheet.clone()
+            };
+            (Vec::new(), note(&lapsed)?)
         };
         self.store.commit_noting(&off, &[event], &[note]).await?;
         error!(
@@ -315,6 +319,15 @@ impl Reconciler {
         let mut wakes = vec![Wake::Main];
         wakes.extend(sheet.asked.iter().map(|asked| Wake::Pull(asked.pull)));
         Ok(self.store.wake(&wakes, now).await?)
+    }
+
+    /// Whether the schedule on the protected branch ends what nobody answers.
+    async fn unanswered_ends(&self) -> Result<bool, ReconcileError> {
+        let Some(tip) = self.mirror.tip(&self.settings.protected_branch).await? else {
+            return Ok(false);
+        };
+        let schedule = self.catalogue(&tip).await?.schedule;
+        Ok(schedule.is_some_and(|s| s.unanswered == Answer::End))
     }
 
     /// Opens the pull request in which owners are asked, or brings the open one up to date.

@@ -18,6 +18,7 @@ const CHAPTERS: &[(&str, &str)] = &[
     ("duplicate-grant", "Beside other grants"),
     ("renewal-changes-grant", "Renewals"),
     ("emergency-not-offered", "Emergencies"),
+    ("review-schedule", "Access reviews"),
     (
         "duplicate-github-id",
         "People, service accounts and resources",

@@ -97,6 +97,25 @@ async fn what_ends_unanswered_goes_when_the_time_to_answer_is_over_and_not_befor
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_sees_what_is_about_to_end_can_change_the_schedule_to_keep_it() {
+    hearing_and_deaf(async |world| {
+        let pull = asked(world, &ending(), &["ada"]).await;
+        world.advance(days(6)).await;
+        schedule(world, SCHEDULE).await;
+        world.advance(days(1)).await;
+        world.resync().await;
+        assert_eq!(world.holders("support"), ["ada"]);
+        let lapsed = event(world, "access-review-lapsed");
+        assert!(lapsed.contains("\nUnanswered: keep\n"), "{lapsed}");
+        world.approve(pull, "grace").await;
+        assert!(world.is_merged(pull), "{:?}", world.check(pull));
+        world.resync().await;
+        assert_eq!(world.told("access-review-completed").len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_signed_and_only_waits_for_its_merge_does_not_lapse() {
     hearing_and_deaf_with("merge = \"off\"\nmerge_reverts = true", async |world| {
         schedule(world, &ending()).await;
