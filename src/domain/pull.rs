@@ -69,6 +69,16 @@ pub enum PullState {
     },
 }
 
+impl PullState {
+    /// Who merged it; `None` where nobody did, or the forge does not tell.
+    pub fn merged_by(&self) -> Option<&Actor> {
+        match self {
+            Self::Merged { by, .. } => by.as_ref(),
+            Self::Open | Self::Closed => None,
+        }
+    }
+}
+
 /// Who pushed to a pull request's branch. Commit authors are free text and prove nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pushers {

@@ -18,7 +18,7 @@ mod sheets;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::TimeDelta;
+use chrono::{SubsecRound as _, TimeDelta};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -192,7 +192,6 @@ impl Sheet {
     /// Until when owners are to answer who are asked at `now` for the first time.
     #[must_use]
     pub fn asked_at(self, now: Instant) -> Self {
-        use chrono::SubsecRound as _;
         let by = (now + self.within.delta()).trunc_subsecs(0);
         Self {
             answer_by: self.answer_by.or(Some(by)),

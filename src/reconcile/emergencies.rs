@@ -16,13 +16,12 @@ use super::{ReconcileError, Reconciler};
 use crate::domain::approval::Approval;
 use crate::domain::catalogue::ChangedFile;
 use crate::domain::decision::{Admission, Verdict};
-use crate::domain::emergency::{Asked, Emergency};
+use crate::domain::emergency::Emergency;
 use crate::domain::evidence;
 use crate::domain::ledger::Entry;
-use crate::domain::model::{Actor, GrantId, GrantPath, Instant, PullNumber, RecordPath, Subject};
-use crate::domain::pull::{Pull, PullListed, PullState};
+use crate::domain::model::{GrantId, GrantPath, Instant, PullNumber, RecordPath, Subject};
+use crate::domain::pull::{Pull, PullListed};
 use crate::domain::report;
-use crate::forge::Proposal;
 use crate::repo::Addition;
 use crate::store::{Scope, Wake};
 
@@ -149,10 +148,7 @@ impl Reconciler {
         pull: &Pull,
         reasons: &[String],
     ) -> Result<Entry, ReconcileError> {
-        let by: Option<&Actor> = match &pull.state {
-            PullState::Merged { by, .. } => by.as_ref(),
-            PullState::Open | PullState::Closed => None,
-        };
+        let by = pull.state.merged_by();
         let event = evidence::review_unsigned(&entry, pull.number, reasons, by, self.now());
         error!(grant.id = %entry.id, reasons = %reasons.join("; "), "#{} was merged without an owner's signature: the review of `{}` is still due", pull.number, entry.id);
         if let Some(review) = &mut entry.review {
@@ -165,8 +161,7 @@ impl Reconciler {
 
     /// Opens the pull request that asks for the signature, or brings the open one back to what it must hold.
     async fn ask_for_signature(&self, mut entry: Entry) -> Result<(), ReconcileError> {
-        let branch = self.settings.protected_branch.clone();
-        let Some(tip) = self.mirror.tip(&branch).await? else {
+        let Some(tip) = self.mirror.tip(&self.settings.protected_branch).await? else {
             return Ok(());
         };
         let base = self.catalogue(&tip).await?;
@@ -185,20 +180,14 @@ impl Reconciler {
             onto: tip,
             path: path.as_repo_path(),
             bytes: emergency.record().text().into_bytes(),
-            message: title.clone(),
+            message: title,
             at: emergency.granted,
         };
         let own = emergency.branch();
-        let head = self.put(&own, addition).await?;
-        let proposal = Proposal {
-            branch: own,
-            base: branch,
-            title,
-            body,
-        };
-        let pull = self.forge.propose(&proposal).await?;
+        let asked = self.ask_in_pull(own, addition, body).await?;
+        let pull = asked.pull;
         if let Some(review) = &mut entry.review {
-            review.asked = Some(Asked { pull, head });
+            review.asked = Some(asked);
         }
         info!(grant.id = %entry.id, pull = pull.0, "asked in #{pull} for the review of `{}`", entry.id);
         self.write(entry, &[]).await?;

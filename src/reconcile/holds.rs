@@ -12,13 +12,11 @@ use super::{ReconcileError, Reconciler};
 use crate::domain::approval::Approval;
 use crate::domain::catalogue::ChangedFile;
 use crate::domain::decision::Verdict;
-use crate::domain::emergency::Asked;
 use crate::domain::evidence::{self, Event};
-use crate::domain::model::{Actor, ReleasePath};
-use crate::domain::pull::{Pull, PullListed, PullState};
+use crate::domain::model::ReleasePath;
+use crate::domain::pull::{Pull, PullListed};
 use crate::domain::release::{BRAKES, Brake, Found, Hold, Whose};
 use crate::domain::report;
-use crate::forge::Proposal;
 use crate::repo::Addition;
 use crate::store::{StoreError, Wake};
 
@@ -191,10 +189,7 @@ impl Reconciler {
         pull: &Pull,
         reasons: &[String],
     ) -> Result<Hold, ReconcileError> {
-        let by: Option<&Actor> = match &pull.state {
-            PullState::Merged { by, .. } => by.as_ref(),
-            PullState::Open | PullState::Closed => None,
-        };
+        let by = pull.state.merged_by();
         let event = evidence::release_unsigned(&hold, pull.number, reasons, by, self.now());
         error!(reasons = %reasons.join("; "), "#{} was merged without the approval of two owners: still held back: {}", pull.number, hold.what());
         hold.attempt += 1;
@@ -206,8 +201,7 @@ impl Reconciler {
 
     /// Opens the pull request that asks for the release, or brings the open one up to date.
     async fn ask_for_release(&self, mut hold: Hold) -> Result<(), ReconcileError> {
-        let branch = self.settings.protected_branch.clone();
-        let Some(tip) = self.mirror.tip(&branch).await? else {
+        let Some(tip) = self.mirror.tip(&self.settings.protected_branch).await? else {
             return Ok(());
         };
         let base = self.catalogue(&tip).await?;
@@ -221,19 +215,12 @@ impl Reconciler {
             onto: tip,
             path: hold.record_path().as_repo_path(),
             bytes: hold.record().text().into_bytes(),
-            message: title.clone(),
+            message: title,
             at: hold.since,
         };
-        let own = hold.branch();
-        let head = self.put(&own, addition).await?;
-        let proposal = Proposal {
-            branch: own,
-            base: branch,
-            title,
-            body,
-        };
-        let pull = self.forge.propose(&proposal).await?;
-        hold.asked = Some(Asked { pull, head });
+        let asked = self.ask_in_pull(hold.branch(), addition, body).await?;
+        let pull = asked.pull;
+        hold.asked = Some(asked);
         self.rewrite(&hold, &[]).await?;
         info!(
             pull = pull.0,

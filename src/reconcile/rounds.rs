@@ -19,14 +19,13 @@ use super::{ReconcileError, Reconciler, aside};
 use crate::domain::approval::Signatures;
 use crate::domain::catalogue::ChangedFile;
 use crate::domain::decision::{self, Outcome, Verdict};
-use crate::domain::emergency::Asked;
 use crate::domain::evidence;
 use crate::domain::ledger::{Cause, Entry, State};
-use crate::domain::model::{Actor, GrantId, Instant, PullNumber, SheetPath};
+use crate::domain::model::{GrantId, Instant, PullNumber, SheetPath};
 use crate::domain::pull::{Pull, PullListed, PullState};
 use crate::domain::report;
 use crate::domain::round::{self, Answer, Schedule, Sheet};
-use crate::forge::{ForgeError, Proposal};
+use crate::forge::ForgeError;
 use crate::repo::Addition;
 use crate::store::{Scope, Wake};
 
@@ -243,10 +242,7 @@ impl Reconciler {
         pull: &Pull,
         reasons: &[String],
     ) -> Result<Sheet, ReconcileError> {
-        let by: Option<&Actor> = match &pull.state {
-            PullState::Merged { by, .. } => by.as_ref(),
-            PullState::Open | PullState::Closed => None,
-        };
+        let by = pull.state.merged_by();
         let now = self.now();
         let event = evidence::review_answers_unsigned(&sheet, pull.number, reasons, by, now);
         error!(reasons = %reasons.join("; "), "#{} was merged without an owner's signature: still unanswered: {}", pull.number, sheet.what());
@@ -332,8 +328,7 @@ impl Reconciler {
 
     /// Opens the pull request in which owners are asked, or brings the open one up to date.
     async fn ask_owners(&self, mut sheet: Sheet) -> Result<(), ReconcileError> {
-        let branch = self.settings.protected_branch.clone();
-        let Some(tip) = self.mirror.tip(&branch).await? else {
+        let Some(tip) = self.mirror.tip(&self.settings.protected_branch).await? else {
             return Ok(());
         };
         let base = self.catalogue(&tip).await?;
@@ -348,19 +343,12 @@ impl Reconciler {
             onto: tip,
             path: sheet.record_path().as_repo_path(),
             bytes: sheet.answers().text().into_bytes(),
-            message: title.clone(),
+            message: title,
             at: sheet.round,
         };
-        let own = sheet.branch();
-        let head = self.put(&own, addition).await?;
-        let proposal = Proposal {
-            branch: own,
-            base: branch,
-            title,
-            body,
-        };
-        let pull = self.forge.propose(&proposal).await?;
-        sheet.asked = Some(Asked { pull, head });
+        let asked = self.ask_in_pull(sheet.branch(), addition, body).await?;
+        let pull = asked.pull;
+        sheet.asked = Some(asked);
         let note = note(&sheet)?;
         self.store.commit_noting(&[], &[], &[note]).await?;
         info!(pull = pull.0, "asked in #{pull} about {}", sheet.what());

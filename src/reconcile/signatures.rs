@@ -8,7 +8,7 @@ use crate::domain::decision::{self, Outcome, Verdict};
 use crate::domain::emergency::Asked;
 use crate::domain::model::CommitId;
 use crate::domain::pull::{Pull, PullListed, PullState};
-use crate::forge::ForgeError;
+use crate::forge::{ForgeError, Proposal};
 use crate::repo::Addition;
 
 /// The pull request of a record, as it is known.
@@ -97,12 +97,27 @@ impl Reconciler {
         }
     }
 
-    /// Puts a file on a branch of our own, in place of whatever is there.
-    pub(super) async fn put(
+    /// Opens the pull request that brings a record for approval, or brings the open one up to date. Its title is the record's message.
+    pub(super) async fn ask_in_pull(
         &self,
-        branch: &str,
-        addition: Addition,
-    ) -> Result<CommitId, ReconcileError> {
+        own: String,
+        record: Addition,
+        body: String,
+    ) -> Result<Asked, ReconcileError> {
+        let title = record.message.clone();
+        let head = self.put(&own, record).await?;
+        let proposal = Proposal {
+            branch: own,
+            base: self.settings.protected_branch.clone(),
+            title,
+            body,
+        };
+        let pull = self.forge.propose(&proposal).await?;
+        Ok(Asked { pull, head })
+    }
+
+    /// Puts a file on a branch of our own, in place of whatever is there.
+    async fn put(&self, branch: &str, addition: Addition) -> Result<CommitId, ReconcileError> {
         let path = addition.path.clone();
         let head = self.mirror.commit_file(branch, addition).await?;
         let head =

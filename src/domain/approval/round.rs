@@ -36,9 +36,9 @@ pub fn attest(
             Ok(approvals) => signed.approvals.extend(approvals),
             Err(what) if what.dead_end.is_some() => {
                 signed.nobodys.insert(line.grant.clone());
-                keep_once(&mut dead_ends, what);
+                keep_once(&mut dead_ends, *what);
             }
-            Err(what) => keep_once(&mut missing, what),
+            Err(what) => keep_once(&mut missing, *what),
         }
     }
     if !missing.is_empty() {
@@ -57,7 +57,7 @@ fn of_line(
     sheet: &Sheet,
     line: &Line,
     content: &BlobId,
-) -> Result<Vec<Approval>, Missing> {
+) -> Result<Vec<Approval>, Box<Missing>> {
     let demand = &Demand {
         needed: 1,
         beneficiary: Beneficiary::by(case.base, &line.subject, Some(&line.access)),
@@ -72,7 +72,7 @@ fn of_line(
     };
     let mut bench = Bench::of(case, owned, &demand.beneficiary);
     bench.welcome_pushers();
-    let counted = weigh_before(case, &question, &bench).map_err(|missing| *missing)?;
+    let counted = weigh_before(case, &question, &bench)?;
     Ok(counted.into_iter().map(|c| c.of(content)).collect())
 }
 

@@ -1,7 +1,7 @@
 //! What happens to Hallpass itself.
 
-use super::super::model::{Actor, CommitId, Instant, PullNumber};
-use super::super::pull::{Pull, PullState, ReviewState};
+use super::super::model::{CommitId, Instant, PullNumber};
+use super::super::pull::{Pull, ReviewState};
 use super::super::safety::SafeMode;
 use super::draft::{Draft, actor_word, instant, precise};
 use super::record::Who;
@@ -65,10 +65,7 @@ pub fn landed(arrived: &Arrived, merge: Option<&Pull>, at: Instant) -> Event {
             None => format!("{who} review {}", review.id),
         }
     });
-    let by: Option<&Actor> = match &pull.state {
-        PullState::Merged { by, .. } => by.as_ref(),
-        PullState::Open | PullState::Closed => None,
-    };
+    let by = pull.state.merged_by();
     let number: PullNumber = pull.number;
     draft
         .number("Pull", number.0)

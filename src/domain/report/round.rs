@@ -138,6 +138,13 @@ pub(super) fn section(verdict: &Verdict, of: &Answered) -> String {
         let said = |line: &Line| of.answers.get(&line.grant).map_or("", |a| a.as_str());
         out.push_str(&table(sheet, said));
     }
+    out.push_str(&signatures(verdict, of));
+    out
+}
+
+/// Who signed, or what is missing.
+fn signatures(verdict: &Verdict, of: &Answered) -> String {
+    let mut out = String::new();
     match &of.signed {
         Ok(signed) => {
             for one in &signed.approvals {

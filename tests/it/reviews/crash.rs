@@ -30,7 +30,7 @@ async fn a_crash_at_any_wait_while_a_review_lapses_ends_in_the_same_world() {
 
 async fn crash_everywhere(moment: Moment) {
     let (_, calm) = run_with_crash(moment, usize::MAX).await;
-    at_every_wait(12, async |at| {
+    at_every_wait(5, async |at| {
         let (finished, end) = run_with_crash(moment, at).await;
         assert_eq!(end, calm, "crashed at wait {at}");
         finished
