@@ -291,8 +291,8 @@ impl Worker {
         Ok(())
     }
 
-    /// What follows from passes that ended: reviews, releases, access reviews, notices, files to tidy up, and deployments that waited. What fails in one of these must not
-    /// keep the others from their work.
+    /// What follows from passes that ended: reviews, releases, access reviews, notices, files to tidy up, and deployments that waited.
+    /// What fails in one of these must not keep the others from their work.
     async fn follow(&self) -> Result<(), ReconcileError> {
         if self.reconciler.safe_mode().await?.is_some() {
             return Ok(());

@@ -124,8 +124,7 @@ impl World {
     /// Starts (or, after a crash, starts again) the service on the same database and mirror.
     pub async fn start(&mut self) {
         self.stop().await;
-        let (config, clock, extra) = self.parts();
-        let service = Service::assemble(&config, clock, extra).await.unwrap();
+        let service = self.assemble().await;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         self.server = CancellationToken::new();
@@ -138,6 +137,12 @@ impl World {
             .deliver_to(format!("http://{address}/webhook"), SECRET);
         self.sandbox.deaf(self.ears == Ears::Deaf);
         self.service = Some(service);
+    }
+
+    /// The service on its database and mirror, put together. It is stopped before.
+    pub async fn assemble(&self) -> Service {
+        let (config, clock, extra) = self.parts();
+        Service::assemble(&config, clock, extra).await.unwrap()
     }
 
     /// What the service is put together from.
@@ -214,17 +219,9 @@ impl World {
     }
 
     /// Runs the program with this service's configuration, beside nothing: the service is stopped. Exit status, output, errors.
-    #[expect(clippy::disallowed_methods, reason = "runs the real program")]
     pub async fn program(&mut self, words: &[&str]) -> (i32, String, String) {
         self.stop().await;
-        let done = std::process::Command::new(env!("CARGO_BIN_EXE_hallpass"))
-            .args(words)
-            .arg("--config")
-            .arg(self.folder.path().join("hallpass.toml"))
-            .env("HALLPASS_GITHUB_PRIVATE_KEY", KNOWN_KEY)
-            .env("HALLPASS_WEBHOOK_SECRET", SECRET)
-            .output()
-            .unwrap();
+        let done = self.run(words);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let code = done.status.code().unwrap();
         (code, text(&done.stdout), text(&done.stderr))

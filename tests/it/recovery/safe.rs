@@ -1,7 +1,10 @@
 //! Safe mode: when it begins, what it stops, what it does not stop, and when it is over.
 
 use chrono::TimeDelta;
+use hallpass::app::service::Telling;
 use hallpass::sandbox::{Change, MergeMethod};
+
+use tokio_util::sync::CancellationToken;
 
 use crate::world::{Ears, REPO, World, grant, main_tip};
 
@@ -194,4 +197,33 @@ async fn what_an_old_backup_takes_for_the_last_grant_does_not_take_a_renewal_wit
     assert_eq!(world.holders("reader"), ["ada"], "the other grant holds it");
     world.advance(hours(8)).await;
     assert!(world.holders("reader").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_and_an_orderly_end_are_told_and_a_scheduled_job_tells_its_start_once() {
+    let mut world = World::new(Ears::Deaf, "").await;
+    world.stop().await;
+    let service = world.assemble().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(service.run(listener, None, stop.clone()));
+    stop.cancel();
+    running.await.unwrap().unwrap();
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(
+        world.told("started"),
+        [format!("Started: Hallpass {version}")]
+    );
+    assert_eq!(
+        world.told("stopped"),
+        [format!("Stopped: Hallpass {version}")]
+    );
+    world.start().await;
+    for _ in 0..2 {
+        let told = world.service().tell_start(Telling::WhenChanged);
+        told.await.unwrap();
+    }
+    world.resync().await;
+    assert_eq!(world.told("started").len(), 1, "nothing changed since");
+    assert!(world.told("safe-mode").is_empty());
 }
