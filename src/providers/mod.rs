@@ -15,6 +15,7 @@ pub mod github_repository;
 pub mod github_team;
 pub mod http;
 pub mod ldap;
+mod limits;
 pub mod mysql;
 pub mod okta;
 pub mod postgres;

@@ -14,6 +14,8 @@
 
 mod expiry;
 mod fault;
+mod fit;
+mod identity;
 mod last;
 mod roles;
 mod sessions;
@@ -28,11 +30,13 @@ use serde::Deserialize;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
 
+use super::turns::Turns;
 use super::{Provider, ProviderError};
 use crate::domain::decision::Approved;
 use crate::domain::ledger::{Granted, Holder, Revoked};
 use crate::domain::model::{Access, Account, ConnectionName, Instant};
 use crate::domain::target::{Change, Kind, Names, Order};
+use identity::{Taking, entitlement_id};
 use roles::Role;
 
 /// PostgreSQL servers.
@@ -91,6 +95,7 @@ pub struct Postgres {
     connection: ConnectionName,
     pool: PgPool,
     also: Also,
+    turns: Turns,
 }
 
 impl Postgres {
@@ -128,6 +133,7 @@ impl Postgres {
             connection,
             pool,
             also,
+            turns: Turns::default(),
         })
     }
 
@@ -172,47 +178,11 @@ impl Postgres {
         }
     }
 
-    /// Whom and what a grant is for, both existing and both fit for it.
-    async fn fit(
-        &self,
-        server: &mut PgConnection,
-        access: &Access,
-    ) -> Result<(Role, Role), ProviderError> {
-        let name = self.entitlement(&access.entitlement)?.role;
-        let asked = |error| self.fault("looking up the role", error);
-        let Some(role) = roles::find(server, &name).await.map_err(asked)? else {
-            return Err(self.refused(format!(
-                "there is no role {name:?}; create it, or correct the resource"
-            )));
-        };
-        if let Some(power) = roles::power(server, &role).await.map_err(asked)? {
-            return Err(self.refused(format!(
-                "the role {name:?} gives control of the server, through {power:?}; Hallpass does not give such roles"
-            )));
-        }
-        let wanted = &access.account.name;
-        let asked = |error| self.fault("looking up the account", error);
-        let Some(account) = roles::find(server, wanted).await.map_err(asked)? else {
-            return Err(self.unknown(wanted, "there is no such role on the server; create the account, or correct the person's file"));
-        };
-        if account.own {
-            return Err(self.refused(format!(
-                "{wanted:?} is the account that Hallpass itself connects with"
-            )));
-        }
-        if !account.can_login || account.oid == role.oid {
-            return Err(self.unknown(
-                wanted,
-                "it cannot log in, so it is a group and not the account of one subject",
-            ));
-        }
-        Ok((role, account))
-    }
-
     async fn give(&self, access: &Access, ends: Instant) -> Result<Granted, ProviderError> {
         let what = format!("making {} a member", access.account.name);
         let failed = |error| self.fault(&what, error);
         let mut server = self.pool.acquire().await.map_err(failed)?;
+        let cluster = roles::cluster(&mut server).await.map_err(failed)?;
         let mut tx = server.begin().await.map_err(failed)?;
         let (role, account) = self.fit(&mut tx, access).await?;
         let before = roles::memberships(&mut tx, &role, &account)
@@ -231,6 +201,7 @@ impl Postgres {
         }
         tx.commit().await.map_err(failed)?;
         let mut granted = self.granted(&mut server, &role, &account).await?;
+        granted.entitlement_id = Some(entitlement_id(&role, cluster.as_ref()));
         if self.also.valid_until {
             let until = self.limited(&mut server, &account, ends).await?;
             granted
@@ -281,42 +252,41 @@ impl Postgres {
     }
 
     async fn take(&self, access: &Access) -> Result<Revoked, ProviderError> {
-        let name = self.entitlement(&access.entitlement)?.role;
-        let wanted = &access.account.name;
-        let what = format!("ending the membership of {wanted}");
+        let what = format!("ending the membership of {}", access.account.name);
         let failed = |error| self.fault(&what, error);
         let mut server = self.pool.acquire().await.map_err(failed)?;
-        let gone = |read_back| {
-            Ok(Revoked {
-                read_back,
-                ..Revoked::default()
-            })
+        let (role, account) = match self.meant(&mut server, access).await? {
+            Taking::From(role, account) => (role, account),
+            Taking::Gone { why, dropped } => {
+                let (sessions, sessions_ended) = match dropped {
+                    Some(account) => self.sessions(&mut server, &account).await?,
+                    None => (Vec::new(), 0),
+                };
+                return Ok(Revoked {
+                    read_back: why,
+                    sessions,
+                    sessions_ended,
+                    ..Revoked::default()
+                });
+            }
         };
-        let Some(role) = roles::find(&mut server, &name).await.map_err(failed)? else {
-            return gone(format!("there is no role {name} any more"));
-        };
-        let Some(account) = roles::find(&mut server, wanted).await.map_err(failed)? else {
-            return gone(format!("there is no account {wanted} any more"));
-        };
-        let known = access.account.id.as_ref();
-        if known.is_some_and(|id| *id != account.oid.to_string()) {
-            return gone(format!(
-                "the account {wanted} that had {name} is gone; another has its name now"
-            ));
-        }
         if account.own {
             return Err(self.refused(format!(
-                "{wanted:?} is the account that Hallpass itself connects with"
+                "{:?} is the account that Hallpass itself connects with",
+                account.name
             )));
         }
+        let turn = self.turns.of(&role.oid.to_string()).await;
         self.not_the_last(&mut server, &role, &account).await?;
         let also = roles::revoke(&mut server, &role, &account)
             .await
             .map_err(|e| self.not_revoked(&role, e))?;
         let mut revoked = self.taken(&mut server, &role, &account).await?;
+        drop(turn);
         if !also.is_empty() {
             revoked.read_back.push_str(&format!(
-                "; nor is who had it from {wanted}: {}",
+                "; nor is who had it from {}: {}",
+                account.name,
                 also.join(", ")
             ));
         }
@@ -377,10 +347,9 @@ impl Postgres {
         let name = self.entitlement(entitlement)?.role;
         let failed = |error| self.fault("listing the members", error);
         let mut server = self.pool.acquire().await.map_err(failed)?;
-        let Some(role) = roles::find(&mut server, &name).await.map_err(failed)? else {
-            return Err(self.refused(format!(
-                "there is no role {name:?}; create it, or correct the resource"
-            )));
+        let seen = roles::look_up(&mut server, &name, None).await;
+        let Some(role) = seen.map_err(failed)?.named else {
+            return Err(self.no_role(&name));
         };
         let members = roles::members(&mut server, &role).await.map_err(failed)?;
         Ok(members
@@ -432,8 +401,8 @@ impl Provider for Postgres {
         let found = async {
             let failed = |error| self.fault("looking up the account", error);
             let mut server = self.pool.acquire().await.map_err(failed)?;
-            let found = roles::find(&mut server, &account.name).await;
-            Ok(Some(found.map_err(failed)?.is_some()))
+            let seen = roles::look_up(&mut server, &account.name, None).await;
+            Ok(Some(seen.map_err(failed)?.named.is_some()))
         };
         self.within("looking up", found).await
     }

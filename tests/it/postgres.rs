@@ -23,6 +23,7 @@ macro_rules! on {
             mod cases;
             mod contract;
             mod expiry;
+            mod identity;
         }
     };
 }

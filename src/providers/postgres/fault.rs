@@ -5,6 +5,7 @@ use sqlx::postgres::PgDatabaseError;
 use super::Postgres;
 use super::roles::Role;
 use crate::providers::ProviderError;
+use crate::providers::limits::{TooMany, is_too_many};
 
 /// `insufficient_privilege`
 const FORBIDDEN: &str = "42501";
@@ -32,6 +33,7 @@ impl Postgres {
             sqlx::Error::Tls(why) => self.refused(format!(
                 "{what}: no protected connection: {why}; see sslmode and sslrootcert"
             )),
+            _ if is_too_many(&error) => self.refused(format!("{what}: {TooMany}")),
             sqlx::Error::Configuration(_) => {
                 self.refused(format!("{what}: the connection's address cannot be used"))
             }

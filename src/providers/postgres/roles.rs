@@ -2,8 +2,13 @@
 
 use sqlx::{AssertSqlSafe, Executor, PgConnection, Row};
 
+use crate::providers::limits::{MOST_AND_ONE, whole};
+
 /// PostgreSQL cuts longer names off, silently but for a NOTICE, and would then act on another role.
 const LONGEST_NAME: usize = 63;
+
+/// How many accounts are named that lose a role along with the one that gave it to them.
+const NAMED: i64 = 20;
 
 /// Predefined roles with which somebody takes the server over, or can end anybody's session.
 /// <https://www.postgresql.org/docs/current/predefined-roles.html>
@@ -27,6 +32,18 @@ pub(super) struct Role {
     pub own: bool,
 }
 
+impl Role {
+    /// One that is there no more, as its sessions know it.
+    pub fn dropped(oid: i64, name: &str) -> Self {
+        Self {
+            oid,
+            name: name.to_owned(),
+            can_login: false,
+            own: false,
+        }
+    }
+}
+
 /// One row of `pg_auth_members`: from 16 on there is one for each grantor.
 #[derive(Debug, Clone)]
 pub(super) struct Membership {
@@ -37,28 +54,74 @@ pub(super) struct Membership {
     pub ours: bool,
 }
 
-/// The role of exactly this name.
-pub(super) async fn find(
+/// Who goes by a name, and who by an `oid`, in one look.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Seen {
+    pub named: Option<Role>,
+    pub numbered: Option<Role>,
+}
+
+/// The role of exactly this name, and the one of this `oid` where it is known.
+pub(super) async fn look_up(
     server: &mut PgConnection,
     name: &str,
-) -> Result<Option<Role>, sqlx::Error> {
-    if name.is_empty() || name.len() > LONGEST_NAME || name.contains('\0') {
+    oid: Option<i64>,
+) -> Result<Seen, sqlx::Error> {
+    let possible = !name.is_empty() && name.len() <= LONGEST_NAME && !name.contains('\0');
+    let rows = sqlx::query(
+        "SELECT oid::int8, rolname::text, rolcanlogin, rolname IN (current_user, session_user) \
+         FROM pg_catalog.pg_roles WHERE rolname = $1::text OR oid = $2::int8::oid",
+    )
+    .bind(possible.then_some(name))
+    .bind(oid)
+    .fetch_all(server)
+    .await?;
+    let mut seen = Seen::default();
+    for row in rows {
+        let role = Role {
+            oid: row.try_get(0)?,
+            name: row.try_get(1)?,
+            can_login: row.try_get(2)?,
+            own: row.try_get(3)?,
+        };
+        if Some(role.oid) == oid {
+            seen.numbered = Some(role.clone());
+        }
+        if role.name == name {
+            seen.named = Some(role);
+        }
+    }
+    Ok(seen)
+}
+
+/// The number of the cluster; `None` where it may not be read. What is restored from a dump stands in another cluster.
+pub(super) async fn cluster(server: &mut PgConnection) -> Result<Option<String>, sqlx::Error> {
+    let may = "SELECT has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')";
+    if !sqlx::query_scalar::<_, bool>(may)
+        .fetch_one(&mut *server)
+        .await?
+    {
         return Ok(None);
     }
-    let row = sqlx::query(
-        "SELECT oid::int8, rolname::text, rolcanlogin, rolname IN (current_user, session_user) \
-         FROM pg_catalog.pg_roles WHERE rolname = $1::text",
-    )
-    .bind(name)
-    .fetch_optional(server)
-    .await?;
-    let Some(row) = row else { return Ok(None) };
-    Ok(Some(Role {
-        oid: row.try_get(0)?,
-        name: row.try_get(1)?,
-        can_login: row.try_get(2)?,
-        own: row.try_get(3)?,
-    }))
+    sqlx::query_scalar("SELECT system_identifier::text FROM pg_catalog.pg_control_system()")
+        .fetch_optional(server)
+        .await
+}
+
+/// Whether the account has the role, by whatever way.
+pub(super) async fn has(
+    server: &mut PgConnection,
+    account: &Role,
+    role: &Role,
+) -> Result<bool, sqlx::Error> {
+    let found = sqlx::query_scalar("SELECT pg_has_role($1::oid, $2::oid, 'MEMBER')")
+        .bind(account.oid)
+        .bind(role.oid);
+    // NULL where either is gone by now.
+    Ok(found
+        .fetch_one(server)
+        .await
+        .map(Option::unwrap_or_default)?)
 }
 
 /// The role through which whoever has `role` would control the server or Hallpass itself, if there is one.
@@ -161,20 +224,26 @@ pub(super) async fn revoke(
     Ok(also)
 }
 
-/// Who has the role from the account.
+/// Who has the role from the account: some of them by name, and how many more there are.
 async fn given_on(
     server: &mut PgConnection,
     role: &Role,
     account: &Role,
 ) -> Result<Vec<String>, sqlx::Error> {
-    sqlx::query_scalar(
-        "SELECT r.rolname::text FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles r ON r.oid = m.member \
-         WHERE m.roleid = $1::oid AND m.grantor = $2::oid",
+    let found: Vec<(String, i64)> = sqlx::query_as(
+        "SELECT r.rolname::text, count(*) OVER () FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles r ON r.oid = m.member \
+         WHERE m.roleid = $1::oid AND m.grantor = $2::oid ORDER BY 1 LIMIT $3",
     )
     .bind(role.oid)
     .bind(account.oid)
+    .bind(NAMED)
     .fetch_all(server)
-    .await
+    .await?;
+    let more = found.first().map_or(0, |(_, all)| all - NAMED);
+    let names = found.into_iter().map(|(name, _)| name);
+    Ok(names
+        .chain((more > 0).then(|| format!("{more} more")))
+        .collect())
 }
 
 /// A statement with the names of these roles, quoted by the server. `template` is a text of this module.
@@ -237,15 +306,17 @@ async fn nested(
     role: &Role,
     account: &Role,
 ) -> Result<Vec<String>, sqlx::Error> {
-    sqlx::query_scalar(
+    let found = sqlx::query_scalar(
         "SELECT DISTINCT via.rolname::text FROM pg_catalog.pg_auth_members m \
          JOIN pg_catalog.pg_roles via ON via.oid = m.roleid \
-         WHERE m.member = $2::oid AND m.roleid <> $1::oid AND pg_has_role(m.roleid, $1::oid, 'MEMBER') ORDER BY 1",
+         WHERE m.member = $2::oid AND m.roleid <> $1::oid AND pg_has_role(m.roleid, $1::oid, 'MEMBER') ORDER BY 1 LIMIT $3",
     )
     .bind(role.oid)
     .bind(account.oid)
+    .bind(MOST_AND_ONE)
     .fetch_all(server)
-    .await
+    .await?;
+    whole(found)
 }
 
 /// Whoever is a direct member, but for ourselves: name and `oid`.
@@ -253,11 +324,29 @@ pub(super) async fn members(
     server: &mut PgConnection,
     role: &Role,
 ) -> Result<Vec<(String, i64)>, sqlx::Error> {
-    sqlx::query_as(
+    let found = sqlx::query_as(
         "SELECT DISTINCT r.rolname::text, r.oid::int8 FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles r ON r.oid = m.member \
-         WHERE m.roleid = $1::oid AND r.rolname NOT IN (current_user, session_user) ORDER BY 1",
+         WHERE m.roleid = $1::oid AND r.rolname NOT IN (current_user, session_user) ORDER BY 1 LIMIT $2",
     )
     .bind(role.oid)
+    .bind(MOST_AND_ONE)
     .fetch_all(server)
+    .await?;
+    whole(found)
+}
+
+/// Whether the account is the only direct member, but for ourselves.
+pub(super) async fn is_alone(
+    server: &mut PgConnection,
+    role: &Role,
+    account: &Role,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT coalesce(bool_and(r.oid = $2::oid), false) FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles r ON r.oid = m.member \
+         WHERE m.roleid = $1::oid AND r.rolname NOT IN (current_user, session_user)",
+    )
+    .bind(role.oid)
+    .bind(account.oid)
+    .fetch_one(server)
     .await
 }

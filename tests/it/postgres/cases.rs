@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
-use hallpass::domain::ledger::{Granted, Holder};
+use hallpass::domain::ledger::{Granted, Holder, Revoked};
 use hallpass::domain::model::{Access, Account, UserId};
 use hallpass::providers::postgres::{Also, KIND, Postgres};
 use hallpass::providers::{Provider, ProviderError};
@@ -16,15 +16,15 @@ use super::{Server, server, start};
 
 /// One test's part of the shared server: a role to be given, an account to give it to, and the account of Hallpass, which may
 /// give just that role.
-pub struct World {
-    server: &'static Server,
+pub struct World<'a> {
+    server: &'a Server,
     /// Distinguishes the roles of one test from those of all others.
     name: String,
     pub provider: Postgres,
 }
 
 /// Sessions are ended.
-const ENDING: Also = Also {
+pub const ENDING: Also = Also {
     end_sessions: true,
     valid_until: false,
 };
@@ -39,13 +39,23 @@ pub fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-impl World {
-    async fn new(name: &str) -> Self {
+impl World<'static> {
+    pub async fn new(name: &str) -> Self {
         Self::with(name, Also::default()).await
     }
 
     pub async fn with(name: &str, also: Also) -> Self {
-        let server = server();
+        Self::made(server(), name, also).await
+    }
+}
+
+impl<'a> World<'a> {
+    /// On a server of its own.
+    pub async fn on(server: &'a Server, name: &str) -> Self {
+        Self::made(server, name, Also::default()).await
+    }
+
+    async fn made(server: &'a Server, name: &str, also: Also) -> Self {
         let world = Self {
             server,
             name: name.to_owned(),
@@ -70,7 +80,7 @@ impl World {
         self.server.run(sql).await;
     }
 
-    async fn may_give(&self, role: &str) {
+    pub async fn may_give(&self, role: &str) {
         self.run(&format!(
             "GRANT {} TO {}_hallpass WITH ADMIN OPTION",
             quoted(role),
@@ -92,13 +102,21 @@ impl World {
     }
 
     async fn grant(&self, role: &str, account: &str) -> Result<Granted, ProviderError> {
-        self.provider
-            .grant(&approved(&access(role, account)), &order())
-            .await
+        self.grant_of(&access(role, account)).await
+    }
+
+    pub async fn grant_of(&self, access: &Access) -> Result<Granted, ProviderError> {
+        self.provider.grant(&approved(access), &order()).await
+    }
+
+    /// Takes the test's role from any account.
+    pub async fn take(&self, account: &str) -> Result<Revoked, ProviderError> {
+        let access = access(&self.role(), account);
+        self.provider.revoke(&access, &order()).await
     }
 
     /// As Hallpass would, and not by it.
-    async fn give_by_hand(&self, account: &str) {
+    pub async fn give_by_hand(&self, account: &str) {
         let (role, name) = (self.role(), &self.name);
         self.run(&format!(
             "SET ROLE {name}_hallpass; GRANT {role} TO {account}"
@@ -106,11 +124,19 @@ impl World {
         .await;
     }
 
-    async fn give(&self) {
+    pub async fn revoke_by_hand(&self, account: &str) {
+        let (role, name) = (self.role(), &self.name);
+        self.run(&format!(
+            "SET ROLE {name}_hallpass; REVOKE {role} FROM {account}"
+        ))
+        .await;
+    }
+
+    pub async fn give(&self) {
         self.grant(&self.role(), &self.ada()).await.unwrap();
     }
 
-    async fn holders(&self, role: &str) -> Vec<String> {
+    pub async fn holders(&self, role: &str) -> Vec<String> {
         let holders = self
             .provider
             .holders(&json!({ "role": role }))
@@ -120,7 +146,7 @@ impl World {
         holders.into_iter().map(|holder| holder.name).collect()
     }
 
-    async fn session(&self, user: &str) -> PgConnection {
+    pub async fn session(&self, user: &str) -> PgConnection {
         PgConnection::connect(&self.server.url(user, "secret", "postgres"))
             .await
             .unwrap()
@@ -738,16 +764,12 @@ async fn the_last_who_controls_the_server_keeps_that_and_hallpass_keeps_its_own(
     world.give().await;
     world.run("GRANT lastone_ro TO lastone_eve").await;
     world.run("ALTER ROLE lastone_ro CREATEROLE").await;
-    let take = async |account: &str| {
-        let access = access("lastone_ro", account);
-        world.provider.revoke(&access, &order()).await
-    };
-    take("lastone_ada").await.unwrap();
-    let error = take("lastone_hallpass").await.unwrap_err();
+    world.take("lastone_ada").await.unwrap();
+    let error = world.take("lastone_hallpass").await.unwrap_err();
     assert!(refusal(&error).contains("Hallpass itself"), "{error}");
     world.give_by_hand("lastone_ada").await;
     world.run("REVOKE lastone_ro FROM lastone_eve").await;
-    let error = take("lastone_ada").await.unwrap_err();
+    let error = world.take("lastone_ada").await.unwrap_err();
     assert!(refusal(&error).contains("last account with"), "{error}");
     assert_eq!(world.holders("lastone_ro").await, ["lastone_ada"]);
     world.run("ALTER ROLE lastone_ro NOCREATEROLE").await;

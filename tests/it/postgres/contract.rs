@@ -20,6 +20,10 @@ fn role(entitlement: &Value) -> String {
     quoted(entitlement["role"].as_str().unwrap())
 }
 
+fn renaming(name: &str, new: &str) -> String {
+    format!("ALTER ROLE {} RENAME TO {}", quoted(name), quoted(new))
+}
+
 impl Database {
     fn connect(&self, at: SocketAddr, password: &str) -> Arc<dyn Provider> {
         let also = Also {
@@ -51,6 +55,16 @@ impl Target for Database {
 
     async fn remove_account(&self, name: &str) {
         self.0.run(format!("DROP ROLE {}", quoted(name))).await;
+    }
+
+    async fn rename_account(&self, name: &str, new: &str) -> Result<(), &'static str> {
+        self.0.run(renaming(name, new)).await;
+        Ok(())
+    }
+
+    async fn rename_entitlement(&self, old: &Value, new: &str) -> Result<Value, &'static str> {
+        self.0.run(renaming(old["role"].as_str().unwrap(), new)).await;
+        Ok(json!({ "role": new }))
     }
 
     async fn add_entitlement(&self, name: &str) -> Value {

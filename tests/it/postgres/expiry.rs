@@ -20,7 +20,7 @@ const PAST: &str = "2024-05-01T10:00:00Z";
 const SOON: &str = "2126-05-01T10:00:00Z";
 const LATER: &str = "2126-05-01T18:30:00Z";
 
-async fn world(name: &str) -> World {
+async fn world(name: &str) -> World<'static> {
     let world = World::with(name, LIMITING).await;
     world.run(&format!("ALTER ROLE {name}_hallpass CREATEROLE")).await;
     if knows_options(server()).await {
@@ -32,7 +32,7 @@ async fn world(name: &str) -> World {
     world
 }
 
-async fn grant(world: &World, ends: &str) -> Result<Granted, ProviderError> {
+async fn grant(world: &World<'_>, ends: &str) -> Result<Granted, ProviderError> {
     let order = Order {
         reference: "orders/ada@cccccccccccc".to_owned(),
         ends: ends.parse::<Instant>().unwrap(),
@@ -44,7 +44,7 @@ async fn grant(world: &World, ends: &str) -> Result<Granted, ProviderError> {
 }
 
 /// Until when the server takes the password.
-async fn limit(world: &World) -> Option<String> {
+async fn limit(world: &World<'_>) -> Option<String> {
     sqlx::query_scalar(
         "SELECT to_char(rolvaliduntil AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') FROM pg_roles WHERE rolname = $1",
     )
@@ -54,7 +54,7 @@ async fn limit(world: &World) -> Option<String> {
     .unwrap()
 }
 
-async fn logs_in(world: &World) -> bool {
+async fn logs_in(world: &World<'_>) -> bool {
     let account = world.access().account.name;
     let url = server().url(&account, "secret", "postgres");
     PgConnection::connect(&url).await.is_ok()
