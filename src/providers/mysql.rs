@@ -16,6 +16,7 @@ mod fault;
 mod fit;
 mod names;
 mod power;
+mod removal;
 mod server;
 mod sessions;
 
@@ -29,6 +30,7 @@ use serde::Deserialize;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
 use sqlx::{ConnectOptions, Executor, MySqlPool};
 
+use super::turns::Turns;
 use super::{Provider, ProviderError};
 use crate::domain::decision::Approved;
 use crate::domain::ledger::{Granted, Holder, Revoked};
@@ -94,6 +96,7 @@ pub struct MySql {
     pool: MySqlPool,
     end_sessions: bool,
     default_role: DefaultRole,
+    turns: Turns,
 }
 
 impl MySql {
@@ -126,6 +129,7 @@ impl MySql {
             pool,
             end_sessions,
             default_role,
+            turns: Turns::default(),
         })
     }
 
@@ -233,80 +237,6 @@ impl MySql {
         })
     }
 
-    async fn take(&self, access: &Access) -> Result<Revoked, ProviderError> {
-        let name = self.entitlement(&access.entitlement)?.role;
-        let wanted = &access.account.name;
-        let mut server = self.connect().await?;
-        let gone = |read_back| {
-            Ok(Revoked {
-                read_back,
-                ..Revoked::default()
-            })
-        };
-        let failed = |error| self.fault("looking up the role", Needs::Tables, error);
-        let Some(role) = server.role(&name).await.map_err(failed)? else {
-            return gone(format!("there is no role {name} any more"));
-        };
-        let account = match Name::account(wanted) {
-            Some(account) => server.find(&account).await.map_err(failed)?,
-            None => None,
-        };
-        let Some(account) = account.map(|found| found.name) else {
-            return gone(format!("there is no account {wanted} any more"));
-        };
-        if account == server.own {
-            return Err(self.own(wanted));
-        }
-        let members = server.members(&role).await.map_err(failed)?;
-        if members.iter().any(|member| member.name == account) {
-            self.not_the_last(&mut server, &role, &members).await?;
-            let revoked = server.revoke(&role, &account).await;
-            revoked.map_err(|error| self.fault("revoking", Needs::Admin(&name), error))?;
-        }
-        let mut revoked = self.taken(&mut server, &role, &account).await?;
-        (revoked.sessions, revoked.sessions_ended) = self.sessions(&mut server, &account).await?;
-        // Last: it takes nothing away, and whoever lacks the right for it shall not keep access for that.
-        if self.default_role == DefaultRole::Set {
-            let unmade = server.unmake_default(&account, &role).await;
-            unmade.map_err(|error| {
-                self.fault("making it no default role any more", Needs::Defaults, error)
-            })?;
-        }
-        Ok(revoked)
-    }
-
-    /// Reads back that the membership is gone, and by what other ways the account still has the role.
-    async fn taken(
-        &self,
-        server: &mut Server,
-        role: &Name,
-        account: &Name,
-    ) -> Result<Revoked, ProviderError> {
-        let failed = |error| self.fault("reading the membership back", Needs::Tables, error);
-        let members = server.members(role).await.map_err(failed)?;
-        if members.iter().any(|member| member.name == *account) {
-            return Err(self.refused(format!(
-                "{account} still has {role} although the server revoked it"
-            )));
-        }
-        let mut ways = Vec::new();
-        for via in server.roles_of(account).await.map_err(failed)? {
-            if server.closure(&via).await.map_err(failed)?.contains(role) {
-                ways.push(format!("the role {via}, which has {role}"));
-            }
-        }
-        for via in server.everybodys().await.map_err(failed)? {
-            if server.closure(&via).await.map_err(failed)?.contains(role) {
-                ways.push(format!("the role {via}, which everybody has"));
-            }
-        }
-        Ok(Revoked {
-            read_back: format!("{account} does not have {role}"),
-            still_effective_through: ways,
-            ..Revoked::default()
-        })
-    }
-
     /// What may still be used through sessions that were open before, after ending them where that is configured.
     async fn sessions(
         &self,
@@ -337,18 +267,15 @@ impl MySql {
         let name = self.entitlement(entitlement)?.role;
         let failed = |error| self.fault("listing who has the role", Needs::Tables, error);
         let mut server = self.connect().await?;
-        let Some(role) = server.role(&name).await.map_err(failed)? else {
-            return Err(self.no_role(&name));
-        };
+        let role = self.role(&mut server, &name).await?;
         let mut holders = Vec::new();
         for member in server.members(&role).await.map_err(failed)? {
             if member.name == server.own {
                 continue;
             }
-            let known = server.find(&member.name).await.map_err(failed)?;
-            let name = match known {
-                Some(found) if found.role => format!("role {}", found.name),
-                _ => member.name.to_string(),
+            let name = match server.is_role(&member.name).await.map_err(failed)? {
+                true => member.name.listed_as_role(),
+                false => member.name.to_string(),
             };
             holders.push(Holder {
                 name,

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 mod contract;
+mod names;
 mod refusals;
 pub mod server;
 
@@ -107,15 +108,19 @@ impl World {
     }
 
     async fn grant(&self, role: &str, account: &str) -> Result<Granted, ProviderError> {
-        self.provider
-            .grant(&approved(&self.access_of(role, account)), &order())
-            .await
+        self.grant_of(&self.access_of(role, account)).await
+    }
+
+    async fn grant_of(&self, access: &Access) -> Result<Granted, ProviderError> {
+        self.provider.grant(&approved(access), &order()).await
     }
 
     async fn revoke(&self, role: &str, account: &str) -> Result<Revoked, ProviderError> {
-        self.provider
-            .revoke(&self.access_of(role, account), &order())
-            .await
+        self.revoke_of(&self.access_of(role, account)).await
+    }
+
+    async fn revoke_of(&self, access: &Access) -> Result<Revoked, ProviderError> {
+        self.provider.revoke(access, &order()).await
     }
 
     async fn holders(&self, role: &str) -> Vec<String> {

@@ -4,6 +4,7 @@ use sqlx::mysql::MySqlDatabaseError;
 
 use super::MySql;
 use crate::providers::ProviderError;
+use crate::providers::limits::{TooMany, is_too_many};
 
 /// Access denied to a database, an account, a table, a privilege; only with another privilege; not the owner of a session.
 const FORBIDDEN: [u16; 7] = [1044, 1045, 1142, 1143, 1227, 1095, 1698];
@@ -54,6 +55,7 @@ impl MySql {
                 needs.remedy()
             )),
             (_, Some(_)) => self.refused(format!("{what}: {}", said(&error))),
+            _ if is_too_many(&error) => self.refused(format!("{what}: {TooMany}")),
             // A certificate that does not fit, or a server without TLS: waiting will not heal it.
             (sqlx::Error::Tls(why), _) => self.refused(format!(
                 "{what}: no protected connection: {why}; see ssl-mode and ssl-ca"

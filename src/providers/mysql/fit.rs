@@ -8,17 +8,32 @@ use super::server::{Member, Server};
 use crate::providers::ProviderError;
 
 impl MySql {
+    /// The role of exactly this name.
+    pub(super) async fn role(
+        &self,
+        server: &mut Server,
+        name: &str,
+    ) -> Result<Name, ProviderError> {
+        let failed = |error| self.fault("looking up the role", Needs::Tables, error);
+        let Some(role) = server.role_called(name) else {
+            return Err(self.no_role(name));
+        };
+        match server.find(&role).await.map_err(failed)? {
+            Some(found) if found.role => Ok(found.name),
+            Some(_) => Err(self.refused(format!(
+                "{name:?} is an account that can log in and no role; lock it, or correct the resource"
+            ))),
+            None => Err(self.no_role(name)),
+        }
+    }
+
     /// The role to be given, existing and fit for it.
     pub(super) async fn fit_role(
         &self,
         server: &mut Server,
         name: &str,
     ) -> Result<Name, ProviderError> {
-        let role = server.role(name).await;
-        let role = role.map_err(|error| self.fault("looking up the role", Needs::Tables, error))?;
-        let Some(role) = role else {
-            return Err(self.no_role(name));
-        };
+        let role = self.role(server, name).await?;
         let grants = server.grants_of(&role).await.map_err(|error| {
             self.fault("reading what the role may do", Needs::Admin(name), error)
         })?;
@@ -30,15 +45,16 @@ impl MySql {
         }
     }
 
-    /// Refuses to take a role that gives control of the server from the last of its `members`, beside our own account. Hallpass
-    /// gives no such role; it may have become one since, or have been given by hand where a resource enforces what the repository
-    /// says.
+    /// Refuses to take a role that gives control of the server from the last who has it, beside our own account. Hallpass gives no such
+    /// role; it may have become one since, or have been given by hand where a resource enforces what the repository says. The caller
+    /// has the role's turn until it is taken: two who look at the same time would each see the other.
     pub(super) async fn not_the_last(
         &self,
         server: &mut Server,
         role: &Name,
-        members: &[Member],
     ) -> Result<(), ProviderError> {
+        let failed = |error| self.fault("asking who else has the role", Needs::Tables, error);
+        let members = server.most_members(role).await.map_err(failed)?;
         let others = members.iter().filter(|member| member.name != server.own);
         if others.count() > 1 {
             return Ok(());
@@ -107,8 +123,7 @@ impl MySql {
         account: &Name,
     ) -> Result<Option<Member>, ProviderError> {
         let failed = |error| self.fault("reading the membership", Needs::Tables, error);
-        let members = server.members(role).await.map_err(failed)?;
-        let found = members.into_iter().find(|member| member.name == *account);
+        let found = server.member(role, account).await.map_err(failed)?;
         if found.as_ref().is_some_and(|member| member.admin) {
             return Err(self.refused(format!(
                 "{:?} already has {:?} with ADMIN OPTION, and could hand it on; revoke that option first",

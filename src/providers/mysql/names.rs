@@ -8,6 +8,9 @@ const LONGEST: usize = 1024;
 /// The host of an account that may connect from everywhere.
 const ANYWHERE: &str = "%";
 
+/// What a role is listed with among the holders of another.
+const ROLE: &str = "role ";
+
 /// An account, `'user'@'host'`; or a role, which has no host on MariaDB.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Name {
@@ -34,6 +37,16 @@ impl Name {
         possible.then(|| Self::new(user, host))
     }
 
+    /// How it is listed where it is a role that has another one.
+    pub fn listed_as_role(&self) -> String {
+        format!("{ROLE}{self}")
+    }
+
+    /// What follows in a text of [`Self::listed_as_role`].
+    pub fn after_role(listed: &str) -> Option<&str> {
+        listed.strip_prefix(ROLE)
+    }
+
     /// As statements name it. Within backquotes only a backquote has a meaning, whatever `sql_mode` says.
     pub fn quoted(&self) -> String {
         if self.host.is_empty() {
@@ -43,12 +56,15 @@ impl Name {
     }
 }
 
-/// The one way in which an account is written: two spellings would be two holders of one account's access.
+/// The one way in which an account is written: two spellings would be two holders of one account's access. One that could be taken for
+/// another thing is written with its host.
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.host.as_str() {
             "" => write!(f, "{}", self.user),
-            ANYWHERE if !self.user.contains('@') => write!(f, "{}", self.user),
+            ANYWHERE if !self.user.contains('@') && !self.user.starts_with(ROLE) => {
+                write!(f, "{}", self.user)
+            }
             host => write!(f, "{}@{host}", self.user),
         }
     }

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use futures_util::TryStreamExt as _;
 use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, Executor, MySql, Row};
 
 use super::names::Name;
+use crate::providers::limits::{MOST, MOST_AND_ONE, whole};
 
 /// Whose tables and statements they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,18 +77,35 @@ impl Server {
         })
     }
 
-    /// The role of exactly this name.
-    pub async fn role(&mut self, name: &str) -> Result<Option<Name>, sqlx::Error> {
+    /// What a role of this name is called to the server, whether or not there is one. `None` for what no role can be called.
+    pub fn role_called(&self, name: &str) -> Option<Name> {
         let reserved = name.eq_ignore_ascii_case("PUBLIC") || name.eq_ignore_ascii_case("NONE");
         if reserved || Name::account(&format!("{name}@%")).is_none() {
-            return Ok(None);
+            return None;
         }
         let host = match self.dialect {
             Dialect::MariaDb => "",
             Dialect::MySql => "%",
         };
-        let found = self.find(&Name::new(name, host)).await?;
-        Ok(found.filter(|found| found.role).map(|found| found.name))
+        Some(Name::new(name, host))
+    }
+
+    /// The role that is listed so among holders, or everybody: without its host where that is anywhere.
+    pub fn role_listed(&self, listed: &str) -> Option<Name> {
+        let name = Name::account(listed)?;
+        match self.dialect {
+            Dialect::MariaDb => Some(Name::new(listed, "")),
+            Dialect::MySql => Some(name),
+        }
+    }
+
+    /// Whether nobody can log in with what a role is granted to.
+    pub async fn is_role(&mut self, member: &Name) -> Result<bool, sqlx::Error> {
+        if self.dialect == Dialect::MariaDb {
+            return Ok(member.host.is_empty());
+        }
+        let found = self.find(member).await?;
+        Ok(found.is_some_and(|found| found.role))
     }
 
     /// The account or the role of exactly this name: to the server, spaces at the end and some letters are the same.
@@ -113,12 +132,16 @@ impl Server {
 
     /// The other accounts with the same user name.
     pub async fn siblings(&mut self, account: &Name) -> Result<Vec<Name>, sqlx::Error> {
-        let rows: Vec<(String, String)> =
-            sqlx::query_as("SELECT User, Host FROM mysql.user WHERE User = ? AND Host <> ''")
-                .bind(&account.user)
-                .fetch_all(&mut *self.connection)
-                .await?;
-        let names = rows.into_iter().map(|(user, host)| Name::new(user, host));
+        let rows: Vec<(String, String)> = sqlx::query_as(
+            "SELECT User, Host FROM mysql.user WHERE User = ? AND Host <> '' LIMIT ?",
+        )
+        .bind(&account.user)
+        .bind(MOST_AND_ONE)
+        .fetch_all(&mut *self.connection)
+        .await?;
+        let names = whole(rows)?
+            .into_iter()
+            .map(|(user, host)| Name::new(user, host));
         Ok(names
             .filter(|name| name.user == account.user && name != account)
             .collect())
@@ -126,19 +149,47 @@ impl Server {
 
     /// Whoever has the role directly: accounts, roles, and on MariaDB everybody (`PUBLIC`).
     pub async fn members(&mut self, role: &Name) -> Result<Vec<Member>, sqlx::Error> {
+        whole(self.some_members(role, None).await?)
+    }
+
+    /// The same, but at most one more than [`MOST`](crate::providers::limits::MOST).
+    pub async fn most_members(&mut self, role: &Name) -> Result<Vec<Member>, sqlx::Error> {
+        self.some_members(role, None).await
+    }
+
+    /// What `holder` has of the role directly.
+    pub async fn member(
+        &mut self,
+        role: &Name,
+        holder: &Name,
+    ) -> Result<Option<Member>, sqlx::Error> {
+        let members = self.some_members(role, Some(holder)).await?;
+        Ok(members.into_iter().find(|member| member.name == *holder))
+    }
+
+    async fn some_members(
+        &mut self,
+        role: &Name,
+        only: Option<&Name>,
+    ) -> Result<Vec<Member>, sqlx::Error> {
         let query = match self.dialect {
             Dialect::MariaDb => {
                 "SELECT User, Host, Admin_option = 'Y', Role FROM mysql.roles_mapping \
-                 WHERE Role = ? AND ? = '' ORDER BY 1, 2"
+                 WHERE Role = ? AND ? = '' AND (? IS NULL OR User = ? AND Host = ?) ORDER BY 1, 2 LIMIT ?"
             }
             Dialect::MySql => {
                 "SELECT TO_USER, TO_HOST, WITH_ADMIN_OPTION = 'Y', FROM_USER FROM mysql.role_edges \
-                 WHERE FROM_USER = ? AND FROM_HOST = ? ORDER BY 1, 2"
+                 WHERE FROM_USER = ? AND FROM_HOST = ? AND (? IS NULL OR TO_USER = ? AND TO_HOST = ?) ORDER BY 1, 2 LIMIT ?"
             }
         };
+        let user = only.map(|name| name.user.as_str());
         let rows: Vec<(String, String, i64, String)> = sqlx::query_as(query)
             .bind(&role.user)
             .bind(&role.host)
+            .bind(user)
+            .bind(user)
+            .bind(only.map(|name| name.host.as_str()))
+            .bind(MOST_AND_ONE)
             .fetch_all(&mut *self.connection)
             .await?;
         let exact = rows.into_iter().filter(|row| row.3 == role.user);
@@ -153,19 +204,20 @@ impl Server {
     pub async fn roles_of(&mut self, holder: &Name) -> Result<Vec<Name>, sqlx::Error> {
         let query = match self.dialect {
             Dialect::MariaDb => {
-                "SELECT Role, '', User, Host FROM mysql.roles_mapping WHERE User = ? AND Host = ? ORDER BY 1"
+                "SELECT Role, '', User, Host FROM mysql.roles_mapping WHERE User = ? AND Host = ? ORDER BY 1 LIMIT ?"
             }
             Dialect::MySql => {
                 "SELECT FROM_USER, FROM_HOST, TO_USER, TO_HOST FROM mysql.role_edges \
-                 WHERE TO_USER = ? AND TO_HOST = ? ORDER BY 1, 2"
+                 WHERE TO_USER = ? AND TO_HOST = ? ORDER BY 1, 2 LIMIT ?"
             }
         };
         let rows: Vec<(String, String, String, String)> = sqlx::query_as(query)
             .bind(&holder.user)
             .bind(&holder.host)
+            .bind(MOST_AND_ONE)
             .fetch_all(&mut *self.connection)
             .await?;
-        let exact = rows
+        let exact = whole(rows)?
             .into_iter()
             .filter(|row| row.2 == holder.user && row.3 == holder.host);
         Ok(exact.map(|row| Name::new(row.0, row.1)).collect())
@@ -232,8 +284,12 @@ impl Server {
     }
 
     async fn lines(&mut self, statement: String) -> Result<Vec<String>, sqlx::Error> {
-        let rows = self.connection.fetch_all(AssertSqlSafe(statement)).await?;
-        rows.iter().map(|row| row.try_get(0)).collect()
+        let mut rows = self.connection.fetch(AssertSqlSafe(statement));
+        let mut lines = Vec::new();
+        while let (Some(row), ..=MOST) = (rows.try_next().await?, lines.len()) {
+            lines.push(row.try_get(0)?);
+        }
+        whole(lines)
     }
 
     pub async fn grant(&mut self, role: &Name, account: &Name) -> Result<(), sqlx::Error> {
@@ -316,16 +372,20 @@ impl Server {
             .await
     }
 
-    /// Everybody's sessions: number, user, client's address, database.
+    /// The sessions of everybody with this user name: number, user, client's address, database.
     pub async fn sessions(
         &mut self,
+        user: &str,
     ) -> Result<Vec<(u64, String, String, Option<String>)>, sqlx::Error> {
-        sqlx::query_as(
+        let found = sqlx::query_as(
             "SELECT CAST(ID AS UNSIGNED), CAST(USER AS CHAR), CAST(HOST AS CHAR), CAST(DB AS CHAR) \
-             FROM information_schema.PROCESSLIST ORDER BY ID",
+             FROM information_schema.PROCESSLIST WHERE USER = ? ORDER BY ID LIMIT ?",
         )
+        .bind(user)
+        .bind(MOST_AND_ONE)
         .fetch_all(&mut *self.connection)
-        .await
+        .await?;
+        whole(found)
     }
 
     pub async fn kill(&mut self, session: u64) -> Result<(), sqlx::Error> {

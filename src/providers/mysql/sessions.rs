@@ -35,7 +35,7 @@ impl fmt::Display for Session {
 /// session is another account's when that one is for exactly where the client is, and this one is not.
 pub(super) async fn open(server: &mut Server, account: &Name) -> Result<Vec<Session>, sqlx::Error> {
     let siblings = server.siblings(account).await?;
-    let sessions = server.sessions().await?;
+    let sessions = server.sessions(&account.user).await?;
     let of_user = sessions
         .into_iter()
         .filter(|session| session.1 == account.user);
