@@ -5,13 +5,15 @@
 //! goes over the network unprotected.
 //!
 //! A directory that hides an entry says that there is none. So an entry counts as gone only where the base that it stands below is
-//! seen.
+//! seen; and an account only where no member of the group can be it.
 
 mod account;
+mod compare;
 mod directory;
 mod dn;
 mod fault;
 mod group;
+mod removal;
 mod trust;
 
 use std::future::Future;
@@ -24,6 +26,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
 
+use super::turns::Turns;
 use super::{Provider, ProviderError};
 use crate::domain::decision::Approved;
 use crate::domain::ledger::{Granted, Holder, Revoked};
@@ -32,7 +35,6 @@ use crate::domain::target::{Change, Kind, Names, Order};
 use account::Account;
 use directory::Directory;
 use dn::Dn;
-use group::Group;
 use trust::{is_local, trusting};
 
 /// LDAP directories.
@@ -61,9 +63,6 @@ pub const KIND: Kind = Kind {
 
 /// How long one call may take in all.
 const CALL: Duration = Duration::from_secs(30);
-
-/// `objectClassViolation`: a group that must have a member would have none.
-const LAST_MEMBER: u32 = 65;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -113,6 +112,7 @@ struct Settings {
 pub struct Ldap {
     connection: ConnectionName,
     settings: Settings,
+    turns: Turns,
 }
 
 impl Ldap {
@@ -150,6 +150,7 @@ impl Ldap {
         Ok(Self {
             connection,
             settings,
+            turns: Turns::default(),
         })
     }
 
@@ -228,7 +229,12 @@ impl Ldap {
                 "the group {wanted:?} is one of those that administer the domain (adminCount is 1); Hallpass does not give such groups"
             )));
         }
-        let account = self.fit(&mut directory, &access.account.name).await?;
+        if access.entitlement_id.is_some() && access.entitlement_id != group.id {
+            return Err(self.refused(format!(
+                "{wanted:?} is another group than the one that was given and goes on, or its id cannot be read; let that end, and ask for this one anew"
+            )));
+        }
+        let account = self.fit(&mut directory, &access.account).await?;
         self.is_nobodys(&account)?;
         let value = group.value(&account).ok_or_else(|| {
             self.unknown(
@@ -256,7 +262,7 @@ impl Ldap {
             read_back: format!("{} is a member of {wanted}", account.name),
             pending: None,
             account_id: account.id,
-            entitlement_id: None,
+            entitlement_id: group.id,
         })
     }
 
@@ -266,92 +272,13 @@ impl Ldap {
         ))
     }
 
-    async fn take(&self, access: &Access) -> Result<Revoked, ProviderError> {
-        let wanted = self.entitlement(&access.entitlement)?.group;
-        let name = &access.account.name;
-        let mut directory = self.open().await?;
-        let read_back = |read_back| Revoked {
-            read_back,
-            ..Revoked::default()
-        };
-        let Some(group) = self.group(&mut directory, &wanted).await? else {
-            return Ok(read_back(format!("there is no group {wanted} any more")));
-        };
-        let id = access.account.id.as_deref();
-        let Some(account) = self.located(&mut directory, name, id).await? else {
-            let left = self.left_behind(&mut directory, &group, name).await?;
-            for value in &left {
-                self.remove(&mut directory, &group, &[value]).await?;
-            }
-            let also = if left.is_empty() {
-                ""
-            } else {
-                ", and what it left in the group is removed"
-            };
-            return Ok(read_back(format!(
-                "the account {name} is gone from the directory{also}"
-            )));
-        };
-        self.is_nobodys(&account)?;
-        let values = self.values(&mut directory, &group, &account).await?;
-        let values: Vec<&str> = values.iter().map(String::as_str).collect();
-        if !values.is_empty() {
-            self.not_the_last(&mut directory, &group, &account).await?;
-            self.remove(&mut directory, &group, &values).await?;
-        }
-        if self.is_member(&mut directory, &group, &account).await? {
-            return Err(self.refused(format!(
-                "{name} is still a member of {wanted} although the directory removed it"
-            )));
-        }
-        Ok(Revoked {
-            read_back: format!("{} is no member of {wanted}", account.name),
-            still_effective_through: self.ways(&mut directory, &group, &account).await?,
-            ..Revoked::default()
-        })
-    }
-
-    /// Removes these values, with the placeholder in their place where the group may not be empty.
-    async fn remove(
-        &self,
-        directory: &mut Directory,
-        group: &Group,
-        values: &[&str],
-    ) -> Result<(), ProviderError> {
-        let what = "ending the membership";
-        let failed = |error| self.fault(what, error);
-        let changed = directory.change(&group.dn, group.attribute, &[], values);
-        let mut changed = changed.await.map_err(failed)?;
-        if changed.rc == LAST_MEMBER {
-            let Some((placeholder, _)) = &self.settings.placeholder else {
-                return Err(self.refused(format!(
-                    "{what}: it is the last member of {:?}, which may not be empty; set `placeholder` for this connection, or make somebody else a member",
-                    group.dn
-                )));
-            };
-            let added = [placeholder.as_str()];
-            let replaced = directory.change(&group.dn, group.attribute, &added, values);
-            changed = replaced.await.map_err(failed)?;
-        }
-        match changed.rc {
-            // Success, and "no such value".
-            0 | 16 => Ok(()),
-            _ => Err(self.said_no(what, changed)),
-        }
-    }
-
     async fn list(&self, entitlement: &serde_json::Value) -> Result<Vec<Holder>, ProviderError> {
         let wanted = self.entitlement(entitlement)?.group;
         let mut directory = self.open().await?;
         let group = self.group(&mut directory, &wanted).await?;
         let group = group.ok_or_else(|| self.no_group(&wanted))?;
-        let members = self.members(&mut directory, &group).await?;
-        let placeholder = self.settings.placeholder.as_ref().map(|(_, dn)| dn);
-        let is_placeholder = |member: &String| {
-            let dn = Dn::parse(member);
-            !group.by_name && dn.is_some() && dn.as_ref() == placeholder
-        };
-        let members = members.into_iter().filter(|m| !is_placeholder(m)).collect();
+        let mut members = self.members(&mut directory, &group).await?;
+        members.retain(|member| !self.is_placeholder(&group, member));
         self.holders_of(&directory, &group, members).await
     }
 }

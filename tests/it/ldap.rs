@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 mod contract;
+mod identity;
 mod refusals;
 mod server;
 
@@ -119,13 +120,19 @@ impl World {
     }
 
     async fn grant(&self, account: &str, group: &str) -> Result<Granted, ProviderError> {
-        let access = self.access(account, group);
-        self.provider.grant(&approved(&access), &order()).await
+        self.grant_of(&self.access(account, group)).await
+    }
+
+    async fn grant_of(&self, access: &Access) -> Result<Granted, ProviderError> {
+        self.provider.grant(&approved(access), &order()).await
     }
 
     async fn revoke(&self, account: &str, group: &str) -> Result<Revoked, ProviderError> {
-        let access = self.access(account, group);
-        self.provider.revoke(&access, &order()).await
+        self.revoke_of(&self.access(account, group)).await
+    }
+
+    async fn revoke_of(&self, access: &Access) -> Result<Revoked, ProviderError> {
+        self.provider.revoke(access, &order()).await
     }
 
     async fn holders(&self, group: &str) -> Vec<Holder> {

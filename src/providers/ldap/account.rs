@@ -3,7 +3,9 @@
 use ldap3::ldap_escape;
 
 use super::Ldap;
-use super::directory::{Directory, Entry, with_id};
+use super::directory::{Directory, ENTRY_ID, Entry, OBJECT_ID, with_id};
+use super::dn::Dn;
+use crate::domain::model;
 use crate::providers::ProviderError;
 
 /// An account as it was found.
@@ -23,31 +25,38 @@ pub(super) struct Account {
     pub primary_group: Option<String>,
 }
 
-impl Ldap {
-    /// What to ask for of an account.
-    pub(super) fn account_attributes(&self) -> [&str; 6] {
-        let attribute = self.settings.account_attribute.as_str();
-        let (gid, primary) = ("gidNumber", "primaryGroupID");
-        [attribute, "uid", "entryUUID", "objectGUID", gid, primary]
-    }
-
-    /// An account, if the entry has the attribute by which accounts are named.
-    pub(super) fn account_in(&self, entry: &Entry) -> Option<Account> {
+impl Account {
+    /// Whatever the entry is, under its distinguished name.
+    fn of(entry: &Entry) -> Self {
         let one = |attribute| entry.values(attribute).first().map(|v| (*v).to_owned());
         let mut uids: Vec<String> = entry.values("uid").into_iter().map(str::to_owned).collect();
         uids.sort();
-        let name = entry
-            .values(&self.settings.account_attribute)
-            .into_iter()
-            .min()?
-            .to_owned();
-        Some(Account {
+        Self {
             dn: entry.dn().to_owned(),
-            name,
+            name: entry.dn().to_owned(),
             uids,
             id: entry.id(),
             gid: one("gidNumber"),
             primary_group: one("primaryGroupID"),
+        }
+    }
+}
+
+impl Ldap {
+    /// What to ask for of an account.
+    pub(super) fn account_attributes(&self) -> [&str; 7] {
+        let attribute = self.settings.account_attribute.as_str();
+        let [made, gid, primary] = ["createTimestamp", "gidNumber", "primaryGroupID"];
+        [attribute, "uid", ENTRY_ID, OBJECT_ID, made, gid, primary]
+    }
+
+    /// An account, if the entry has the attribute by which accounts are named.
+    pub(super) fn account_in(&self, entry: &Entry) -> Option<Account> {
+        let names = entry.values(&self.settings.account_attribute);
+        let name = (*names.iter().min()?).to_owned();
+        Some(Account {
+            name,
+            ..Account::of(entry)
         })
     }
 
@@ -97,12 +106,52 @@ impl Ldap {
         }
     }
 
-    /// The account to give something to.
+    /// The same for what is searched by its id, which may be hidden where names are not.
+    pub(super) async fn sees_ids(
+        &self,
+        directory: &mut Directory,
+        base: &str,
+    ) -> Result<(), ProviderError> {
+        self.sees(directory, base).await?;
+        let found = directory.entry(base, &[ENTRY_ID, OBJECT_ID]).await;
+        let found = found.map_err(|error| self.fault("looking up the base", error))?;
+        match found.and_then(|base| base.id()) {
+            Some(_) => Ok(()),
+            None => Err(self.refused(format!(
+                "the account that Hallpass connects with may not read {ENTRY_ID} (in Active Directory {OBJECT_ID}) at {base:?}, so that nothing can be told by its id"
+            ))),
+        }
+    }
+
+    /// What has this id, wherever we may see it in the trees that hold accounts and groups.
+    pub(super) async fn anywhere(
+        &self,
+        directory: &mut Directory,
+        id: &str,
+        wanted: &[&str],
+    ) -> Result<Option<Entry>, ProviderError> {
+        let failed = |error| self.fault("looking outside the base", error);
+        let bases = [&self.settings.accounts.1, &self.settings.groups.1];
+        for root in directory.roots().await.map_err(failed)? {
+            let holds = |root: &Dn| bases.iter().any(|base| base.is_within(root));
+            if !Dn::parse(&root).as_ref().is_some_and(holds) {
+                continue;
+            }
+            let found = directory.seen_below(&root, &with_id(id), wanted).await;
+            if let Some(found) = found.map_err(failed)?.pop() {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The account to give something to, if it is the one whose access goes on where one does.
     pub(super) async fn fit(
         &self,
         directory: &mut Directory,
-        name: &str,
+        named: &model::Account,
     ) -> Result<Account, ProviderError> {
+        let name = named.name.as_str();
         let mut found = self.named(directory, name).await?;
         let (attribute, base) = (&self.settings.account_attribute, &self.settings.accounts.0);
         let account = match (found.pop(), found.is_empty()) {
@@ -123,10 +172,16 @@ impl Ldap {
                 format!("it must be written {:?}: two spellings of one account would be two holders of one access", account.name),
             ));
         }
+        if named.id.is_some() && named.id != account.id {
+            return Err(self.unknown(
+                name,
+                "it is another account than the one whose access goes on, or its id cannot be read; let that end, and ask anew",
+            ));
+        }
         Ok(account)
     }
 
-    /// The account that something was given to, whatever it is called by now; `None` where it is gone.
+    /// The account that something was given to, whatever it is called by now and wherever it stands; `None` where it cannot be found.
     pub(super) async fn located(
         &self,
         directory: &mut Directory,
@@ -142,6 +197,12 @@ impl Ldap {
                 name,
                 "several entries have this name; it is not clear whose membership to end",
             ));
+        }
+        if let (true, Some(id)) = (found.is_empty(), id) {
+            self.sees_ids(directory, &self.settings.accounts.0).await?;
+            let wanted = self.account_attributes();
+            let moved = self.anywhere(directory, id, &wanted).await?;
+            return Ok(moved.map(|entry| self.account_in(&entry).unwrap_or(Account::of(&entry))));
         }
         Ok(found.pop())
     }

@@ -4,13 +4,15 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ldap3::adapters::{Adapter, EntriesOnly, PagedResults};
 use ldap3::{
-    Ldap as Handle, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, Mod, Scope,
-    SearchEntry, ldap_escape,
+    Ldap as Handle, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, Mod, ResultEntry,
+    Scope, SearchEntry, ldap_escape,
 };
 use secrecy::ExposeSecret;
 
 use super::Settings;
+use crate::providers::limits::{MOST, TooMany};
 
 /// How long connecting may take.
 const CONNECTING: Duration = Duration::from_secs(5);
@@ -18,8 +20,18 @@ const CONNECTING: Duration = Duration::from_secs(5);
 /// How long one question may take.
 const QUESTION: Duration = Duration::from_secs(10);
 
+/// How many entries are asked for at a time.
+const PAGE: i32 = 500;
+
 /// `noSuchObject`
 const NO_SUCH_OBJECT: u32 = 32;
+
+/// `insufficientAccessRights`
+const NO_ACCESS: u32 = 50;
+
+/// What stays of an entry when it is renamed, and what Active Directory has for that.
+pub(super) const ENTRY_ID: &str = "entryUUID";
+pub(super) const OBJECT_ID: &str = "objectGUID";
 
 /// An entry: its name, and what was asked for of it.
 #[derive(Debug, Clone)]
@@ -54,16 +66,16 @@ impl Entry {
     /// What stays when it is renamed: Active Directory's `objectGUID` in hexadecimal, elsewhere `entryUUID`.
     pub fn id(&self) -> Option<String> {
         let bytes = self.0.bin_attrs.iter().find_map(|(name, values)| {
-            name.eq_ignore_ascii_case("objectGUID")
+            name.eq_ignore_ascii_case(OBJECT_ID)
                 .then(|| values.first().cloned())?
         });
         // Sixteen bytes may happen to be text.
         let text = || {
-            let text = self.values("objectGUID");
+            let text = self.values(OBJECT_ID);
             text.first().map(|text| text.as_bytes().to_vec())
         };
         let guid = bytes.or_else(text).map(hex::encode);
-        guid.or_else(|| self.values("entryUUID").first().map(|id| (*id).to_owned()))
+        guid.or_else(|| self.values(ENTRY_ID).first().map(|id| (*id).to_owned()))
     }
 }
 
@@ -76,6 +88,16 @@ pub(super) fn with_id(id: &str) -> String {
         }
         Err(_) => format!("(entryUUID={})", ldap_escape(id)),
     }
+}
+
+fn is_entry(found: &ResultEntry) -> bool {
+    !found.is_ref() && !found.is_intermediate()
+}
+
+/// The error for more than is read.
+pub(super) fn too_many() -> LdapError {
+    let source = std::io::Error::other(TooMany);
+    LdapError::Io { source }
 }
 
 /// A bound connection.
@@ -117,38 +139,68 @@ impl Directory {
         filter: &str,
         wanted: &[&str],
     ) -> Result<Option<Entry>, LdapError> {
-        let found = self.ask(dn, Scope::Base, filter, wanted).await?;
-        Ok(found.into_iter().next())
+        let asked = self.0.with_timeout(QUESTION);
+        let found = asked.search(dn, Scope::Base, filter, wanted).await?;
+        if found.1.rc == NO_SUCH_OBJECT {
+            return Ok(None);
+        }
+        let (found, _) = found.success()?;
+        let mut entries = found.into_iter().filter(is_entry);
+        Ok(entries.next().map(|e| Entry(SearchEntry::construct(e))))
     }
 
-    /// The entries below `base` that match. A list that was cut off is an error.
+    /// The entries below `base` that match, asked for in parts. A list that was cut off, or is longer than [`MOST`], is an error.
     pub async fn below(
         &mut self,
         base: &str,
         filter: &str,
         wanted: &[&str],
     ) -> Result<Vec<Entry>, LdapError> {
-        self.ask(base, Scope::Subtree, filter, wanted).await
+        let wanted: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
+        let adapters: Vec<Box<dyn Adapter<'_, String, Vec<String>>>> = vec![
+            Box::new(EntriesOnly::new()),
+            Box::new(PagedResults::new(PAGE)),
+        ];
+        let asked = self.0.with_timeout(QUESTION);
+        let mut stream = asked
+            .streaming_search_with(adapters, base, Scope::Subtree, filter, wanted)
+            .await?;
+        let mut found = Vec::new();
+        while let Some(entry) = stream.next().await? {
+            if found.len() == MOST {
+                return Err(too_many());
+            }
+            found.push(Entry(SearchEntry::construct(entry)));
+        }
+        let ended = stream.finish().await;
+        if ended.rc == NO_SUCH_OBJECT {
+            return Ok(Vec::new());
+        }
+        ended.success()?;
+        Ok(found)
     }
 
-    async fn ask(
+    /// The same in a part of the tree that we need not be allowed to see.
+    pub async fn seen_below(
         &mut self,
         base: &str,
-        scope: Scope,
         filter: &str,
         wanted: &[&str],
     ) -> Result<Vec<Entry>, LdapError> {
-        let asked = self.0.with_timeout(QUESTION);
-        let found = asked.search(base, scope, filter, wanted).await?;
-        if found.1.rc == NO_SUCH_OBJECT {
-            return Ok(Vec::new());
+        match self.below(base, filter, wanted).await {
+            Err(LdapError::LdapResult { result }) if result.rc == NO_ACCESS => Ok(Vec::new()),
+            found => found,
         }
-        let (found, _) = found.success()?;
-        let found = found.into_iter();
-        Ok(found
-            .filter(|entry| !entry.is_ref() && !entry.is_intermediate())
-            .map(|entry| Entry(SearchEntry::construct(entry)))
-            .collect())
+    }
+
+    /// The roots of the trees that the directory holds; none where it does not tell.
+    pub async fn roots(&mut self) -> Result<Vec<String>, LdapError> {
+        let told = self.entry("", &["namingContexts"]).await?;
+        let told = told.map(|entry| {
+            let roots = entry.values("namingContexts").into_iter();
+            roots.map(str::to_owned).collect()
+        });
+        Ok(told.unwrap_or_default())
     }
 
     /// Adds values to and removes values from one attribute, both or neither.

@@ -6,6 +6,7 @@ use ldap3::{LdapError, LdapResult};
 
 use super::Ldap;
 use crate::providers::ProviderError;
+use crate::providers::limits::TooMany;
 
 impl Ldap {
     /// A failure while doing `what`.
@@ -15,6 +16,9 @@ impl Ldap {
             error if is_tls(&error) => self.refused(format!(
                 "{what}: no protected connection: {error}; see ca_file and starttls"
             )),
+            LdapError::Io { source } if source.get_ref().is_some_and(|why| why.is::<TooMany>()) => {
+                self.refused(format!("{what}: {source}"))
+            }
             LdapError::FilterParsing | LdapError::UnknownScheme(_) => {
                 self.refused(format!("{what}: {error}"))
             }

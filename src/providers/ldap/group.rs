@@ -7,16 +7,17 @@ use ldap3::ldap_escape;
 
 use super::Ldap;
 use super::account::Account;
-use super::directory::{Directory, Entry};
+use super::directory::{Directory, ENTRY_ID, Entry, OBJECT_ID, too_many, with_id};
 use super::dn::Dn;
 use crate::domain::ledger::Holder;
 use crate::providers::ProviderError;
+use crate::providers::limits::MOST;
 
 /// How many members are looked up at the same time.
-const PARALLEL: usize = 16;
+pub(super) const PARALLEL: usize = 16;
 
 /// How many groups are looked through for one that contains another.
-const MOST_GROUPS: usize = 2000;
+pub(super) const MOST_GROUPS: usize = 2000;
 
 /// A group as it was found.
 #[derive(Debug, Clone)]
@@ -28,12 +29,27 @@ pub(super) struct Group {
     pub by_name: bool,
     /// Whether Active Directory counts it among those that administer the domain.
     pub protected: bool,
+    /// What stays when it is renamed.
+    pub id: Option<String>,
+    /// When it was last changed, as the directory writes it.
+    pub changed: Option<String>,
     gid: Option<String>,
     token: Option<String>,
 }
 
+/// What to ask for of a group.
+pub(super) const WANTED: [&str; 7] = [
+    "objectClass",
+    "adminCount",
+    "gidNumber",
+    "primaryGroupToken",
+    "modifyTimestamp",
+    ENTRY_ID,
+    OBJECT_ID,
+];
+
 impl Group {
-    fn read(entry: &Entry) -> Option<Self> {
+    pub fn read(entry: &Entry) -> Option<Self> {
         let classes = entry.values("objectClass");
         let is = |class: &str| classes.iter().any(|c| c.eq_ignore_ascii_case(class));
         let (attribute, by_name) = if is("groupOfNames") || is("group") {
@@ -51,6 +67,8 @@ impl Group {
             attribute,
             by_name,
             protected: one("adminCount").is_some_and(|count| count == "1"),
+            id: entry.id(),
+            changed: one("modifyTimestamp"),
             gid: one("gidNumber").filter(|_| is("posixGroup")),
             token: one("primaryGroupToken"),
         })
@@ -72,12 +90,6 @@ impl Ldap {
         directory: &mut Directory,
         dn: &str,
     ) -> Result<Option<Group>, ProviderError> {
-        const WANTED: [&str; 4] = [
-            "objectClass",
-            "adminCount",
-            "gidNumber",
-            "primaryGroupToken",
-        ];
         let (base, within) = &self.settings.groups;
         if !Dn::parse(dn).is_some_and(|dn| dn.is_within(within)) {
             return Err(self.refused(format!(
@@ -90,11 +102,44 @@ impl Ldap {
             self.sees(directory, base).await?;
             return Ok(None);
         };
-        match Group::read(&found) {
-            Some(group) => Ok(Some(group)),
-            None => Err(self.refused(format!(
-                "{dn:?} is none of groupOfNames, groupOfUniqueNames, posixGroup, group"
+        self.read_group(&found).map(Some)
+    }
+
+    fn read_group(&self, entry: &Entry) -> Result<Group, ProviderError> {
+        Group::read(entry).ok_or_else(|| {
+            self.refused(format!(
+                "{:?} is none of groupOfNames, groupOfUniqueNames, posixGroup, group",
+                entry.dn()
+            ))
+        })
+    }
+
+    /// The group that something was given by, whatever it is called by now and wherever it stands; `None` where it is gone.
+    pub(super) async fn given_group(
+        &self,
+        directory: &mut Directory,
+        dn: &str,
+        id: Option<&str>,
+    ) -> Result<Option<Group>, ProviderError> {
+        let Some(id) = id else {
+            return self.group(directory, dn).await;
+        };
+        let failed = |error| self.fault("looking up the group", error);
+        let base = &self.settings.groups.0;
+        let found = directory.below(base, &with_id(id), &WANTED).await;
+        if let Some(found) = found.map_err(failed)?.pop() {
+            return self.read_group(&found).map(Some);
+        }
+        self.sees_ids(directory, base).await?;
+        if let Some(moved) = self.anywhere(directory, id, &WANTED).await? {
+            return self.read_group(&moved).map(Some);
+        }
+        let named = directory.entry(dn, &WANTED).await.map_err(failed)?;
+        match named {
+            Some(named) if named.id().is_none() => Err(self.refused(format!(
+                "the account that Hallpass connects with may not read {ENTRY_ID} (in Active Directory {OBJECT_ID}) of {dn:?}, so that it cannot be told from another"
             ))),
+            _ => Ok(None),
         }
     }
 
@@ -140,7 +185,8 @@ impl Ldap {
         Ok(found.is_some())
     }
 
-    /// Everything that the group lists. Active Directory tells long lists in parts.
+    /// Everything that the group lists, the placeholder too. Active Directory tells long lists in parts; one of more than [`MOST`] is
+    /// refused.
     pub(super) async fn members(
         &self,
         directory: &mut Directory,
@@ -155,10 +201,12 @@ impl Ldap {
                 .await
                 .map_err(failed)?;
             let Some(found) = found else { break };
-            let Some((part, next)) = found.range(group.attribute) else {
-                members.extend(found.values(group.attribute).into_iter().map(str::to_owned));
-                break;
-            };
+            let (part, next) = found
+                .range(group.attribute)
+                .unwrap_or_else(|| (found.values(group.attribute), None));
+            if members.len() + part.len() > MOST {
+                return Err(failed(too_many()));
+            }
             members.extend(part.into_iter().map(str::to_owned));
             match next {
                 Some(next) => wanted = format!("{};range={next}-*", group.attribute),
@@ -168,20 +216,28 @@ impl Ldap {
         Ok(members)
     }
 
+    /// Whether it stands in a group that has no other member.
+    pub(super) fn is_placeholder(&self, group: &Group, member: &str) -> bool {
+        let placeholder = self.settings.placeholder.as_ref().map(|(_, dn)| dn);
+        let dn = Dn::parse(member);
+        !group.by_name && dn.is_some() && dn.as_ref() == placeholder
+    }
+
     /// Refuses to empty a group that administers the domain, but for the placeholder and our own account. Hallpass gives no such
-    /// group; it may have become one since, or have been given by hand where a resource enforces what the repository says.
+    /// group; it may have become one since, or have been given by hand where a resource enforces what the repository says. The caller has
+    /// the group's turn until the account is removed: two who look at the same time would each see the other.
     pub(super) async fn not_the_last(
         &self,
         directory: &mut Directory,
         group: &Group,
-        account: &Account,
+        account: &str,
     ) -> Result<(), ProviderError> {
         if !group.protected {
             return Ok(());
         }
         let own = Dn::parse(&self.settings.bind_dn);
         let placeholder = self.settings.placeholder.as_ref().map(|(_, dn)| dn);
-        let mine = Dn::parse(&account.dn);
+        let mine = Dn::parse(account);
         let counts = |member: &String| {
             let dn = Dn::parse(member);
             dn != own && dn.as_ref() != placeholder && dn != mine
@@ -190,8 +246,8 @@ impl Ldap {
             return Ok(());
         }
         Err(self.refused(format!(
-            "{} is the last member of {:?}, which administers the domain (adminCount is 1); make somebody else a member first",
-            account.name, group.dn
+            "{account:?} is the last member of {:?}, which administers the domain (adminCount is 1); make somebody else a member first",
+            group.dn
         )))
     }
 
@@ -209,7 +265,8 @@ impl Ldap {
         let attribute = &self.settings.account_attribute;
         for member in self.members(directory, group).await? {
             if group.by_name {
-                let same = attribute.eq_ignore_ascii_case("uid") && member == name;
+                let named = member.to_lowercase() == name.to_lowercase();
+                let same = attribute.eq_ignore_ascii_case("uid") && named;
                 left.extend(same.then_some(member));
                 continue;
             }
@@ -317,7 +374,7 @@ impl Ldap {
         Ok(ways)
     }
 
-    /// The groups that list this entry.
+    /// The groups that list this entry, below the bases of groups and of accounts.
     async fn groups_with(
         &self,
         directory: &mut Directory,
@@ -325,10 +382,22 @@ impl Ldap {
     ) -> Result<Vec<String>, ProviderError> {
         let value = ldap_escape(dn);
         let filter = format!("(|(member={value})(uniqueMember={value}))");
-        let found = directory.below(&self.settings.groups.0, &filter, &["objectClass"]);
-        let found = found
-            .await
-            .map_err(|error| self.fault("looking for groups within groups", error))?;
-        Ok(found.iter().map(|entry| entry.dn().to_owned()).collect())
+        let (groups, accounts) = (&self.settings.groups, &self.settings.accounts);
+        let bases = match (
+            groups.1.is_within(&accounts.1),
+            accounts.1.is_within(&groups.1),
+        ) {
+            (true, _) => vec![&accounts.0],
+            (_, true) => vec![&groups.0],
+            _ => vec![&groups.0, &accounts.0],
+        };
+        let mut found = Vec::new();
+        for base in bases {
+            let below = directory.below(base, &filter, &["objectClass"]).await;
+            let below =
+                below.map_err(|error| self.fault("looking for groups within groups", error))?;
+            found.extend(below.iter().map(|entry| entry.dn().to_owned()));
+        }
+        Ok(found)
     }
 }

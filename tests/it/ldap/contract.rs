@@ -19,6 +19,10 @@ fn people() -> String {
     format!("ou=people,ou=contract,{SUFFIX}")
 }
 
+fn groups() -> String {
+    format!("ou=groups,ou=contract,{SUFFIX}")
+}
+
 impl Directory {
     fn connect(&self, at: SocketAddr, password: &str) -> Arc<dyn Provider> {
         let how = connecting("contract", &format!("ldap://{at}"), password);
@@ -45,11 +49,26 @@ impl Target for Directory {
     }
 
     async fn remove_account(&self, name: &str) {
-        self.0.delete(&person(&people(), name)).await;
+        let dn = person(&people(), name);
+        self.0.delete(&dn).await;
+        self.0.mend(&groups(), &dn, None).await;
+    }
+
+    async fn rename_account(&self, name: &str, new: &str) -> Result<(), &'static str> {
+        let (dn, new_dn) = (person(&people(), name), person(&people(), new));
+        self.0.rename(&dn, &format!("uid={new}"), None).await;
+        self.0.mend(&groups(), &dn, Some(&new_dn)).await;
+        Ok(())
+    }
+
+    async fn rename_entitlement(&self, old: &Value, new: &str) -> Result<Value, &'static str> {
+        let old = old["group"].as_str().unwrap();
+        self.0.rename(old, &format!("cn={new}"), None).await;
+        Ok(json!({ "group": format!("cn={new},{}", groups()) }))
     }
 
     async fn add_entitlement(&self, name: &str) -> Value {
-        let dn = format!("cn={name},ou=groups,ou=contract,{SUFFIX}");
+        let dn = format!("cn={name},{}", groups());
         let attributes = [
             ("objectClass", "groupOfNames"),
             ("cn", name),
@@ -60,7 +79,7 @@ impl Target for Directory {
     }
 
     fn unknown_entitlement(&self) -> Value {
-        json!({ "group": format!("cn=nothing,ou=groups,ou=contract,{SUFFIX}") })
+        json!({ "group": format!("cn=nothing,{}", groups()) })
     }
 
     async fn holds(&self, account: &str, entitlement: &Value) -> bool {
@@ -78,7 +97,6 @@ impl Target for Directory {
             entitlement["group"].as_str().unwrap(),
             person(&people(), account),
         );
-        // The directory keeps what an account leaves behind in groups.
         if !self.holds(account, entitlement).await {
             self.0.modify(group, Mod::Add, "member", person).await;
         }

@@ -53,9 +53,14 @@ maxsize 268435456
 suffix "dc=example,dc=org"
 rootdn "cn=admin,dc=example,dc=org"
 rootpw admin
+# Longer lists come in parts of at most 500.
+limits dn.exact="cn=hallpass,dc=example,dc=org" size.prtotal=unlimited
 access to attrs=userPassword by anonymous auth by * none
-access to attrs=member,uniqueMember,memberUid by dn.exact="cn=hallpass,dc=example,dc=org" write by dn.exact="cn=reader,dc=example,dc=org" read by * none
-access to * by dn.exact="cn=hallpass,dc=example,dc=org" read by dn.exact="cn=reader,dc=example,dc=org" read by * none
+# Of entries of this name everybody but the administrator sees nothing, and \`dim\` sees not by what people are found.
+access to dn.regex="^cn=secret," by * none
+access to dn.regex="^uid=.*" attrs=entryUUID,uid by dn.exact="cn=dim,dc=example,dc=org" none by * break
+access to attrs=member,uniqueMember,memberUid by dn.exact="cn=hallpass,dc=example,dc=org" write by dn.exact="cn=reader,dc=example,dc=org" read by dn.exact="cn=dim,dc=example,dc=org" read by * none
+access to * by dn.exact="cn=hallpass,dc=example,dc=org" read by dn.exact="cn=reader,dc=example,dc=org" read by dn.exact="cn=dim,dc=example,dc=org" read by * none
 CONF
 PATH="$PATH:/usr/sbin"
 slapd -f slapd.conf -h "ldap://127.0.0.1:$1 ldaps://127.0.0.1:$2" -d 0 < /dev/null > /dev/null &
@@ -164,7 +169,7 @@ impl Server {
         ];
         // Whoever comes first makes them.
         let _ = add(ldap, SUFFIX, &root).await;
-        for name in ["hallpass", "reader", "blind"] {
+        for name in ["hallpass", "reader", "dim", "blind"] {
             let account = [
                 ("objectClass", "organizationalRole"),
                 ("objectClass", "simpleSecurityObject"),
@@ -196,6 +201,28 @@ impl Server {
             ("sn", "L"),
         ];
         add(&mut self.admin().await, &dn, &attributes).await
+    }
+
+    /// Calls an entry otherwise, and moves it where that is wanted. Nothing that names it is changed.
+    pub async fn rename(&self, dn: &str, rdn: &str, superior: Option<&str>) {
+        let mut admin = self.admin().await;
+        let renamed = admin.modifydn(dn, rdn, true, superior).await;
+        renamed.unwrap().success().unwrap();
+    }
+
+    /// Lets the groups below `base` name `new` where they name `old`, or nobody, as the overlay `refint` would.
+    pub async fn mend(&self, base: &str, old: &str, new: Option<&str>) {
+        let mut admin = self.admin().await;
+        let filter = format!("(member={})", ldap3::ldap_escape(old));
+        let found = admin.search(base, ldap3::Scope::Subtree, &filter, ["cn"]);
+        let (found, _) = found.await.unwrap().success().unwrap();
+        for entry in found {
+            let group = ldap3::SearchEntry::construct(entry).dn;
+            if let Some(new) = new {
+                self.modify(&group, Mod::Add, "member", new).await;
+            }
+            self.modify(&group, Mod::Delete, "member", old).await;
+        }
     }
 
     /// Removes an entry.
