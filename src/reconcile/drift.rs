@@ -44,6 +44,10 @@ impl Reconciler {
     /// # Errors
     /// When git or the database fail. A system that does not answer is only left out.
     pub async fn drift(&self) -> Result<(), ReconcileError> {
+        if !self.has_looked().await {
+            // Before the first look nobody knows whether ledger and branch can be believed, and enforcing must not find out.
+            return Ok(());
+        }
         self.store
             .set_note(LAST, &evidence::instant(self.now()))
             .await?;

@@ -54,6 +54,11 @@ impl Reconciler {
         self.find_safe_mode(tip.as_ref()).await
     }
 
+    /// Whether the first look has been.
+    pub(super) async fn has_looked(&self) -> bool {
+        *self.footing.lock().await != Footing::Unknown
+    }
+
     /// [`Reconciler::safe_mode`], where something is judged by `base`: a commit of the protected branch that may be newer than what the
     /// last look saw, or older.
     pub(super) async fn safe_mode_on(

@@ -79,7 +79,8 @@ const STORY: [&str; 24] = [
     "Done in ",
 ];
 
-const EVIDENCE: [&str; 11] = [
+const EVIDENCE: [&str; 12] = [
+    "Started: Hallpass",
     "First look: the protected branch is at ",
     "Requested: octocat asks for orders/readonly for 2d (#1)",
     "Denied: #1 breaks term-too-long",
