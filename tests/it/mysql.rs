@@ -43,7 +43,10 @@ struct World {
 
 impl World {
     async fn new(name: &'static str) -> Self {
-        let server = Server::shared();
+        Self::on(Server::shared(), name).await
+    }
+
+    async fn on(server: &'static Server, name: &'static str) -> Self {
         let world = Self {
             server,
             name,

@@ -118,10 +118,10 @@ pub(super) async fn has(
         .bind(account.oid)
         .bind(role.oid);
     // NULL where either is gone by now.
-    Ok(found
+    found
         .fetch_one(server)
         .await
-        .map(Option::unwrap_or_default)?)
+        .map(Option::unwrap_or_default)
 }
 
 /// The role through which whoever has `role` would control the server or Hallpass itself, if there is one.

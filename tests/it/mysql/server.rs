@@ -42,6 +42,12 @@ impl Server {
         SHARED.get_or_init(Server::start)
     }
 
+    /// One for what would be in everybody's way: long statements lock the tables of accounts.
+    pub fn aside() -> &'static Server {
+        static ASIDE: OnceLock<Server> = OnceLock::new();
+        ASIDE.get_or_init(Server::start)
+    }
+
     #[expect(clippy::disallowed_methods, reason = "tests start a real server")]
     fn start() -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
