@@ -74,6 +74,19 @@ const REVIEWS: Source = all(
     "reviews of break-glass, signed or overdue",
     &[Kind::Reviewed, Kind::ReviewUnsigned, Kind::ReviewOverdue],
 );
+const ROUNDS: Source = all(
+    "periodic access reviews: begun, answered by owners, or unanswered",
+    &[
+        Kind::AccessReviewOpened,
+        Kind::AccessReviewCompleted,
+        Kind::AccessReviewLapsed,
+        Kind::AccessReviewUnsigned,
+    ],
+);
+const SERVICE: Source = all(
+    "starts and ends of the service, and when it gave nothing because something was in doubt",
+    &[Kind::Started, Kind::Stopped, Kind::SafeMode],
+);
 const DRIFT: Source = all(
     "differences between the target systems and the ledger, and their ends",
     &[Kind::Drifted, Kind::DriftOver, Kind::DriftRemoved],
@@ -152,10 +165,12 @@ const WHOLE: &[Rule] = &[
 ];
 const LATE: &[&str] = &["not-removed"];
 const OUTSIDE: &[&str] = &["drift"];
-const BROKEN_GLASS: &[&str] = &[
+const UNREVIEWED: &[&str] = &[
     "break-glass-unreviewed",
     "review-overdue",
     "review-unsigned",
+    "access-review-lapsed",
+    "access-review-unsigned",
 ];
 
 const ISO: &str = "ISO 27001:2022";
@@ -188,10 +203,11 @@ const CONTROLS: &[Control] = &[
         records &[KEYS]; rules &[Rule::UnknownKey]; open &["key-changed"];
         elsewhere "Passwords and tokens: records hold none, so this evidence tells of the signing key alone."),
     control!(ISO "A.5.18": "Access is provided, reviewed, changed and removed; the owner of the asset authorises.";
-        records &[REQUESTS, APPROVALS, GRANTS, RENEWALS, ENDS]; rules APPROVED; open &["merged-without-proof", "not-removed"];
+        records &[REQUESTS, APPROVALS, GRANTS, RENEWALS, ENDS, ROUNDS]; rules APPROVED;
+        open &["merged-without-proof", "not-removed", "access-review-lapsed", "access-review-unsigned"];
         elsewhere "Periodic reviews that were held outside of the repository."),
     control!(ISO "A.8.2": "Privileged access is restricted, limited in time and reviewed.";
-        records &[GRANTS, EXPIRED, GLASS, REVIEWS]; rules &[Rule::TermTooLong, Rule::RemovedLate, Rule::NotRemoved]; open BROKEN_GLASS;
+        records &[GRANTS, EXPIRED, GLASS, REVIEWS, ROUNDS]; rules &[Rule::TermTooLong, Rule::RemovedLate, Rule::NotRemoved]; open UNREVIEWED;
         elsewhere "Which roles are privileged: `risk` in access/resources says it."),
     control!(SOC "CC6.1": "Access is restricted to whoever is authorised.";
         records &[GRANTS, UNPROVED, DRIFT, DEPLOYMENTS]; rules APPROVED; open OUTSIDE;
@@ -200,7 +216,7 @@ const CONTROLS: &[Control] = &[
         records &[APPROVALS, GRANTS, ENDS, LEAVERS]; rules &[Rule::NotApproved, Rule::ApprovedLate, Rule::RemovedLate, Rule::NotRemoved]; open LATE;
         elsewhere "When somebody left by the books of the organisation, to compare with the removal."),
     control!(SOC "CC6.3": "Access follows roles, least privilege and the separation of duties, and is changed under control.";
-        records &[APPROVALS, REFUSED, RENEWALS, ROLES]; rules APART; open &["merged-without-proof"];
+        records &[APPROVALS, REFUSED, RENEWALS, ROLES, ROUNDS]; rules APART; open &["merged-without-proof"];
         elsewhere "Whether a role gives no more than its holders need."),
     control!(CIS "5.1": "There is an inventory of accounts.";
         records &[GRANTS, IDENTITIES, DRIFT]; rules &[]; open OUTSIDE;
@@ -209,7 +225,7 @@ const CONTROLS: &[Control] = &[
         records &[EXPIRED, LEAVERS]; rules ENDED; open LATE;
         elsewhere "Whether an account is used: access ends by its term, used or not."),
     control!(CIS "5.4": "Privileges of administrators are kept to accounts and times that need them.";
-        records &[GRANTS, GLASS, EXPIRED]; rules &[Rule::TermTooLong]; open BROKEN_GLASS;
+        records &[GRANTS, GLASS, EXPIRED]; rules &[Rule::TermTooLong]; open UNREVIEWED;
         elsewhere "Whether people use a second account for such work."),
     control!(CIS "6.1": "Granting access is a process, preferably automatic.";
         records &[REQUESTS, APPROVALS, GRANTS]; rules APPROVED; open &["merged-without-proof", "blocked"];
@@ -224,7 +240,7 @@ const CONTROLS: &[Control] = &[
         records &[GRANTS, DEPLOYMENTS, DRIFT]; rules EXPLAINED; open OUTSIDE;
         elsewhere "Single sign-on to the systems themselves."),
     control!(CIS "6.8": "Access follows roles that are defined, kept up and reviewed.";
-        records &[ROLES, REVIEWS]; rules &[Rule::RulesDiffer]; open BROKEN_GLASS;
+        records &[ROLES, REVIEWS, ROUNDS]; rules &[Rule::RulesDiffer]; open UNREVIEWED;
         elsewhere "Periodic reviews that were held outside of the repository."),
     control!(NIST "AC-2": "Accounts and access are requested, approved, given, watched and removed; temporary access ends by itself (enhancements 1 to 4).";
         records &[REQUESTS, APPROVALS, GRANTS, EXPIRED, LEAVERS, SERVICES]; rules &[Rule::NotApproved, Rule::ApprovedLate, Rule::RemovedLate, Rule::NotRemoved]; open &["not-removed", "orphaned"];
@@ -233,10 +249,10 @@ const CONTROLS: &[Control] = &[
         records &[APPROVALS, REFUSED]; rules APART; open &["merged-without-proof"];
         elsewhere "Which duties exclude each other: `conflicts_with` in access/resources says it."),
     control!(NIST "AC-6": "Privilege is the least that is needed, is reviewed and its use is logged (enhancements 7 and 9).";
-        records &[GRANTS, EXPIRED, GLASS, REVIEWS]; rules &[Rule::TermTooLong]; open BROKEN_GLASS;
+        records &[GRANTS, EXPIRED, GLASS, REVIEWS, ROUNDS]; rules &[Rule::TermTooLong]; open UNREVIEWED;
         elsewhere "What was done with the access: the log of the target system."),
     control!(NIST "AU-9": "The log is protected.";
-        records &[KEYS]; rules WHOLE; open &["key-changed"];
+        records &[KEYS, SERVICE]; rules WHOLE; open &["key-changed"];
         elsewhere "Where anchors are kept, and who holds the signing key."),
     control!(NIST "AU-10": "Nobody can deny what they did.";
         records &[APPROVALS]; rules &[Rule::Unsigned, Rule::BadSignature, Rule::UnknownKey]; open &[];
