@@ -1,5 +1,6 @@
 //! How the App and the repository are set up at GitHub: what `hallpass doctor` looks at.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
@@ -162,8 +163,8 @@ impl GitHub {
             let Some(id) = rule.ruleset_id else {
                 continue;
             };
-            if !sets.contains_key(&id) {
-                sets.insert(id, self.ruleset(id, rule).await?);
+            if let Entry::Vacant(place) = sets.entry(id) {
+                place.insert(self.ruleset(id, rule).await?);
             }
         }
         Ok(Branch {

@@ -118,10 +118,7 @@ pub(super) async fn has(
         .bind(account.oid)
         .bind(role.oid);
     // NULL where either is gone by now.
-    found
-        .fetch_one(server)
-        .await
-        .map(Option::unwrap_or_default)
+    found.fetch_one(server).await.map(Option::unwrap_or_default)
 }
 
 /// The role through which whoever has `role` would control the server or Hallpass itself, if there is one.
