@@ -20,6 +20,7 @@ use crate::domain::rules;
 use crate::forge::github::GitHub;
 use crate::forge::{Forge as _, ForgeError};
 use crate::providers::Registry;
+use crate::reconcile::{ReconcileError, chain};
 use crate::repo::{KeyError, Signers};
 
 /// How long an end may be overdue before it is told of: a pass takes its time.
@@ -67,20 +68,41 @@ pub async fn examine_with(
             on("connections");
             lines.extend(connections(&server, &tree).await?);
         }
-        Err(error) => lines.push(Line::failure(
-            Area::Files,
-            format!("the protected branch cannot be read: {error:#}"),
-            format!(
-                "See that {} has the branch `{}`, and that the App may read its contents. Owners and connections were not looked at.",
-                config.github.repository, config.github.protected_branch
-            ),
-        )),
+        Err(error) => lines.push(unread(config, &error)),
     }
     lines.push(evidence(config));
     on("the ledger");
+    lines.push(match server.doubt().await {
+        Ok(mode) => doctor::doubt(mode.as_ref()),
+        Err(error) => Line::unknown(
+            Area::Ledger,
+            format!(
+                "whether database, evidence and protected branch agree: {}",
+                chain(&error)
+            ),
+            "Try again when GitHub answers.",
+        ),
+    });
     lines.extend(ledger(&server).await?);
     lines.sort_by_key(|line| line.area);
     Ok(lines)
+}
+
+fn unread(config: &Config, error: &anyhow::Error) -> Line {
+    let says = format!("the protected branch cannot be read: {error:#}");
+    let silent = error.downcast_ref::<ReconcileError>();
+    if let Some(ReconcileError::Forge(ForgeError::Unavailable { .. })) = silent {
+        let remedy = "Try again when GitHub answers. Owners and connections were not looked at.";
+        return Line::unknown(Area::Files, says, remedy);
+    }
+    Line::failure(
+        Area::Files,
+        says,
+        format!(
+            "See that {} has the branch `{}`, and that the App may read its contents. Owners and connections were not looked at.",
+            config.github.repository, config.github.protected_branch
+        ),
+    )
 }
 
 async fn app(config: &Config, forge: &GitHub) -> Vec<Line> {
@@ -355,7 +377,7 @@ async fn ledger(server: &Inspection) -> anyhow::Result<Vec<Line>> {
 }
 
 fn unanswered(area: Area, what: &str, error: &ForgeError) -> Line {
-    let says = format!("GitHub does not tell about {what}: {}", words(error));
+    let says = format!("GitHub does not tell about {what}: {}", chain(error));
     match error {
         ForgeError::Unavailable { .. } => {
             Line::unknown(area, says, "Try again when GitHub answers.")
@@ -367,15 +389,4 @@ fn unanswered(area: Area, what: &str, error: &ForgeError) -> Line {
             "See that the App is installed on the access repository, and that `[github]` names both rightly.",
         ),
     }
-}
-
-/// The whole chain of causes, in one line.
-fn words(error: &ForgeError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(deeper) = cause {
-        text = format!("{text}: {deeper}");
-        cause = deeper.source();
-    }
-    text
 }

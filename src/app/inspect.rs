@@ -16,12 +16,13 @@ use crate::domain::catalogue::Catalogue;
 use crate::domain::drift::Survey;
 use crate::domain::ledger::Entry;
 use crate::domain::model::{Access, ConnectionName, Instant};
+use crate::domain::safety::SafeMode;
 use crate::domain::target::Change;
 use crate::forge::Forge;
 use crate::forge::github::GitHub;
 use crate::providers::Registry;
-use crate::reconcile::Reconciler;
-use crate::repo::{Mirror, Signers};
+use crate::reconcile::{ReconcileError, Reconciler};
+use crate::repo::{KeyError, Mirror, Signers};
 use crate::store::{Scope, Store, StoreError};
 
 /// A server's view, for reading.
@@ -84,8 +85,7 @@ impl Inspection {
             store.clone(),
             providers.clone(),
             Arc::clone(&clock),
-            // It writes no evidence.
-            Signers::at(&scratch.path().join("evidence_key"))?,
+            signers(config, scratch.path())?,
             service::settings(config),
         );
         Ok(Self {
@@ -137,6 +137,14 @@ impl Inspection {
         github.map(|(name, _)| name.clone()).collect()
     }
 
+    /// Why a service that starts now would give nothing.
+    ///
+    /// # Errors
+    /// When the forge, git or the database fail.
+    pub async fn doubt(&self) -> Result<Option<SafeMode>, ReconcileError> {
+        self.reconciler.doubt().await
+    }
+
     /// The forge.
     pub fn forge(&self) -> &GitHub {
         &self.forge
@@ -158,5 +166,20 @@ impl Inspection {
     /// The time.
     pub fn now(&self) -> Instant {
         self.clock.now()
+    }
+}
+
+/// The keys whose evidence is believed. Nothing is signed here: where the server has no key yet, none is made for it, and one that cannot
+/// be used is for `hallpass doctor` to tell.
+fn signers(config: &Config, scratch: &Path) -> Result<Signers, KeyError> {
+    let own = config.server.data_dir.join("evidence_key");
+    let signers = match &config.evidence.key {
+        Some(key) => Signers::new(key, config.evidence.previous_key.as_ref()).ok(),
+        None if own.exists() => Signers::at(&own).ok(),
+        None => None,
+    };
+    match signers {
+        Some(signers) => Ok(signers),
+        None => Signers::at(&scratch.join("evidence_key")),
     }
 }

@@ -8,6 +8,8 @@ mod owners;
 
 use serde::Serialize;
 
+use super::safety::SafeMode;
+
 pub use app::{Clocks, Hook, Installed, Permissions, Registered, clocks, hook, installed, key};
 pub use branch::{Branch, Bypass, BypassMode, Rule, Ruleset, Tidying, evidence, protected};
 pub use owners::{asked, owners};
@@ -108,5 +110,20 @@ impl Line {
             says,
             remedy: Some(remedy),
         }
+    }
+}
+
+/// Whether database, evidence and protected branch agree, so that anything is given at all.
+pub fn doubt(mode: Option<&SafeMode>) -> Line {
+    match mode {
+        None => Line::pass(
+            Area::Ledger,
+            "the database, the evidence and the protected branch agree",
+        ),
+        Some(mode) => Line::failure(
+            Area::Ledger,
+            format!("nothing is granted, in safe mode: {mode}"),
+            mode.way_out(),
+        ),
     }
 }

@@ -103,6 +103,17 @@ impl Reconciler {
         Ok(found)
     }
 
+    /// Why nothing would be given as everything stands now; writes nothing down.
+    ///
+    /// # Errors
+    /// When forge, git or database fail.
+    pub async fn doubt(&self) -> Result<Option<SafeMode>, ReconcileError> {
+        match self.fetch_main().await? {
+            Some(tip) => self.find_safe_mode_quietly(&tip).await,
+            None => Ok(None),
+        }
+    }
+
     /// [`Reconciler::find_safe_mode`], and nothing is written down.
     pub(super) async fn find_safe_mode_quietly(
         &self,

@@ -313,9 +313,26 @@ async fn a_forge_that_does_not_answer_is_not_known_and_not_called_broken() {
     );
     assert!(
         told.iter()
-            .any(|l| l.contains("the protected branch cannot be read")),
+            .any(|l| l.starts_with("unknown: the protected branch cannot be read")),
         "{told:#?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_knows_less_than_the_evidence_is_told_and_nothing_is_written() {
+    let mut world = sound().await;
+    let pull = world
+        .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+        .await;
+    world.approve(pull, "grace").await;
+    world.lose_database().await;
+    for _ in 0..2 {
+        let told = told(&world).await;
+        let doubt = told.iter().find(|l| l.contains("safe mode")).unwrap();
+        assert!(doubt.starts_with("failure: nothing is granted"), "{doubt}");
+    }
+    let (config, ..) = world.parts();
+    assert!(!config.server.data_dir.join("hallpass.db").exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]
