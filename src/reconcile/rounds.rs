@@ -260,7 +260,9 @@ impl Reconciler {
             Some(asked) => self.is_signed(asked.pull).await?,
             None => false,
         };
-        if signed {
+        // Merged since the forge was asked, or the forge does not show it yet: there is nothing left to approve, which is no silence. The
+        // next pass sees by what it was merged.
+        if signed || self.is_answered_on_branch(&sheet).await? {
             return Ok(());
         }
         self.lapse(sheet).await

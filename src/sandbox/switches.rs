@@ -27,6 +27,11 @@ impl Sandbox {
         locked(&self.shared.faults).planned.push(planned);
     }
 
+    /// Whether pull requests that are merged are still shown as open, as GitHub's copies may be for a moment.
+    pub fn lags(&self, lags: bool) {
+        self.world().lags = lags;
+    }
+
     /// Forgets every failure that is still to come.
     pub fn heal(&self) {
         locked(&self.shared.faults).planned.clear();

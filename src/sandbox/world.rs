@@ -316,6 +316,8 @@ pub struct World {
     pub base_permission: Option<Permission>,
     /// Calls of each caller in the current hour of the clock.
     pub used: BTreeMap<String, (i64, u64)>,
+    /// Whether what was merged is still shown as open.
+    pub lags: bool,
     pub last_id: u64,
 }
 
@@ -351,6 +353,7 @@ impl World {
             tokens: BTreeMap::new(),
             base_permission: Some(Permission::Pull),
             used: BTreeMap::new(),
+            lags: false,
             last_id: 1000,
         };
         world.organisation = world.add_account(organisation, None, AccountKind::Organization);

@@ -19,7 +19,12 @@ pub fn list(world: &mut World, call: &Call) -> Answered {
             && call.query("head").is_none_or(|head| !head.contains(':') || pulls::label_of(world, pull).eq_ignore_ascii_case(head))
             && call.query("base").is_none_or(|base| pull.base == base)
     };
-    let mut found: Vec<&Pull> = world.repos[repo].pulls.values().filter(wanted).collect();
+    let all: Vec<Pull> = world.repos[repo]
+        .pulls
+        .values()
+        .map(|pull| shown(world, pull))
+        .collect();
+    let mut found: Vec<&Pull> = all.iter().filter(wanted).collect();
     if call.query("sort") == Some("updated") {
         found.sort_by_key(|pull| pull.updated_at);
     }
@@ -59,7 +64,17 @@ pub fn create(world: &mut World, call: &Call) -> Answered {
 pub fn get(world: &mut World, call: &Call) -> Answered {
     let repo = call.repository()?;
     let pull = world.pull(repo, call.number("pull_number")?)?;
-    Ok(Answer::ok(pulls::pull(world, repo, pull)?))
+    Ok(Answer::ok(pulls::pull(world, repo, &shown(world, pull))?))
+}
+
+/// A pull request as it is shown now.
+fn shown(world: &World, pull: &Pull) -> Pull {
+    let mut pull = pull.clone();
+    if world.lags && pull.merged.take().is_some() {
+        pull.open = true;
+        pull.closed_at = None;
+    }
+    pull
 }
 
 /// `PATCH /repos/{owner}/{repo}/pulls/{pull_number}`.

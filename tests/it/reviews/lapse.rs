@@ -4,7 +4,7 @@ use hallpass::sandbox::{Down, MergeMethod, Verdict};
 
 use super::{SCHEDULE, asked, days, edit, ended, event, review, reviews, schedule};
 use crate::scenario::{hearing_and_deaf, hearing_and_deaf_with};
-use crate::world::REPO;
+use crate::world::{REPO, World};
 
 fn ending() -> String {
     format!("{SCHEDULE}unanswered: end\n")
@@ -171,4 +171,26 @@ async fn nothing_lapses_while_nobody_can_be_heard() {
         assert_eq!(world.told("access-review-completed").len(), 1);
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_answered_on_the_branch_does_not_lapse_though_the_forge_shows_it_open() {
+    let world = World::hearing().await;
+    let pull = asked(&world, &ending(), &["ada"]).await;
+    world
+        .sandbox
+        .review("grace", REPO, pull, Verdict::Approve, "Still needed.")
+        .unwrap();
+    world
+        .sandbox
+        .merge_as_admin("root", REPO, pull, MergeMethod::Merge)
+        .unwrap();
+    world.sandbox.lags(true);
+    world.advance(days(8)).await;
+    assert_eq!(world.holders("support"), ["ada"]);
+    assert!(world.told("access-review-lapsed").is_empty());
+    world.sandbox.lags(false);
+    world.resync().await;
+    assert_eq!(world.holders("support"), ["ada"]);
+    assert_eq!(world.told("access-review-completed").len(), 1);
 }
