@@ -33,6 +33,14 @@ pub(super) struct Facts {
 }
 
 impl Facts {
+    /// Whether the pull request brings a sheet of an access review of which it is not noted yet in which pull request owners are asked:
+    /// a crash came between the two, or the look at it is quicker.
+    pub fn is_asked_too_early(&self) -> bool {
+        let unnoted = self.around.sheets.iter().filter(|s| s.asked.is_none());
+        let mut paths = unnoted.map(|sheet| sheet.record_path());
+        paths.any(|path| self.changes.iter().any(|c| c.path == path.as_str()))
+    }
+
     pub fn case<'a>(&'a self, protected_branch: &'a str) -> Case<'a> {
         Case {
             pull: &self.pull,

@@ -28,6 +28,11 @@ impl Reconciler {
         let Some(facts) = self.observe_pull(number).await? else {
             return Ok(());
         };
+        if facts.is_asked_too_early() {
+            // Judged by what is noted it would be denied, and a moment later not.
+            let what = format!("#{number} asks owners, and it is not noted yet that it does");
+            return Err(ReconcileError::Unsettled(what));
+        }
         let safe_mode = self.safe_mode_on(&facts.base_commit).await?;
         let facts = Arc::new(facts);
         let (judged, branch) = (Arc::clone(&facts), self.settings.protected_branch.clone());
