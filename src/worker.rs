@@ -23,7 +23,6 @@ use tracing::{Instrument, error, info_span, warn};
 use crate::clock::Clock;
 use crate::domain::model::{CommitId, ConnectionName, Instant, PullNumber};
 use crate::domain::pull::PullListed;
-use crate::domain::safety::SafeMode;
 use crate::reconcile::{ReconcileError, Reconciler, chain};
 use crate::store::{Store, StoreError, Wake};
 use beside::Beside;
@@ -110,14 +109,6 @@ impl Worker {
     /// What it works with, for commands that do one thing of it.
     pub fn reconciler(&self) -> &Reconciler {
         &self.reconciler
-    }
-
-    /// Why nothing may be given, as last found.
-    ///
-    /// # Errors
-    /// When that has to be looked for and forge, git or database fail.
-    pub async fn safe_mode(&self) -> Result<Option<SafeMode>, ReconcileError> {
-        self.reconciler.safe_mode().await
     }
 
     /// Runs until `stop`. Overdue removals are done before anything else is looked at.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 
 use super::inspect::Inspection;
-use super::providers;
+use super::{providers, service};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
 use crate::domain::catalogue::Catalogue;
@@ -21,7 +21,7 @@ use crate::forge::github::GitHub;
 use crate::forge::{Forge as _, ForgeError};
 use crate::providers::Registry;
 use crate::reconcile::{ReconcileError, chain};
-use crate::repo::{KeyError, Signers};
+use crate::repo::KeyError;
 
 /// How long an end may be overdue before it is told of: a pass takes its time.
 const LATE: TimeDelta = TimeDelta::seconds(60);
@@ -273,18 +273,14 @@ fn used(tree: &Catalogue) -> BTreeMap<ConnectionName, String> {
 
 /// The key, without making one.
 fn evidence(config: &Config) -> Line {
-    let file = config.server.data_dir.join("evidence_key");
-    let signers = match &config.evidence.key {
-        Some(key) => Signers::new(key, config.evidence.previous_key.as_ref()),
-        None if !file.exists() => {
-            return Line::warning(
-                Area::Evidence,
-                "there is no key yet that signs evidence; the first start makes one in the data folder",
-                "Configure one where several servers work together, or where the data folder may be lost: `ssh-keygen -t ed25519 -N '' -f \
-                 evidence_key`, and `[evidence] key_file`.",
-            );
-        }
-        None => Signers::at(&file),
+    let file = service::own_key(config);
+    let Some(signers) = service::signers_there(config) else {
+        return Line::warning(
+            Area::Evidence,
+            "there is no key yet that signs evidence; the first start makes one in the data folder",
+            "Configure one where several servers work together, or where the data folder may be lost: `ssh-keygen -t ed25519 -N '' -f \
+             evidence_key`, and `[evidence] key_file`.",
+        );
     };
     match signers {
         Ok(signers) => readable_by_others(config, &file).unwrap_or_else(|| {

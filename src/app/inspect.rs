@@ -172,13 +172,7 @@ impl Inspection {
 /// The keys whose evidence is believed. Nothing is signed here: where the server has no key yet, none is made for it, and one that cannot
 /// be used is for `hallpass doctor` to tell.
 fn signers(config: &Config, scratch: &Path) -> Result<Signers, KeyError> {
-    let own = config.server.data_dir.join("evidence_key");
-    let signers = match &config.evidence.key {
-        Some(key) => Signers::new(key, config.evidence.previous_key.as_ref()).ok(),
-        None if own.exists() => Signers::at(&own).ok(),
-        None => None,
-    };
-    match signers {
+    match service::signers_there(config).and_then(Result::ok) {
         Some(signers) => Ok(signers),
         None => Signers::at(&scratch.join("evidence_key")),
     }

@@ -4,11 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use chrono::TimeDelta;
 use secrecy::ExposeSecret as _;
 
 use super::audit;
-use super::service::Service;
+use super::service::{Service, delta};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
 use crate::domain::model::CommitId;
@@ -119,7 +118,7 @@ async fn refuse_beside_a_service(
     if !config.store.url.expose_secret().starts_with("postgres") {
         return Ok(());
     }
-    let quiet = TimeDelta::from_std(config.timing.resync * 2).unwrap_or(TimeDelta::MAX);
+    let quiet = delta(config.timing.resync * 2);
     let served = service.store().served_at().await?;
     if let Some(at) = served.filter(|at| *at + quiet > clock.now()) {
         bail!(

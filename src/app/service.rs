@@ -1,5 +1,6 @@
 //! `hallpass serve`, put together from its configuration.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -214,7 +215,7 @@ fn counted(providers: Registry, metrics: &Metrics) -> Registry {
     providers.into_iter().map(counted).collect()
 }
 
-fn delta(length: Duration) -> TimeDelta {
+pub(super) fn delta(length: Duration) -> TimeDelta {
     TimeDelta::from_std(length).unwrap_or(TimeDelta::MAX)
 }
 
@@ -239,11 +240,21 @@ pub(super) fn forge_settings(config: &Config, clock: Arc<dyn Clock>) -> GitHubSe
 
 /// The keys that evidence is signed with: those of the configuration, or one of our own beside the database.
 fn signers(config: &Config) -> Result<Signers, KeyError> {
-    let evidence = &config.evidence;
+    signers_there(config).unwrap_or_else(|| Signers::at(&own_key(config)))
+}
+
+/// The keys that there are; `None` where the first start is still to make one.
+pub(super) fn signers_there(config: &Config) -> Option<Result<Signers, KeyError>> {
+    let (evidence, own) = (&config.evidence, own_key(config));
     match &evidence.key {
-        Some(key) => Signers::new(key, evidence.previous_key.as_ref()),
-        None => Signers::at(&config.server.data_dir.join("evidence_key")),
+        Some(key) => Some(Signers::new(key, evidence.previous_key.as_ref())),
+        None => own.exists().then(|| Signers::at(&own)),
     }
+}
+
+/// The file of the key that is made where none is configured.
+pub(super) fn own_key(config: &Config) -> PathBuf {
+    config.server.data_dir.join("evidence_key")
 }
 
 pub(super) fn settings(config: &Config) -> Settings {

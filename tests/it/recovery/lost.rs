@@ -386,7 +386,13 @@ async fn a_rewritten_main_is_gone_on_with_where_somebody_vouches_for_it() {
     world.lose_database().await;
     world.recover(&Vouched::default()).await;
     world.resync().await;
-    let firm = world.service().worker().safe_mode().await.unwrap();
+    let firm = world
+        .service()
+        .worker()
+        .reconciler()
+        .safe_mode()
+        .await
+        .unwrap();
     assert_eq!(firm, None);
     world.advance(hours(8)).await;
     assert!(world.holders("reader").is_empty());

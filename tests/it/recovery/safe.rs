@@ -28,7 +28,16 @@ async fn a_new_installation_and_an_ordinary_life_know_no_safe_mode() {
     world.advance(hours(3)).await;
     assert!(world.holders("reader").is_empty());
     assert!(world.told("safe-mode").is_empty());
-    assert_eq!(world.service().worker().safe_mode().await.unwrap(), None);
+    assert_eq!(
+        world
+            .service()
+            .worker()
+            .reconciler()
+            .safe_mode()
+            .await
+            .unwrap(),
+        None
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,6 +113,7 @@ async fn an_old_backup_gives_nothing_and_still_ends_what_is_due() {
         world
             .service()
             .worker()
+            .reconciler()
             .safe_mode()
             .await
             .unwrap()
