@@ -1,8 +1,9 @@
 //! What `hallpass serve` does around the service: configuration, logs, signals.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
@@ -14,7 +15,11 @@ use super::service::{Service, Telling};
 use crate::clock::SystemClock;
 use crate::config::{self, Config};
 use crate::providers::Registry;
+use crate::reconcile::chain;
 use crate::worker::Resync;
+
+/// How long a service may take to say whether it is ready. It gives its database two seconds.
+const PROBE: Duration = Duration::from_secs(4);
 
 /// The commented configuration that `--example` prints.
 pub const EXAMPLE: &str = config::EXAMPLE;
@@ -76,6 +81,46 @@ pub fn once(path: &Path, format: logging::Format) -> anyhow::Result<bool> {
 pub fn check(path: &Path) -> anyhow::Result<()> {
     Config::load(path, config::environment)?;
     Ok(())
+}
+
+/// What a running service answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// Whether it does its work.
+    pub ready: bool,
+    /// Its own words, or why there are none.
+    pub said: String,
+}
+
+/// Asks the service that runs on this machine by the configuration at `path` whether it is ready.
+///
+/// # Errors
+/// When the configuration cannot be used. A service that does not answer is not ready, which is no error.
+pub fn probe(path: &Path) -> anyhow::Result<Health> {
+    let config = Config::load(path, config::environment)?;
+    let mut address = config.server.metrics.unwrap_or(config.server.listen);
+    if address.ip().is_unspecified() {
+        // Whoever listens everywhere listens here too.
+        let here: IpAddr = match address.is_ipv4() {
+            true => Ipv4Addr::LOCALHOST.into(),
+            false => Ipv6Addr::LOCALHOST.into(),
+        };
+        address.set_ip(here);
+    }
+    let client = reqwest::blocking::Client::builder()
+        .no_proxy()
+        .timeout(PROBE)
+        .build()
+        .context("cannot ask")?;
+    let asked = client.get(format!("http://{address}/health/ready")).send();
+    let answer = asked.and_then(|answer| Ok((answer.status().is_success(), answer.text()?)));
+    Ok(match answer {
+        Ok((ready, said)) => Health { ready, said },
+        Err(error) => Health {
+            ready: false,
+            said: format!("no service answers at {address}: {}", chain(&error)),
+        },
+    })
 }
 
 pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

@@ -26,6 +26,9 @@ pub struct Serve {
     /// Look at everything once, do what is due, and end: for a scheduled job instead of a service
     #[arg(long, conflicts_with_all = ["example", "check"])]
     once: bool,
+    /// Ask the service that runs by this configuration whether it is ready, and end: for a container's health check
+    #[arg(long, conflicts_with_all = ["example", "check", "once"])]
+    probe: bool,
     /// How log lines are written, on standard error; HALLPASS_LOG=hallpass=debug shows more of them
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log: LogFormat,
@@ -41,10 +44,12 @@ Examples:
       Run until told to stop.
   hallpass serve --once
       In a scheduled job: access ends when the job next runs.
+  hallpass serve --probe
+      Does the service on this machine do its work? What a load balancer asks for at /health/ready.
 
 Exit status:
   0  stopped in order
-  1  with --once: something could not be done, and is tried again by the next run
+  1  with --once: something could not be done, and is tried again by the next run; with --probe: it is not ready
   2  could not run";
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -68,6 +73,12 @@ impl Serve {
         } else if self.check {
             serve::check(&self.config)?;
             super::print(&format!("{}: all good\n", self.config.display()))?;
+        } else if self.probe {
+            let health = serve::probe(&self.config)?;
+            super::print(&format!("{}\n", health.said.trim_end()))?;
+            if !health.ready {
+                return Ok(ExitCode::FAILURE);
+            }
         } else if self.once {
             if !serve::once(&self.config, format)? {
                 anstream::eprintln!(

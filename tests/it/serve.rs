@@ -13,15 +13,19 @@ const CONFIG: &str = "[github]\nrepository = 'acme/access'\napp_id = 1\ninstalla
     clippy::disallowed_methods,
     reason = "this is about the program as people run it"
 )]
-fn serve(dir: &Path, arguments: &[&str]) -> (i32, String) {
-    let Output { status, stderr, .. } = std::process::Command::new(env!("CARGO_BIN_EXE_hallpass"))
+fn run(dir: &Path, arguments: &[&str]) -> Output {
+    std::process::Command::new(env!("CARGO_BIN_EXE_hallpass"))
         .current_dir(dir)
         .arg("serve")
         .args(arguments)
         .env("HALLPASS_GITHUB_PRIVATE_KEY", KNOWN_KEY)
         .env("HALLPASS_WEBHOOK_SECRET", "only for this test")
         .output()
-        .expect("the program runs");
+        .expect("the program runs")
+}
+
+fn serve(dir: &Path, arguments: &[&str]) -> (i32, String) {
+    let Output { status, stderr, .. } = run(dir, arguments);
     let code = status.code().expect("it ends by itself");
     (code, String::from_utf8_lossy(&stderr).into_owned())
 }
@@ -43,6 +47,63 @@ fn a_single_look_that_could_not_be_finished_fails() {
         "{said}"
     );
     assert_eq!(code, 1);
+}
+
+/// Answers one question about health with this status and these words, and says what was asked.
+fn healthy(
+    status: &'static str,
+    words: &'static str,
+) -> (std::net::SocketAddr, std::thread::JoinHandle<String>) {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let asked = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("somebody asks");
+        let mut line = String::new();
+        BufReader::new(stream.try_clone().expect("a stream"))
+            .read_line(&mut line)
+            .expect("a question");
+        let answer = format!(
+            "HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{words}",
+            words.len()
+        );
+        stream.write_all(answer.as_bytes()).expect("an answer");
+        line
+    });
+    (address, asked)
+}
+
+#[test]
+fn a_probe_says_what_the_running_service_says_of_itself() {
+    for (status, words, expected) in [
+        ("200 OK", r#"{"ready":true}"#, 0),
+        (
+            "503 Service Unavailable",
+            r#"{"ready":false,"problems":["the database"]}"#,
+            1,
+        ),
+    ] {
+        let (address, asked) = healthy(status, words);
+        // Where it listens everywhere, it is asked here; and where metrics are, nobody else keeps it busy.
+        let everywhere = format!("metrics = '0.0.0.0:{}'\n", address.port());
+        let dir = configured(&everywhere);
+        let Output { status, stdout, .. } = run(dir.path(), &["--probe"]);
+        assert_eq!(String::from_utf8_lossy(&stdout), format!("{words}\n"));
+        assert_eq!(status.code(), Some(expected));
+        assert_eq!(
+            asked.join().expect("asked"),
+            "GET /health/ready HTTP/1.1\r\n"
+        );
+    }
+
+    let dir = configured("metrics = '127.0.0.1:1'\n");
+    let Output { status, stdout, .. } = run(dir.path(), &["--probe"]);
+    let said = String::from_utf8_lossy(&stdout).into_owned();
+    assert!(
+        said.starts_with("no service answers at 127.0.0.1:1: "),
+        "{said}"
+    );
+    assert_eq!(status.code(), Some(1));
 }
 
 #[test]
