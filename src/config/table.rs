@@ -11,6 +11,9 @@ use toml::de::{DeTable, DeValue};
 use super::Problem;
 use crate::domain::model::TermLength;
 
+/// How a path begins that is below the folder of the service's credentials.
+const CREDENTIALS: &str = "$CREDENTIALS_DIRECTORY/";
+
 /// What every table needs: the text for line numbers, the environment, and a place for problems.
 pub(super) struct Context<'a> {
     pub text: &'a str,
@@ -229,6 +232,16 @@ impl<'a> Table<'a> {
         })
     }
 
+    /// Where the file of a secret is: relative to the configuration, or below the folder in which systemd gives a service its
+    /// credentials. `None` where that folder is not known.
+    fn secret_path(&self, text: &str) -> Option<PathBuf> {
+        match text.strip_prefix(CREDENTIALS) {
+            None => Some(self.context.folder.join(text)),
+            Some(name) => (self.context.env)("CREDENTIALS_DIRECTORY")
+                .map(|folder| Path::new(&folder).join(name)),
+        }
+    }
+
     /// The content of the file that `key` names, which is no secret.
     pub(super) fn file(&mut self, key: &'static str) -> Option<String> {
         let At { line, value: path } = self.path(key)?;
@@ -261,7 +274,7 @@ impl<'a> Table<'a> {
     /// `None`.
     pub(super) fn secret(&mut self, variable: &str, key: &'static str) -> Option<SecretString> {
         let from_env = (self.context.env)(variable);
-        let from_file = self.path(key);
+        let from_file = self.text(key);
         let (value, origin, line) = match (from_env, from_file) {
             (Some(_), Some(At { line, .. })) => {
                 let remedy = format!("Remove the key, or unset {variable}.");
@@ -275,7 +288,17 @@ impl<'a> Table<'a> {
             }
             (None, None) => return None,
             (Some(value), None) => (value, format!("the environment variable {variable}"), None),
-            (None, Some(At { line, value: path })) => {
+            (None, Some(At { line, value: text })) => {
+                let Some(path) = self.secret_path(&text) else {
+                    let remedy = "systemd sets it for a service with LoadCredential=; elsewhere, set it to the folder of the files.";
+                    self.report(
+                        line,
+                        key,
+                        "needs CREDENTIALS_DIRECTORY, which is not set",
+                        remedy,
+                    );
+                    return Some(SecretString::default());
+                };
                 let origin = format!("the file `{}`", path.display());
                 match std::fs::read_to_string(&path) {
                     Ok(value) => (value, origin, Some(line)),

@@ -175,6 +175,24 @@ fn secrets_come_from_the_environment_or_from_files_and_the_newer_is_first() {
 }
 
 #[test]
+fn secrets_can_be_credentials_of_systemd() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("webhook"), "from systemd\n").unwrap();
+    let toml = format!("{MINIMAL}webhook_secret_file = '$CREDENTIALS_DIRECTORY/webhook'\n");
+    let mut env = secrets();
+    env.remove("HALLPASS_WEBHOOK_SECRET");
+    assert_eq!(
+        load_with(&toml, &env).unwrap_err(),
+        "/hallpass.toml:4: `webhook_secret_file` of [github] needs CREDENTIALS_DIRECTORY, which is not set. systemd sets it for a \
+         service with LoadCredential=; elsewhere, set it to the folder of the files."
+    );
+    env.insert("CREDENTIALS_DIRECTORY", folder.path().to_str().unwrap());
+    let config = load_with(&toml, &env).unwrap();
+    let secret = config.github.webhook_secrets[0].expose_secret();
+    assert_eq!(secret, "from systemd");
+}
+
+#[test]
 fn it_does_not_start_without_its_secrets() {
     let error = load_with(MINIMAL, &BTreeMap::new()).unwrap_err();
     assert!(
