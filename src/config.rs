@@ -61,10 +61,21 @@ pub struct Server {
     pub listen: SocketAddr,
     /// The address at which it may be scraped; nowhere where it is left out.
     pub metrics: Option<SocketAddr>,
+    /// The collector that traces are sent to; none where it is left out.
+    pub traces: Option<Traces>,
     /// The folder for the database and the mirror.
     pub data_dir: PathBuf,
     /// The programs that connections of the kind `command` may run; none where it is left out.
     pub programs: Vec<PathBuf>,
+}
+
+/// A collector of traces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Traces {
+    /// Where it takes them, by OTLP over HTTP.
+    pub endpoint: Url,
+    /// The name that the service has there.
+    pub service: String,
 }
 
 /// The access repository and the App.

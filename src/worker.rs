@@ -332,7 +332,8 @@ impl Worker {
         if due > self.clock.now() {
             return Ok(due);
         }
-        unharmed(self.reconciler.drift()).await?;
+        let compared = unharmed(self.reconciler.drift());
+        compared.instrument(info_span!("compare")).await?;
         self.bell.notify_one();
         self.reconciler.drift_due(self.pace.drift).await
     }

@@ -1,9 +1,10 @@
 //! Structured logs, on standard error or in a file.
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Registry, fmt};
 
+use super::traces::Traces;
 use crate::config;
 
 /// What is logged unless `HALLPASS_LOG` says otherwise: our own work, and warnings of the libraries. Failed calls are logged
@@ -27,7 +28,7 @@ fn filter() -> EnvFilter {
 
 /// Starts logging into a file instead, for people.
 pub fn start_in(file: std::fs::File) {
-    let layer = tracing_subscriber::fmt::layer()
+    let layer = fmt::layer()
         .with_writer(std::sync::Arc::new(file))
         .with_ansi(false);
     // A second start keeps the first, as below.
@@ -37,15 +38,18 @@ pub fn start_in(file: std::fs::File) {
         .try_init();
 }
 
-/// Starts logging, once for the process. `HALLPASS_LOG` holds a filter such as `info` or `hallpass=debug`.
-pub fn start(format: Format) {
-    let registry = tracing_subscriber::registry().with(filter());
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+/// Starts logging, once for the process, and hands spans to `traces`. `HALLPASS_LOG` holds a filter such as `info` or
+/// `hallpass=debug`; it says nothing about traces.
+pub fn start(format: Format, traces: Option<&Traces>) {
+    let registry = tracing_subscriber::registry().with(traces.map(Traces::layer::<Registry>));
+    let layer = fmt::layer().with_writer(std::io::stderr);
     // A second start keeps the first: embedding programs may have their own subscriber.
     let _ = match format {
-        Format::Text => registry
-            .with(layer.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())))
-            .try_init(),
-        Format::Json => registry.with(layer.json()).try_init(),
+        Format::Text => {
+            let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+            let layer = layer.with_ansi(colours).with_filter(filter());
+            registry.with(layer).try_init()
+        }
+        Format::Json => registry.with(layer.json().with_filter(filter())).try_init(),
     };
 }

@@ -11,3 +11,4 @@ mod providers;
 pub mod recover;
 pub mod serve;
 pub mod service;
+pub mod traces;

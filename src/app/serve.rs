@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::logging;
 use super::service::{Service, Telling};
+use super::traces::Traces;
 use crate::clock::SystemClock;
 use crate::config::{self, Config};
 use crate::providers::Registry;
@@ -30,8 +31,8 @@ pub const EXAMPLE: &str = config::EXAMPLE;
 /// When the configuration, the database or the address cannot be used.
 pub fn run(path: &Path, format: logging::Format) -> anyhow::Result<()> {
     let config = Config::load(path, config::environment)?;
-    logging::start(format);
-    runtime()?.block_on(async {
+    let traces = begin(&config, format)?;
+    let done = runtime()?.block_on(async {
         let stop = CancellationToken::new();
         tokio::spawn(stop_on_signal(stop.clone())?);
         let service = Service::assemble(&config, Arc::new(SystemClock), Registry::new()).await?;
@@ -45,7 +46,16 @@ pub fn run(path: &Path, format: logging::Format) -> anyhow::Result<()> {
             println!("metrics at http://{}/metrics", metrics.local_addr()?);
         }
         service.run(listener, metrics, stop).await
-    })
+    });
+    traces.into_iter().for_each(Traces::end);
+    done
+}
+
+/// Starts logs, and traces where they are asked for.
+fn begin(config: &Config, format: logging::Format) -> anyhow::Result<Option<Traces>> {
+    let traces = config.server.traces.as_ref().map(Traces::to).transpose()?;
+    logging::start(format, traces.as_ref());
+    Ok(traces)
 }
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -60,8 +70,8 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
 /// As [`run`].
 pub fn once(path: &Path, format: logging::Format) -> anyhow::Result<bool> {
     let config = Config::load(path, config::environment)?;
-    logging::start(format);
-    runtime()?.block_on(async {
+    let traces = begin(&config, format)?;
+    let done = runtime()?.block_on(async {
         let service = Service::assemble(&config, Arc::new(SystemClock), Registry::new()).await?;
         service.tell_start(Telling::WhenChanged).await?;
         service.worker().run_once(Resync::Everything).await?;
@@ -71,7 +81,9 @@ pub fn once(path: &Path, format: logging::Format) -> anyhow::Result<bool> {
             store.next_wake_due().await?.is_none() && store.unpublished(1).await?.is_empty();
         store.close().await;
         Ok(finished)
-    })
+    });
+    traces.into_iter().for_each(Traces::end);
+    done
 }
 
 /// Reads the configuration and says what is wrong with it, without starting anything.

@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::table::{At, Context, Table, suggestion};
-use super::{Config, Evidence, Github, Merge, MergeMethod, Notices, Server, Store, Timing};
+use super::{Config, Evidence, Github, Merge, MergeMethod, Notices, Server, Store, Timing, Traces};
 use crate::domain::evidence;
 use crate::domain::model::RepoName;
 use crate::domain::notice::EndsSoon;
@@ -23,6 +23,9 @@ const SECTIONS: [&str; 7] = [
     "notices",
     "providers",
 ];
+
+/// The variable by which collectors make themselves known.
+const COLLECTOR: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
 /// Reads every section, so that all problems are found; `None` where one of them reported what it needs.
 pub(super) fn read<'a>(context: &'a Context<'a>, table: toml::de::DeTable<'a>) -> Option<Config> {
@@ -73,6 +76,7 @@ fn server(context: &Context<'_>, mut table: Table<'_>) -> Server {
         Ok(address) if address != listen || listen.port() == 0 => Ok(address),
         _ => Err("Write an address and a port of its own, such as \"127.0.0.1:9469\""),
     });
+    let traces = traces(context, &mut table);
     let data_dir = table
         .path("data_dir")
         .map_or_else(|| context.folder.join("data"), |at| at.value);
@@ -81,9 +85,48 @@ fn server(context: &Context<'_>, mut table: Table<'_>) -> Server {
     Server {
         listen,
         metrics,
+        traces,
         data_dir,
         programs,
     }
+}
+
+/// Where traces go: by the file, or by what OpenTelemetry's own variables say.
+fn traces(context: &Context<'_>, table: &mut Table<'_>) -> Option<Traces> {
+    let variable = |name| (context.env)(name).filter(|value| !value.is_empty());
+    let endpoint = match table.has("traces") {
+        true => table.parsed("traces", collector),
+        false => variable(COLLECTOR).and_then(|text| {
+            let told = |remedy: &str| {
+                context.report(
+                    None,
+                    format!("the variable {COLLECTOR} cannot be used"),
+                    format!("{remedy}, or unset it."),
+                );
+            };
+            collector(&text).map_err(told).ok()
+        }),
+    };
+    Some(Traces {
+        endpoint: endpoint?,
+        service: variable("OTEL_SERVICE_NAME").unwrap_or_else(|| "hallpass".to_owned()),
+    })
+}
+
+/// The address of a collector, to which the path for traces is added. Nothing secret is sent there, so it may be `http:`.
+fn collector(text: &str) -> Result<Url, &'static str> {
+    const FORM: &str = "Write the address of its OTLP over HTTP, such as \"http://127.0.0.1:4318\"";
+    let mut url = Url::parse(text).map_err(|_| FORM)?;
+    let bare = url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() || !bare {
+        return Err(FORM);
+    }
+    let path = format!("{}/v1/traces", url.path().trim_end_matches('/'));
+    url.set_path(&path);
+    Ok(url)
 }
 
 /// The programs that connections may run.

@@ -28,6 +28,8 @@ use octocrab::jsonwebtoken::EncodingKey;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span, debug_span};
 use url::Url;
 
 pub use failure::{BoxError, Failure};
@@ -159,7 +161,18 @@ impl App {
         request: http::request::Builder,
         body: Option<&serde_json::Value>,
     ) -> Result<Answer, Failure> {
-        let answer = self.call_uncounted(bearer, what, request, body).await;
+        let span = debug_span!(
+            "github",
+            otel.kind = "client",
+            otel.status_code = Empty,
+            http.request.method = request.method_ref().map(Method::as_str),
+            http.response.status_code = Empty,
+        );
+        let call = self.call_uncounted(bearer, what, request, body);
+        let answer = call.instrument(span.clone()).await;
+        if answer.is_err() {
+            span.record("otel.status_code", "ERROR");
+        }
         self.metrics.asked_forge(match &answer {
             Ok(_) => "ok",
             Err(failure) => failure.outcome(),
@@ -186,6 +199,7 @@ impl App {
             Ok(answer) => answer.map_err(|source| Failure::unavailable(what, source))?,
             Err(elapsed) => return Err(Failure::unavailable(what, elapsed)),
         };
+        Span::current().record("http.response.status_code", parts.status.as_u16());
         tracing::debug!(status = parts.status.as_u16(), "asked GitHub for {what}");
         if parts.status.is_success() {
             return Ok(Answer {

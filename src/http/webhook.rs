@@ -11,6 +11,7 @@ use http_body_util::LengthLimitError;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tracing::{Instrument as _, debug_span, field::Empty};
 
 use super::Shared;
 use super::locator::{Locator, Verdict};
@@ -55,11 +56,18 @@ pub(super) async fn receive(
 ) -> Answer {
     let delivery = word(&headers, "x-github-delivery").unwrap_or("unknown");
     let event = word(&headers, "x-github-event");
-    let (answer, outcome) = match take(&intake, &headers, event, body).await {
+    let span = debug_span!(
+        "webhook",
+        otel.kind = "server",
+        http.response.status_code = Empty
+    );
+    let taken = take(&intake, &headers, event, body);
+    let (answer, outcome) = match taken.instrument(span.clone()).await {
         Ok(outcome) => ((StatusCode::ACCEPTED, "accepted\n"), outcome),
         Err(answer) => (answer, answer.1.trim_end()),
     };
     let status = answer.0.as_u16();
+    span.record("http.response.status_code", status);
     intake.shared.metrics.heard(status);
     tracing::info!(
         delivery,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::Value;
 use tokio::time::Instant;
+use tracing::{Instrument as _, debug_span, field::Empty};
 
 use super::{Gate, Provider, ProviderError};
 use crate::domain::decision::Approved;
@@ -60,13 +61,25 @@ impl Counted {
             begun: Instant::now(),
             outcome: "abandoned",
         };
-        let answer = answer.await;
+        let span = debug_span!(
+            "target",
+            otel.kind = "client",
+            otel.status_code = Empty,
+            provider.connection = %self.connection,
+            provider.call = call,
+            provider.outcome = Empty,
+        );
+        let answer = answer.instrument(span.clone()).await;
         under_way.outcome = match &answer {
             Ok(_) => "done",
             Err(ProviderError::Unavailable { .. }) => "unavailable",
             Err(ProviderError::Refused { .. }) => "refused",
             Err(ProviderError::UnknownSubject { .. }) => "unknown-subject",
         };
+        span.record("provider.outcome", under_way.outcome);
+        if answer.is_err() {
+            span.record("otel.status_code", "ERROR");
+        }
         answer
     }
 }

@@ -1,6 +1,6 @@
 //! The outbox becomes commits: one an event, pushed in batches, pushed again until the remote has them.
 
-use tracing::{error, info};
+use tracing::{Instrument as _, error, info, info_span};
 
 use super::safety::SEEN;
 use super::{ReconcileError, Reconciler};
@@ -25,7 +25,8 @@ impl Reconciler {
                 return Ok(written);
             }
             let (sequences, events): (Vec<u64>, Vec<_>) = batch.into_iter().unzip();
-            self.push_evidence(&events).await?;
+            let pushed = self.push_evidence(&events);
+            pushed.instrument(info_span!("publish")).await?;
             self.store.published(&sequences).await?;
             written += events.len();
             info!(

@@ -27,6 +27,7 @@ use std::sync::Arc;
 
 use git2::Repository;
 use secrecy::SecretString;
+use tracing::{Instrument as _, debug_span};
 
 use crate::domain::catalogue::{Catalogue, ChangedFile, File};
 use crate::domain::evidence::{Arrived, Event};
@@ -171,6 +172,7 @@ impl Mirror {
             .chain(pulls.iter().map(|pull| format!("refs/pull/{pull}/head")))
             .collect();
         self.locked(move |repo| remote::fetch(repo, &remote, &names))
+            .instrument(debug_span!("git", otel.kind = "client", git.call = "fetch"))
             .await
     }
 
@@ -429,6 +431,7 @@ impl Mirror {
     pub async fn push(&self, remote: &Remote, branch: &str, force: bool) -> Result<(), RepoError> {
         let (remote, branch) = (remote.clone(), branch.to_owned());
         self.locked(move |repo| remote::push(repo, &remote, &branch, force))
+            .instrument(debug_span!("git", otel.kind = "client", git.call = "push"))
             .await
     }
 

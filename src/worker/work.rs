@@ -104,7 +104,8 @@ impl<'w> Work<'w> {
         }
         (self.to_follow, self.on_branch) = (false, true);
         let job = async { Done::Follow(unharmed(worker.follow()).await) };
-        self.jobs.push(Box::pin(job));
+        self.jobs
+            .push(Box::pin(job.instrument(info_span!("follow"))));
         1
     }
 

@@ -193,6 +193,53 @@ fn secrets_can_be_credentials_of_systemd() {
 }
 
 #[test]
+fn traces_go_where_the_file_says_or_the_variable_of_opentelemetry() {
+    let traces = |toml: &str, env: &[(&'static str, &'static str)]| {
+        let mut all = secrets();
+        all.extend(env.iter().copied());
+        load_with(&format!("{MINIMAL}{toml}"), &all).map(|config| {
+            let traces = config.server.traces?;
+            Some(format!("{} {}", traces.service, traces.endpoint))
+        })
+    };
+    let file = "[server]\ntraces = 'http://collector:4318'";
+    let variable = (
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "https://otel.example.org/in/",
+    );
+    let told = |text: &str| Ok(Some(text.to_owned()));
+
+    assert_eq!(traces("", &[]), Ok(None));
+    assert_eq!(traces("", &[("OTEL_EXPORTER_OTLP_ENDPOINT", "")]), Ok(None));
+    assert_eq!(
+        traces("", &[variable]),
+        told("hallpass https://otel.example.org/in/v1/traces")
+    );
+    assert_eq!(
+        traces(file, &[variable, ("OTEL_SERVICE_NAME", "passes")]),
+        told("passes http://collector:4318/v1/traces")
+    );
+    for wrong in [
+        "collector:4318",
+        "http://u:p@collector",
+        "grpc://collector:4317",
+    ] {
+        let toml = format!("[server]\ntraces = '{wrong}'");
+        let error = traces(&toml, &[]).unwrap_err();
+        assert!(
+            error.contains(":5: `traces` of [server] cannot be used"),
+            "{error}"
+        );
+        assert!(error.contains("http://127.0.0.1:4318"), "{error}");
+    }
+    let error = traces("", &[("OTEL_EXPORTER_OTLP_ENDPOINT", "collector")]).unwrap_err();
+    assert!(
+        error.contains("the variable OTEL_EXPORTER_OTLP_ENDPOINT cannot be used"),
+        "{error}"
+    );
+}
+
+#[test]
 fn it_does_not_start_without_its_secrets() {
     let error = load_with(MINIMAL, &BTreeMap::new()).unwrap_err();
     assert!(

@@ -56,6 +56,7 @@ mod store;
 mod terms;
 mod text;
 mod tidy;
+mod traces;
 mod vault;
 mod webhook;
 mod world;

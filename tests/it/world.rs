@@ -77,7 +77,7 @@ impl World {
 
     /// [`World::new`], with more connections beside the vault.
     pub async fn connected(ears: Ears, github: &str, more: Registry) -> Self {
-        hallpass::app::logging::start(hallpass::app::logging::Format::Text);
+        hallpass::app::logging::start(hallpass::app::logging::Format::Text, None);
         let start = "2026-11-23T09:00:00Z".parse().unwrap();
         let clock = Arc::new(ManualClock::at(start));
         let folder = tempfile::tempdir().unwrap();
@@ -463,23 +463,36 @@ impl World {
         ids.replace_all(&text, "ID").into_owned()
     }
 
-    /// Runs the program with this configuration, beside the service.
+    /// The program with this configuration.
     #[expect(clippy::disallowed_methods, reason = "runs the real program")]
-    pub fn run(&self, words: &[&str]) -> std::process::Output {
-        let host = self.sandbox.url().trim_start_matches("http://");
-        let token = self.sandbox.personal_token("root");
-        let done = std::process::Command::new(env!("CARGO_BIN_EXE_hallpass"))
+    pub fn command(&self, words: &[&str]) -> std::process::Command {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_hallpass"));
+        command
             .args(words)
             .arg("--config")
             .arg(self.folder.path().join("hallpass.toml"))
             .env("HALLPASS_GITHUB_PRIVATE_KEY", KNOWN_KEY)
-            .env("HALLPASS_WEBHOOK_SECRET", SECRET)
+            .env("HALLPASS_WEBHOOK_SECRET", SECRET);
+        command
+    }
+
+    /// Runs the program with this configuration, beside the service.
+    pub fn run(&self, words: &[&str]) -> std::process::Output {
+        let host = self.sandbox.url().trim_start_matches("http://");
+        let token = self.sandbox.personal_token("root");
+        let mut command = self.command(words);
+        command
             .env("GH_ENTERPRISE_TOKEN", &token)
-            .env("GH_HOST", host)
-            .output()
-            .unwrap();
+            .env("GH_HOST", host);
+        let done = command.output().unwrap();
         assert!(!String::from_utf8_lossy(&done.stdout).contains(&token));
         done
+    }
+
+    /// Sends webhooks to a service that listens at `address`.
+    pub fn deliver_to(&self, address: &str) {
+        self.sandbox
+            .deliver_to(format!("{address}/webhook"), SECRET);
     }
 
     /// What `hallpass import` answers, as JSON.
