@@ -239,6 +239,50 @@ fn traces_go_where_the_file_says_or_the_variable_of_opentelemetry() {
     );
 }
 
+/// A file of this repository.
+fn shipped(path: &str) -> String {
+    std::fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+/// Loads a configuration whose secrets are files below `there`.
+fn deployed(toml: &str, there: &str) -> Config {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, secret) in [
+        ("github-key", KEY),
+        ("webhook-secret", "canary-webhook"),
+        ("evidence-key", "a key that signs"),
+        (
+            "store-url",
+            "postgres://h:pw@db.example.org/hallpass?sslmode=verify-full",
+        ),
+    ] {
+        std::fs::write(folder.path().join(name), secret).unwrap();
+    }
+    let here = folder.path().to_str().unwrap();
+    let here = format!("{here}/");
+    load_with(&toml.replace(there, &here), &BTreeMap::new()).unwrap()
+}
+
+#[test]
+fn the_configurations_that_are_shipped_for_deployment_are_valid() {
+    let manifest = shipped("docs/deploy/kubernetes/config.yaml");
+    let manifest: serde_json::Value = serde_yaml::from_str(&manifest).unwrap();
+    let toml = manifest["data"]["hallpass.toml"].as_str().unwrap();
+    let config = deployed(toml, "/etc/hallpass/secrets/");
+    assert!(config.store.url.expose_secret().starts_with("postgres://"));
+    assert!(config.evidence.key.is_some());
+
+    let unit = shipped("docs/deploy/systemd/hallpass.service");
+    let lines = unit.lines().filter_map(|line| line.strip_prefix("#   "));
+    let toml: Vec<&str> = lines.collect();
+    let toml = toml.join("\n").replace(
+        "[github]",
+        "[github]\nrepository = 'acme/access'\napp_id = 1",
+    );
+    let config = deployed(&toml, "$CREDENTIALS_DIRECTORY/hallpass_").server;
+    assert_eq!(config.data_dir.to_str(), Some("/var/lib/hallpass"));
+}
+
 #[test]
 fn it_does_not_start_without_its_secrets() {
     let error = load_with(MINIMAL, &BTreeMap::new()).unwrap_err();
