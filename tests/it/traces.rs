@@ -1,16 +1,13 @@
 //! Traces, as a collector gets them from the program.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::routing::post;
 use hallpass::app::traces::ATTRIBUTES;
 use hallpass::clock::{Clock as _, SystemClock};
-use hallpass::sandbox::{Change, KNOWN_KEY, Verdict, When};
+use hallpass::sandbox::{Change, KNOWN_KEY, When};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
@@ -18,7 +15,8 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span, span::SpanKind};
 use prost::Message as _;
 
-use crate::world::{REPO, World, file, grant};
+use crate::running::{Running, ask_and_get, give_back, open, until, world};
+use crate::world::{World, file};
 
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
@@ -92,108 +90,24 @@ fn said(attributes: &[KeyValue], key: &str) -> String {
     found.map_or_else(String::new, |said| text(said.value.as_ref()))
 }
 
-/// Waits until something is so.
-async fn until(what: &str, so: impl Fn() -> bool) {
-    for _ in 0..2400 {
-        if so() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    panic!("waited in vain until {what}");
-}
-
-/// A world whose service is the program, by the real time.
-struct Life {
-    world: World,
-    service: Child,
-    log: tempfile::NamedTempFile,
-}
-
-impl Drop for Life {
-    fn drop(&mut self) {
-        let _ = self.service.kill();
-        let _ = self.service.wait();
-    }
-}
-
-impl Life {
-    /// `collector` is where the program is told to send traces.
-    async fn begin(collector: &str) -> Self {
-        let mut world = World::hearing().await;
-        world.stop().await;
-        world.clock.advance(SystemClock.now() - world.clock.now());
-        let mut command = world.command(&["serve"]);
-        let log = tempfile::NamedTempFile::new().unwrap();
-        let streams = command.stdout(Stdio::piped()).stderr(log.reopen().unwrap());
-        let mut service = streams.env(ENDPOINT, collector).spawn().unwrap();
-        let mut line = String::new();
-        let mut out = BufReader::new(service.stdout.take().unwrap());
-        out.read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("listening on ").unwrap();
-        world.deliver_to(address);
-        Self {
-            world,
-            service,
-            log,
-        }
-    }
-
-    fn open(
-        &self,
-        author: &str,
-        branch: &str,
-        change: Change,
-    ) -> hallpass::domain::model::PullNumber {
-        let sandbox = &self.world.sandbox;
-        let pushed = sandbox.push(author, REPO, branch, &[change], "Access");
-        pushed.unwrap();
-        let opened = sandbox.open_pull(author, REPO, branch, "main", "Please", "");
-        opened.unwrap()
-    }
-
-    fn holds(&self, login: &str) -> bool {
-        let members = self.world.sandbox.team_members("readers");
-        members.iter().any(|(member, _)| member == login)
-    }
-
-    /// Ada asks, Grace approves, Hallpass merges and gives.
-    async fn ask_and_get(&self) {
-        let text = grant("ada", "reader", "2h");
-        let pull = self.open("ada", "ask", Change::write(file("crew/ada"), text));
-        let sandbox = &self.world.sandbox;
-        let head = sandbox.pull(REPO, pull).head_sha;
-        until("the request is judged", || {
-            !sandbox.checks(REPO, &head).is_empty()
-        })
-        .await;
-        let approved = sandbox.review("grace", REPO, pull, Verdict::Approve, "Fine with me.");
-        approved.unwrap();
-        until("it is given", || self.holds("ada")).await;
-    }
-
-    async fn give_back(&self) {
-        self.open("ada", "return", Change::delete(file("crew/ada")));
-        until("it is taken", || !self.holds("ada")).await;
-    }
-
-    /// Asks the program to end in order. Its status, and what it logged.
-    fn end(mut self) -> (Option<i32>, String) {
-        let id = rustix::process::Pid::from_child(&self.service);
-        rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
-        let code = self.service.wait().unwrap().code();
-        (code, std::fs::read_to_string(self.log.path()).unwrap())
-    }
+/// A world, and its service that is told to send traces to `collector`.
+async fn begin(collector: &str) -> (World, Running) {
+    let world = world("").await;
+    let mut command = world.command(&["serve"]);
+    command.env(ENDPOINT, collector);
+    let running = Running::start(command);
+    world.deliver_to(&running.address);
+    (world, running)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_life_of_a_request_arrives_as_spans() {
     let collector = Collector::default();
-    let life = Life::begin(&collector.listen().await).await;
-    life.ask_and_get().await;
-    life.give_back().await;
+    let (world, running) = begin(&collector.listen().await).await;
+    ask_and_get(&world, "ada").await;
+    give_back(&world, "ada").await;
     let before = SystemClock.now().timestamp_nanos_opt().unwrap();
-    let (code, log) = life.end();
+    let (code, log) = running.end();
     assert_eq!(code, Some(0), "{log}");
 
     for resource in collector.resources() {
@@ -277,9 +191,10 @@ async fn the_life_of_a_request_arrives_as_spans() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_fails_shows_as_failed() {
     let collector = Collector::default();
-    let life = Life::begin(&collector.listen().await).await;
-    life.world.sandbox.fail_next(None, 2, 502, When::Before);
-    life.open(
+    let (world, running) = begin(&collector.listen().await).await;
+    world.sandbox.fail_next(None, 2, 502, When::Before);
+    open(
+        &world,
         "ada",
         "ask",
         Change::write(file("crew/ada"), "person: ada\n"),
@@ -291,7 +206,7 @@ async fn a_call_that_fails_shows_as_failed() {
         !spans.is_empty() && spans.iter().all(failed)
     })
     .await;
-    life.end();
+    running.end();
 }
 
 /// A collector that takes connections and never says anything.
@@ -309,21 +224,21 @@ async fn mute() -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_that_does_not_answer_keeps_nothing_waiting() {
-    let life = Life::begin(&mute().await).await;
-    life.ask_and_get().await;
-    life.give_back().await;
+    let (world, running) = begin(&mute().await).await;
+    ask_and_get(&world, "ada").await;
+    give_back(&world, "ada").await;
     // It never answers, so an end that waited for it would never come.
-    let (code, log) = life.end();
+    let (code, log) = running.end();
     assert_eq!(code, Some(0), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_that_is_not_there_is_told_of_once() {
     // Nobody listens at port 1 of this machine.
-    let life = Life::begin("http://127.0.0.1:1").await;
-    life.ask_and_get().await;
-    life.give_back().await;
-    let (code, log) = life.end();
+    let (world, running) = begin("http://127.0.0.1:1").await;
+    ask_and_get(&world, "ada").await;
+    give_back(&world, "ada").await;
+    let (code, log) = running.end();
     assert_eq!(code, Some(0), "{log}");
     let told = log.matches("traces are dropped until their collector takes them");
     assert_eq!(told.count(), 1, "{log}");

@@ -464,15 +464,16 @@ impl World {
     }
 
     /// The program with this configuration.
-    #[expect(clippy::disallowed_methods, reason = "runs the real program")]
     pub fn command(&self, words: &[&str]) -> std::process::Command {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_hallpass"));
-        command
-            .args(words)
-            .arg("--config")
-            .arg(self.folder.path().join("hallpass.toml"))
-            .env("HALLPASS_GITHUB_PRIVATE_KEY", KNOWN_KEY)
-            .env("HALLPASS_WEBHOOK_SECRET", SECRET);
+        command(self.folder.path(), words)
+    }
+
+    /// The service as a program with the same configuration and key, in a folder of its own.
+    pub fn replica(&self, folder: &Path) -> std::process::Command {
+        std::fs::write(folder.join("hallpass.toml"), &self.toml).unwrap();
+        let key = std::fs::read_to_string(self.data().join("evidence_key")).unwrap();
+        let mut command = command(folder, &["serve"]);
+        command.env("HALLPASS_EVIDENCE_KEY", key);
         command
     }
 
@@ -508,6 +509,19 @@ impl World {
         let violations = self.sandbox.violations();
         assert!(violations.is_empty(), "{violations:#?}");
     }
+}
+
+/// The program with the configuration that lies in `folder`.
+#[expect(clippy::disallowed_methods, reason = "runs the real program")]
+fn command(folder: &Path, words: &[&str]) -> std::process::Command {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_hallpass"));
+    command
+        .args(words)
+        .arg("--config")
+        .arg(folder.join("hallpass.toml"))
+        .env("HALLPASS_GITHUB_PRIVATE_KEY", KNOWN_KEY)
+        .env("HALLPASS_WEBHOOK_SECRET", SECRET);
+    command
 }
 
 fn files_of_database(folder: &Path) -> Vec<std::path::PathBuf> {
