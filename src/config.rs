@@ -6,6 +6,7 @@
 mod endpoints;
 mod providers;
 mod sections;
+mod sketch;
 mod table;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,8 @@ use url::Url;
 use crate::domain::model::{ConnectionName, Login, RepoName};
 use crate::domain::notice::EndsSoon;
 use table::Context;
+
+pub use sketch::{ProviderSketch, Sketch, SketchError};
 
 /// A commented file with every key, its default, and where secrets go.
 pub const EXAMPLE: &str = include_str!("config/hallpass.example.toml");

@@ -7,15 +7,15 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 
 use super::inspect::Inspection;
-use super::{providers, service};
+use super::{needs, service};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
 use crate::domain::catalogue::Catalogue;
-use crate::domain::doctor::{self, Area, Line, Permissions, Tidying};
+use crate::domain::doctor::{self, Area, Line, Tidying};
 use crate::domain::evidence::instant;
 use crate::domain::finding::Severity;
 use crate::domain::ledger::Entry;
-use crate::domain::model::{ConnectionName, Gives, Instant, Login};
+use crate::domain::model::{ConnectionName, Gives, Instant};
 use crate::domain::rules;
 use crate::forge::github::GitHub;
 use crate::forge::{Forge as _, ForgeError};
@@ -114,7 +114,7 @@ async fn app(config: &Config, forge: &GitHub) -> Vec<Line> {
         }
         Err(error) => lines.push(unanswered(Area::App, "the App", &error)),
     }
-    for (account, needed) in needed(config) {
+    for (account, needed) in needs::of_config(config) {
         match forge.installed(&account).await {
             Ok(found) => lines.extend(doctor::installed(&account, &needed, &found)),
             Err(ForgeError::NotFound { .. }) => lines.push(Line::failure(
@@ -132,26 +132,6 @@ async fn app(config: &Config, forge: &GitHub) -> Vec<Line> {
         Err(error) => lines.push(unanswered(Area::App, "its webhook", &error)),
     }
     lines
-}
-
-/// What the App needs, by account: for the access repository, and for each connection to GitHub.
-fn needed(config: &Config) -> BTreeMap<Login, Permissions> {
-    let mut needed: BTreeMap<Login, Permissions> = BTreeMap::new();
-    let forge = (
-        config.github.repository.owner.clone(),
-        GitHub::permissions(),
-    );
-    let kinds = config.providers.values().filter_map(providers::permissions);
-    for (account, permissions) in kinds.chain([forge]) {
-        let of_account = needed.entry(account).or_default();
-        for (name, level) in permissions {
-            let kept = of_account.entry(name.to_owned()).or_default();
-            if kept != "write" {
-                level.clone_into(kept);
-            }
-        }
-    }
-    needed
 }
 
 async fn branches(config: &Config, forge: &GitHub) -> Vec<Line> {
@@ -317,13 +297,9 @@ fn readable_by_others(_: &Config, _: &Path) -> Option<Line> {
     None
 }
 
-async fn ledger(server: &Inspection) -> anyhow::Result<Vec<Line>> {
-    let (live, now) = (server.live().await?, server.now());
+/// What is overdue in the ledger, and what could not be done.
+pub(super) fn undone(live: &[Entry], now: Instant) -> Vec<Line> {
     let mut lines = Vec::new();
-    let held = live
-        .iter()
-        .filter(|entry| entry.state.may_be_held())
-        .count();
     let ends = |entry: &&Entry| entry.terms.as_ref().map(|terms| terms.ends);
     let overdue = live.iter().filter(|entry| entry.state.may_be_held());
     let overdue: Vec<&Entry> = overdue
@@ -357,6 +333,16 @@ async fn ledger(server: &Inspection) -> anyhow::Result<Vec<Line>> {
             "`hallpass plan` lists all that is still to be done.",
         ));
     }
+    lines
+}
+
+async fn ledger(server: &Inspection) -> anyhow::Result<Vec<Line>> {
+    let live = server.live().await?;
+    let mut lines = undone(&live, server.now());
+    let held = live
+        .iter()
+        .filter(|entry| entry.state.may_be_held())
+        .count();
     let waiting = server.waiting_events(WAITING).await?;
     lines.push(match u32::try_from(waiting) {
         Ok(waiting) if waiting < WAITING => Line::pass(

@@ -29,24 +29,6 @@ use crate::providers::scim::Scim;
 use crate::providers::webhook::Webhook;
 use crate::providers::{Discreet, Provider, Registry};
 
-/// What a connection needs of the GitHub App, and where; `None` where it is no connection to GitHub.
-pub(super) fn permissions(provider: &config::Provider) -> Option<(Login, Vec<Permission>)> {
-    let (organisation, needed) = match provider {
-        config::Provider::GithubDeployment { organisation } => {
-            (organisation, github_deployment::PERMISSIONS)
-        }
-        config::Provider::GithubOrganizationRole { organisation } => {
-            (organisation, github_organization_role::PERMISSIONS)
-        }
-        config::Provider::GithubRepository { organisation } => {
-            (organisation, github_repository::PERMISSIONS)
-        }
-        config::Provider::GithubTeam { organisation } => (organisation, github_team::PERMISSIONS),
-        _ => return None,
-    };
-    Some((organisation.clone(), needed.to_vec()))
-}
-
 /// A connection for each table of the configuration. Nothing is called.
 ///
 /// # Errors

@@ -11,6 +11,7 @@ mod import;
 mod owners;
 mod plan;
 mod policy;
+mod reconcile;
 mod recover;
 mod return_;
 mod serve;
@@ -45,6 +46,7 @@ enum Command {
     Owners(owners::Owners),
     Plan(plan::Plan),
     Policy(policy::Policy),
+    Reconcile(reconcile::Reconcile),
     Recover(recover::Recover),
     Return(return_::Return),
     Serve(serve::Serve),
@@ -63,6 +65,7 @@ impl Command {
             Self::Owners(owners) => owners.run(),
             Self::Plan(plan) => plan.run(),
             Self::Policy(policy) => policy.run(),
+            Self::Reconcile(once) => once.run(),
             Self::Recover(recover) => recover.run(),
             Self::Return(back) => back.run(),
             Self::Serve(serve) => serve.run(),

@@ -52,10 +52,22 @@ Exit status:
   1  with --once: something could not be done, and is tried again by the next run; with --probe: it is not ready
   2  could not run";
 
+/// How log lines are written.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum LogFormat {
+pub(super) enum LogFormat {
+    /// For people.
     Text,
+    /// One JSON object a line.
     Json,
+}
+
+impl LogFormat {
+    pub(super) fn format(self) -> logging::Format {
+        match self {
+            Self::Text => logging::Format::Text,
+            Self::Json => logging::Format::Json,
+        }
+    }
 }
 
 impl Serve {
@@ -64,10 +76,7 @@ impl Serve {
     /// # Errors
     /// When the configuration, the database or the address cannot be used.
     pub fn run(&self) -> anyhow::Result<ExitCode> {
-        let format = match self.log {
-            LogFormat::Text => logging::Format::Text,
-            LogFormat::Json => logging::Format::Json,
-        };
+        let format = self.log.format();
         if self.example {
             super::print(serve::EXAMPLE)?;
         } else if self.check {

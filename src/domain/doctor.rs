@@ -10,8 +10,12 @@ use serde::Serialize;
 
 use super::safety::SafeMode;
 
-pub use app::{Clocks, Hook, Installed, Permissions, Registered, clocks, hook, installed, key};
-pub use branch::{Branch, Bypass, BypassMode, Rule, Ruleset, Tidying, evidence, protected};
+pub use app::{
+    Clocks, EVENTS, Hook, Installed, Needed, Permissions, Registered, clocks, hook, installed, key,
+};
+pub use branch::{
+    Branch, Bypass, BypassMode, Rule, Ruleset, Tidying, Wanted, evidence, protected,
+};
 pub use owners::{asked, owners};
 
 /// How a check went.

@@ -9,6 +9,7 @@
 
 mod act;
 mod asks;
+mod carry;
 mod case;
 mod control;
 mod deployments;
@@ -48,10 +49,10 @@ use crate::forge::{Forge, ForgeError};
 use crate::metrics::Metrics;
 use crate::providers::{ProviderError, Registry};
 use crate::repo::{Mirror, Remote, RepoError, Signers};
-use crate::store::{Store, StoreError};
+use crate::store::{Scope, Store, StoreError};
 
 pub use grants::MainOutcome;
-pub use recover::{Recovered, Recovery, Vouched};
+pub use recover::{Recovered, Recovery, Told, Vouched};
 pub use settle::Look;
 
 /// Why a pass could not finish: each part says itself what the caller should do. All of them are tried again.
@@ -225,6 +226,44 @@ impl Reconciler {
     pub fn counting(mut self, metrics: Metrics) -> Self {
         self.metrics = metrics;
         self
+    }
+
+    /// When the files of something that ended can be proposed for removal, if that is not yet.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn next_revert(&self) -> Result<Option<Instant>, ReconcileError> {
+        let untidied = self.store.entries(Scope::Untidied).await?;
+        let over = untidied.iter().filter_map(|e| e.settled_at);
+        let proposed = over.map(|at| at + self.settings.revert_window);
+        Ok(proposed.filter(|at| *at > self.now()).min())
+    }
+
+    /// The events that this run has put on the evidence branch since it stood at `before`: their first lines, oldest first.
+    ///
+    /// # Errors
+    /// When git or the database fail.
+    pub async fn told_since(
+        &self,
+        before: Option<&CommitId>,
+    ) -> Result<Vec<String>, ReconcileError> {
+        let branch = &self.settings.evidence_branch;
+        let told = self.mirror.told_since(&self.signers, branch, before).await?;
+        let keys: Vec<String> = told
+            .into_iter()
+            .flat_map(|told| told.events)
+            .filter_map(|(_, key)| key)
+            .collect();
+        let mut sentences = self.store.sentences(&keys).await?;
+        Ok(keys.iter().filter_map(|key| sentences.remove(key)).collect())
+    }
+
+    /// Where the evidence branch stands, as it was last fetched.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub async fn evidence_tip(&self) -> Result<Option<CommitId>, ReconcileError> {
+        Ok(self.mirror.tip(&self.settings.evidence_branch).await?)
     }
 
     /// Where it counts.

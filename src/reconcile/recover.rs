@@ -83,6 +83,26 @@ pub struct Recovered {
     pub unreviewed: bool,
 }
 
+impl Recovery {
+    /// The same, where a database is put together at every start: the evidence is told of that only where it was told of safe mode, too.
+    #[must_use]
+    pub fn as_usual(mut self, told: Told) -> Self {
+        if told == Told::Nothing {
+            self.left = None;
+        }
+        self
+    }
+}
+
+/// What the evidence was told of safe mode before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// That it was entered.
+    Entered,
+    /// Nothing, or that it was left.
+    Nothing,
+}
+
 impl Recovered {
     fn of(entry: &Entry) -> Self {
         let known = entry.subject_and_role();
@@ -140,6 +160,17 @@ impl Reconciler {
         found.doubts.extend(told.and_then(unbelieved));
         found.events = self.tell_accepted(cursor.as_ref(), vouched).await?;
         Ok(found)
+    }
+
+    /// What the evidence was last told of safe mode, as far as this database knows.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn told_of_safe_mode(&self) -> Result<Told, ReconcileError> {
+        Ok(match self.store.note(SAFE).await? {
+            Some(_) => Told::Entered,
+            None => Told::Nothing,
+        })
     }
 
     /// Writes `recovery`, and that safe mode is over where it is.

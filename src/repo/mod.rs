@@ -11,6 +11,7 @@
 
 mod evidence;
 mod history;
+mod keeping;
 mod packs;
 mod past;
 mod proposing;
@@ -34,6 +35,7 @@ use crate::domain::evidence::{Arrived, Event};
 use crate::domain::model::{BlobId, CommitId, GrantPath, Instant, RepoPath};
 use crate::domain::replay::Merged;
 
+pub use keeping::Keepsake;
 pub use signature::{KeyError, Signers};
 pub use trail::Believed;
 pub use write::Addition;
@@ -494,6 +496,35 @@ impl Mirror {
     pub async fn first_parents(&self, tip: &CommitId) -> Result<Vec<CommitId>, RepoError> {
         let tip = tip.clone();
         self.reading(move |repo| history::first_parents(repo, &tip))
+            .await
+    }
+
+    /// Commits `what` as all that local branch `branch` holds, signed. It takes a forced push to put it in the place of what was kept.
+    ///
+    /// # Errors
+    /// [`RepoError::Broken`].
+    pub async fn keep(
+        &self,
+        signers: &Signers,
+        branch: &str,
+        what: Keepsake,
+    ) -> Result<CommitId, RepoError> {
+        let (signers, branch) = (signers.clone(), branch.to_owned());
+        self.locked(move |repo| keeping::keep(repo, &signers, &branch, &what))
+            .await
+    }
+
+    /// What fetched branch `branch` keeps; `None` where there is nothing, or nothing that one of our keys signed.
+    ///
+    /// # Errors
+    /// [`RepoError::Broken`].
+    pub async fn kept(
+        &self,
+        signers: &Signers,
+        branch: &str,
+    ) -> Result<Option<Vec<u8>>, RepoError> {
+        let (signers, branch) = (signers.clone(), branch.to_owned());
+        self.reading(move |repo| keeping::kept(repo, &signers, &branch))
             .await
     }
 

@@ -14,7 +14,7 @@ use crate::domain::model::{CommitId, ConnectionName, GrantPath, Instant, Subject
 /// How many values one statement names at most. SQLite allows 32,766.
 pub(super) const CHUNK: usize = 500;
 
-const CURSOR: &str = "cursor";
+pub(super) const CURSOR: &str = "cursor";
 
 /// Inserts entries of version 0, updates the others if they are still what they were.
 pub(super) async fn write(

@@ -19,7 +19,7 @@ mod outbox;
 mod tally;
 mod wakes;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -411,6 +411,17 @@ impl Store {
         self.note_with(SERVED, None, &[stopped]).await
     }
 
+    /// Everything that was noted, by name, but what holds for this database alone: how far the protected branch was read, and when
+    /// it was in use.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn portable_notes(&self) -> Result<Vec<(String, String)>, StoreError> {
+        let mut notes = self.notes("").await?;
+        notes.retain(|(name, _)| ![ledger::CURSOR, SERVED].contains(&name.as_str()));
+        Ok(notes)
+    }
+
     /// Everything that was noted under names that begin with `prefix`, by name.
     ///
     /// # Errors
@@ -513,6 +524,17 @@ impl Store {
     /// [`StoreError::Broken`] names a row that cannot be understood.
     pub async fn unpublished(&self, limit: u32) -> Result<Vec<(u64, Event)>, StoreError> {
         outbox::unpublished(&self.inner.readers, limit).await
+    }
+
+    /// The first lines of these events, by key, of those that are known here.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn sentences(
+        &self,
+        keys: &[String],
+    ) -> Result<BTreeMap<String, String>, StoreError> {
+        outbox::sentences(&self.inner.readers, keys).await
     }
 
     /// Which of these keys name events that were written here.

@@ -1,6 +1,6 @@
 //! Events on their way to the evidence branch, and the checks that were published.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use sqlx::any::AnyRow;
@@ -86,6 +86,26 @@ pub(super) async fn known(
         }
         for row in query.fetch_all(readers).await? {
             found.insert(row.try_get(0)?);
+        }
+    }
+    Ok(found)
+}
+
+/// The first lines of these events, by key, of those that are known.
+pub(super) async fn sentences(
+    readers: &AnyPool,
+    keys: &[String],
+) -> Result<BTreeMap<String, String>, StoreError> {
+    let mut found = BTreeMap::new();
+    for key in keys {
+        let row = sqlx::query("SELECT message FROM outbox WHERE key = $1")
+            .bind(key)
+            .fetch_optional(readers)
+            .await?;
+        if let Some(row) = row {
+            let message: String = row.try_get(0)?;
+            let sentence = message.lines().next().unwrap_or_default();
+            found.insert(key.clone(), sentence.to_owned());
         }
     }
     Ok(found)

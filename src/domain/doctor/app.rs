@@ -8,6 +8,15 @@ use crate::domain::model::{Instant, Login};
 /// Permissions by GitHub's names: `contents` is `read` or `write`, some are `admin`.
 pub type Permissions = BTreeMap<String, String>;
 
+/// What the App must be allowed, and told of, at an account.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Needed {
+    /// The permissions.
+    pub permissions: Permissions,
+    /// The events.
+    pub events: BTreeSet<String>,
+}
+
 /// The App as it is registered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registered {
@@ -50,8 +59,8 @@ pub struct Clocks {
     pub ours: Instant,
 }
 
-/// The events without which news comes only with the next tick.
-const EVENTS: [&str; 7] = [
+/// The events at the account of the access repository without which news comes only with the next tick.
+pub const EVENTS: [&str; 7] = [
     "push",
     "pull_request",
     "pull_request_review",
@@ -80,7 +89,7 @@ pub fn key(configured: u64, registered: &Registered) -> Line {
 }
 
 /// Whether the App may do what it must at an account, and what else it may do.
-pub fn installed(account: &Login, needed: &Permissions, found: &Installed) -> Vec<Line> {
+pub fn installed(account: &Login, needed: &Needed, found: &Installed) -> Vec<Line> {
     if found.suspended {
         return vec![Line::failure(
             Area::App,
@@ -101,8 +110,8 @@ pub fn installed(account: &Login, needed: &Permissions, found: &Installed) -> Ve
             .map(|(name, level)| format!("{name}: {level}"))
             .collect()
     };
-    let lacking = words(needed, &found.permissions);
-    let beyond = words(&found.permissions, needed);
+    let lacking = words(&needed.permissions, &found.permissions);
+    let beyond = words(&found.permissions, &needed.permissions);
     let mut lines = Vec::new();
     lines.push(match lacking.as_slice() {
         [] => Line::pass(
@@ -122,9 +131,10 @@ pub fn installed(account: &Login, needed: &Permissions, found: &Installed) -> Ve
             "Take them away in the App's settings: what an App may not do, nobody can do with its key.",
         ));
     }
-    let deaf: Vec<&str> = EVENTS
-        .into_iter()
-        .filter(|event| !found.events.contains(*event))
+    let deaf: Vec<&str> = needed
+        .events
+        .difference(&found.events)
+        .map(String::as_str)
         .collect();
     if !deaf.is_empty() {
         lines.push(Line::warning(

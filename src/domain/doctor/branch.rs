@@ -70,6 +70,69 @@ pub struct Branch {
     pub rulesets: Vec<Ruleset>,
 }
 
+/// A ruleset as Hallpass needs it: what is looked for in a repository, and what is written for one that is new.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its name.
+    pub name: String,
+    /// The branches that it is for.
+    pub branches: Vec<String>,
+    /// The rules.
+    pub rules: Vec<Rule>,
+    /// Who may pass by them.
+    pub bypass: Vec<Bypass>,
+}
+
+impl Wanted {
+    /// The rules of the branch whose files are the grants. `app` is the App's number, `check` the name of its check.
+    pub fn of_protected(branch: &str, app: u64, check: &str, tidying: Tidying) -> Self {
+        Self {
+            name: format!("Hallpass: {branch}"),
+            branches: vec![branch.to_owned()],
+            rules: vec![
+                Rule::PullRequest {
+                    approvals: 1,
+                    code_owners: true,
+                },
+                Rule::Check {
+                    name: check.to_owned(),
+                    app: Some(app),
+                },
+                Rule::NoForcePush,
+                Rule::NoDeletion,
+            ],
+            bypass: match tidying {
+                Tidying::ByUs => vec![Bypass::always(app)],
+                Tidying::ByPeople => Vec::new(),
+            },
+        }
+    }
+
+    /// The rules of the branches that only Hallpass writes to.
+    pub fn of_evidence(branches: &[&str], app: u64) -> Self {
+        Self {
+            name: "Hallpass: evidence".to_owned(),
+            branches: branches.iter().map(ToString::to_string).collect(),
+            rules: vec![Rule::NoUpdate, Rule::NoForcePush, Rule::NoDeletion],
+            bypass: vec![Bypass::always(app)],
+        }
+    }
+}
+
+impl Bypass {
+    /// The App, at any time.
+    fn always(app: u64) -> Self {
+        Self {
+            kind: INTEGRATION.to_owned(),
+            id: Some(app),
+            mode: BypassMode::Always,
+        }
+    }
+}
+
+/// GitHub's word for an App on a bypass list.
+const INTEGRATION: &str = "Integration";
+
 /// Who merges the pull requests that remove the files of ended grants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tidying {
@@ -84,9 +147,11 @@ const WHERE: &str = "in Settings > Rules > Rulesets";
 /// The rules of the branch whose files are the grants. `app` is the App's number, `check` the name of its check.
 pub fn protected(branch: &Branch, app: u64, check: &str, tidying: Tidying) -> Vec<Line> {
     let name = &branch.name;
-    let mut lines = vec![reviews(branch), pinned(branch, app, check)];
-    lines.extend(history(branch));
-    if tidying == Tidying::ByUs {
+    let wanted = Wanted::of_protected(name, app, check, tidying);
+    let rules = wanted.rules.iter();
+    let mut lines: Vec<Line> = rules.filter_map(|rule| demanded(rule, branch)).collect();
+    lines.extend(history(branch, &wanted));
+    if !wanted.bypass.is_empty() {
         lines.push(ours(
             branch,
             &format!(
@@ -103,38 +168,57 @@ pub fn protected(branch: &Branch, app: u64, check: &str, tidying: Tidying) -> Ve
 
 /// The rules of the branch that evidence is written to.
 pub fn evidence(branch: &Branch, app: u64) -> Vec<Line> {
+    let wanted = Wanted::of_evidence(&[&branch.name], app);
+    let mut lines = history(branch, &wanted);
+    let rules = wanted.rules.iter();
+    lines.extend(rules.filter_map(|rule| demanded(rule, branch)));
+    lines.extend(others(branch, app));
+    lines
+}
+
+/// Whether a rule that is wanted is in force. Those that keep what was written are told of together, by [`history`].
+fn demanded(rule: &Rule, branch: &Branch) -> Option<Line> {
+    match rule {
+        Rule::PullRequest { .. } => Some(reviews(branch, rule)),
+        Rule::Check { name, app } => app.map(|app| pinned(branch, app, name)),
+        Rule::NoUpdate => Some(closed(branch)),
+        Rule::NoForcePush | Rule::NoDeletion => None,
+    }
+}
+
+fn closed(branch: &Branch) -> Line {
     let name = &branch.name;
-    let mut lines = history(branch);
     if branch.rules.contains(&Rule::NoUpdate) {
-        lines.push(ours(
+        return ours(
             branch,
             &format!("nobody but Hallpass pushes to `{name}`"),
             &format!(
                 "Add the App to the bypass list of the ruleset of `{name}` {WHERE}: it cannot write evidence."
             ),
-        ));
-    } else {
-        lines.push(Line::warning(
-            Area::Branches,
-            format!("everybody who can write may push to `{name}`; what they push is found, and is in the way"),
-            format!("Restrict updates of `{name}` {WHERE}, with the App alone on its bypass list."),
-        ));
+        );
     }
-    lines.extend(others(branch, app));
-    lines
+    Line::warning(
+        Area::Branches,
+        format!("everybody who can write may push to `{name}`; what they push is found, and is in the way"),
+        format!("Restrict updates of `{name}` {WHERE}, with the App alone on its bypass list."),
+    )
 }
 
-fn reviews(branch: &Branch) -> Line {
+fn reviews(branch: &Branch, wanted: &Rule) -> Line {
     let name = &branch.name;
-    let asks = branch.rules.iter().find_map(|rule| match rule {
+    let asks = |rule: &Rule| match rule {
         Rule::PullRequest {
             approvals,
             code_owners,
         } => Some((*approvals, *code_owners)),
         _ => None,
-    });
-    match asks {
-        Some((1.., true)) => Line::pass(
+    };
+    // `false` comes before `true`.
+    let enough = |(approvals, owners)| {
+        asks(wanted).is_none_or(|(least, by_owners)| approvals >= least && owners >= by_owners)
+    };
+    match branch.rules.iter().find_map(asks) {
+        Some(found) if enough(found) => Line::pass(
             Area::Branches,
             format!("changes of `{name}` need the review of code owners"),
         ),
@@ -191,15 +275,16 @@ fn pinned(branch: &Branch, app: u64, check: &str) -> Line {
 }
 
 /// That what was merged, or written down, stays.
-fn history(branch: &Branch) -> Vec<Line> {
+fn history(branch: &Branch, wanted: &Wanted) -> Vec<Line> {
     let name = &branch.name;
-    let mut open = Vec::new();
-    if !branch.rules.contains(&Rule::NoForcePush) {
-        open.push("be rewritten by a force-push");
-    }
-    if !branch.rules.contains(&Rule::NoDeletion) {
-        open.push("be deleted");
-    }
+    let missing = wanted.rules.iter().filter(|r| !branch.rules.contains(r));
+    let open: Vec<&str> = missing
+        .filter_map(|rule| match rule {
+            Rule::NoForcePush => Some("be rewritten by a force-push"),
+            Rule::NoDeletion => Some("be deleted"),
+            Rule::PullRequest { .. } | Rule::Check { .. } | Rule::NoUpdate => None,
+        })
+        .collect();
     vec![match open.as_slice() {
         [] => Line::pass(
             Area::Branches,
@@ -232,7 +317,7 @@ fn ours(branch: &Branch, says: &str, remedy: &str) -> Line {
 fn others(branch: &Branch, app: u64) -> Vec<Line> {
     let foreign = |set: &Ruleset| -> Vec<String> {
         let bypass = set.bypass.iter().flatten();
-        let bypass = bypass.filter(|b| !(b.kind == "Integration" && b.id == Some(app)));
+        let bypass = bypass.filter(|b| !(b.kind == INTEGRATION && b.id == Some(app)));
         bypass
             .map(|b| {
                 let id = b.id.map(|id| format!(" {id}")).unwrap_or_default();

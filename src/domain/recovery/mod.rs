@@ -187,6 +187,7 @@ fn arrive(entries: &mut BTreeMap<GrantId, Entry>, from: &Sources<'_>) {
             renamed.insert((&entry.path, &entry.blob));
         }
     }
+    let seen = seen(from.records);
     let standing = from.main.standing.iter();
     let new = standing.filter(|(path, (blob, commit))| {
         !known.contains(&(*path, commit)) && !renamed.contains(&(*path, blob))
@@ -196,13 +197,22 @@ fn arrive(entries: &mut BTreeMap<GrantId, Entry>, from: &Sources<'_>) {
             let arrival = Arrival {
                 commit: commit.clone(),
                 pull: None,
-                at: from.now,
+                at: seen.get(commit.as_str()).copied().unwrap_or(from.now),
                 order: 0,
             };
             Entry::arrived(path.clone(), blob.clone(), arrival)
         })
         .collect();
     entries.extend(new.into_iter().map(|entry| (entry.id.clone(), entry)));
+}
+
+/// When each commit of the protected branch was seen there first, as far as the evidence tells: how long the forge may take to connect a
+/// commit with its pull request counts from then, however often the ledger is put together meanwhile.
+fn seen(records: &[Record]) -> BTreeMap<&str, Instant> {
+    let landed = records.iter().filter(|r| r.kind == Kind::Landed);
+    landed
+        .filter_map(|r| Some((r.tip.as_ref()?.as_str(), r.at)))
+        .collect()
 }
 
 /// Numbers the arrivals at each path anew, by the protected branch, and by their times where it does not hold them any more.
