@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod demo;
 pub mod doctor;
+pub mod init;
 pub mod inspect;
 pub mod logging;
 pub mod needs;
@@ -11,6 +12,7 @@ pub mod propose;
 mod providers;
 pub mod reconcile;
 pub mod recover;
+pub mod registration;
 pub mod serve;
 pub mod service;
 pub mod traces;

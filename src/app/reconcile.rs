@@ -137,7 +137,10 @@ impl Run<'_> {
         let lost = "cannot put the ledger together";
         reconciler.recall(NOTES).await.context(lost)?;
         // What is due ends even where the ledger cannot be put together; `recovery` only reads.
-        let recovery = reconciler.recovery(&Vouched::default()).await.context(lost)?;
+        let recovery = reconciler
+            .recovery(&Vouched::default())
+            .await
+            .context(lost)?;
         let mut begun = Begun {
             evidence: recovery.evidence.clone(),
             attention: Vec::new(),
@@ -151,7 +154,11 @@ impl Run<'_> {
             reconciler.write_recovery(&recovery).await.context(lost)?;
             return Ok(begun);
         }
-        begun.attention = recovery.doubts.iter().map(|doubt| in_doubt(doubt)).collect();
+        begun.attention = recovery
+            .doubts
+            .iter()
+            .map(|doubt| in_doubt(doubt))
+            .collect();
         Ok(begun)
     }
 
@@ -180,7 +187,10 @@ impl Run<'_> {
         Ok(Seen {
             evidence: self.reconciler().evidence_tip().await?,
             main: self.service.store().cursor().await?,
-            open: open.into_iter().map(|pull| (pull.number, pull.head)).collect(),
+            open: open
+                .into_iter()
+                .map(|pull| (pull.number, pull.head))
+                .collect(),
         })
     }
 

@@ -2,12 +2,14 @@
 //!
 //! Every command ends with 0 (done, nothing wrong), 1 (findings) or 2 (could not run).
 
+mod app;
 mod audit;
 mod demo;
 mod doctor;
 mod drift;
 mod explain;
 mod import;
+mod init;
 mod owners;
 mod plan;
 mod policy;
@@ -37,12 +39,14 @@ struct Arguments {
 /// What can be done. A new command is a file, a line here and a line in `Command::run`.
 #[derive(Debug, Subcommand)]
 enum Command {
+    App(app::App),
     Audit(audit::Audit),
     Demo(demo::Demo),
     Doctor(doctor::Doctor),
     Drift(drift::Compare),
     Explain(explain::Explain),
     Import(import::ImportCommand),
+    Init(init::Init),
     Owners(owners::Owners),
     Plan(plan::Plan),
     Policy(policy::Policy),
@@ -56,12 +60,14 @@ enum Command {
 impl Command {
     fn run(self) -> anyhow::Result<ExitCode> {
         match self {
+            Self::App(app) => app.run(),
             Self::Audit(audit) => audit.run(),
             Self::Demo(demo) => demo.run(),
             Self::Doctor(doctor) => doctor.run(),
             Self::Drift(compare) => compare.run(),
             Self::Explain(explain) => explain.run(),
             Self::Import(import) => import.run(),
+            Self::Init(init) => init.run(),
             Self::Owners(owners) => owners.run(),
             Self::Plan(plan) => plan.run(),
             Self::Policy(policy) => policy.run(),

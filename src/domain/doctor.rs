@@ -13,10 +13,8 @@ use super::safety::SafeMode;
 pub use app::{
     Clocks, EVENTS, Hook, Installed, Needed, Permissions, Registered, clocks, hook, installed, key,
 };
-pub use branch::{
-    Branch, Bypass, BypassMode, Rule, Ruleset, Tidying, Wanted, evidence, protected,
-};
-pub use owners::{asked, owners};
+pub use branch::{Branch, Bypass, BypassMode, Rule, Ruleset, Tidying, Wanted, evidence, protected};
+pub use owners::{asked, owners, unowned};
 
 /// How a check went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

@@ -36,7 +36,11 @@ impl Reconciler {
             info!("no earlier run left notes on `{branch}`");
             return Ok(());
         };
-        let notes: Vec<_> = carried.notes.into_iter().map(|(n, v)| (n, Some(v))).collect();
+        let notes: Vec<_> = carried
+            .notes
+            .into_iter()
+            .map(|(n, v)| (n, Some(v)))
+            .collect();
         self.store.commit_noting(&[], &[], &notes).await?;
         for known in carried.drift {
             let at = known.first_seen;
@@ -63,8 +67,9 @@ impl Reconciler {
         if self.carried(branch).await?.as_ref() == Some(&carried) {
             return Ok(());
         }
-        let bytes = serde_json::to_vec_pretty(&carried)
-            .map_err(|error| ReconcileError::Unsettled(format!("notes cannot be written: {error}")))?;
+        let bytes = serde_json::to_vec_pretty(&carried).map_err(|error| {
+            ReconcileError::Unsettled(format!("notes cannot be written: {error}"))
+        })?;
         let what = Keepsake {
             bytes,
             message: "Notes for the next run\n\nWho was asked and told already, what is held back, what drifted. The evidence is elsewhere."
@@ -72,11 +77,16 @@ impl Reconciler {
             at: self.now(),
         };
         self.mirror.keep(&self.signers, branch, what).await?;
-        Ok(self.mirror.push(&self.remote().await?, branch, true).await?)
+        Ok(self
+            .mirror
+            .push(&self.remote().await?, branch, true)
+            .await?)
     }
 
     async fn carried(&self, branch: &str) -> Result<Option<Carried>, ReconcileError> {
-        self.mirror.fetch(&self.remote().await?, &[branch], &[]).await?;
+        self.mirror
+            .fetch(&self.remote().await?, &[branch], &[])
+            .await?;
         let Some(bytes) = self.mirror.kept(&self.signers, branch).await? else {
             return Ok(None);
         };

@@ -248,14 +248,20 @@ impl Reconciler {
         before: Option<&CommitId>,
     ) -> Result<Vec<String>, ReconcileError> {
         let branch = &self.settings.evidence_branch;
-        let told = self.mirror.told_since(&self.signers, branch, before).await?;
+        let told = self
+            .mirror
+            .told_since(&self.signers, branch, before)
+            .await?;
         let keys: Vec<String> = told
             .into_iter()
             .flat_map(|told| told.events)
             .filter_map(|(_, key)| key)
             .collect();
         let mut sentences = self.store.sentences(&keys).await?;
-        Ok(keys.iter().filter_map(|key| sentences.remove(key)).collect())
+        Ok(keys
+            .iter()
+            .filter_map(|key| sentences.remove(key))
+            .collect())
     }
 
     /// Where the evidence branch stands, as it was last fetched.

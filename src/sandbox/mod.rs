@@ -33,6 +33,7 @@ mod post;
 mod pulling;
 mod readouts;
 mod refusal;
+mod registering;
 mod render;
 mod routes;
 mod server;

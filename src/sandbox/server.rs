@@ -86,7 +86,14 @@ pub async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Respo
             answer(rest(shared, request, &path).await)
         }
         None if request.path.contains(".git/") => cgi::serve(&shared, request).await,
-        None => answer(Refusal::not_found().into()),
+        None => {
+            let agreed = locked(&shared.world).agree(&request);
+            answer(
+                agreed
+                    .unwrap_or_else(|| Err(Refusal::not_found()))
+                    .unwrap_or_else(Answer::from),
+            )
+        }
     }
 }
 

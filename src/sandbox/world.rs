@@ -12,6 +12,7 @@ use crate::domain::model::Instant;
 use super::model::{AccountKind, Permission, ReviewSaid, Ruleset};
 use super::post::Post;
 use super::refusal::Refusal;
+use super::registering::Agreed;
 
 /// An account: a person, an App's bot, or the organisation itself.
 #[derive(Debug, Clone)]
@@ -314,6 +315,8 @@ pub struct World {
     pub tokens: BTreeMap<String, Token>,
     /// What every active member may do with every repository.
     pub base_permission: Option<Permission>,
+    /// Manifests of Apps that somebody agreed to, by the code that is exchanged for them.
+    pub agreed: BTreeMap<String, Agreed>,
     /// Calls of each caller in the current hour of the clock.
     pub used: BTreeMap<String, (i64, u64)>,
     /// Whether what was merged is still shown as open.
@@ -352,6 +355,7 @@ impl World {
             installations: Vec::new(),
             tokens: BTreeMap::new(),
             base_permission: Some(Permission::Pull),
+            agreed: BTreeMap::new(),
             used: BTreeMap::new(),
             lags: false,
             last_id: 1000,

@@ -530,10 +530,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn sentences(
-        &self,
-        keys: &[String],
-    ) -> Result<BTreeMap<String, String>, StoreError> {
+    pub async fn sentences(&self, keys: &[String]) -> Result<BTreeMap<String, String>, StoreError> {
         outbox::sentences(&self.inner.readers, keys).await
     }
 

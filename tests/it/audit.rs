@@ -24,11 +24,14 @@ fn text(bytes: &[u8]) -> String {
 impl Desk {
     /// Clones what the forge has now, and is given the key.
     pub fn of(world: &World) -> Self {
+        Self::given(&world.repository_path(), &world.evidence_key())
+    }
+
+    /// Clones a repository, and is given this key.
+    pub fn given(origin: &Path, key: &str) -> Self {
         let folder = tempfile::TempDir::new().unwrap();
         let desk = Self { folder };
-        let origin = world.repository_path();
         desk.git(&["clone", "-q", &origin.display().to_string(), "access"]);
-        let key = world.evidence_key();
         std::fs::write(desk.path("key.pub"), key).unwrap();
         desk
     }

@@ -6,6 +6,7 @@
 )]
 
 mod abuse;
+mod actions;
 mod approval;
 mod attacks;
 mod audit;
@@ -29,11 +30,13 @@ mod golden;
 mod hanging;
 mod http_client;
 mod impact;
+mod init;
 mod ldap;
 mod metrics;
 mod mysql;
 mod notices;
 mod okta;
+mod once;
 mod overlap;
 mod people;
 mod plan;

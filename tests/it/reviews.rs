@@ -14,7 +14,7 @@ use crate::scenario::hearing_and_deaf;
 use crate::world::{REPO, World, file, grant};
 
 /// `db` with a role for long.
-const DB: &str = "\
+pub const DB: &str = "\
 description: The orders database, production
 risk: critical
 provider: vault
@@ -27,7 +27,7 @@ roles:
 ";
 
 /// A review a month from 1 December on, of what lasts longer than a month.
-const SCHEDULE: &str = "first: 2026-12-01T09:00:00Z\nevery: 30d\nwithin: 7d\n";
+pub const SCHEDULE: &str = "first: 2026-12-01T09:00:00Z\nevery: 30d\nwithin: 7d\n";
 
 fn days(n: i64) -> TimeDelta {
     TimeDelta::days(n)
@@ -83,7 +83,7 @@ fn review(world: &World) -> PullNumber {
 }
 
 /// The file that it brings, and what it says.
-fn sheet(world: &World, pull: PullNumber) -> (String, String) {
+pub fn sheet(world: &World, pull: PullNumber) -> (String, String) {
     let branch = world.sandbox.pull(REPO, pull).head;
     let path = format!(
         "access/reviews/{}.yaml",
@@ -108,7 +108,7 @@ async fn edit(world: &World, who: &str, pull: PullNumber, change: impl Fn(&str) 
 }
 
 /// The line of somebody says `end`.
-fn ended(text: &str, person: &str) -> String {
+pub fn ended(text: &str, person: &str) -> String {
     let line = |line: &str| match line.contains(&format!("who: person {person},")) {
         true => line.replace("decision: keep", "decision: end") + "\n",
         false => format!("{line}\n"),

@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::vault::Vault;
 
-pub use crash::at_every_wait;
+pub use crash::{at_every_wait, killed_at};
 
 pub const REPO: &str = "access";
 const APP: u64 = 4242;
@@ -162,7 +162,7 @@ impl World {
     }
 
     /// The service's own folder.
-    fn data(&self) -> std::path::PathBuf {
+    pub fn data(&self) -> std::path::PathBuf {
         self.folder.path().join("data")
     }
 

@@ -199,7 +199,9 @@ fn closed(branch: &Branch) -> Line {
     }
     Line::warning(
         Area::Branches,
-        format!("everybody who can write may push to `{name}`; what they push is found, and is in the way"),
+        format!(
+            "everybody who can write may push to `{name}`; what they push is found, and is in the way"
+        ),
         format!("Restrict updates of `{name}` {WHERE}, with the App alone on its bypass list."),
     )
 }

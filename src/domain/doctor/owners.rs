@@ -69,7 +69,8 @@ fn paths(tree: &Catalogue) -> Vec<RepoPath> {
         .collect()
 }
 
-fn unowned(tree: &Catalogue) -> Line {
+/// Whether every path that decides about access has an owner.
+pub fn unowned(tree: &Catalogue) -> Line {
     let paths = paths(tree);
     let unowned: Vec<&str> = paths
         .iter()

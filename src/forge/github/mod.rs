@@ -8,6 +8,7 @@ mod issues;
 mod proposals;
 mod pulls;
 mod roster;
+mod rulesets;
 mod setup;
 mod wire;
 
@@ -26,6 +27,8 @@ use crate::domain::pull::{Pull, PullListed, Roster};
 use crate::domain::report::Check;
 use crate::github_app::{self, App, AppSettings, Failure, Installation, Permission, Place, path};
 use crate::metrics::Metrics;
+
+pub use rulesets::ruleset;
 
 /// What reading pull requests and teams, publishing checks, merging and proposing need.
 const FORGE: &[Permission] = &[

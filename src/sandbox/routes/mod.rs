@@ -15,11 +15,13 @@ mod refs;
 mod repos;
 mod reviews;
 mod roles;
+mod rulesets;
 mod teams;
 mod tickets;
 
 use super::auth::Needs::{self, App, Nothing, Read, Write};
 use super::call::{Answered, Call};
+use super::registering::convert;
 use super::world::World;
 
 /// One operation.
@@ -66,6 +68,7 @@ const fn op(
 #[rustfmt::skip]
 pub const OPERATIONS: &[Operation] = &[
     op("GET", "/app", App, apps::app),
+    op("POST", "/app-manifests/{code}/conversions", Nothing, convert),
     op("GET", "/app/hook/config", App, apps::hook),
     op("GET", "/app/installations", App, apps::installations),
     op("GET", "/app/installations/{installation_id}", App, apps::installation),
@@ -104,6 +107,7 @@ pub const OPERATIONS: &[Operation] = &[
     op("GET", "/repos/{owner}/{repo}/invitations", Read(ADMINISTRATION), collaborators::invitations),
     op("DELETE", "/repos/{owner}/{repo}/invitations/{invitation_id}", Write(ADMINISTRATION), collaborators::withdraw),
     op("GET", "/repos/{owner}/{repo}/rules/branches/{branch}", Read(METADATA), repos::rules),
+    op("POST", "/repos/{owner}/{repo}/rulesets", Write(ADMINISTRATION), rulesets::create),
     op("GET", "/repos/{owner}/{repo}/rulesets/{ruleset_id}", Read(METADATA), repos::ruleset),
     op("GET", "/repos/{owner}/{repo}/teams", Read(METADATA), repos::teams),
 

@@ -41,6 +41,14 @@ impl World {
     }
 }
 
+/// Runs `inner` until its `at`-th wait and kills it there; `None` where it did not get to its end.
+pub async fn killed_at<F: Future>(at: usize, inner: F) -> Option<F::Output> {
+    match CrashAt::wait(at, inner).await {
+        Ended::Finished(output) => Some(output),
+        Ended::Crashed => None,
+    }
+}
+
 /// Plays `life` anew with a crash at its first wait, at its second, ... until it tells that it finished before the crash. Every wait at
 /// first, where ledger and target are touched; then in steps that grow by one for each `slowly` waits, as each world takes its time.
 pub async fn at_every_wait(slowly: usize, mut life: impl AsyncFnMut(usize) -> bool) {
