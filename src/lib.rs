@@ -22,7 +22,8 @@
 //!   protected branch, the ledger and the time into actions. Neither does any I/O.
 //! - [`reconcile`] observes, asks the domain, and acts. It is never told why it runs: a webhook, a timer, a restart and a resync
 //!   are the same code path with a different clock or a different tree.
-//! - [`worker`] runs it: wakes from the queue, the expiry timer, the tick.
+//! - [`worker`] runs it: wakes from the queue, the expiry timer, the tick. [`app::reconcile`] runs it once, from an empty folder, for teams
+//!   without a server: the ledger comes from the evidence, and `reconcile/carry.rs` brings what is told nowhere else.
 //! - [`github_app`] calls GitHub as an App, for the forge and for the provider of team memberships. [`config`] is the one reader of
 //!   the configuration, the environment and secrets; [`secrets`] keeps those out of whatever is written down.
 //! - [`metrics`] counts what the others tell it, for [`http`] to be scraped; what is, is read from the store at each scrape.

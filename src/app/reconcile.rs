@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use chrono::TimeDelta;
+use secrecy::ExposeSecret as _;
 use serde::Serialize;
 
 use super::doctor;
@@ -18,8 +19,9 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Sketch};
 use crate::domain::doctor::{Area, Line, Verdict};
 use crate::domain::model::{CommitId, Instant, PullNumber};
+use crate::domain::safety::SafeMode;
 use crate::providers::Registry;
-use crate::reconcile::{Reconciler, Vouched};
+use crate::reconcile::{ReconcileError, Reconciler, Vouched, chain};
 use crate::store::Scope;
 use crate::worker::Resync;
 
@@ -48,8 +50,13 @@ pub struct Done {
 /// # Errors
 /// When the configuration, the database or git cannot be used at all.
 pub fn once(path: &Path, patience: TimeDelta, format: logging::Format) -> anyhow::Result<Done> {
-    let config = Config::load(path, secrets(path))?;
+    let sketch = Sketch::read(path).unwrap_or_default();
+    let mut config = Config::load(path, secrets(&sketch))?;
     logging::start(format);
+    let scratch = tempfile::tempdir().context("cannot make a temporary folder")?;
+    if sketch.server.data_dir.is_none() {
+        keep_nothing(&mut config, scratch.path());
+    }
     super::serve::runtime()?.block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         once_with(&config, clock, Registry::new(), patience).await
@@ -57,14 +64,22 @@ pub fn once(path: &Path, patience: TimeDelta, format: logging::Format) -> anyhow
 }
 
 /// The environment, with a secret of webhooks where there is none: nobody is listened to here.
-fn secrets(path: &Path) -> impl Fn(&str) -> Option<String> {
-    let sketch = Sketch::read(path).unwrap_or_default();
+fn secrets(sketch: &Sketch) -> impl Fn(&str) -> Option<String> {
     let unnamed = sketch.github.webhook_secret_file.is_none();
     move |name| {
         let made = || hex::encode(rand::random::<[u8; 32]>());
         let wanted = unnamed && name == "HALLPASS_WEBHOOK_SECRET";
         config::environment(name).or_else(|| wanted.then(made))
     }
+}
+
+/// Puts mirror and database, unless that is elsewhere, into a folder that goes with this run: nothing comes to lie in the repository.
+fn keep_nothing(config: &mut Config, scratch: &Path) {
+    let database = |folder: &Path| format!("sqlite://{}", folder.join("hallpass.db").display());
+    if config.store.url.expose_secret() == database(&config.server.data_dir) {
+        config.store.url = database(scratch).into();
+    }
+    config.server.data_dir = scratch.to_owned();
 }
 
 /// [`once`], by this clock and with connections beside the configured ones.
@@ -103,7 +118,7 @@ struct Run<'a> {
 struct Seen {
     evidence: Option<CommitId>,
     main: Option<CommitId>,
-    open: BTreeSet<(PullNumber, CommitId)>,
+    open: Option<BTreeSet<(PullNumber, CommitId)>>,
 }
 
 impl Run<'_> {
@@ -112,54 +127,63 @@ impl Run<'_> {
     }
 
     async fn play(&self, patience: TimeDelta) -> anyhow::Result<Done> {
-        let before = self.begin().await?;
-        let mut attention = before.attention;
+        let Begun {
+            evidence,
+            mut attention,
+        } = self.begin().await?;
         self.service.tell_start(Telling::WhenChanged).await?;
         let next = self.settle(self.clock.now() + patience).await?;
-        self.reconciler()
-            .carry(NOTES)
-            .await
-            .context("cannot leave notes for the next run")?;
+        if let Err(error) = self.reconciler().carry(NOTES).await {
+            attention.push(Line::warning(
+                Area::Ledger,
+                format!("notes for the next run could not be left: {}", chain(&error)),
+                "See that the App may push there. The next run asks and tells a second time, and nothing worse.",
+            ));
+        }
         attention.extend(self.attention().await?);
-        let open = self.reconciler().forge().open_pulls().await?;
-        let evidence = before.evidence.as_ref();
+        let open = self.open().await.unwrap_or_default();
         Ok(Done {
-            did: self.reconciler().told_since(evidence).await?,
-            open: open.into_iter().map(|pull| pull.number).collect(),
+            did: self.reconciler().told_since(evidence.as_ref()).await?,
+            open: open.into_iter().map(|(number, _)| number).collect(),
             attention,
             next,
         })
     }
 
-    /// Puts the ledger together, where this database does not have it.
+    /// Puts the ledger together, where this database is behind the evidence: a new one is.
     async fn begin(&self) -> anyhow::Result<Begun> {
         let reconciler = self.reconciler();
         let lost = "cannot put the ledger together";
-        reconciler.recall(NOTES).await.context(lost)?;
-        // What is due ends even where the ledger cannot be put together; `recovery` only reads.
-        let recovery = reconciler
-            .recovery(&Vouched::default())
-            .await
-            .context(lost)?;
-        let mut begun = Begun {
-            evidence: recovery.evidence.clone(),
-            attention: Vec::new(),
-        };
-        if recovery.safe_mode.is_none() {
-            return Ok(begun);
+        let mut attention = Vec::new();
+        match self.doubt().await {
+            Ok(Some(mode)) if mode.doubts_the_ledger() => {
+                let recovery = reconciler
+                    .recovery(&Vouched::default())
+                    .await
+                    .context(lost)?;
+                attention.extend(recovery.doubts.iter().map(|doubt| in_doubt(doubt)));
+                if attention.is_empty() {
+                    let told = reconciler.told_of_safe_mode().await?;
+                    let recovery = recovery.as_usual(told);
+                    reconciler.write_recovery(&recovery).await.context(lost)?;
+                }
+            }
+            Ok(_) => {}
+            // A database that was kept knows what is due without anybody else.
+            Err(error) if self.service.store().cursor().await?.is_some() => {
+                attention.push(in_doubt(&chain(&error)));
+            }
+            Err(error) => return Err(error).context(lost),
         }
-        if recovery.doubts.is_empty() {
-            let told = reconciler.told_of_safe_mode().await?;
-            let recovery = recovery.as_usual(told);
-            reconciler.write_recovery(&recovery).await.context(lost)?;
-            return Ok(begun);
-        }
-        begun.attention = recovery
-            .doubts
-            .iter()
-            .map(|doubt| in_doubt(doubt))
-            .collect();
-        Ok(begun)
+        Ok(Begun {
+            evidence: reconciler.evidence_tip().await?,
+            attention,
+        })
+    }
+
+    async fn doubt(&self) -> Result<Option<SafeMode>, ReconcileError> {
+        self.reconciler().recall(NOTES).await?;
+        self.reconciler().doubt().await
     }
 
     /// Looks until nothing changes any more. When the next thing is due.
@@ -183,15 +207,18 @@ impl Run<'_> {
     }
 
     async fn seen(&self) -> anyhow::Result<Seen> {
-        let open = self.reconciler().forge().open_pulls().await?;
         Ok(Seen {
             evidence: self.reconciler().evidence_tip().await?,
             main: self.service.store().cursor().await?,
-            open: open
-                .into_iter()
-                .map(|pull| (pull.number, pull.head))
-                .collect(),
+            open: self.open().await,
         })
+    }
+
+    /// The open pull requests; `None` where the forge does not tell.
+    async fn open(&self) -> Option<BTreeSet<(PullNumber, CommitId)>> {
+        let open = self.reconciler().forge().open_pulls().await.ok()?;
+        let open = open.into_iter().map(|pull| (pull.number, pull.head));
+        Some(open.collect())
     }
 
     /// When something is due: an attempt that was put off, an end, a file to be tidied up.

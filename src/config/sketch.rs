@@ -13,8 +13,18 @@ use crate::domain::model::Login;
 pub struct Sketch {
     /// The access repository and the App.
     pub github: GithubSketch,
+    /// Where it keeps its files.
+    pub server: ServerSketch,
     /// The connections, by name.
     pub providers: BTreeMap<String, ProviderSketch>,
+}
+
+/// What it says of where files are kept.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct ServerSketch {
+    /// The folder for the database and the mirror.
+    pub data_dir: Option<String>,
 }
 
 /// What it says of the access repository and the App.

@@ -95,8 +95,6 @@ fn what_is_begun_is_valid_and_every_path_has_an_owner() {
         assert_eq!(code, Some(0), "{said}");
         let (code, said) = desk.run(&["validate", "access"]);
         assert_eq!(code, Some(0), "{said}");
-        let (code, said) = desk.run(&["owners", "--help"]);
-        assert_eq!(code, Some(0), "{said}");
         let codeowners = desk.read("access/.github/CODEOWNERS");
         assert!(
             codeowners.contains("/access/grants/on-call/  @acme/sre-leads\n"),
@@ -158,7 +156,7 @@ fn nothing_is_overwritten_and_a_second_run_writes_what_is_missing() {
     let desk = Desk::new();
     desk.run(&FLAGS);
     let before = desk.files();
-    std::fs::write(desk.path("access/access/README.md"), "Ours.\n").unwrap();
+    std::fs::write(desk.path("access/README.md"), "Ours.\n").unwrap();
     std::fs::remove_file(desk.path("access/.github/workflows/hallpass.yml")).unwrap();
     std::fs::remove_file(desk.path("access/schemas/grant.schema.json")).unwrap();
     let (code, said) = desk.run(&["init", "access"]);
@@ -168,7 +166,7 @@ fn nothing_is_overwritten_and_a_second_run_writes_what_is_missing() {
         "it knows the rest by what stands there: {said}"
     );
     assert_eq!(desk.files(), before);
-    assert_eq!(desk.read("access/access/README.md"), "Ours.\n");
+    assert_eq!(desk.read("access/README.md"), "Ours.\n");
     let written: Vec<&str> = said
         .lines()
         .skip_while(|line| *line != "Written")
@@ -184,9 +182,7 @@ fn nothing_is_overwritten_and_a_second_run_writes_what_is_missing() {
         ]
     );
     assert!(
-        said.contains(
-            "Left as it was, and is not what would be written now\n  access/access/README.md"
-        ),
+        said.contains("Left as it was, and is not what would be written now\n  access/README.md"),
         "{said}"
     );
 }
@@ -220,6 +216,18 @@ fn what_is_missing_or_cannot_be_used_is_named_with_its_flag() {
         assert!(said.contains(expected), "{expected}: {said}");
         assert_eq!(desk.files(), Vec::<String>::new(), "nothing is half begun");
     }
+}
+
+#[test]
+fn a_repository_may_begin_without_anything_to_ask_for() {
+    let desk = Desk::new();
+    let (code, said) = desk.run(&["init", "access", "--organisation", "acme", "--yes"]);
+    assert_eq!(code, Some(0), "{said}");
+    let codeowners = desk.read("access/.github/CODEOWNERS");
+    assert!(
+        codeowners.contains("*                @acme/security\n"),
+        "{codeowners}"
+    );
 }
 
 #[test]

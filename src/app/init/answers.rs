@@ -1,6 +1,5 @@
 //! What has to be known of a new access repository: given as flags, standing in the folder, or asked.
 
-use std::io::{BufRead, Write};
 use std::path::PathBuf;
 
 use url::Url;
@@ -116,124 +115,8 @@ pub enum Unanswered {
     Terminal(#[from] std::io::Error),
 }
 
-/// Asks a person, line by line.
-pub struct Interview<'a> {
-    /// Where answers come from.
-    pub answers: &'a mut dyn BufRead,
-    /// Where questions go.
-    pub questions: &'a mut dyn Write,
-}
-
-impl std::fmt::Debug for Interview<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Interview")
-    }
-}
-
-impl Interview<'_> {
-    /// Asks until `fits` takes the answer; an empty one is `usual`.
-    fn ask(
-        &mut self,
-        question: &str,
-        usual: Option<&str>,
-        fits: impl Fn(&str) -> Result<(), String>,
-    ) -> Result<String, Unanswered> {
-        loop {
-            let shown = usual.map(|u| format!(" [{u}]")).unwrap_or_default();
-            write!(self.questions, "{question}{shown}: ")?;
-            self.questions.flush()?;
-            let mut line = String::new();
-            if self.answers.read_line(&mut line)? == 0 {
-                writeln!(self.questions)?;
-                return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into());
-            }
-            let answer = match (line.trim(), usual) {
-                ("", Some(usual)) => usual,
-                (answer, _) => answer,
-            };
-            match fits(answer) {
-                Ok(()) => return Ok(answer.to_owned()),
-                Err(why) => writeln!(self.questions, "  {why}")?,
-            }
-        }
-    }
-}
-
 impl Given {
-    /// Asks for what is missing and does not stand there already.
-    ///
-    /// # Errors
-    /// When the terminal fails.
-    pub fn complete(
-        mut self,
-        standing: &Standing,
-        interview: &mut Interview<'_>,
-    ) -> Result<Self, Unanswered> {
-        if self.repository_of(standing).is_err() {
-            let is_login = |text: &str| Login::new(text).map(drop).map_err(|e| e.to_string());
-            self.organisation = Some(interview.ask(
-                "The organisation at GitHub that has the access repository",
-                self.organisation.as_deref(),
-                is_login,
-            )?);
-            let organisation = self.organisation.clone().unwrap_or_default();
-            let is_name = |text: &str| repository(&organisation, text).map(drop);
-            let usual = self.repository.as_deref().unwrap_or("access");
-            self.repository = Some(interview.ask("Its name", Some(usual), is_name)?);
-        }
-        let organisation = match self.repository_of(standing) {
-            Ok(repository) => repository.owner.to_string(),
-            Err(_) => String::new(),
-        };
-        let are_owners = |text: &str| list(text).iter().try_for_each(|owner| is_owner(owner));
-        if !standing.codeowners.is_there() && self.owners.is_empty() {
-            let usual = format!("@{organisation}/security");
-            let question = "Who decides about rules, people and resources (a team, or people)";
-            self.owners = list(&interview.ask(question, Some(&usual), are_owners)?);
-        }
-        if !standing.resources.is_there() && self.resource.is_none() {
-            self.ask_for_resource(standing, interview)?;
-        }
-        if !standing.people.is_there() && self.people.is_empty() {
-            let question = "Who may be given access first (logins at GitHub, or - for nobody yet)";
-            let are_people = |text: &str| people(&list(text)).map(drop).map_err(|e| e.to_string());
-            let said = interview.ask(question, Some("-"), are_people)?;
-            self.people = list(&said);
-        }
-        Ok(self)
-    }
-
-    fn ask_for_resource(
-        &mut self,
-        standing: &Standing,
-        interview: &mut Interview<'_>,
-    ) -> Result<(), Unanswered> {
-        let is_name = |text: &str| match text {
-            "-" => Ok(()),
-            text => ResourceName::new(text).map(drop).map_err(|e| e.to_string()),
-        };
-        let question = "The first thing that can be asked for, in one word (or - for none yet)";
-        let name = interview.ask(question, Some("-"), is_name)?;
-        if name == "-" {
-            return Ok(());
-        }
-        let is_kind = |text: &str| kind(text).map(drop);
-        let question = format!(
-            "What gives it ({})",
-            Beginning::names().collect::<Vec<_>>().join(", ")
-        );
-        self.kind = Some(interview.ask(&question, Some("github-team"), is_kind)?);
-        if !standing.codeowners.is_there() && self.resource_owners.is_empty() {
-            let usual = self.owners.join(" ");
-            let are_owners = |text: &str| list(text).iter().try_for_each(|owner| is_owner(owner));
-            let question = format!("Who decides about requests for {name}");
-            self.resource_owners = list(&interview.ask(&question, Some(&usual), are_owners)?);
-        }
-        self.resource = Some(name);
-        Ok(())
-    }
-
-    fn repository_of(&self, standing: &Standing) -> Result<RepoName, Unanswered> {
+    pub(super) fn repository_of(&self, standing: &Standing) -> Result<RepoName, Unanswered> {
         let stands = standing.sketch.github.repository.as_deref();
         let (flag, given) = match (&self.repository, &self.organisation, stands) {
             (None, None, Some(stands)) => {
@@ -270,17 +153,7 @@ impl Given {
         lookup: impl Fn(&str, &Login) -> Result<u64, String>,
     ) -> Result<Answers, Unanswered> {
         let repository = self.repository_of(&standing)?;
-        let web = self
-            .web
-            .as_deref()
-            .or(standing.sketch.github.web.as_deref());
-        let web = wrong("--web", web.unwrap_or("https://github.com"), |text| {
-            Url::parse(text).map_err(|e| e.to_string())
-        })?;
-        let api = match standing.sketch.github.api.clone() {
-            Some(api) => api,
-            None => api_of(&web, &repository)?,
-        };
+        let (web, api) = self.addresses(&standing, &repository)?;
         let owners = match (standing.codeowners.is_there(), self.owners.as_slice()) {
             (true, _) => Vec::new(),
             (false, []) => vec![format!("@{}/security", repository.owner)],
@@ -293,36 +166,39 @@ impl Given {
             Some(name) => Some(self.first_resource(name, &repository, &owners)?),
             None => None,
         };
-        let mut found = Vec::new();
-        for person in people(&self.people)? {
-            let id = match person.id {
-                Some(id) => id,
-                None => lookup(&api, &person.login).map_err(|why| Unanswered::Wrong {
-                    flag: "--person",
-                    value: person.login.to_string(),
-                    why: format!(
-                        "{why}; give the number too: --person {}=NUMBER",
-                        person.login
-                    ),
-                })?,
-            };
-            found.push((person.login, id));
-        }
-        let mode = match standing.service_less.is_there() {
-            true => Mode::ServiceLess,
-            false => self.mode,
-        };
         Ok(Answers {
+            people: numbered(&self.people, |login| lookup(&api, login))?,
+            mode: match standing.service_less.is_there() {
+                true => Mode::ServiceLess,
+                false => self.mode,
+            },
             repository,
             owners,
             resource,
-            people: found,
             web,
             api,
-            mode,
             setup,
             standing,
         })
+    }
+
+    /// Where GitHub's pages are, and the root of its REST API.
+    fn addresses(
+        &self,
+        standing: &Standing,
+        repository: &RepoName,
+    ) -> Result<(Url, String), Unanswered> {
+        let known = &standing.sketch.github;
+        let web = self.web.as_deref().or(known.web.as_deref());
+        let web = wrong("--web", web.unwrap_or("https://github.com"), |text| {
+            Url::parse(text).map_err(|e| e.to_string())
+        })?;
+        if let Some(api) = known.api.clone() {
+            return Ok((web, api));
+        }
+        let page = format!("{}/{repository}", web.as_str().trim_end_matches('/'));
+        let place = wrong("--web", &page, crate::app::propose::Place::of_remote)?;
+        Ok((web, place.api))
     }
 
     fn first_resource(
@@ -376,17 +252,31 @@ fn wrong<T, E: ToString>(
     })
 }
 
-fn api_of(web: &Url, repository: &RepoName) -> Result<String, Unanswered> {
-    let page = format!("{}/{repository}", web.as_str().trim_end_matches('/'));
-    let place = wrong("--web", &page, crate::app::propose::Place::of_remote)?;
-    Ok(place.api)
+/// People with GitHub's numbers.
+fn numbered(
+    given: &[String],
+    lookup: impl Fn(&Login) -> Result<u64, String>,
+) -> Result<Vec<(Login, u64)>, Unanswered> {
+    let mut found = Vec::new();
+    for Person { login, id } in people(given)? {
+        let id = match id {
+            Some(id) => id,
+            None => lookup(&login).map_err(|why| Unanswered::Wrong {
+                flag: "--person",
+                value: login.to_string(),
+                why: format!("{why}; give the number too: --person {login}=NUMBER"),
+            })?,
+        };
+        found.push((login, id));
+    }
+    Ok(found)
 }
 
-fn repository(organisation: &str, name: &str) -> Result<RepoName, String> {
+pub(super) fn repository(organisation: &str, name: &str) -> Result<RepoName, String> {
     RepoName::try_from(format!("{organisation}/{name}")).map_err(|e| e.to_string())
 }
 
-fn kind(text: &str) -> Result<&'static Beginning, String> {
+pub(super) fn kind(text: &str) -> Result<&'static Beginning, String> {
     Beginning::of(text).ok_or_else(|| {
         let known: Vec<_> = Beginning::names().collect();
         format!("it is none of {}", known.join(", "))
@@ -394,18 +284,17 @@ fn kind(text: &str) -> Result<&'static Beginning, String> {
 }
 
 /// Whether CODEOWNERS takes it for an owner of its own form: by its own reader.
-fn is_owner(text: &str) -> Result<(), String> {
+pub(super) fn is_owner(text: &str) -> Result<(), String> {
     let line = format!("* {text}\n");
     let read = codeowners::Codeowners::parse(".github/CODEOWNERS", line.as_bytes());
-    match read.problems.first() {
-        Some(problem) => Err(problem.message.clone()),
-        None if text.starts_with('@') => Ok(()),
-        None => Err("write @login or @organisation/team".to_owned()),
+    match read.problems.is_empty() && text.starts_with('@') {
+        true => Ok(()),
+        false => Err("write @login or @organisation/team".to_owned()),
     }
 }
 
 /// `octocat`, or `octocat=583231`.
-fn people(given: &[String]) -> Result<Vec<Person>, Unanswered> {
+pub(super) fn people(given: &[String]) -> Result<Vec<Person>, Unanswered> {
     let read = |text: &str| {
         let text = text.trim_start_matches('@');
         let (login, id) = match text.split_once('=') {
@@ -425,7 +314,7 @@ fn people(given: &[String]) -> Result<Vec<Person>, Unanswered> {
 }
 
 /// What is between commas and spaces; `-` is nothing.
-fn list(text: &str) -> Vec<String> {
+pub(super) fn list(text: &str) -> Vec<String> {
     let parts = text
         .split([',', ' '])
         .filter(|part| !part.is_empty() && *part != "-");

@@ -4,7 +4,9 @@
 //! the rulesets once the App has a number. No secret is written into the repository.
 
 mod answers;
+mod interview;
 mod kinds;
+mod next;
 mod number;
 mod pieces;
 mod standing;
@@ -21,7 +23,8 @@ use crate::domain::doctor::{self, Line, Tidying, Verdict};
 use crate::domain::finding::{Finding, Severity};
 use crate::domain::{parse, rules};
 
-pub use answers::{Answers, Given, Interview, Mode, Unanswered};
+pub use answers::{Answers, Given, Mode, Unanswered};
+pub use interview::Interview;
 pub use kinds::Beginning;
 pub use number::number_of;
 use pieces::{Place, rulesets};
@@ -88,13 +91,17 @@ pub fn scaffold(dir: &Path, answers: &Answers) -> anyhow::Result<Scaffold> {
     if answers.mode == Mode::ServiceLess {
         files.extend(key(&answers.setup)?);
     }
+    // What makes it an access repository, even while it declares nothing.
+    let access = dir.join("access");
+    let what = || format!("cannot make the folder {}", access.display());
+    fs::create_dir_all(&access).with_context(what)?;
     let read = offline::work_tree(dir)?;
     let tree = parse::read_tree(&read);
     Ok(Scaffold {
         files,
         findings: rules::check_tree(&tree, offline::now()),
         checks: vec![doctor::unowned(&tree)],
-        next: pieces::next(dir, answers),
+        next: next::steps(dir, answers),
     })
 }
 
@@ -155,6 +162,8 @@ pub(super) enum Executable {
 
 /// The key that evidence is signed with, which no run makes for itself; and its public half, for auditors.
 fn key(setup: &Path) -> anyhow::Result<[Outcome; 2]> {
+    let what = || format!("cannot make the folder {}", setup.display());
+    fs::create_dir_all(setup).with_context(what)?;
     let private = setup.join("evidence_key");
     let there = private.try_exists()?;
     let signers = crate::repo::Signers::at(&private)?;

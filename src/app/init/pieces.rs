@@ -1,7 +1,6 @@
 //! The files of a new access repository, and of what stands beside it.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use super::Executable;
 use super::answers::{Answers, Mode, Resource};
@@ -71,7 +70,7 @@ const ACTIONS: [(&str, &str); 4] = actions![
 ];
 
 /// The branch that counts, in a new repository.
-const MAIN: &str = "main";
+pub(super) const MAIN: &str = "main";
 /// The branch that evidence is written to, unless a server is told otherwise.
 const EVIDENCE: &str = "hallpass/evidence";
 
@@ -84,7 +83,7 @@ pub(super) fn all(answers: &Answers) -> anyhow::Result<Vec<Piece>> {
     }
     let readme = include_str!("templates/access.md");
     let readme = readme.replace("REPOSITORY", &answers.repository.to_string());
-    pieces.push(Piece::repository("access/README.md", readme));
+    pieces.push(Piece::repository("README.md", readme));
     let words = include_str!("templates/pull_request.md");
     pieces.push(Piece::repository(".github/pull_request_template.md", words));
     let validate = include_str!("templates/hallpass.yml");
@@ -274,55 +273,4 @@ fn configuration(answers: &Answers) -> String {
         ),
     }
     text
-}
-
-/// What to do next, in order.
-pub(super) fn next(dir: &Path, answers: &Answers) -> Vec<String> {
-    let (dir, setup) = (dir.display(), answers.setup.display());
-    let repository = &answers.repository;
-    let config = match answers.mode {
-        Mode::Service => format!("{setup}/hallpass.toml"),
-        Mode::ServiceLess => format!("{dir}/{IN_REPOSITORY}"),
-    };
-    let mut steps = vec![format!(
-        "Read what was written, correct it, and check it: hallpass validate {dir}"
-    )];
-    if answers.standing.sketch.github.app_id.is_none() {
-        let keys = match answers.mode {
-            Mode::Service => "--url https://the.address.of.your.server".to_owned(),
-            Mode::ServiceLess => format!("--keys {setup} --service-less"),
-        };
-        steps.push(format!(
-            "Create the GitHub App, with exactly the permissions that it needs: hallpass app create --config {config} {keys}"
-        ));
-        steps.push("Install it on the organisation, for the access repository: the page that the last command ends with".to_owned());
-    }
-    steps.push(format!(
-        "Push it: git -C {dir} init -b {MAIN} && git -C {dir} add . && git -C {dir} commit -m 'Begin' && gh repo create {repository} --private \
-         --source {dir} --push"
-    ));
-    for name in ["main", "evidence"] {
-        steps.push(format!(
-            "Set the rules: gh api --method POST repos/{repository}/rulesets --input {setup}/rulesets/{name}.json"
-        ));
-    }
-    steps.extend(match answers.mode {
-        Mode::Service => vec![
-            format!("Ask whether everything is as it must be: hallpass doctor --config {config}"),
-            format!("Start it: hallpass serve --config {config}"),
-        ],
-        Mode::ServiceLess => vec![
-            format!(
-                "Make the environment that holds the secrets, for {MAIN} alone: gh api --method PUT repos/{repository}/environments/hallpass \
-                 -F 'deployment_branch_policy[protected_branches]=false' -F 'deployment_branch_policy[custom_branch_policies]=true' && \
-                 gh api --method POST repos/{repository}/environments/hallpass/deployment-branch-policies -f name={MAIN}"
-            ),
-            format!(
-                "Give it the secrets: gh secret set HALLPASS_GITHUB_PRIVATE_KEY --env hallpass --repo {repository} < {setup}/hallpass.pem && \
-                 gh secret set HALLPASS_EVIDENCE_KEY --env hallpass --repo {repository} < {setup}/evidence_key"
-            ),
-            format!("Run it once by hand: gh workflow run 'Hallpass reconcile' --repo {repository}"),
-        ],
-    });
-    steps
 }

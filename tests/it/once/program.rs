@@ -61,7 +61,7 @@ impl Office {
     fn write_configuration(&self) {
         let toml = format!(
             "[github]\nrepository = \"acme/access\"\napp_id = 7\napi = \"{}\"\nweb = \"{}\"\nmerge = \"auto\"\nmerge_reverts = true\n\
-             [server]\ndata_dir = \"data\"\n[timing]\nrevert_window = \"1s\"\n[providers.github]\nkind = \"github-team\"\n\
+             [timing]\nrevert_window = \"1s\"\n[providers.github]\nkind = \"github-team\"\n\
              organisation = \"acme\"\n",
             self.sandbox.api_url(),
             self.sandbox.url()
@@ -75,7 +75,6 @@ impl Office {
 
     /// Runs the program where nothing is left of any run before.
     fn once(&self, more: &[&str]) -> (Option<i32>, String) {
-        let _ = std::fs::remove_dir_all(self.path("data"));
         let key = std::fs::read_to_string(self.path("key")).unwrap();
         let done = run(
             self.folder.path(),
@@ -85,6 +84,7 @@ impl Office {
         let text = String::from_utf8_lossy(&done.stdout).into_owned();
         let log = String::from_utf8_lossy(&done.stderr).into_owned();
         assert!(!log.contains(&key), "a key in the log");
+        assert!(!self.path("data").exists(), "nothing is kept here");
         (done.status.code(), text + &log)
     }
 
