@@ -18,7 +18,7 @@ pub fn app(world: &mut World, call: &Call) -> Answered {
 
 /// `GET /app/hook/config`.
 pub fn hook(world: &mut World, _: &Call) -> Answered {
-    let mut hook = json!({ "content_type": "json", "insecure_ssl": "0", "url": "" });
+    let mut hook = json!({ "content_type": "json", "insecure_ssl": "0" });
     if let Some(target) = world.post.target() {
         hook["url"] = target.url.into();
         hook["secret"] = "********".into();

@@ -49,6 +49,11 @@ async fn killed_everywhere(moment: Moment) {
         assert!(world.open_pulls().is_empty(), "killed at wait {at}");
         assert_eq!(world.told("granted").len(), 1, "killed at wait {at}");
         assert_eq!(world.told("safe-mode"), Vec::<String>::new());
+        if moment == Moment::Approved {
+            // Whatever the killed run gave, it ends on time.
+            team.run_later(minutes(110)).await;
+            assert!(world.holders("reader").is_empty(), "killed at wait {at}");
+        }
         team.assert_evidence_is_whole();
         finished
     })
