@@ -114,7 +114,12 @@ impl Create {
         })?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
         if self.manifest {
-            let manifest = plan.manifest(&format!("http://{address}/created"));
+            // Nobody waits there: the code is read from the browser's address.
+            let redirect = match self.port {
+                0 => format!("http://{}/created", address.ip()),
+                _ => format!("http://{address}/created"),
+            };
+            let manifest = plan.manifest(&redirect);
             super::print(&(serde_json::to_string_pretty(&manifest)? + "\n"))?;
             return Ok(ExitCode::SUCCESS);
         }

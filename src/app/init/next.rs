@@ -1,5 +1,6 @@
 //! What to do after the files are written, in order.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::answers::{Answers, Mode};
@@ -32,6 +33,7 @@ pub(super) fn steps(dir: &Path, answers: &Answers) -> Vec<String> {
         "Push it: git -C {dir} init -b {MAIN} && git -C {dir} add . && git -C {dir} commit -m 'Begin' && gh repo create {repository} --private \
          --source {dir} --push"
     ));
+    steps.extend(access_of_owners(answers));
     for name in ["main", "evidence"] {
         steps.push(format!(
             "Set the rules: gh api --method POST repos/{repository}/rulesets --input {setup}/rulesets/{name}.json"
@@ -45,6 +47,21 @@ pub(super) fn steps(dir: &Path, answers: &Answers) -> Vec<String> {
         Mode::ServiceLess => in_actions(answers),
     });
     steps
+}
+
+/// What GitHub wants of a team before it takes it for an owner.
+fn access_of_owners(answers: &Answers) -> Vec<String> {
+    let of_resource = answers.resource.iter().flat_map(|r| &r.owners);
+    let owners: BTreeSet<&String> = answers.owners.iter().chain(of_resource).collect();
+    let teams = owners.into_iter().filter_map(|owner| {
+        let (organisation, team) = owner.strip_prefix('@')?.split_once('/')?;
+        Some(format!(
+            "Give {owner} write access, without which GitHub takes it for no owner: gh api --method PUT \
+             orgs/{organisation}/teams/{team}/repos/{} -f permission=push",
+            answers.repository
+        ))
+    });
+    teams.collect()
 }
 
 /// What a first resource needs in files that stand there already and are not touched.

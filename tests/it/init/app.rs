@@ -181,6 +181,7 @@ async fn a_code_that_was_brought_by_hand_is_exchanged_once() {
     let manifest = String::from_utf8(done.stdout).unwrap();
     let asked: serde_json::Value = serde_json::from_str(&manifest).unwrap();
     assert_eq!(asked["hook_attributes"]["active"], false);
+    assert_eq!(asked["redirect_url"], "http://127.0.0.1/created");
     assert_eq!(asked["default_events"], serde_json::json!([]));
     let action = format!("{}/organizations/acme/settings/apps/new", sandbox.url());
     let back = agree(&action, &manifest).await;

@@ -51,7 +51,7 @@ async fn killed_everywhere(moment: Moment) {
         assert_eq!(world.told("safe-mode"), Vec::<String>::new());
         if moment == Moment::Approved {
             // Whatever the killed run gave, it ends on time.
-            team.run_later(minutes(110)).await;
+            team.run_later(minutes(115)).await;
             assert!(world.holders("reader").is_empty(), "killed at wait {at}");
         }
         team.assert_evidence_is_whole();
