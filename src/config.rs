@@ -3,6 +3,7 @@
 //! Invariant: a [`Config`] that exists is usable. Everything wrong is reported at once, each with what to write. Secrets come
 //! from the environment or from files, never from the TOML; only this module reads the environment.
 
+mod anchors;
 mod endpoints;
 mod providers;
 mod sections;
@@ -155,6 +156,47 @@ pub struct Evidence {
     pub key: Option<SecretString>,
     /// The private key that signed it before, so that it can say which one signs now.
     pub previous_key: Option<SecretString>,
+    /// The places outside at which its anchors are kept, by name.
+    pub anchors: BTreeMap<String, AnchorPlace>,
+}
+
+/// A place outside at which anchors are kept.
+#[derive(Debug, Clone)]
+pub struct AnchorPlace {
+    /// How often one is written.
+    pub every: Duration,
+    /// What it is.
+    pub kind: PlaceKind,
+}
+
+/// What a place outside is.
+#[derive(Debug, Clone)]
+pub enum PlaceKind {
+    /// A folder.
+    File {
+        /// Where.
+        folder: PathBuf,
+    },
+    /// A receiver of files.
+    Http {
+        /// The receiver.
+        endpoint: Endpoint,
+        /// What it knows us by.
+        token: SecretString,
+    },
+    /// A bucket of S3, or of a server that speaks as S3 does.
+    S3(Box<Bucket>),
+}
+
+/// A bucket.
+#[derive(Debug, Clone)]
+pub struct Bucket {
+    /// Its name.
+    pub name: String,
+    /// What the keys of objects begin with.
+    pub prefix: String,
+    /// Who we are there, and where it is.
+    pub aws: Aws,
 }
 
 /// How often and how long.

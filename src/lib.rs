@@ -10,7 +10,7 @@
 //!                          │
 //!          ┌───────┬───────┼────────┬──────────┐
 //!          ▼       ▼       ▼        ▼          ▼
-//!        forge    repo   store   providers   clock        ports, each beside its adapters
+//!        forge    repo   store   providers   clock        ports, each beside its adapters; `places` stands beside `providers`
 //!          └───────┴───────┼────────┴──────────┘
 //!                          ▼
 //!                        domain                           pure: facts in, verdicts and plans out
@@ -26,6 +26,7 @@
 //!   without a server: the ledger comes from the evidence, and `reconcile/carry.rs` brings what is told nowhere else.
 //! - [`github_app`] calls GitHub as an App, for the forge and for the provider of team memberships. [`config`] is the one reader of
 //!   the configuration, the environment and secrets; [`secrets`] keeps those out of whatever is written down.
+//! - [`places`] are where anchors of the evidence are kept, outside: `reconcile/anchors.rs` writes them and compares.
 //! - [`metrics`] counts what the others tell it, for [`http`] to be scraped; what is, is read from the store at each scrape.
 //! - [`sandbox`] is a GitHub stand-in for tests and the demo; the rest of the crate does not know of it.
 //!
@@ -77,6 +78,7 @@ pub mod forge;
 pub mod github_app;
 pub mod http;
 pub mod metrics;
+pub mod places;
 pub mod providers;
 pub mod reconcile;
 pub mod repo;

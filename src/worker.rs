@@ -2,7 +2,7 @@
 //!
 //! Tasks, so that none waits for another: *due* ends what is due by time and needs neither forge nor git; *wakes* works off the
 //! queue, see `work.rs`; the *tick* asks for everything once in a while, which is what makes a lost webhook cost delay and nothing
-//! else; *evidence* and *drift* run beside them.
+//! else; *evidence*, *anchors* and *drift* run beside them.
 //!
 //! Accepted race: a wake that arrives while its work is under way stays in the queue and is worked off once more.
 
@@ -128,6 +128,7 @@ impl Worker {
             self.run_wakes(&stop),
             self.run_ticks(&stop),
             self.run_evidence(&stop),
+            self.run_anchors(&stop),
             self.run_drift(&stop)
         );
         if let Err(error) = due.await {
@@ -291,6 +292,25 @@ impl Worker {
         }
     }
 
+    /// Says outside where the evidence ends, beside everything else: a place that hangs delays nobody.
+    async fn run_anchors(&self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            let now = self.clock.now();
+            let due = match unharmed(self.reconciler.anchors()).await {
+                Ok(None) => return,
+                Ok(Some(next)) => next.max(now + TimeDelta::seconds(1)),
+                Err(error) => {
+                    warn!(error = %error, "cannot look after anchors: {}", chain(&error));
+                    now + self.pace.retry_cap
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.clock.sleep_until(due) => {}
+            }
+        }
+    }
+
     async fn run_ticks(&self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
             let now = self.clock.now();
@@ -444,6 +464,17 @@ impl Worker {
         }
     }
 
+    /// Writes the anchors that are due, and the evidence of that.
+    async fn anchor_once(&self) {
+        match self.reconciler.anchors().await {
+            Ok(None) => {}
+            Ok(Some(_)) => self.write_evidence().await,
+            Err(error) => {
+                warn!(error = %error, "cannot look after anchors: {}", chain(&error));
+            }
+        }
+    }
+
     /// Ends what is due everywhere.
     async fn due_pass(&self) -> Result<(), ReconcileError> {
         let ended = self.reconciler.due().await;
@@ -470,6 +501,9 @@ impl Worker {
             self.compare_when_due().await?;
         }
         self.write_evidence().await;
+        if resync == Resync::Everything {
+            self.anchor_once().await;
+        }
         Ok(())
     }
 }

@@ -1,22 +1,24 @@
 //! Asking the evidence in a clone: needs no service, no network and no secret.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use chrono::TimeDelta;
 use git2::Repository;
 use rayon::prelude::*;
 
 use crate::clock::{Clock, SystemClock};
+use crate::domain::anchor::{self, SignedAnchor};
 use crate::domain::audit::{
-    Anchor, Chain, Checked, Lives, Problem, Promise, Rule, Seen, Verified, check_main, check_story,
-    replay,
+    Anchor, Brought, Chain, Checked, Lives, Problem, Promise, Proved, Rule, Seen, Verified,
+    check_main, check_story, replay,
 };
 use crate::domain::catalogue::Catalogue;
 use crate::domain::evidence::{DecidedOn, Record, digest, instant};
 use crate::domain::model::{CommitId, GrantPath, Instant};
 use crate::domain::parse;
+use crate::repo::anchored_by;
 use crate::repo::read::{self, Signatures};
 
 /// Where the evidence is.
@@ -160,7 +162,7 @@ impl Clone {
     pub fn verify(
         &self,
         trusted: Vec<String>,
-        anchors: &[Anchor],
+        anchors: &[Brought],
         late: TimeDelta,
         mut progress: impl FnMut(u64),
     ) -> anyhow::Result<(Verified, Lives)> {
@@ -172,7 +174,7 @@ impl Clone {
         let (mut seen, mut lives) = (Seen::default(), Lives::default());
         let (mut count, mut anchor) = (0, None);
         let mut held: HashMap<u64, Option<String>> =
-            anchors.iter().map(|a| (a.seq, None)).collect();
+            anchors.iter().map(|a| (a.anchor.seq, None)).collect();
         read::links(&self.repo, &self.evidence, signatures, |link| {
             count += 1;
             if count % 10_000 == 0 {
@@ -193,20 +195,9 @@ impl Clone {
             });
             lives.add(&link.commit, record);
         })?;
+        let (proved, against) = weighed(anchors, &held, chain.keys());
         let mut problems = chain.finish();
-        let lost = anchors
-            .iter()
-            .filter(|a| held.get(&a.seq) != Some(&Some(a.record.clone())));
-        problems.extend(lost.map(|anchor| Problem {
-            rule: Rule::AnchorMissing,
-            commit: None,
-            message: format!(
-                "record {} of {} had the digest {}; the branch holds no such record any more: it was cut or rewritten",
-                anchor.seq,
-                instant(anchor.at),
-                anchor.record
-            ),
-        }));
+        problems.extend(against);
         problems.extend(check_story(&lives, Promise { late, now: now() }));
         let (mut replayed, mut commits) = (0, 0);
         if let Some(main) = &self.main {
@@ -224,6 +215,7 @@ impl Clone {
             main: self.main.clone(),
             keys,
             anchors: anchors.len() as u64,
+            proved,
             records: count,
             grants: lives.iter().count() as u64,
             replayed,
@@ -298,6 +290,105 @@ impl Clone {
         }
         Ok((found, done))
     }
+}
+
+/// What the anchors prove of records whose digests are `held`, and what is wrong with the others.
+fn weighed(
+    anchors: &[Brought],
+    held: &HashMap<u64, Option<String>>,
+    keys: Option<&BTreeSet<String>>,
+) -> (Vec<Proved>, Vec<Problem>) {
+    let (mut proved, mut against) = (Vec::new(), Vec::new());
+    let mut say = |rule, message| {
+        against.push(Problem {
+            rule,
+            commit: None,
+            message,
+        });
+    };
+    for brought in anchors {
+        let (anchor, name) = (&brought.anchor, &brought.name);
+        let Some(vouched) = brought.vouched(keys) else {
+            let said = match &brought.signer {
+                Some(key) => format!("{name} is signed by {key}, which nobody vouches for"),
+                None => format!("{name} was changed after it was signed, or its signature was"),
+            };
+            say(Rule::AnchorForged, said);
+            continue;
+        };
+        if held.get(&anchor.seq) == Some(&Some(anchor.record.clone())) {
+            proved.push(Proved {
+                name: name.clone(),
+                seq: anchor.seq,
+                at: anchor.at,
+                vouched,
+            });
+            continue;
+        }
+        let said = format!(
+            "by {name}, record {} of {} had the digest {}; the branch holds no such record any more: it was cut or rewritten",
+            anchor.seq,
+            instant(anchor.at),
+            anchor.record
+        );
+        say(Rule::AnchorMissing, said);
+    }
+    proved.sort_by_key(|proved| proved.seq);
+    (proved, against)
+}
+
+/// The anchors in a file, or in every file of a folder that is called as the service calls them: as `hallpass audit anchor` prints them, or
+/// as the service writes them.
+///
+/// # Errors
+/// When a file cannot be read or is no anchor, and when a folder holds none.
+pub fn anchors(path: &Path) -> anyhow::Result<Vec<Brought>> {
+    if !path.is_dir() {
+        return Ok(vec![brought(path)?]);
+    }
+    let shown = path.display();
+    let entries = std::fs::read_dir(path).with_context(|| format!("cannot read {shown}"))?;
+    let mut files = Vec::new();
+    for entry in entries {
+        let entry = entry.with_context(|| format!("cannot read {shown}"))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if anchor::number_in(&name).is_some() {
+            files.push(entry.path());
+        }
+    }
+    if files.is_empty() {
+        bail!(
+            "{shown} holds no file that is called as anchors are: anchor-20261123T090000Z-000000000042.json"
+        );
+    }
+    files.sort();
+    files.iter().map(|file| brought(file)).collect()
+}
+
+fn brought(file: &Path) -> anyhow::Result<Brought> {
+    let shown = file.display();
+    let bytes = std::fs::read(file).with_context(|| format!("cannot read {shown}"))?;
+    let name = file
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    if let Ok(anchor) = serde_json::from_slice::<Anchor>(&bytes) {
+        return Ok(Brought {
+            name,
+            anchor,
+            signer: None,
+            is_signed: false,
+        });
+    }
+    let signed =
+        SignedAnchor::read(&bytes).map_err(|why| anyhow!("{shown} is no anchor: {why}"))?;
+    Ok(Brought {
+        name,
+        anchor: signed.head(),
+        signer: anchored_by(signed.signed_part().as_bytes(), &signed.signature),
+        is_signed: true,
+    })
 }
 
 /// Judges some grants again, with a handle of its own.

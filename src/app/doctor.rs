@@ -71,6 +71,7 @@ pub async fn examine_with(
         Err(error) => lines.push(unread(config, &error)),
     }
     lines.push(evidence(config));
+    lines.extend(anchors(config, &server).await?);
     on("the ledger");
     lines.push(match server.doubt().await {
         Ok(mode) => doctor::doubt(mode.as_ref()),
@@ -275,6 +276,23 @@ fn evidence(config: &Config) -> Line {
             "Put the key back from where it is kept; a new one must be announced by the old one (docs/audit.md).",
         ),
     }
+}
+
+/// Each place at which anchors are kept, by what the service noted of it.
+async fn anchors(config: &Config, server: &Inspection) -> anyhow::Result<Vec<Line>> {
+    if config.evidence.anchors.is_empty() {
+        return Ok(vec![doctor::no_anchors()]);
+    }
+    let known = server.places().await?;
+    let places = config.evidence.anchors.iter();
+    let line = |(name, place): (&String, &config::AnchorPlace)| {
+        let memory = known.get(name).map(|known| known.memory.clone());
+        let standing = memory
+            .unwrap_or_default()
+            .standing(service::delta(place.every), server.now());
+        doctor::anchors(name, &standing)
+    };
+    Ok(places.map(line).collect())
 }
 
 /// A key of ours that others on this machine may read.

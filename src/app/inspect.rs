@@ -2,7 +2,7 @@
 //!
 //! Changes nothing: the database is opened for reading, the mirror is its own, and the targets are only asked who holds what.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::forge::github::GitHub;
 use crate::providers::Registry;
 use crate::reconcile::{ReconcileError, Reconciler};
 use crate::repo::{KeyError, Mirror, Signers};
-use crate::store::{Scope, Store, StoreError};
+use crate::store::{Remembered, Scope, Store, StoreError};
 
 /// A server's view, for reading.
 pub struct Inspection {
@@ -87,7 +87,8 @@ impl Inspection {
             Arc::clone(&clock),
             signers(config, scratch.path())?,
             service::settings(config),
-        );
+        )
+        .anchoring(super::anchors::connect(config, &clock)?);
         Ok(Self {
             reconciler,
             forge,
@@ -143,6 +144,14 @@ impl Inspection {
     /// When the forge, git or the database fail.
     pub async fn doubt(&self) -> Result<Option<SafeMode>, ReconcileError> {
         self.reconciler.doubt().await
+    }
+
+    /// What the service noted of the places at which anchors are kept.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn places(&self) -> anyhow::Result<BTreeMap<String, Remembered>> {
+        Ok(self.store.places().await?)
     }
 
     /// The forge.

@@ -1,5 +1,6 @@
 //! The composition root: the only place that names concrete adapters.
 
+mod anchors;
 pub mod audit;
 pub mod demo;
 pub mod doctor;

@@ -160,7 +160,7 @@ fn client(
     forge.client_for_organisation(organisation, installation, permissions)
 }
 
-fn keys(aws: &config::Aws) -> Keys {
+pub(super) fn keys(aws: &config::Aws) -> Keys {
     Keys {
         region: aws.region.clone(),
         access_key: aws.access_key.clone(),
@@ -214,7 +214,7 @@ fn connecting(directory: &config::Directory) -> Connecting {
 }
 
 /// How an HTTP server is reached.
-fn settings(endpoint: &Endpoint, clock: &Arc<dyn Clock>) -> Settings {
+pub(super) fn settings(endpoint: &Endpoint, clock: &Arc<dyn Clock>) -> Settings {
     Settings {
         url: endpoint.url.clone(),
         ca: endpoint.ca.clone(),

@@ -1,5 +1,6 @@
 //! `hallpass serve`, put together from its configuration.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -100,7 +101,8 @@ impl Service {
             signers(config)?,
             settings(config),
         )
-        .counting(metrics.clone());
+        .counting(metrics.clone())
+        .anchoring(super::anchors::connect(config, &clock)?);
         let bell = Arc::new(Notify::new());
         let pace = Pace {
             resync: delta(config.timing.resync),
@@ -293,6 +295,14 @@ pub(super) fn settings(config: &Config) -> Settings {
     }
 }
 
+/// How often an anchor is written at each place.
+fn anchored(config: &Config) -> BTreeMap<String, TimeDelta> {
+    let places = config.evidence.anchors.iter();
+    places
+        .map(|(name, place)| (name.clone(), delta(place.every)))
+        .collect()
+}
+
 fn shared(
     config: &Config,
     worker: &Worker,
@@ -317,5 +327,6 @@ fn shared(
         stale_after: config.timing.resync * 5,
         metrics: Metrics::default(),
         connections: Vec::new(),
+        anchored: anchored(config),
     }
 }

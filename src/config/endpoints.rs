@@ -7,7 +7,7 @@ use url::Url;
 
 use super::sections::address;
 use super::table::Table;
-use super::{Aws, Endpoint, Provider};
+use super::{Aws, Endpoint, PlaceKind, Provider};
 
 /// The keys of a secret: for the environment variable and for the file that hold it, and how not to write it.
 pub(super) struct Keys {
@@ -29,6 +29,16 @@ pub(super) fn scim(table: &mut Table<'_>) -> Option<Provider> {
     let endpoint = endpoint(table, "https://api.slack.com/scim/v2");
     let token = secret(table, &TOKEN);
     Some(Provider::Scim {
+        endpoint: endpoint?,
+        token: token?,
+    })
+}
+
+/// `kind = "http"` of a place where anchors are kept.
+pub(super) fn receiver(table: &mut Table<'_>) -> Option<PlaceKind> {
+    let endpoint = endpoint(table, "https://anchors.example.org/hallpass");
+    let token = secret(table, &TOKEN);
+    Some(PlaceKind::Http {
         endpoint: endpoint?,
         token: token?,
     })

@@ -294,11 +294,13 @@ fn evidence(mut table: Table<'_>) -> Evidence {
         .unwrap_or_else(|| "hallpass/evidence".to_owned());
     let key = table.secret("HALLPASS_EVIDENCE_KEY", "key_file");
     let previous_key = table.secret("HALLPASS_EVIDENCE_KEY_PREVIOUS", "previous_key_file");
+    let anchors = table.below("anchor").map(super::anchors::read);
     table.finish();
     Evidence {
         branch: name,
         key,
         previous_key,
+        anchors: anchors.unwrap_or_default(),
     }
 }
 

@@ -353,6 +353,20 @@ impl<'a> Table<'a> {
         children
     }
 
+    /// Takes the table that stands under `key`.
+    pub(super) fn below(&mut self, key: &'static str) -> Option<Table<'a>> {
+        let name = format!("{}.{key}", self.name);
+        let At { line, value } = self.take(key)?;
+        match value {
+            DeValue::Table(table) => Some(Table::new(self.context, &name, line, table)),
+            _ => {
+                let remedy = format!("Write [{name}.NAME] and its keys below it.");
+                self.report(line, key, "is not a table", remedy);
+                None
+            }
+        }
+    }
+
     pub(super) fn line(&self) -> usize {
         self.line
     }

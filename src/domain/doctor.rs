@@ -8,6 +8,8 @@ mod owners;
 
 use serde::Serialize;
 
+use super::anchor::Standing;
+use super::evidence::instant;
 use super::safety::SafeMode;
 
 pub use app::{
@@ -113,6 +115,48 @@ impl Line {
             remedy: Some(remedy),
         }
     }
+}
+
+/// How the anchors stand that are kept at `place`.
+pub fn anchors(place: &str, standing: &Standing) -> Line {
+    match standing {
+        Standing::None => Line::warning(
+            Area::Evidence,
+            format!("no anchor was written at `{place}` yet"),
+            "The service writes the first one soon after its start, once there is evidence. If it does not, its log says why.",
+        ),
+        Standing::Written { seq, at } => Line::pass(
+            Area::Evidence,
+            format!(
+                "anchored at `{place}` up to record {seq}, on {}",
+                instant(*at)
+            ),
+        ),
+        Standing::Late { overdue, why } => Line::failure(
+            Area::Evidence,
+            format!(
+                "the anchor at `{place}` is overdue for {} minutes: {why}",
+                overdue.num_minutes()
+            ),
+            format!(
+                "It is tried again for ever. See that the place can be reached and written; [evidence.anchor.{place}] names it."
+            ),
+        ),
+        Standing::Trouble(what) => Line::failure(
+            Area::Evidence,
+            what.clone(),
+            "Compare what is left there with the evidence: `hallpass audit verify --key FILE --anchor PATH`.",
+        ),
+    }
+}
+
+/// Nobody outside knows where the evidence ends.
+pub fn no_anchors() -> Line {
+    Line::warning(
+        Area::Evidence,
+        "no anchors are kept outside: whoever holds the key of the evidence could write it anew, and nobody would see it",
+        "Name a place that nobody who runs Hallpass can change, under [evidence.anchor]: see docs/audit.md.",
+    )
 }
 
 /// Whether database, evidence and protected branch agree, so that anything is given at all.

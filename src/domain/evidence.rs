@@ -33,12 +33,13 @@ pub use record::{
 };
 pub use review::{review_overdue, review_unsigned, reviewed};
 pub use round::{
-    ReviewLine, review_answers_unsigned, review_completed, review_lapsed, review_opened,
+    ReviewLine, review_answers_unsigned, review_asked, review_completed, review_lapsed,
+    review_opened,
 };
 pub use service::{adopted, orphaned};
 pub use system::{
-    Arrived, first_look, is_of_the_chain, key_changed, landed, recovered, safe_mode_entered,
-    safe_mode_left, started, stopped,
+    Arrived, anchored, first_look, is_of_the_chain, key_changed, landed, recovered,
+    safe_mode_entered, safe_mode_left, started, stopped,
 };
 pub use verdict::of_verdict;
 
@@ -111,11 +112,15 @@ pub enum Kind {
     AccessReviewLapsed,
     /// Answers were merged without an owner's signature.
     AccessReviewUnsigned,
+    /// Where the evidence ends was said at a place outside.
+    Anchored,
+    /// Owners were asked what becomes of some grants: in a pull request, until an instant.
+    AccessReviewAsked,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 35] = [
         Self::Requested,
         Self::Denied,
         Self::Approved,
@@ -149,6 +154,8 @@ impl Kind {
         Self::AccessReviewCompleted,
         Self::AccessReviewLapsed,
         Self::AccessReviewUnsigned,
+        Self::Anchored,
+        Self::AccessReviewAsked,
     ];
 
     /// The kind that `word` names.
@@ -192,6 +199,8 @@ impl Kind {
             Self::AccessReviewCompleted => "access-review-completed",
             Self::AccessReviewLapsed => "access-review-lapsed",
             Self::AccessReviewUnsigned => "access-review-unsigned",
+            Self::Anchored => "anchored",
+            Self::AccessReviewAsked => "access-review-asked",
         }
     }
 }

@@ -3,6 +3,7 @@
 //! The same facts give the same verdict, today and when an auditor replays them. The shell around it ([`crate::reconcile`])
 //! observes, calls [`decision::decide`] or [`plan::plan`], and acts.
 
+pub mod anchor;
 pub mod approval;
 pub mod audit;
 pub mod brake;

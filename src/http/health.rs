@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::Shared;
+use crate::domain::safety;
 
 /// How long the database may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -23,8 +24,17 @@ pub(super) async fn live() -> &'static str {
     "live\n"
 }
 
+/// Why nothing is granted in safe mode. No reason to send webhooks elsewhere, or to restart anything: what is due still ends, and safe mode
+/// is over as soon as its reason is.
+fn safe_mode(word: &str) -> String {
+    format!(
+        "safe mode ({word}): {}; what is due by time is still revoked. `hallpass doctor` says what to do",
+        safety::explained(word)
+    )
+}
+
 /// The database answers, the protected branch was read once, and the worker finished a pass not long ago. Where not, `problems` says
-/// what is wrong and what to do.
+/// what is wrong and what to do. Safe mode leaves it ready, and is told beside that.
 pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, Json<Value>) {
     let cursor = tokio::time::timeout(PATIENCE, shared.store.cursor()).await;
     let store = matches!(cursor, Ok(Ok(_)));
@@ -41,6 +51,12 @@ pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, Jso
         .map(|at| (shared.clock.now() - at).num_milliseconds());
     let limit = i64::try_from(shared.stale_after.as_millis()).unwrap_or(i64::MAX);
     let worker = age.is_some_and(|age| age <= limit);
+    let doubt = tokio::time::timeout(PATIENCE, shared.store.note(safety::NOTE)).await;
+    let why = match (main, doubt) {
+        (true, Ok(Ok(None))) => None,
+        (true, Ok(Ok(Some(word)))) => Some(safe_mode(&word)),
+        _ => Some("it cannot be known what is granted: see `problems`".to_owned()),
+    };
     let problems: Vec<&str> = [(store, STORE), (main || !store, MAIN), (worker, WORKER)]
         .into_iter()
         .filter_map(|(fine, problem)| (!fine).then_some(problem))
@@ -52,7 +68,8 @@ pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, Jso
     };
     let seconds = age.map(|age| age / 1000);
     let answer = json!({
-        "ready": ready, "store": store, "main": main, "worker": worker, "last_pass_seconds_ago": seconds, "problems": problems
+        "ready": ready, "store": store, "main": main, "worker": worker, "last_pass_seconds_ago": seconds,
+        "granting": why.is_none(), "not_granting_because": why, "problems": problems
     });
     (status, Json(answer))
 }

@@ -12,6 +12,7 @@ use super::Shared;
 use crate::domain::drift::Known;
 use crate::domain::model::{ConnectionName, ResourceName};
 use crate::domain::release::{BRAKES, Brake, Whose};
+use crate::domain::safety;
 use crate::metrics::{self, MEDIA};
 use crate::store::StoreError;
 
@@ -65,8 +66,23 @@ async fn state(shared: &Shared) -> Result<metrics::State, StoreError> {
             tally.outbox.0,
             tally.outbox.1.map_or(TimeDelta::zero(), since),
         ),
+        anchors: anchors(shared).await?,
+        safe_mode: store.note(safety::NOTE).await?.is_some(),
         wakes: tally.wakes,
     })
+}
+
+/// How each place outside stands, known or not.
+async fn anchors(shared: &Shared) -> Result<BTreeMap<String, (TimeDelta, bool)>, StoreError> {
+    let now = shared.clock.now();
+    let known = shared.store.places().await?;
+    let standing = shared.anchored.iter().map(|(place, every)| {
+        let memory = known.get(place).map(|known| &known.memory);
+        let late = memory.map_or_else(TimeDelta::zero, |memory| memory.overdue(*every, now));
+        let wrong = memory.is_some_and(|memory| memory.trouble.is_some());
+        (place.clone(), (late, wrong))
+    });
+    Ok(standing.collect())
 }
 
 /// What each brake holds. One that cannot be read is for the worker to tell of.

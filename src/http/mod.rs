@@ -9,11 +9,13 @@ mod metrics;
 mod serve;
 mod webhook;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get, post};
+use chrono::TimeDelta;
 use secrecy::SecretString;
 use tokio::sync::{Notify, Semaphore, watch};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -46,6 +48,8 @@ pub struct Shared {
     pub metrics: Metrics,
     /// The connections that are told of in metrics even where nothing is given.
     pub connections: Vec<ConnectionName>,
+    /// The places outside at which anchors are kept, and how often one is written there.
+    pub anchored: BTreeMap<String, TimeDelta>,
 }
 
 /// Whose webhooks count. All others are answered and ignored.

@@ -38,7 +38,7 @@ pub struct Described {
 }
 
 /// Every label there is, and what it can hold. None names a person, an account, a repository or a grant.
-pub const LABELS: [(&str, &str); 13] = [
+pub const LABELS: [(&str, &str); 14] = [
     ("call", "`grant`, `revoke`, `holders` or `account`"),
     ("connection", "a name under `[providers]`"),
     (
@@ -59,6 +59,7 @@ pub const LABELS: [(&str, &str); 13] = [
         "outcome",
         "how it ended: the words of each metric stand with it",
     ),
+    ("place", "a name under `[evidence.anchor]`"),
     (
         "resource",
         "a file under `access/resources`; empty where no resource names it any more",
@@ -84,7 +85,7 @@ const fn of(
 }
 
 /// Every metric, in the order of the page that explains them.
-pub const ALL: [Described; 26] = [
+pub const ALL: [Described; 29] = [
     of(
         Gauge,
         "hallpass_build",
@@ -174,6 +175,24 @@ pub const ALL: [Described; 26] = [
         "hallpass_evidence_oldest_seconds",
         &[],
         "How long the oldest of them waits.",
+    ),
+    of(
+        Gauge,
+        "hallpass_anchor_overdue_seconds",
+        &["place"],
+        "How long an anchor of the evidence is overdue at a place outside.",
+    ),
+    of(
+        Gauge,
+        "hallpass_anchor_trouble",
+        &["place"],
+        "Whether a place outside lost or changed an anchor that was written there.",
+    ),
+    of(
+        Gauge,
+        "hallpass_safe_mode",
+        &[],
+        "Whether nothing is granted because something contradicts what was known.",
     ),
     of(
         Gauge,

@@ -40,6 +40,10 @@ pub struct State {
     pub deployments: u64,
     /// Events that wait for their push, and how long the oldest does.
     pub evidence: (u64, TimeDelta),
+    /// Of each place outside: how long an anchor is overdue there, and whether it lost or changed one.
+    pub anchors: BTreeMap<String, (TimeDelta, bool)>,
+    /// Whether nothing is granted, in safe mode.
+    pub safe_mode: bool,
     /// What is to be looked at.
     pub wakes: u64,
 }
@@ -95,9 +99,22 @@ pub(super) fn add_to(registry: &mut Registry, state: Option<&State>) {
         state.evidence.1,
     );
     count(registry, "hallpass_wakes_waiting", state.wakes);
+    count(registry, "hallpass_safe_mode", u64::from(state.safe_mode));
+    add_anchors(registry, state);
     add_grants(registry, state);
     add_overdue(registry, state);
     add_differences(registry, state);
+}
+
+fn add_anchors(registry: &mut Registry, state: &State) {
+    let (overdue, trouble): (Lengths<1>, Counts<1>) = Default::default();
+    for (place, (late, wrong)) in &state.anchors {
+        let labels = [("place", place.clone())];
+        overdue.get_or_create(&labels).set(seconds(*late));
+        set(&trouble, labels, u64::from(*wrong));
+    }
+    add(registry, "hallpass_anchor_overdue_seconds", overdue);
+    add(registry, "hallpass_anchor_trouble", trouble);
 }
 
 fn add_grants(registry: &mut Registry, state: &State) {

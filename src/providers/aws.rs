@@ -8,7 +8,10 @@ use std::fmt;
 use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::http_request::{
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
+    UriPathNormalizationMode, sign,
+};
 use aws_sigv4::sign::v4::SigningParams;
 use chrono::TimeDelta;
 use http::{HeaderName, HeaderValue, Method};
@@ -18,6 +21,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::http::{Answer, Call, Failure, Http, Listing};
+use crate::domain::model::Instant;
 use crate::secrets::Secrets;
 
 /// How long to wait when we are limited: AWS does not say.
@@ -176,10 +180,16 @@ impl Service {
                 "the call cannot be signed; check the keys of the connection",
             )
         };
-        for (name, value) in self
-            .signature(url.as_str(), &signed, &body)
-            .map_err(unsigned)?
-        {
+        let to_sign = ToSign {
+            service: self.name,
+            paths: Paths::Tidied,
+            method: "POST",
+            url: url.as_str(),
+            headers: &signed,
+            body: body.as_bytes(),
+        };
+        let added = sign_call(&self.keys, self.http.now(), &to_sign).map_err(unsigned)?;
+        for (name, value) in added {
             call = call.header(name, value);
         }
         let answer = self
@@ -190,50 +200,6 @@ impl Service {
             true => Ok(answer),
             false => Err(self.no(what, &answer)),
         }
-    }
-
-    /// The headers that sign a POST of `body` with `headers`.
-    fn signature(
-        &self,
-        url: &str,
-        headers: &[(&str, &str)],
-        body: &str,
-    ) -> Result<Vec<(HeaderName, HeaderValue)>, Box<dyn std::error::Error + Send + Sync>> {
-        let keys = &self.keys;
-        let token = keys.session_token.as_ref();
-        let credentials = Credentials::new(
-            keys.access_key.as_str(),
-            keys.secret_key.expose_secret(),
-            token.map(|token| token.expose_secret().to_owned()),
-            None,
-            "hallpass",
-        );
-        let identity = credentials.into();
-        let parameters = SigningParams::builder()
-            .identity(&identity)
-            .region(&keys.region)
-            .name(self.name)
-            .time(SystemTime::from(self.http.now()))
-            .settings(SigningSettings::default())
-            .build()?
-            .into();
-        let request = SignableRequest::new(
-            "POST",
-            url,
-            headers.iter().copied(),
-            SignableBody::Bytes(body.as_bytes()),
-        )?;
-        let (instructions, _) = sign(request, &parameters)?.into_parts();
-        let (added, _) = instructions.into_parts();
-        let header = |(name, value): (&str, &str)| {
-            let mut value = HeaderValue::from_str(value)?;
-            value.set_sensitive(true);
-            Ok((HeaderName::from_bytes(name.as_bytes())?, value))
-        };
-        added
-            .iter()
-            .map(|added| header((added.name(), added.value())))
-            .collect()
     }
 
     /// What an answer that is no success means: AWS says most in a code, and little in the status.
@@ -279,6 +245,83 @@ impl Service {
             },
         }
     }
+}
+
+/// A call that is to be signed.
+#[derive(Debug, Clone, Copy)]
+pub struct ToSign<'a> {
+    /// The service that it is signed for.
+    pub service: &'a str,
+    /// How the service reads paths.
+    pub paths: Paths,
+    /// The method.
+    pub method: &'a str,
+    /// The whole address.
+    pub url: &'a str,
+    /// The headers that are signed with it.
+    pub headers: &'a [(&'a str, &'a str)],
+    /// Everything behind the headers.
+    pub body: &'a [u8],
+}
+
+/// How a service reads the paths that it is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paths {
+    /// `a/../b` is `b`: every service but S3.
+    Tidied,
+    /// As they are, and the digest of what is sent stands in a header: S3.
+    AsTheyAre,
+}
+
+/// The headers that sign a call, by Signature Version 4.
+///
+/// # Errors
+/// When the call cannot be signed. The words of that may hold what was to be signed.
+pub fn sign_call(
+    keys: &Keys,
+    now: Instant,
+    call: &ToSign<'_>,
+) -> Result<Vec<(HeaderName, HeaderValue)>, Box<dyn std::error::Error + Send + Sync>> {
+    let token = keys.session_token.as_ref();
+    let credentials = Credentials::new(
+        keys.access_key.as_str(),
+        keys.secret_key.expose_secret(),
+        token.map(|token| token.expose_secret().to_owned()),
+        None,
+        "hallpass",
+    );
+    let identity = credentials.into();
+    let mut settings = SigningSettings::default();
+    if call.paths == Paths::AsTheyAre {
+        settings.percent_encoding_mode = PercentEncodingMode::Single;
+        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+    }
+    let parameters = SigningParams::builder()
+        .identity(&identity)
+        .region(&keys.region)
+        .name(call.service)
+        .time(SystemTime::from(now))
+        .settings(settings)
+        .build()?
+        .into();
+    let request = SignableRequest::new(
+        call.method,
+        call.url,
+        call.headers.iter().copied(),
+        SignableBody::Bytes(call.body),
+    )?;
+    let (instructions, _) = sign(request, &parameters)?.into_parts();
+    let (added, _) = instructions.into_parts();
+    let header = |(name, value): (&str, &str)| {
+        let mut value = HeaderValue::from_str(value)?;
+        value.set_sensitive(true);
+        Ok((HeaderName::from_bytes(name.as_bytes())?, value))
+    };
+    added
+        .iter()
+        .map(|added| header((added.name(), added.value())))
+        .collect()
 }
 
 /// Whether AWS says that a value has not the form of such values, so that nothing can be of that name.

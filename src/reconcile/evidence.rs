@@ -4,6 +4,7 @@ use tracing::{Instrument as _, error, info, info_span};
 
 use super::safety::SEEN;
 use super::{ReconcileError, Reconciler};
+use crate::domain::safety::SafeMode;
 use crate::repo::RepoError;
 
 /// Events in one push.
@@ -47,9 +48,13 @@ impl Reconciler {
         let mut races = 0;
         loop {
             self.mirror.fetch(&remote, &[branch], &[]).await?;
-            let ahead = self.evidence_ahead().await?;
-            if ahead.is_some() {
-                self.note_footing(ahead.clone()).await?;
+            let doubt = self.evidence_in_doubt().await?;
+            if doubt.is_some() {
+                self.note_footing(doubt.clone()).await?;
+            }
+            if let Some(mode @ SafeMode::EvidenceCut { .. }) = doubt {
+                // What is written on a branch that was cut would stand in the way of putting it back.
+                return Err(ReconcileError::Safe(mode));
             }
             self.mirror
                 .append_evidence(&self.signers, branch, events)
@@ -63,7 +68,7 @@ impl Reconciler {
                 result => result?,
             }
             // What was pushed comes from here; whether all before it does was just asked.
-            if let (None, Some(tip)) = (ahead, self.mirror.tip(branch).await?) {
+            if let (None, Some(tip)) = (doubt, self.mirror.tip(branch).await?) {
                 self.store.set_note(SEEN, tip.as_str()).await?;
             }
             return Ok(());

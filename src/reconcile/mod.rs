@@ -3,11 +3,13 @@
 //! Nothing here is told *why* it runs. A webhook, a timer, a restart and a resync all end in the same functions, which read
 //! everything afresh: [`Reconciler::pull`] for one pull request, [`Reconciler::main`] for the protected branch (and [`Reconciler::settle`] for what
 //! follows from it at each target), [`Reconciler::due`] for what is due by time (which needs neither forge nor git), [`Reconciler::reverts`] and
-//! [`Reconciler::evidence`] for what is to be tidied and written down, [`Reconciler::deployments`] for what waits for the ledger's word.
+//! [`Reconciler::evidence`] for what is to be tidied and written down, [`Reconciler::anchors`] for what is said of that outside,
+//! [`Reconciler::deployments`] for what waits for the ledger's word.
 //!
 //! Invariant: every change at a target system stands between two ledger writes, *begin* and *settle*.
 
 mod act;
+mod anchors;
 mod asks;
 mod carry;
 mod case;
@@ -30,7 +32,7 @@ mod settle;
 mod signatures;
 mod targets;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
@@ -51,6 +53,7 @@ use crate::providers::{ProviderError, Registry};
 use crate::repo::{Mirror, Remote, RepoError, Signers};
 use crate::store::{Scope, Store, StoreError};
 
+pub use anchors::{Anchoring, Anchorings};
 pub use grants::MainOutcome;
 pub use recover::{Recovered, Recovery, Told, Vouched};
 pub use settle::Look;
@@ -162,6 +165,12 @@ pub struct Reconciler {
     replays: Mutex<HashMap<(CommitId, CommitId), Replay>>,
     /// Runs that wait, as they were when they were last looked into.
     runs: Mutex<BTreeMap<RepoName, deployments::LookedInto>>,
+    /// Where anchors of the evidence are kept.
+    anchorings: Option<Anchorings>,
+    /// What the evidence was last found to hold of what was anchored.
+    anchors_held: tokio::sync::Mutex<anchors::Held>,
+    /// The places that this process has looked at.
+    places_seen: Mutex<BTreeSet<String>>,
     metrics: Metrics,
 }
 
@@ -217,6 +226,9 @@ impl Reconciler {
             merging: tokio::sync::Mutex::default(),
             replays: Mutex::default(),
             runs: Mutex::default(),
+            anchorings: None,
+            anchors_held: tokio::sync::Mutex::default(),
+            places_seen: Mutex::default(),
             metrics: Metrics::default(),
         }
     }

@@ -30,10 +30,10 @@ use crate::repo::Addition;
 use crate::store::{Scope, Wake};
 
 /// Under what the sheets are noted that are open.
-const SHEETS: &str = "access-review/";
+pub(super) const SHEETS: &str = "access-review/";
 
 /// Under what the round is noted that began last.
-const ROUND: &str = "access-review-round";
+pub(super) const ROUND: &str = "access-review-round";
 
 /// Where the schedule stands.
 const SCHEDULE: &str = "access/reviews.yaml";
@@ -42,13 +42,14 @@ const SCHEDULE: &str = "access/reviews.yaml";
 const UNDECIDED: TimeDelta = TimeDelta::hours(1);
 
 /// What becomes of the note of a sheet.
-type Note = (String, Option<String>);
+pub(super) type Note = (String, Option<String>);
 
 fn name(sheet: &Sheet) -> String {
     format!("{SHEETS}{}", sheet.record_path().short())
 }
 
-fn note(sheet: &Sheet) -> Result<Note, ReconcileError> {
+/// What is noted of a sheet that is open.
+pub(super) fn note(sheet: &Sheet) -> Result<Note, ReconcileError> {
     let text = serde_json::to_string(sheet).map_err(|error| {
         ReconcileError::Unsettled(format!("a sheet cannot be written: {error}"))
     })?;
@@ -350,9 +351,10 @@ impl Reconciler {
         };
         let asked = self.ask_in_pull(sheet.branch(), addition, body).await?;
         let pull = asked.pull;
+        let event = evidence::review_asked(&sheet, &asked, self.now());
         sheet.asked = Some(asked);
         let note = note(&sheet)?;
-        self.store.commit_noting(&[], &[], &[note]).await?;
+        self.store.commit_noting(&[], &[event], &[note]).await?;
         info!(pull = pull.0, "asked in #{pull} about {}", sheet.what());
         Ok(self.store.wake(&[Wake::Pull(pull)], self.now()).await?)
     }

@@ -8,14 +8,14 @@ use tracing::{error, info};
 use super::{ReconcileError, Reconciler};
 use crate::domain::evidence;
 use crate::domain::model::CommitId;
-use crate::domain::safety::SafeMode;
+use crate::domain::safety::{NOTE, SafeMode};
 use crate::repo::RepoError;
 
 /// The note that says up to which commit of the evidence branch every event is known here.
 pub(super) const SEEN: &str = "evidence-seen";
 
 /// The note that says for which reason safe mode was entered, as the evidence was told.
-pub(super) const SAFE: &str = "safe-mode";
+pub(super) const SAFE: &str = NOTE;
 
 /// What the last look found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,8 +35,8 @@ enum Compared {
     Same,
     /// All that it told up to here is known.
     Known(CommitId),
-    /// It knows more.
-    Ahead(SafeMode),
+    /// It knows more, or it lost something.
+    Doubtful(SafeMode),
 }
 
 impl Reconciler {
@@ -94,7 +94,7 @@ impl Reconciler {
         &self,
         tip: Option<&CommitId>,
     ) -> Result<Option<SafeMode>, ReconcileError> {
-        let found = match (self.evidence_ahead().await?, tip) {
+        let found = match (self.evidence_in_doubt().await?, tip) {
             (Some(mode), _) => Some(mode),
             (None, Some(tip)) => self.rewritten(tip).await?,
             (None, None) => None,
@@ -120,23 +120,34 @@ impl Reconciler {
         tip: &CommitId,
     ) -> Result<Option<SafeMode>, ReconcileError> {
         match self.compare_evidence().await? {
-            Compared::Ahead(mode) => Ok(Some(mode)),
+            Compared::Doubtful(mode) => Ok(Some(mode)),
             Compared::Same | Compared::Known(_) => self.rewritten(tip).await,
         }
     }
 
-    /// Whether the evidence, as it was just fetched, tells of events that the database does not know. Where it does not, notes that
-    /// everything up to here is known.
-    pub(super) async fn evidence_ahead(&self) -> Result<Option<SafeMode>, ReconcileError> {
+    /// Whether the evidence, as it was just fetched, lost what was anchored or tells of events that the database does not know. Where
+    /// neither is so, notes that everything up to here is known.
+    pub(super) async fn evidence_in_doubt(&self) -> Result<Option<SafeMode>, ReconcileError> {
         match self.compare_evidence().await? {
-            Compared::Ahead(mode) => return Ok(Some(mode)),
+            Compared::Doubtful(mode) => return Ok(Some(mode)),
             Compared::Known(tip) => self.store.set_note(SEEN, tip.as_str()).await?,
             Compared::Same => {}
         }
         Ok(None)
     }
 
+    /// What puts the evidence, as it was just fetched, in doubt; writes nothing down.
+    pub(super) async fn doubt_of_evidence(&self) -> Result<Option<SafeMode>, ReconcileError> {
+        match self.compare_evidence().await? {
+            Compared::Doubtful(mode) => Ok(Some(mode)),
+            Compared::Same | Compared::Known(_) => Ok(None),
+        }
+    }
+
     async fn compare_evidence(&self) -> Result<Compared, ReconcileError> {
+        if let Some(mode) = self.evidence_cut().await? {
+            return Ok(Compared::Doubtful(mode));
+        }
         let seen = self.store.note(SEEN).await?;
         let seen = seen.and_then(|seen| CommitId::new(&seen).ok());
         let branch = &self.settings.evidence_branch;
@@ -160,11 +171,16 @@ impl Reconciler {
         let mut unknown = own.iter().filter(|(_, key)| !known.contains(*key));
         if let Some((commit, _)) = unknown.next() {
             let (commit, count) = ((*commit).clone(), 1 + unknown.count());
-            return Ok(Compared::Ahead(SafeMode::EvidenceAhead { commit, count }));
+            return Ok(Compared::Doubtful(SafeMode::EvidenceAhead {
+                commit,
+                count,
+            }));
         }
         let foreign = told.events.iter().any(|(_, key)| key.is_none());
         if foreign && seen.is_none() && self.store.cursor().await?.is_none() {
-            return Ok(Compared::Ahead(SafeMode::EvidenceForeign { tip: told.tip }));
+            return Ok(Compared::Doubtful(SafeMode::EvidenceForeign {
+                tip: told.tip,
+            }));
         }
         Ok(Compared::Known(told.tip))
     }

@@ -20,8 +20,8 @@ use super::remote::known;
 use super::signature::{self, Signers};
 use super::write::{commit_text, local, write_signed};
 use super::{RepoError, Told, broken, broken_file};
-use crate::domain::audit::Signature;
-use crate::domain::evidence::{self, Event, Place};
+use crate::domain::audit::{Anchor, Signature};
+use crate::domain::evidence::{self, Event, Place, Record};
 use crate::domain::model::{CommitId, Instant};
 
 /// From how many events on they are written as one pack, not as one file each.
@@ -284,6 +284,20 @@ pub(super) fn end(repo: &Repository, branch: &str) -> Result<Option<CommitId>, R
     Ok(start(repo, branch, fetched)?.map(commit_id))
 }
 
+/// See [`super::Mirror::evidence_head`].
+pub(super) fn head(
+    repo: &Repository,
+    signers: &Signers,
+    branch: &str,
+) -> Result<Option<Anchor>, RepoError> {
+    let Some(tip) = reference(repo, &format!("refs/heads/{branch}"))? else {
+        return Ok(None);
+    };
+    let keys = signers.public_keys();
+    let log = Log { repo, keys: &keys };
+    log.last_record(tip).map_err(broken("read the last record"))
+}
+
 fn reference(repo: &Repository, name: &str) -> Result<Option<Oid>, RepoError> {
     absent_is_none(repo.refname_to_id(name)).map_err(broken(&format!("read {name}")))
 }
@@ -329,6 +343,26 @@ impl Log<'_> {
         };
         let mut keys = self.keys.iter().copied();
         Ok(keys.find(|key| signature::line(key) == signer))
+    }
+
+    /// The last record up to `tip` that one of our keys signed.
+    fn last_record(&self, tip: Oid) -> Result<Option<Anchor>, git2::Error> {
+        let mut next = Some(tip);
+        while let Some(id) = next {
+            let commit = self.repo.find_commit(id)?;
+            next = commit.parent_id(0).ok();
+            let bytes = record(self.repo, &commit)?;
+            let read = bytes.as_deref().and_then(|bytes| Record::read(bytes).ok());
+            if let (Some(record), Some(bytes), Some(_)) = (read, bytes, self.signer(id)?) {
+                return Ok(Some(Anchor {
+                    seq: record.seq,
+                    record: evidence::digest(&bytes),
+                    commit: commit_id(id),
+                    at: record.at,
+                }));
+            }
+        }
+        Ok(None)
     }
 
     /// Where the chain of records goes on after `tip`, and who signed its last record: our own last one. Only where no record is

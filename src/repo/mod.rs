@@ -30,13 +30,14 @@ use git2::Repository;
 use secrecy::SecretString;
 use tracing::{Instrument as _, debug_span};
 
+use crate::domain::audit::Anchor;
 use crate::domain::catalogue::{Catalogue, ChangedFile, File};
 use crate::domain::evidence::{Arrived, Event};
 use crate::domain::model::{BlobId, CommitId, GrantPath, Instant, RepoPath};
 use crate::domain::replay::Merged;
 
 pub use keeping::Keepsake;
-pub use signature::{KeyError, Signers};
+pub use signature::{KeyError, Signers, anchored_by};
 pub use trail::Believed;
 pub use write::Addition;
 
@@ -471,6 +472,21 @@ impl Mirror {
     ) -> Result<Option<Told>, RepoError> {
         let (signers, branch, seen) = (signers.clone(), branch.to_owned(), seen.cloned());
         self.reading(move |repo| evidence::since(repo, &signers, &branch, seen.as_ref()))
+            .await
+    }
+
+    /// The last record of the fetched evidence branch that one of our keys signed, whatever others put behind it. `None` where there is
+    /// none.
+    ///
+    /// # Errors
+    /// [`RepoError::Broken`].
+    pub async fn evidence_head(
+        &self,
+        signers: &Signers,
+        branch: &str,
+    ) -> Result<Option<Anchor>, RepoError> {
+        let (signers, branch) = (signers.clone(), branch.to_owned());
+        self.reading(move |repo| evidence::head(repo, &signers, &branch))
             .await
     }
 

@@ -14,6 +14,8 @@ use ssh_key::private::{Ed25519Keypair, KeypairData};
 use ssh_key::{Algorithm, HashAlg, LineEnding, PrivateKey, PublicKey, SshSig};
 
 use super::history::absent_is_none;
+use super::{RepoError, broken};
+use crate::domain::anchor;
 use crate::domain::audit::Signature;
 
 /// What is signed for: a signature of something else never passes for one of a commit.
@@ -123,6 +125,15 @@ impl Signers {
         sign(&self.current, commit)
     }
 
+    /// Signs what an anchor says with the key in use.
+    ///
+    /// # Errors
+    /// [`RepoError::Broken`] when the key cannot sign.
+    pub fn sign_anchor(&self, says: &str) -> Result<String, RepoError> {
+        let signed = signed(&self.current, anchor::NAMESPACE, says.as_bytes());
+        signed.map_err(broken("sign an anchor"))
+    }
+
     /// Signs with the key of before, where there is one: what says that another takes its place.
     pub(super) fn sign_as_before(&self, commit: &[u8]) -> Option<Result<String, git2::Error>> {
         self.previous.as_ref().map(|key| sign(key, commit))
@@ -130,11 +141,20 @@ impl Signers {
 }
 
 fn sign(key: &PrivateKey, commit: &[u8]) -> Result<String, git2::Error> {
+    signed(key, NAMESPACE, commit)
+}
+
+fn signed(key: &PrivateKey, namespace: &str, bytes: &[u8]) -> Result<String, git2::Error> {
     let broken = |error: ssh_key::Error| git2::Error::from_str(&format!("sign: {error}"));
     let signature = key
-        .sign(NAMESPACE, HashAlg::Sha512, commit)
+        .sign(namespace, HashAlg::Sha512, bytes)
         .map_err(broken)?;
     signature.to_pem(LineEnding::LF).map_err(broken)
+}
+
+/// The public key, on one line, that made `signature` of what an anchor says; `None` where it is no signature of that.
+pub fn anchored_by(says: &[u8], signature: &str) -> Option<String> {
+    signer(anchor::NAMESPACE, says, signature)
 }
 
 /// What the signature of a commit says.
@@ -143,15 +163,15 @@ pub(super) fn of(repo: &Repository, commit: Oid) -> Result<Signature, git2::Erro
         return Ok(Signature::Missing);
     };
     let signature = signature.as_str().ok();
-    let signer = signature.and_then(|signature| made_by(&signed, signature));
+    let signer = signature.and_then(|signature| signer(NAMESPACE, &signed, signature));
     Ok(signer.map_or(Signature::Wrong, Signature::By))
 }
 
-/// The key that made `signature` of `commit`, on one line; `None` where it is no signature of that.
-fn made_by(commit: &[u8], signature: &str) -> Option<String> {
+/// The key that made `signature` of `bytes` for `namespace`, on one line; `None` where it is no signature of that.
+fn signer(namespace: &str, bytes: &[u8], signature: &str) -> Option<String> {
     let signature = SshSig::from_pem(signature).ok()?;
     let key = PublicKey::from(signature.public_key().clone());
-    key.verify(NAMESPACE, commit, &signature).ok()?;
+    key.verify(namespace, bytes, &signature).ok()?;
     Some(line(&key))
 }
 

@@ -6,6 +6,7 @@
 //! connection, so that a transaction never waits for a lock which it holds itself; reads have a few of their own (SQLite in
 //! WAL mode lets them read beside the writer). A SQLite file belongs to one process: a lock file beside it says whose.
 
+mod anchors;
 mod asks;
 mod commits;
 mod deployments;
@@ -54,6 +55,8 @@ pub enum StoreError {
     },
 }
 
+/// What is known of a place where anchors are kept.
+pub use anchors::Remembered;
 /// What becomes of a notice that access ends soon.
 pub use notices::Notice;
 /// How much there is of what, and the question about all grants.

@@ -68,6 +68,12 @@ impl Desk {
         (done.status.code().unwrap(), text(&done.stdout))
     }
 
+    /// Exit status and what it complains of.
+    pub fn refused(&self, args: &[&str]) -> (i32, String) {
+        let done = self.ask(args);
+        (done.status.code().unwrap(), text(&done.stderr))
+    }
+
     pub fn verify(&self, more: &[&str]) -> (i32, String) {
         let args = ["verify", "--key", "../key.pub"];
         self.answer(&[&args, more].concat())

@@ -5,4 +5,4 @@
 mod contract;
 mod gone;
 mod odd;
-mod server;
+pub mod server;

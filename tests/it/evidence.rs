@@ -5,19 +5,21 @@ use std::io::Write as _;
 use std::process::Stdio;
 use std::sync::Arc;
 
+use hallpass::domain::anchor::{SignedAnchor, Whose as OfWhom};
 use hallpass::domain::approval::{Approval, Signatures};
+use hallpass::domain::audit::Anchor;
 use hallpass::domain::catalogue::{File, REGULAR_FILE};
 use hallpass::domain::decision::{Admission, admit, decide};
 use hallpass::domain::deployment::{self, Deployment, Starter};
 use hallpass::domain::drift::{Difference, Drift, Known};
-use hallpass::domain::emergency::Review;
+use hallpass::domain::emergency::{Asked, Review};
 use hallpass::domain::evidence::{
-    Arrived, DecidedOn, Event, Giving, Kind, Place, Record, Removal, Sealed, adopted, blocked,
-    cancelled, canonical, deployment_approved, deployment_waiting, digest, drift_over,
+    Arrived, DecidedOn, Event, Giving, Kind, Place, Record, Removal, Sealed, adopted, anchored,
+    blocked, cancelled, canonical, deployment_approved, deployment_waiting, digest, drift_over,
     drift_removed, drifted, first_look, granted, held, key_changed, landed, merged_without_proof,
     of_verdict, orphaned, release_unsigned, released, reverted, review_answers_unsigned,
-    review_completed, review_lapsed, review_opened, review_overdue, review_unsigned, reviewed,
-    revoked, safe_mode_entered, safe_mode_left, seal, started, stopped,
+    review_asked, review_completed, review_lapsed, review_opened, review_overdue, review_unsigned,
+    reviewed, revoked, safe_mode_entered, safe_mode_left, seal, started, stopped,
 };
 use hallpass::domain::ledger::{Cause, Entry, Granted, Revoked, State};
 use hallpass::domain::model::{
@@ -309,13 +311,28 @@ pub fn every_kind(said: &str) -> Vec<Event> {
         safe_mode_entered(&mode, at(103)),
         safe_mode_left(mode.as_str(), said, at(104)),
         stopped(&digest(said.as_bytes()), at(105)),
+        anchored("vault", &an_anchor(), said, at(105)),
     ]);
     events.extend(of_access_reviews(said));
     events
 }
 
+fn an_anchor() -> SignedAnchor {
+    let whose = OfWhom {
+        repository: "acme/access".to_owned(),
+        branch: "hallpass/evidence".to_owned(),
+    };
+    let head = Anchor {
+        seq: 30,
+        record: digest(b"the thirtieth"),
+        commit: commit("thirtieth"),
+        at: at(104),
+    };
+    SignedAnchor::unsigned(&whose, head, "SHA256:key".to_owned(), at(105))
+}
+
 /// An access review that is answered unsigned, then signed, and another that nobody answers.
-fn of_access_reviews(said: &str) -> [Event; 5] {
+fn of_access_reviews(said: &str) -> [Event; 6] {
     let entry = entry();
     let days = |n| TermLength::days(n);
     let schedule = Schedule {
@@ -355,9 +372,14 @@ fn of_access_reviews(said: &str) -> [Event; 5] {
     let answers = [(entry.id, Answer::End)].into();
     let reasons = [said.to_owned()];
     let whom = Some(&actor("mallory"));
+    let asked = Asked {
+        pull: PullNumber(30),
+        head: commit("sheet"),
+    };
     [
         review_opened(&schedule, at(103), &[], at(103)),
         review_opened(&schedule, at(133), std::slice::from_ref(&sheet), at(133)),
+        review_asked(&sheet, &asked, at(133)),
         review_answers_unsigned(&sheet, PullNumber(30), &reasons, whom, at(134)),
         review_completed(&sheet, &answers, (PullNumber(31), &signed), at(135)),
         review_lapsed(&sheet, at(136)),
@@ -429,8 +451,10 @@ fn subject_lines_tell_the_story() {
             "Safe mode: nothing is granted (evidence-ahead)",
             "Safe mode is over: what is proved is granted again (evidence-ahead)",
             &format!("Stopped: Hallpass {}", env!("CARGO_PKG_VERSION")),
+            "Anchored: up to record 30 at vault",
             "Opened: the access review of 2026-11-24 finds no access of more than 30d",
             "Opened: the access review of 2026-11-24 asks about 1 grant on 1 sheet",
+            "Asked: the access review of 2026-11-24 for 1 grant of something, @acme/dba (#30)",
             "Merged unsigned: the access review of 2026-11-24 still waits for answers for 1 grant of something, @acme/dba",
             "Completed: grace answered the access review of 2026-11-24: 0 kept, 1 ended",
             "Lapsed: nobody answered the access review of 2026-11-24 for 1 grant of something, @acme/dba, which ends",

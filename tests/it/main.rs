@@ -7,6 +7,7 @@
 
 mod abuse;
 mod actions;
+mod anchors;
 mod approval;
 mod attacks;
 mod audit;

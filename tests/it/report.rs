@@ -149,6 +149,7 @@ impl Story {
             main: Some(commit(0xabc)),
             keys: 1,
             anchors: 1,
+            proved: Vec::new(),
             records: self.records,
             grants: self.lives.iter().count() as u64,
             replayed: 0,

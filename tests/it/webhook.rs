@@ -66,6 +66,7 @@ async fn service() -> Service {
         stale_after: Duration::from_secs(180),
         metrics: Metrics::default(),
         connections: Vec::new(),
+        anchored: Default::default(),
     }));
     Service {
         store,
@@ -250,6 +251,7 @@ async fn an_empty_secret_is_never_served() {
         stale_after: Duration::ZERO,
         metrics: Metrics::default(),
         connections: Vec::new(),
+        anchored: Default::default(),
     }));
 }
 

@@ -180,6 +180,22 @@ impl World {
         std::fs::remove_dir_all(self.data()).unwrap();
     }
 
+    /// Stops the service and loses database and mirror; the key stays.
+    pub async fn lose_all_but_the_key(&mut self) {
+        self.stop().await;
+        let key = self.private_evidence_key();
+        std::fs::remove_dir_all(self.data()).unwrap();
+        std::fs::create_dir(self.data()).unwrap();
+        std::fs::write(self.data().join("evidence_key"), key).unwrap();
+    }
+
+    /// Stops the service, changes its configuration, and starts it again.
+    pub async fn reconfigure(&mut self, from: &str, to: &str) {
+        assert!(self.toml.contains(from), "{}", self.toml);
+        self.toml = self.toml.replace(from, to);
+        self.start().await;
+    }
+
     /// Stops the service, keeps a copy of its database, and starts it again.
     pub async fn back_up(&mut self) -> tempfile::TempDir {
         self.stop().await;
@@ -433,6 +449,11 @@ impl World {
     pub fn evidence_key(&self) -> String {
         let file = self.folder.path().join("data/evidence_key");
         hallpass::repo::Signers::at(&file).unwrap().public()
+    }
+
+    /// The private key of the evidence.
+    pub fn private_evidence_key(&self) -> String {
+        std::fs::read_to_string(self.data().join("evidence_key")).unwrap()
     }
 
     /// The subject lines of the evidence of one kind, oldest first.

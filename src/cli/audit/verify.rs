@@ -6,13 +6,12 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use chrono::TimeDelta;
 use clap::Args;
 
 use super::Where;
 use crate::app::audit::{self, Clone};
-use crate::domain::audit::{Anchor, Lives, Rule, Verified};
+use crate::domain::audit::{Lives, Proved, Rule, Verified, Vouched};
 use crate::domain::evidence;
 
 /// Check that the evidence is whole and that what it tells was right
@@ -37,8 +36,8 @@ pub(super) struct Verify {
 /// What is measured against.
 #[derive(Debug, Args)]
 pub(super) struct Measure {
-    /// An anchor that was written earlier: the branch must still hold that record. May be given several times
-    #[arg(long, value_name = "FILE")]
+    /// An anchor that was written earlier, or a folder of them: the branch must still hold that record. May be given several times
+    #[arg(long, value_name = "PATH")]
     anchor: Vec<PathBuf>,
     /// How long after it is due a removal counts as late, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
@@ -57,7 +56,10 @@ impl Measure {
         keys: &[PathBuf],
     ) -> anyhow::Result<(Verified, Lives)> {
         let trusted = audit::public_keys(keys)?;
-        let anchors: Vec<Anchor> = self.anchor.iter().map(anchor).collect::<Result<_, _>>()?;
+        let mut anchors = Vec::new();
+        for path in &self.anchor {
+            anchors.extend(audit::anchors(path)?);
+        }
         let shown = std::io::stderr().is_terminal();
         let checked = clone.verify(trusted, &anchors, self.late(), |count| {
             if shown {
@@ -94,12 +96,6 @@ impl Verify {
         super::super::print(&text)?;
         Ok(ExitCode::from(u8::from(!verified.problems.is_empty())))
     }
-}
-
-fn anchor(file: &PathBuf) -> anyhow::Result<Anchor> {
-    let name = file.display();
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {name}"))?;
-    serde_json::from_str(&text).with_context(|| format!("{name} is no anchor"))
 }
 
 impl PrintAnchor {
@@ -141,6 +137,7 @@ fn human(verified: &Verified) -> String {
             "This clone has no protected branch to compare with (name it with --main): commits were not looked for, decisions not made again.\n",
         ),
     }
+    out.push_str(&by_anchors(verified));
     if verified.problems.is_empty() {
         out.push_str(
             "\nWhole and right: every signature, every link, every grant, every end in time.\n",
@@ -180,4 +177,55 @@ fn human(verified: &Verified) -> String {
         if count == 1 { "" } else { "s" }
     );
     out
+}
+
+/// How many anchors are told one by one.
+const ANCHORS: usize = 10;
+
+/// What the anchors prove, and what is left to be believed.
+fn by_anchors(verified: &Verified) -> String {
+    let mut out = String::new();
+    let Some(best) = verified.proved.last() else {
+        return out;
+    };
+    let hidden = verified.proved.len().saturating_sub(ANCHORS);
+    if hidden > 0 {
+        let _ = writeln!(out, "{hidden} older anchors hold too.");
+    }
+    for proved in verified.proved.iter().skip(hidden) {
+        let _ = writeln!(
+            out,
+            "{} holds: records 1 to {} are those of {}; {}.",
+            escaped(&proved.name),
+            proved.seq,
+            evidence::instant(proved.at),
+            vouched(proved)
+        );
+    }
+    let last = verified.anchor.as_ref().map_or(best.seq, |last| last.seq);
+    match last.saturating_sub(best.seq) {
+        0 => out.push_str(
+            "Every record is older than the newest anchor, or is the one that it names.\n",
+        ),
+        rest => {
+            let _ = writeln!(
+                out,
+                "The newest {rest} of {last} records are newer than every anchor: that none of them was cut off or written anew, no anchor shows."
+            );
+        }
+    }
+    out
+}
+
+fn vouched(proved: &Proved) -> &'static str {
+    match proved.vouched {
+        Vouched::Signed => "it is signed by the service, so that nobody else made it up",
+        Vouched::NotLookedAt => "nobody looked by whom it is signed, as no key was given",
+        Vouched::Keeper => "it is not signed, and proves as much as whoever kept it is believed",
+    }
+}
+
+/// A file may be called anything.
+fn escaped(name: &str) -> String {
+    name.escape_debug().to_string()
 }

@@ -201,6 +201,11 @@ impl Chain {
         }
     }
 
+    /// The keys that are believed by now: those that were given, and those that they announced. `None`: nobody's signature is asked for.
+    pub fn keys(&self) -> Option<&BTreeSet<String>> {
+        self.trusted.as_ref()
+    }
+
     /// The problems, when all commits were seen.
     pub fn finish(mut self) -> Vec<Problem> {
         if self.count == 0 {

@@ -19,7 +19,7 @@ pub use questions::{
     AT_ONCE, Exception, Filter, Population, Reviewer, access_at, exceptions, population, reviewers,
 };
 pub use story::{Promise, Seen, check_main, check_story, replay};
-pub use verified::{Anchor, Verified};
+pub use verified::{Anchor, Brought, Proved, Verified, Vouched};
 
 /// Something that an auditor must know: the evidence is not whole, or it tells of something that should not have happened.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -97,6 +97,8 @@ rules! {
     KeyTwice = "key-twice",
     /// The evidence does not hold what an anchor says that it held.
     AnchorMissing = "anchor-missing",
+    /// An anchor is signed by nobody who is believed, or was changed since.
+    AnchorForged = "anchor-forged",
     /// Access was given without an earlier approval of exactly that content.
     NotApproved = "not-approved",
     /// An approval came from somebody who asked for the access, pushed to the request or receives the access.

@@ -1,5 +1,7 @@
 //! What a check of a whole branch found, and what it could not look at.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::super::model::{CommitId, Instant};
@@ -19,6 +21,56 @@ pub struct Anchor {
     pub at: Instant,
 }
 
+/// Who vouches for an anchor, beside whoever kept it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Vouched {
+    /// A key that is believed signed it.
+    Signed,
+    /// It is signed, and nobody looked by whom: no key was given.
+    NotLookedAt,
+    /// It is not signed: it says as much as whoever kept it is believed.
+    Keeper,
+}
+
+/// An anchor that was brought to a check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Brought {
+    /// Where it was found: the name of a file.
+    pub name: String,
+    /// What it says.
+    pub anchor: Anchor,
+    /// The public key that signed it, on one line; `None` where it is not signed, or not by that.
+    pub signer: Option<String>,
+    /// Whether it bears a signature at all.
+    pub is_signed: bool,
+}
+
+/// What an anchor proves of the evidence that holds it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Proved {
+    /// The anchor.
+    pub name: String,
+    /// Every record up to this number is as it was then.
+    pub seq: u64,
+    /// When that record happened.
+    pub at: Instant,
+    /// Who vouches for the anchor.
+    pub vouched: Vouched,
+}
+
+impl Brought {
+    /// Who vouches for it, where `believed` holds the keys that are believed; `None`: nobody who is believed, though it is signed.
+    pub fn vouched(&self, believed: Option<&BTreeSet<String>>) -> Option<Vouched> {
+        match (self.is_signed, believed, &self.signer) {
+            (false, _, _) => Some(Vouched::Keeper),
+            (true, None, Some(_)) => Some(Vouched::NotLookedAt),
+            (true, Some(keys), Some(key)) if keys.contains(key) => Some(Vouched::Signed),
+            _ => None,
+        }
+    }
+}
+
 /// What a check found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Verified {
@@ -33,6 +85,8 @@ pub struct Verified {
     pub anchors: u64,
     /// How many records there are.
     pub records: u64,
+    /// What the anchors prove that it holds, the lowest number first.
+    pub proved: Vec<Proved>,
     /// How many grants they tell of.
     pub grants: u64,
     /// How many decisions were made again from git, and agreed or are among the problems.
@@ -52,6 +106,7 @@ impl Verified {
         match rule {
             Rule::Unsigned | Rule::BadSignature | Rule::UnknownKey => self.keys > 0,
             Rule::AnchorMissing => self.anchors > 0,
+            Rule::AnchorForged => self.anchors > 0 && self.keys > 0,
             Rule::TooFewApprovals
             | Rule::TermTooLong
             | Rule::RulesDiffer
@@ -69,7 +124,7 @@ impl Verified {
             found.push("Signatures: no public key was given (--key FILE). Anybody who can push could have written these records.");
         }
         if !self.looked_at(Rule::AnchorMissing) {
-            found.push("Whether the newest records were cut off, or everything was written anew by whoever holds the signing key: no anchor was given (--anchor FILE).");
+            found.push("Whether the newest records were cut off, or everything was written anew by whoever holds the signing key: no anchor was given (--anchor PATH).");
         }
         if !self.looked_at(Rule::CommitUnexplained) {
             found.push("The protected branch: this clone has none (--main REV). Commits were not looked for, decisions were not made again.");

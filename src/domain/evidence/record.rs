@@ -156,6 +156,16 @@ record! {
     account_id: String,
     /// Who caused it: `login (number)`, or `hallpass`.
     actor: String,
+    /// The file of an anchor.
+    anchor: String,
+    /// The digest of that file.
+    anchor_digest: String,
+    /// The commit of the last record that an anchor names.
+    anchored_commit: String,
+    /// The digest of that record.
+    anchored_record: String,
+    /// The number of that record.
+    anchored_seq: u64,
     /// Until when owners are to answer an access review.
     answer_by: Instant,
     /// The reviews that counted.
@@ -242,6 +252,8 @@ record! {
     period: String,
     /// What the subject must still do.
     pending: String,
+    /// The place outside at which an anchor is kept, as the configuration calls it.
+    place: String,
     /// The commit that judged.
     policy_base: String,
     /// The pull request.
@@ -250,6 +262,8 @@ record! {
     read_back: String,
     /// Why, in Hallpass's own words.
     reason: String,
+    /// What the place answered.
+    receipt: String,
     /// The record of what is held back, or of the answers to an access review.
     record: String,
     /// The pull request that releases what is held back.
@@ -292,6 +306,8 @@ record! {
     sessions: Vec<String>,
     /// How many sessions were ended.
     sessions_ended: u64,
+    /// Which of several sheets for the same owners it is, from 1.
+    sheet_part: u32,
     /// The files in which owners answer an access review.
     sheets: Vec<String>,
     /// The review that signs, as data.
@@ -324,6 +340,10 @@ record! {
     tolerated_until: Instant,
     /// What becomes of what nobody answers in an access review: `keep` or `end`.
     unanswered: String,
+    /// How long owners have to answer.
+    within: String,
+    /// When an anchor was made.
+    written: Instant,
 }
 
 impl Record {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::super::approval::Signatures;
+use super::super::emergency::Asked;
 use super::super::model::{Actor, GrantId, Instant, PullNumber, TermLength};
 use super::super::round::{Answer, Line, Schedule, Sheet, digest};
 use super::draft::{Draft, actor_word, instant};
@@ -101,6 +102,30 @@ pub fn review_completed(
         .number("Review-pull", pull.0)
         .number("Kept", kept)
         .number("Ended", ended)
+        .data("lines", lines.collect::<Vec<_>>())
+        .finish()
+}
+
+/// Owners are asked, in the pull request that `sheet` names: everything that must be known of it where the database is lost.
+pub fn review_asked(sheet: &Sheet, asked: &Asked, at: Instant) -> Event {
+    let sentence = format!(
+        "Asked: the access review of {} for {} (#{})",
+        sheet.round.format("%Y-%m-%d"),
+        sheet.what(),
+        asked.pull
+    );
+    // Asked again, it may be by another pull request or about what it says by now.
+    let word = format!(
+        "access-review-asked:{}:#{}:{}",
+        sheet.attempt, asked.pull, asked.head
+    );
+    let lines = sheet.lines.iter().map(|l| ReviewLine::of(l, None));
+    about(Kind::AccessReviewAsked, &word, sheet, at, &sentence)
+        .number("Attempt", sheet.attempt.into())
+        .number("Sheet-Part", sheet.part.into())
+        .line("Within", sheet.within.to_string())
+        .number("Review-pull", asked.pull.0)
+        .line("Head", asked.head.as_str())
         .data("lines", lines.collect::<Vec<_>>())
         .finish()
 }

@@ -1,10 +1,11 @@
 //! What happens to Hallpass itself.
 
+use super::super::anchor::SignedAnchor;
 use super::super::model::{CommitId, Instant, PullNumber};
 use super::super::pull::{Pull, ReviewState};
 use super::super::safety::SafeMode;
 use super::draft::{Draft, actor_word, instant, precise};
-use super::record::Who;
+use super::record::{Who, digest};
 use super::{Event, Kind};
 
 /// A first-parent commit of the protected branch that changes who has access or who decides.
@@ -72,6 +73,23 @@ pub fn landed(arrived: &Arrived, merge: Option<&Pull>, at: Instant) -> Event {
         .data("author", pull.author.as_ref().map(Who::from))
         .maybe("Merged-by", by.map(|by| actor_word(Some(by))))
         .lines("Reviewed-by", approved)
+        .finish()
+}
+
+/// An anchor was written at `place`, which answered `receipt`. What the anchor names stands before this record.
+pub fn anchored(place: &str, anchor: &SignedAnchor, receipt: &str, at: Instant) -> Event {
+    let sentence = format!("Anchored: up to record {} at {place}", anchor.seq);
+    let written = instant(anchor.written);
+    let key = format!("anchored:{place}:{}@{written}", anchor.seq);
+    Draft::new(Kind::Anchored, key, at, &sentence)
+        .line("Place", place)
+        .line("Anchor", anchor.name())
+        .line("Anchor-Digest", digest(&anchor.file()))
+        .number("Anchored-Seq", anchor.seq)
+        .line("Anchored-Record", &anchor.record)
+        .line("Anchored-Commit", anchor.commit.as_str())
+        .line("Written", written)
+        .line("Receipt", receipt)
         .finish()
 }
 

@@ -26,6 +26,18 @@ impl World {
 }
 
 impl World {
+    /// [`World::crashed_at`], while anchors are written.
+    pub async fn crashed_while_anchoring(&mut self, at: usize) -> bool {
+        let worker = Arc::clone(self.service().worker());
+        let ended = CrashAt::wait(at, worker.reconciler().anchors()).await;
+        drop(worker);
+        let finished = matches!(ended, Ended::Finished(_));
+        self.start().await;
+        finished
+    }
+}
+
+impl World {
     /// [`World::crashed_at`], where the database is lost with the crash, and put together again.
     pub async fn lost_at(&mut self, at: usize) -> bool {
         let worker = Arc::clone(self.service().worker());

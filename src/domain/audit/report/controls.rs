@@ -75,9 +75,10 @@ const REVIEWS: Source = all(
     &[Kind::Reviewed, Kind::ReviewUnsigned, Kind::ReviewOverdue],
 );
 const ROUNDS: Source = all(
-    "periodic access reviews: begun, answered by owners, or unanswered",
+    "periodic access reviews: begun, asked of owners, answered by them, or unanswered",
     &[
         Kind::AccessReviewOpened,
+        Kind::AccessReviewAsked,
         Kind::AccessReviewCompleted,
         Kind::AccessReviewLapsed,
         Kind::AccessReviewUnsigned,
@@ -100,6 +101,10 @@ const HELD: Source = all(
     &[Kind::Held, Kind::Released, Kind::ReleaseUnsigned],
 );
 const KEYS: Source = all("changes of the signing key", &[Kind::KeyChanged]);
+const ANCHORS: Source = all(
+    "anchors of the evidence written outside, with what the place answered",
+    &[Kind::Anchored],
+);
 const EXPIRED: Source = Source {
     what: "removals because the term was over",
     kinds: &[Kind::Revoked],
@@ -162,6 +167,7 @@ const WHOLE: &[Rule] = &[
     Rule::ChainBroken,
     Rule::KeyTwice,
     Rule::AnchorMissing,
+    Rule::AnchorForged,
 ];
 const LATE: &[&str] = &["not-removed"];
 const OUTSIDE: &[&str] = &["drift"];
@@ -252,8 +258,8 @@ const CONTROLS: &[Control] = &[
         records &[GRANTS, EXPIRED, GLASS, REVIEWS, ROUNDS]; rules &[Rule::TermTooLong]; open UNREVIEWED;
         elsewhere "What was done with the access: the log of the target system."),
     control!(NIST "AU-9": "The log is protected.";
-        records &[KEYS, SERVICE]; rules WHOLE; open &["key-changed"];
-        elsewhere "Where anchors are kept, and who holds the signing key."),
+        records &[KEYS, SERVICE, ANCHORS]; rules WHOLE; open &["key-changed"];
+        elsewhere "Who else can write at the places where anchors are kept, and who holds the signing key."),
     control!(NIST "AU-10": "Nobody can deny what they did.";
         records &[APPROVALS]; rules &[Rule::Unsigned, Rule::BadSignature, Rule::UnknownKey]; open &[];
         elsewhere "How the forge knows who somebody is when they approve."),
