@@ -7,6 +7,8 @@
 //! Accepted: of a grant whose file went, whose record was not published and whose proof nobody asks for any more, nothing is known.
 //! The access that it left, if it left any, is drift, and told as such.
 
+mod rounds;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
@@ -14,6 +16,7 @@ use tracing::{info, warn};
 
 use super::act::{in_time, terms};
 use super::grants::Merge;
+use super::rounds::Note;
 use super::safety::{SAFE, SEEN};
 use super::{ReconcileError, Reconciler};
 use crate::domain::audit::Problem;
@@ -60,6 +63,8 @@ pub struct Recovery {
     pub safe_mode: Option<String>,
     #[serde(skip)]
     entries: Vec<Entry>,
+    #[serde(skip)]
+    noted: Vec<Note>,
     #[serde(skip)]
     events: Vec<Event>,
     #[serde(skip)]
@@ -131,11 +136,17 @@ impl Reconciler {
         let safe_mode = self.find_safe_mode_quietly(&tip).await?;
         let told = self.believe(vouched).await?;
         let mut found = self.put_together(&tip, told.as_ref(), vouched).await?;
+        if let Some(mode @ SafeMode::EvidenceCut { .. }) = &safe_mode {
+            found.doubts.push(format!("{mode}: {}", mode.way_out()));
+        }
         self.know_reasons(&mut found).await?;
         self.complete_bundles(&mut found).await?;
         self.know_reviews(&mut found, &tip).await?;
         self.weigh_unknown(&remote, &mut found).await;
         self.compare_held(&mut found).await;
+        if safe_mode.as_ref().is_some_and(SafeMode::doubts_the_ledger) {
+            self.know_rounds(&mut found, told.as_ref(), &tip).await?;
+        }
         Ok(found.recovery(tip, told, safe_mode))
     }
 
@@ -193,11 +204,16 @@ impl Reconciler {
             evidence::recovered(cause, &how, recovery.cursor.as_ref(), self.now())
         }));
         let seen = recovery.evidence.as_ref().map(CommitId::as_str);
+        let noted = recovery.noted.iter();
+        let mut notes: Vec<(&str, Option<&str>)> = noted
+            .map(|(name, value)| (name.as_str(), value.as_deref()))
+            .collect();
+        notes.extend([(SEEN, seen), (SAFE, None)]);
         let ledger = Ledger {
             entries: &recovery.entries,
             cursor: recovery.cursor.as_ref(),
             events: &events,
-            notes: &[(SEEN, seen), (SAFE, None)],
+            notes: &notes,
         };
         Ok(self.store.rebuild(&ledger).await?)
     }
@@ -487,6 +503,8 @@ struct Found {
     notes: Vec<String>,
     doubts: Vec<String>,
     events: Vec<Event>,
+    /// What is noted of the access review that is open.
+    noted: Vec<Note>,
     /// Who holds what, by connection and entitlement, asked once.
     holders: BTreeMap<(String, String), BTreeSet<String>>,
 }
@@ -501,6 +519,7 @@ impl Found {
             notes: rebuilt.lost,
             doubts: Vec::new(),
             events: Vec::new(),
+            noted: Vec::new(),
             holders: BTreeMap::new(),
         }
     }
@@ -564,6 +583,7 @@ impl Found {
             safe_mode: safe_mode.map(|mode| mode.to_string()),
             entries,
             events: self.events,
+            noted: self.noted,
         }
     }
 }

@@ -111,7 +111,7 @@ fn owners(line: &str, start: usize, faults: &mut Vec<Fault>) -> Option<Vec<Owner
 }
 
 /// Reads `@login`, `@organisation/team` or an email address.
-fn owner(token: &str) -> Option<Owner> {
+pub(super) fn owner(token: &str) -> Option<Owner> {
     let word = |text: &str| {
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
         !text.is_empty() && text.bytes().all(plain)

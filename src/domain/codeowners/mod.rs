@@ -30,6 +30,11 @@ pub struct Codeowners {
     rules: Vec<Rule>,
 }
 
+/// The owner that `text` names, as CODEOWNERS names one; `None` where it names none.
+pub fn owner(text: &str) -> Option<Owner> {
+    line::owner(text)
+}
+
 /// Who owns one path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ownership<'a> {

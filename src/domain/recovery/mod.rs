@@ -7,6 +7,7 @@
 //! - Nothing is held by a rebuilt ledger that the evidence does not say was given, or the database that it was perhaps.
 //! - A file of which nobody knows anything has only arrived: it needs its proof like any other.
 
+mod rounds;
 mod story;
 mod terms;
 
@@ -16,6 +17,8 @@ use super::evidence::{Kind, Record};
 use super::ledger::{Arrival, Entry, State};
 use super::model::{BlobId, CommitId, GrantId, GrantPath, Instant};
 use story::Story;
+
+pub use rounds::{Round, last_round};
 
 /// The protected branch, as it is now or as it was accepted.
 #[derive(Debug, Clone, Default)]
@@ -70,6 +73,7 @@ pub fn rebuild(from: &Sources<'_>) -> Rebuilt {
             Err(why) => rebuilt.lost.push(why),
         }
     }
+    rounds::call_off(&mut entries, from.records);
     keep(&mut entries, from.before);
     let seen = rebuilt.cursor.as_ref();
     let whole = seen.is_none_or(|seen| from.main.history.contains(seen));
