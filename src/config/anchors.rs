@@ -14,15 +14,15 @@ const DAILY: Duration = Duration::from_secs(86_400);
 
 /// Every table under `[evidence.anchor]`.
 pub(super) fn read(mut table: Table<'_>) -> BTreeMap<String, AnchorPlace> {
-    let places = table.children().into_iter().filter_map(|(name, table)| {
+    let mut places = BTreeMap::new();
+    for (name, child) in table.children() {
         if ConnectionName::new(&name).is_err() {
-            let what = "is no name of a place";
-            let remedy = format!("Write [evidence.anchor.vault]: lower-case letters, digits and hyphens, not {name:?}.");
-            table.report(table.line(), "", what, remedy);
+            let remedy = "Write [evidence.anchor.vault]: lower-case letters, digits and hyphens.";
+            table.report(child.line(), &name, "is no name of a place", remedy);
         }
-        Some((name, place(table)?))
-    });
-    places.collect()
+        places.extend(place(child).map(|place| (name, place)));
+    }
+    places
 }
 
 fn place(mut table: Table<'_>) -> Option<AnchorPlace> {

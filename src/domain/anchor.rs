@@ -167,7 +167,9 @@ pub struct Memory {
     pub seen: Option<SignedAnchor>,
     /// When the place was last compared with what was written there.
     pub compared: Option<Instant>,
-    /// What is wrong with the place itself, in a sentence.
+    /// What the place lost or changed of what was written there: it is told of until it stands there again.
+    pub lost: Option<SignedAnchor>,
+    /// The same in a sentence.
     pub trouble: Option<String>,
 }
 

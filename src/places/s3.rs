@@ -7,7 +7,6 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
-use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use url::Url;
@@ -17,7 +16,6 @@ use super::{Place, PlaceError, Stands, failed, there_already};
 use crate::domain::anchor::LONGEST;
 use crate::providers::aws::{Keys, Paths, ToSign, sign_call};
 use crate::providers::http::{Answer, Call, Failure, Http};
-use crate::secrets::Secrets;
 
 /// The longest page of a list: a thousand names, each of less than 2 KiB with what is told of it.
 const PAGE: usize = 2 << 20;
@@ -70,12 +68,7 @@ struct Said {
 impl S3 {
     /// The bucket at the root of `http`.
     pub fn new(http: Http, keys: Keys, bucket: Bucket) -> Self {
-        let secrets = Secrets::default().with("the secret key", keys.secret_key.expose_secret());
-        let secrets = match &keys.session_token {
-            Some(token) => secrets.with("the session token", token.expose_secret()),
-            None => secrets,
-        };
-        let http = http.hiding(secrets);
+        let http = http.hiding(keys.secrets());
         Self { http, keys, bucket }
     }
 

@@ -46,6 +46,17 @@ pub struct Keys {
     pub session_token: Option<SecretString>,
 }
 
+impl Keys {
+    /// What of them nobody may repeat.
+    pub fn secrets(&self) -> Secrets {
+        let secrets = Secrets::default().with("the secret key", self.secret_key.expose_secret());
+        match &self.session_token {
+            Some(token) => secrets.with("the session token", token.expose_secret()),
+            None => secrets,
+        }
+    }
+}
+
 /// The host of a service that every region has one of.
 pub fn regional(service: &str, region: &str) -> String {
     let suffix = match region.starts_with("cn-") {
@@ -96,12 +107,7 @@ struct ErrorElement {
 impl Service {
     /// `name` is the one that calls are signed for.
     pub(super) fn new(http: Http, keys: Keys, name: &'static str) -> Self {
-        let secrets = Secrets::default().with("the secret key", keys.secret_key.expose_secret());
-        let secrets = match &keys.session_token {
-            Some(token) => secrets.with("the session token", token.expose_secret()),
-            None => secrets,
-        };
-        let http = http.hiding(secrets);
+        let http = http.hiding(keys.secrets());
         Self { http, keys, name }
     }
 

@@ -259,6 +259,7 @@ impl Reconciler {
         let memory = match found {
             Ok(read) => Memory {
                 seen: read.newest.or(before.seen.clone()),
+                lost: read.lost,
                 trouble: read.trouble,
                 compared: Some(self.now()),
                 ..before.clone()
@@ -289,24 +290,24 @@ impl Reconciler {
         let place = at.anchoring.place.as_ref();
         let mut read = ReadThere::default();
         let names = place.names().await?;
-        if let Some(written) = &before.newest {
+        let readable = names.is_some() || before.seen.is_some();
+        for written in before.lost.iter().chain(&before.newest) {
             let name = written.name();
-            let readable = names.is_some() || before.seen.is_some();
-            read.trouble = match place.get(&name).await? {
+            let what = match place.get(&name).await? {
                 Stands::This(bytes) if bytes == written.file() => {
                     read.newest = Some(written.clone());
-                    None
+                    continue;
                 }
-                Stands::This(_) => Some("was changed there"),
-                Stands::Nothing if readable => Some("is not there any more"),
-                Stands::Nothing | Stands::Unreadable => None,
-            }
-            .map(|what| {
-                format!(
-                    "the anchor {name} that was written at {} {what}: somebody who can write there did that; keep what is left, and find out who",
-                    place.shown()
-                )
-            });
+                Stands::This(_) => "was changed there",
+                Stands::Nothing if readable => "is not there any more",
+                Stands::Nothing | Stands::Unreadable => continue,
+            };
+            read.trouble = Some(format!(
+                "the anchor {name} that was written at {} {what}: somebody who can write there did that; keep what is left, and find out who",
+                place.shown()
+            ));
+            read.lost = Some(written.clone());
+            break;
         }
         for name in anchor::newest_first(names.unwrap_or_default())
             .iter()
@@ -391,6 +392,7 @@ impl Reconciler {
 #[derive(Default)]
 struct ReadThere {
     newest: Option<SignedAnchor>,
+    lost: Option<SignedAnchor>,
     trouble: Option<String>,
 }
 

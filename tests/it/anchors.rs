@@ -211,14 +211,20 @@ async fn a_crash_between_any_two_steps_writes_each_anchor_once_and_records_it_on
     .await;
 }
 
+/// An anchor is signed and noted, and nothing was written yet.
+async fn about_to_write() -> (Anchored, SignedAnchor) {
+    let of = Anchored::new().await;
+    std::fs::remove_dir(of.folder()).unwrap();
+    of.world.resync().await;
+    let pending = memory(&of.world, "vault").await.pending;
+    std::fs::create_dir(of.folder()).unwrap();
+    (of, pending.unwrap().anchor)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_a_crash_cut_off_is_completed() {
-    let of = Anchored::new().await;
+    let (of, pending) = about_to_write().await;
     let world = &of.world;
-    std::fs::remove_dir(of.folder()).unwrap();
-    world.resync().await;
-    let pending = memory(world, "vault").await.pending.unwrap().anchor;
-    std::fs::create_dir(of.folder()).unwrap();
     std::fs::write(of.folder().join(pending.name()), &pending.file()[..100]).unwrap();
     world.advance(minutes(10)).await;
     world.resync().await;
@@ -227,12 +233,8 @@ async fn a_file_that_a_crash_cut_off_is_completed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn something_else_under_the_name_is_left_alone_and_told() {
-    let of = Anchored::new().await;
+    let (of, pending) = about_to_write().await;
     let world = &of.world;
-    std::fs::remove_dir(of.folder()).unwrap();
-    world.resync().await;
-    let pending = memory(world, "vault").await.pending.unwrap().anchor;
-    std::fs::create_dir(of.folder()).unwrap();
     let there = of.folder().join(pending.name());
     std::fs::write(&there, "mine").unwrap();
     world.advance(minutes(90)).await;

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hallpass::config::{Config, EXAMPLE, Merge, MergeMethod, Provider};
+use hallpass::config::{Config, EXAMPLE, Merge, MergeMethod, PlaceKind, Provider};
 use hallpass::domain::model::ConnectionName;
 use secrecy::ExposeSecret;
 
@@ -699,4 +699,79 @@ fn holders_are_told_before_the_end_unless_the_operator_says_off() {
             "{told}"
         );
     }
+}
+
+/// A minimal file with a table for a place where anchors are kept.
+fn with_place(keys: &str) -> Result<Config, String> {
+    load(&format!("{MINIMAL}[evidence.anchor.vault]\n{keys}\n"))
+}
+
+#[test]
+fn anchors_are_kept_where_the_tables_say() {
+    let config = with_place("kind = 'file'\nfolder = 'anchors'").unwrap();
+    let place = &config.evidence.anchors["vault"];
+    assert_eq!(place.every, Duration::from_secs(86_400));
+    assert!(
+        matches!(&place.kind, PlaceKind::File { folder } if folder.ends_with("anchors")),
+        "{place:?}"
+    );
+    let http =
+        "kind = 'http'\nurl = 'https://anchors.example.org/x'\ntoken_env = 'TOKEN'\nevery = '12h'";
+    let place = &with_place(http).unwrap().evidence.anchors["vault"];
+    assert_eq!(place.every, Duration::from_secs(43_200));
+    assert!(!format!("{place:?}").contains("canary"));
+    let s3 = "kind = 's3'\nbucket = 'acme-anchors'\nprefix = 'a/b'\nregion = 'eu-central-1'\naccess_key = 'AKIA1'\nsecret_key_env = 'TOKEN'";
+    let place = &with_place(s3).unwrap().evidence.anchors["vault"];
+    let PlaceKind::S3(bucket) = &place.kind else {
+        panic!("{place:?}")
+    };
+    assert_eq!(
+        (bucket.name.as_str(), bucket.prefix.as_str()),
+        ("acme-anchors", "a/b")
+    );
+
+    let (odd_bucket, odd_prefix) = (
+        s3.replace("acme-anchors", "Acme"),
+        s3.replace("a/b", "../b"),
+    );
+    for (keys, says) in [
+        ("", "`kind` of [evidence.anchor.vault] is missing"),
+        ("kind = 'paper'", "which is no kind of place"),
+        (
+            "kind = 'file'",
+            "`folder` of [evidence.anchor.vault] is missing",
+        ),
+        (
+            "kind = 'file'\nfolder = 'a'\nevery = '5m'",
+            "from 10m to 31d",
+        ),
+        (
+            "kind = 'file'\nfolder = 'a'\nbucket = 'b'",
+            "`bucket` of [evidence.anchor.vault] is unknown",
+        ),
+        (
+            "kind = 'http'\nurl = 'http://anchors.example.org'\ntoken_env = 'TOKEN'",
+            "https://",
+        ),
+        (
+            "kind = 'http'\nurl = 'https://x.org'",
+            "`token_env` of [evidence.anchor.vault] is missing",
+        ),
+        (
+            "kind = 'http'\nurl = 'https://x.org'\ntoken = 'canary-1'",
+            "secrets do not stand in this file",
+        ),
+        (odd_bucket.as_str(), "the name of a bucket"),
+        (odd_prefix.as_str(), "without a slash at either end"),
+    ] {
+        let error = with_place(keys).unwrap_err();
+        assert!(error.contains(says), "{keys}: {error}");
+        assert!(!error.contains("canary"), "{error}");
+    }
+    let odd = format!("{MINIMAL}[evidence.anchor.Vault]\nkind = 'file'\nfolder = 'a'\n");
+    let error = load(&odd).unwrap_err();
+    assert!(
+        error.contains("`Vault` of [evidence.anchor] is no name of a place"),
+        "{error}"
+    );
 }

@@ -54,8 +54,8 @@ fn wrong(lines: &[Line]) -> Vec<String> {
         .collect()
 }
 
-/// What the stand-in's loopback address and its one list of events cannot have right.
-const ALWAYS: [&str; 1] = ["which is not encrypted"];
+/// What the stand-in's loopback address and its one list of events cannot have right; and that these worlds keep no anchors.
+const ALWAYS: [&str; 2] = ["which is not encrypted", "no anchors are kept outside"];
 
 async fn told(world: &World) -> Vec<String> {
     let mut wrong = wrong(&examined(world).await);

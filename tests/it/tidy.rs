@@ -19,7 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         &["domain", "clock", "github_app", "metrics", "secrets"],
     ),
     // What is put at places outside goes by the HTTP client and the signing of the target systems.
-    ("places", &["domain", "providers", "secrets"]),
+    ("places", &["domain", "providers"]),
     (
         "reconcile",
         &[

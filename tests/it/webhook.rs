@@ -550,6 +550,25 @@ async fn it_is_ready_once_the_branch_was_read_while_the_database_answers_and_the
     service.store.commit_arrivals(&[], &[], &tip).await.unwrap();
     service.clock.advance(TimeDelta::seconds(180));
     assert_eq!(ready().await, (200, json!(180)));
+    assert_eq!(look().await.1["granting"], true);
+    // In safe mode webhooks are taken and ends are kept: it is ready, and says that it grants nothing.
+    let note = async |value: Option<&'static str>| {
+        service
+            .store
+            .note_with("safe-mode", value, &[])
+            .await
+            .unwrap()
+    };
+    note(Some("main-rewritten")).await;
+    let (status, body) = look().await;
+    assert_eq!((status, &body["granting"]), (200, &json!(false)));
+    let why = body["not_granting_because"].as_str().unwrap();
+    assert!(
+        why.contains("safe mode (main-rewritten): the protected branch lost commits"),
+        "{why}"
+    );
+    note(None).await;
+    assert_eq!(look().await.1["not_granting_because"], Value::Null);
     service.clock.advance(TimeDelta::seconds(1));
     assert_eq!(ready().await, (503, json!(181)));
 

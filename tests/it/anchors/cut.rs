@@ -199,6 +199,7 @@ async fn a_place_that_lost_or_changed_an_anchor_is_told_of() {
         let world = &of.world;
         world.resync().await;
         let file = &files(&of.folder())[0];
+        let whole = std::fs::read(file).unwrap();
         if changed {
             let mut anchor = of.anchors().remove(0);
             anchor.seq += 1;
@@ -219,6 +220,15 @@ async fn a_place_that_lost_or_changed_an_anchor_is_told_of() {
         let failure = told.iter().find(|l| l.verdict == Verdict::Failure);
         assert!(failure.unwrap().says.contains(what), "{told:?}");
         assert_eq!(safe_mode(world).await, None, "the evidence is whole");
+
+        // It is told of until it stands there again, and not only until the next one is written.
+        world.advance(TimeDelta::days(2)).await;
+        world.resync().await;
+        assert!(memory(world, "vault").await.trouble.is_some());
+        std::fs::write(file, whole).unwrap();
+        world.advance(TimeDelta::days(2)).await;
+        world.resync().await;
+        assert_eq!(memory(world, "vault").await.trouble, None);
     }
 }
 
