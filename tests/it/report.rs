@@ -3,6 +3,7 @@
 mod figures;
 mod large;
 mod page;
+mod schema;
 mod words;
 
 use chrono::TimeDelta;
