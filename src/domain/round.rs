@@ -113,6 +113,9 @@ pub struct Line {
     pub since: Instant,
     /// Until when.
     pub ends: Instant,
+    /// When its account was last used in the target system, by whatever it may do there, as far as the system told when the round began.
+    #[serde(default)]
+    pub account_last_used: Option<Instant>,
 }
 
 /// What one set of owners is asked in one round, and how that stands.

@@ -39,7 +39,10 @@ pub struct Described {
 
 /// Every label there is, and what it can hold. None names a person, an account, a repository or a grant.
 pub const LABELS: [(&str, &str); 14] = [
-    ("call", "`grant`, `revoke`, `holders` or `account`"),
+    (
+        "call",
+        "`grant`, `revoke`, `holders`, `account` or `last-use`",
+    ),
     ("connection", "a name under `[providers]`"),
     (
         "difference",

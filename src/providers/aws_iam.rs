@@ -22,7 +22,7 @@ use super::http::{Failure, Http, within};
 use super::{Provider, ProviderError};
 use crate::domain::decision::Approved;
 use crate::domain::ledger::{Granted, Holder, Revoked};
-use crate::domain::model::{Access, Account, ConnectionName};
+use crate::domain::model::{Access, Account, ConnectionName, Instant};
 use crate::domain::target::{Change, Kind, Names, Order};
 
 /// IAM of one AWS account.
@@ -190,6 +190,19 @@ impl AwsIam {
         }
     }
 
+    /// The last sign-in with its password or call with one of its keys.
+    async fn used(&self, account: &Account) -> Result<Option<Instant>, ProviderError> {
+        let found = self.directory.user(&account.name).await;
+        let found = found.map_err(|failure| self.told(failure))?;
+        let same = |user: &User| !super::differs(account.id.as_ref(), &user.user_id);
+        let Some(user) = found.filter(same) else {
+            return Ok(None);
+        };
+        let keys = self.directory.keys_last_used(&user.user_name).await;
+        let keys = keys.map_err(|failure| self.told(failure))?;
+        Ok(user.password_last_used().max(keys))
+    }
+
     fn no_group(&self, group: &str) -> ProviderError {
         self.refused(format!(
             "there is no IAM group {group:?}; create it, or correct the resource"
@@ -311,6 +324,10 @@ impl Provider for AwsIam {
             "{action} GroupName={group} UserName={}",
             access.account.name
         )]
+    }
+
+    async fn last_used(&self, account: &Account) -> Result<Option<Instant>, ProviderError> {
+        within(&self.connection, self.used(account)).await
     }
 
     async fn holders(&self, entitlement: &Value) -> Result<Vec<Holder>, ProviderError> {

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::Value;
-use tokio::time::Instant;
 use tracing::{Instrument as _, debug_span, field::Empty};
 
 use super::{Gate, Provider, ProviderError};
 use crate::domain::decision::Approved;
 use crate::domain::ledger::{Granted, Holder, Revoked};
-use crate::domain::model::{Access, Account, ConnectionName};
+use crate::domain::model::{Access, Account, ConnectionName, Instant};
 use crate::domain::target::{Change, Kind, Order};
 use crate::metrics::Metrics;
 
@@ -25,7 +24,7 @@ pub struct Counted {
 struct UnderWay<'a> {
     counted: &'a Counted,
     call: &'static str,
-    begun: Instant,
+    begun: tokio::time::Instant,
     outcome: &'static str,
 }
 
@@ -58,7 +57,7 @@ impl Counted {
         let mut under_way = UnderWay {
             counted: self,
             call,
-            begun: Instant::now(),
+            begun: tokio::time::Instant::now(),
             outcome: "abandoned",
         };
         let span = debug_span!(
@@ -104,6 +103,10 @@ impl Provider for Counted {
 
     async fn has_account(&self, account: &Account) -> Result<Option<bool>, ProviderError> {
         self.count("account", self.inner.has_account(account)).await
+    }
+
+    async fn last_used(&self, account: &Account) -> Result<Option<Instant>, ProviderError> {
+        self.count("last-use", self.inner.last_used(account)).await
     }
 
     fn gate(&self) -> Option<&dyn Gate> {

@@ -11,7 +11,7 @@ use super::http::chain;
 use super::{Gate, Provider, ProviderError};
 use crate::domain::decision::Approved;
 use crate::domain::ledger::{Granted, Holder, Revoked};
-use crate::domain::model::{Access, Account, ConnectionName};
+use crate::domain::model::{Access, Account, ConnectionName, Instant};
 use crate::domain::target::{Change, Kind, Order};
 use crate::secrets::Secrets;
 
@@ -129,6 +129,11 @@ impl Provider for Discreet {
     async fn has_account(&self, account: &Account) -> Result<Option<bool>, ProviderError> {
         let known = self.inner.has_account(account).await;
         known.map_err(|error| self.told(error))
+    }
+
+    async fn last_used(&self, account: &Account) -> Result<Option<Instant>, ProviderError> {
+        let used = self.inner.last_used(account).await;
+        used.map_err(|error| self.told(error))
     }
 
     fn gate(&self) -> Option<&dyn Gate> {

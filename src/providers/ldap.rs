@@ -15,6 +15,7 @@ mod fault;
 mod group;
 mod removal;
 mod trust;
+mod used;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -317,6 +318,13 @@ impl Provider for Ldap {
             Ok(Some(!self.is_free(&mut directory, &account.name).await?))
         };
         self.within("looking up", found).await
+    }
+
+    async fn last_used(
+        &self,
+        account: &model::Account,
+    ) -> Result<Option<model::Instant>, ProviderError> {
+        self.within("looking up", self.used(account)).await
     }
 
     async fn holders(&self, entitlement: &serde_json::Value) -> Result<Vec<Holder>, ProviderError> {

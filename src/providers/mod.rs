@@ -111,6 +111,12 @@ pub trait Provider: Send + Sync {
         Ok(None)
     }
 
+    /// When the account was last used at all, by anything that it may do there: not when the entitlement was. `None` where the target does
+    /// not tell, or tells of no use. Where `account.id` is known, that account is meant and no other of its name.
+    async fn last_used(&self, _: &Account) -> Result<Option<Instant>, ProviderError> {
+        Ok(None)
+    }
+
     /// Where the target keeps nothing, and asks at each use: the way to answer. What is given there is the ledger's entry alone, so
     /// [`Self::grant`] and [`Self::revoke`] change nothing, and [`Self::holders`] lists only who needs no grant.
     fn gate(&self) -> Option<&dyn Gate> {

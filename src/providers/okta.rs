@@ -24,7 +24,7 @@ use super::http::{Failure, Http, within};
 use super::{Provider, ProviderError};
 use crate::domain::decision::Approved;
 use crate::domain::ledger::{Granted, Holder, Revoked};
-use crate::domain::model::{Access, Account, ConnectionName};
+use crate::domain::model::{Access, Account, ConnectionName, Instant};
 use crate::domain::target::{Change, Kind, Names, Order};
 
 /// Okta organisations.
@@ -308,6 +308,18 @@ impl Okta {
         Ok(())
     }
 
+    /// The last sign-in to Okta.
+    async fn used(&self, account: &Account) -> Result<Option<Instant>, ProviderError> {
+        let found = match &account.id {
+            Some(id) => {
+                let found = self.directory.user(id).await;
+                found.map_err(|failure| self.told(failure))?
+            }
+            None => self.named(&account.name).await?,
+        };
+        Ok(found.and_then(|user| user.last_login))
+    }
+
     async fn list(&self, entitlement: &Value) -> Result<Vec<Holder>, ProviderError> {
         let group = self.group(&self.entitlement(entitlement)?).await?;
         let members = self.directory.members(&group.id).await;
@@ -360,6 +372,10 @@ impl Provider for Okta {
         vec![format!(
             "{method} /api/v1/groups/<id of {shown:?}>/users/<id of {account:?}>"
         )]
+    }
+
+    async fn last_used(&self, account: &Account) -> Result<Option<Instant>, ProviderError> {
+        within(&self.connection, self.used(account)).await
     }
 
     async fn holders(&self, entitlement: &Value) -> Result<Vec<Holder>, ProviderError> {

@@ -30,6 +30,17 @@ fn read(name: &str, text: &str) -> Result<Brake, ReconcileError> {
     })
 }
 
+/// What is noted of a brake; nothing where it neither holds nor let go anything.
+pub(super) fn noted(
+    whose: &Whose,
+    brake: &Brake,
+) -> Result<(String, Option<String>), ReconcileError> {
+    let text = serde_json::to_string(brake)
+        .map_err(|e| ReconcileError::Unsettled(format!("a brake cannot be written: {e}")))?;
+    let text = (*brake != Brake::default()).then_some(text);
+    Ok((name(whose), text))
+}
+
 impl Reconciler {
     /// Every brake that holds something, or held it and is not done with it.
     pub(super) async fn brakes(&self) -> Result<Vec<Brake>, ReconcileError> {
@@ -50,10 +61,7 @@ impl Reconciler {
         brake: &Brake,
         events: &[Event],
     ) -> Result<(), ReconcileError> {
-        let text = serde_json::to_string(brake)
-            .map_err(|e| ReconcileError::Unsettled(format!("a brake cannot be written: {e}")))?;
-        let text = (*brake != Brake::default()).then_some(text);
-        let name = name(whose);
+        let (name, text) = noted(whose, brake)?;
         let written = self.store.note_with(&name, text.as_deref(), events);
         Ok(written.await?)
     }

@@ -21,6 +21,7 @@ mod enforce;
 mod evidence;
 mod grants;
 mod holds;
+mod last_use;
 mod notices;
 mod people;
 mod pulls;

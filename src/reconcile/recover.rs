@@ -146,6 +146,7 @@ impl Reconciler {
         self.compare_held(&mut found).await;
         if safe_mode.as_ref().is_some_and(SafeMode::doubts_the_ledger) {
             self.know_rounds(&mut found, told.as_ref(), &tip).await?;
+            self.know_released(&mut found, told.as_ref()).await?;
         }
         Ok(found.recovery(tip, told, safe_mode))
     }

@@ -110,7 +110,8 @@ impl Reconciler {
             return Ok(None);
         };
         let base = self.catalogue(&tip).await?;
-        let sheets = round::sheets(&schedule, round, &entries, &base.codeowners);
+        let mut sheets = round::sheets(&schedule, round, &entries, &base.codeowners);
+        self.know_last_use(&mut sheets).await;
         let event = evidence::review_opened(&schedule, round, &sheets, now);
         // What nobody answered of an earlier round is asked about by this one.
         let mut notes: Vec<Note> = open.iter().map(no_note).collect();

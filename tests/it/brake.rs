@@ -3,6 +3,7 @@
 
 use chrono::TimeDelta;
 use hallpass::domain::model::PullNumber;
+use hallpass::reconcile::Vouched;
 use hallpass::sandbox::{Change, MergeMethod, Verdict};
 
 use crate::world::{Ears, REPO, World, file, grant, person, person_file};
@@ -406,4 +407,27 @@ async fn wherever_a_release_is_cut_short_it_lets_go_once_and_all_of_it() {
         assert_eq!(world.told("released").len(), 1, "crashed at {at}");
         assert_eq!(removed(&world).len(), 6, "crashed at {at}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_two_owners_let_go_is_not_asked_again_after_the_database_was_lost() {
+    let mut world = World::hearing().await;
+    let people = crowd(7);
+    crowded(&world, &people, |_| "8h").await;
+    vanish(&world, &people[..6]).await;
+    let pull = release(&world);
+    world.approve(pull, "grace").await;
+    world.vault.down(true);
+    world.approve(pull, "linus").await;
+    assert_eq!(world.told("released").len(), 1);
+    assert_eq!(removed(&world).len(), 0, "the target cannot be reached");
+
+    world.lose_database().await;
+    world.recover(&Vouched::default()).await;
+    world.vault.down(false);
+    world.resync().await;
+    world.advance(minutes(10)).await;
+    assert_eq!(world.holders("reader"), ["crowd-6"]);
+    assert_eq!(world.told("held").len(), 1, "nobody is asked again");
+    assert_eq!(removed(&world).len(), 6);
 }

@@ -350,6 +350,7 @@ fn of_access_reviews(said: &str) -> [Event; 6] {
         access: terms.access,
         since: terms.starts,
         ends: terms.ends,
+        account_last_used: Some(at(90)),
     };
     let sheet = Sheet {
         round: at(103),

@@ -5,6 +5,7 @@ mod auditors;
 mod crash;
 mod lapse;
 mod tamper;
+mod used;
 
 use chrono::TimeDelta;
 use hallpass::domain::model::PullNumber;

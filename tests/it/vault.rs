@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use hallpass::domain::decision::Approved;
 use hallpass::domain::ledger::{Granted, Holder, Revoked};
-use hallpass::domain::model::{Access, Account};
+use hallpass::domain::model::{Access, Account, Instant};
 use hallpass::domain::target::{Change, Kind, Names, Order};
 use hallpass::providers::{Provider, ProviderError};
 use tokio::sync::Notify;
@@ -41,6 +41,8 @@ struct State {
     hanging: usize,
     /// Accounts that are gone.
     gone: BTreeSet<String>,
+    /// When accounts were last used.
+    used: BTreeMap<String, Instant>,
     /// Immutable ids of accounts, where the target has them.
     ids: BTreeMap<String, u64>,
     /// Listings do not come back.
@@ -85,6 +87,12 @@ impl Vault {
     /// How many calls were made that can change something.
     pub fn calls(&self) -> usize {
         self.0.lock().unwrap().calls
+    }
+
+    /// Somebody used the account then.
+    pub fn uses(&self, account: &str, at: Instant) {
+        let mut state = self.0.lock().unwrap();
+        state.used.insert(account.to_owned(), at);
     }
 
     /// Somebody gives `role` by hand.
@@ -287,6 +295,14 @@ impl Provider for Vault {
             read_back: format!("{} does not hold it", access.account.name),
             ..Revoked::default()
         })
+    }
+
+    async fn last_used(&self, account: &Account) -> Result<Option<Instant>, ProviderError> {
+        if self.0.lock().unwrap().down {
+            return Err(unavailable("vault"));
+        }
+        self.wait_while(|state| state.mute).await;
+        Ok(self.0.lock().unwrap().used.get(&account.name).copied())
     }
 
     async fn has_account(&self, account: &Account) -> Result<Option<bool>, ProviderError> {

@@ -25,6 +25,9 @@ pub struct ReviewLine {
     pub since: Instant,
     /// Until when.
     pub until: Instant,
+    /// When its account was last used, by whatever it may do in that system; absent where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_last_used: Option<Instant>,
     /// `keep`, `end`, or `unanswered`.
     pub answer: String,
 }
@@ -37,6 +40,7 @@ impl ReviewLine {
             role: line.role.to_string(),
             since: line.since,
             until: line.ends,
+            account_last_used: line.account_last_used,
             answer: answer.map_or("unanswered", Answer::as_str).to_owned(),
         }
     }

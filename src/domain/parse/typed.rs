@@ -366,6 +366,7 @@ struct LineOfFile {
     role: RoleRef,
     since: String,
     until: String,
+    account_last_used: Option<String>,
     grant: GrantId,
 }
 
@@ -390,6 +391,7 @@ fn answer_line(line: LineOfFile) -> Result<AnswerLine, String> {
         role: line.role,
         since: at(&line.since)?,
         until: at(&line.until)?,
+        account_last_used: line.account_last_used.as_deref().map(at).transpose()?,
         grant: line.grant,
     })
 }

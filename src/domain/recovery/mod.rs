@@ -7,6 +7,7 @@
 //! - Nothing is held by a rebuilt ledger that the evidence does not say was given, or the database that it was perhaps.
 //! - A file of which nobody knows anything has only arrived: it needs its proof like any other.
 
+mod brakes;
 mod rounds;
 mod story;
 mod terms;
@@ -18,6 +19,7 @@ use super::ledger::{Arrival, Entry, State};
 use super::model::{BlobId, CommitId, GrantId, GrantPath, Instant};
 use story::Story;
 
+pub use brakes::released;
 pub use rounds::{Round, last_round};
 
 /// The protected branch, as it is now or as it was accepted.

@@ -120,6 +120,7 @@ fn line(told: &ReviewLine, entries: &BTreeMap<&str, &Entry>) -> Option<Line> {
         access: terms.access.clone(),
         since: told.since,
         ends: told.until,
+        account_last_used: told.account_last_used,
     })
 }
 

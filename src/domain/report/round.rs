@@ -56,20 +56,25 @@ fn unanswered(sheet: &Sheet) -> &'static str {
 /// Every line: who, what, since when, until when, why.
 fn table(sheet: &Sheet, answer: impl Fn(&Line) -> &'static str) -> String {
     let mut text = String::from(
-        "| answer | who | what | since | until | grant |\n|---|---|---|---|---|---|\n",
+        "| answer | who | what | since | until | account last used | grant |\n|---|---|---|---|---|---|---|\n",
     );
     for line in &sheet.lines {
+        let used = line
+            .account_last_used
+            .map(|at| at.format("%Y-%m-%d").to_string());
+        let used = used.unwrap_or_else(|| "not known".to_owned());
         text.push_str(&format!(
-            "| **{}** | {} | {} | {} | {} | {} |\n",
+            "| **{}** | {} | {} | {} | {} | {} | {} |\n",
             answer(line),
             cell(&line.who()),
             cell(&line.role.to_string()),
             line.since.format("%Y-%m-%d"),
             line.ends.format("%Y-%m-%d"),
+            used,
             cell(line.grant.as_str())
         ));
     }
-    text.push_str("\nWhy it was asked for stands in the file of each grant. When it was last used is not known to Hallpass.\n\n");
+    text.push_str("\nWhy it was asked for stands in the file of each grant. *Account last used* is when the account in that system was used at all, as the system told when the review began: by whatever the account may do there, not by this role.\n\n");
     text
 }
 

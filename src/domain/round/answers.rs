@@ -40,6 +40,8 @@ pub struct AnswerLine {
     pub since: Instant,
     /// Until when.
     pub until: Instant,
+    /// When the account was last used, by whatever it may do: where that is known.
+    pub account_last_used: Option<Instant>,
     /// Which grant.
     pub grant: GrantId,
 }
@@ -47,8 +49,10 @@ pub struct AnswerLine {
 impl AnswerLine {
     /// The line as Hallpass writes it.
     fn row(&self) -> String {
+        let used = self.account_last_used.map(instant);
+        let used = used.map_or_else(String::new, |at| format!("account_last_used: {at}, "));
         format!(
-            "  - {{ decision: {}, who: {}, role: {}, since: {}, until: {}, grant: \"{}\" }}\n",
+            "  - {{ decision: {}, who: {}, role: {}, since: {}, until: {}, {used}grant: \"{}\" }}\n",
             self.decision.as_str(),
             self.who,
             self.role,
@@ -86,6 +90,7 @@ impl Line {
             role: self.role.clone(),
             since: self.since.trunc_subsecs(0),
             until: self.ends.trunc_subsecs(0),
+            account_last_used: self.account_last_used.map(|at| at.trunc_subsecs(0)),
             grant: self.grant.clone(),
         }
     }

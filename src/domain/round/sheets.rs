@@ -83,5 +83,6 @@ fn line(entry: &Entry, every: TermLength) -> Option<Line> {
         access: terms.access.clone(),
         since,
         ends: terms.ends,
+        account_last_used: None,
     })
 }

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use tokio::sync::OnceCell;
 
+use crate::domain::model::Instant;
 use crate::providers::aws::{Service, is_malformed};
 use crate::providers::http::{Failure, Listing};
 
@@ -17,6 +18,52 @@ pub(super) struct User {
     pub user_name: String,
     pub user_id: String,
     pub arn: String,
+    /// When somebody last signed in with its password; also absent where that was never, or more than AWS remembers ago.
+    password_last_used: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ListAccessKeys {
+    list_access_keys_result: ListAccessKeysResult,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ListAccessKeysResult {
+    #[serde(default)]
+    access_key_metadata: AccessKeys,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct AccessKeys {
+    #[serde(default)]
+    member: Vec<AccessKey>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct AccessKey {
+    access_key_id: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct GetAccessKeyLastUsed {
+    get_access_key_last_used_result: GetAccessKeyLastUsedResult,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct GetAccessKeyLastUsedResult {
+    #[serde(default)]
+    access_key_last_used: AccessKeyLastUsed,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct AccessKeyLastUsed {
+    last_used_date: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -104,6 +151,18 @@ pub(super) struct Caller {
 pub(super) struct Found {
     pub group: Group,
     pub members: Vec<User>,
+}
+
+/// A time as AWS writes it; where it says that there was none, it says so in words.
+fn time(text: Option<&str>) -> Option<Instant> {
+    text?.parse().ok()
+}
+
+impl User {
+    /// When somebody last signed in with its password.
+    pub(super) fn password_last_used(&self) -> Option<Instant> {
+        time(self.password_last_used.as_deref())
+    }
 }
 
 impl Found {
@@ -255,6 +314,26 @@ impl Directory {
             listed.await.map(drop)
         };
         self.lists.get_or_try_init(ask).await.copied()
+    }
+
+    /// When the access keys of a user were last used. A user has at most two.
+    pub(super) async fn keys_last_used(&self, user: &str) -> Result<Option<Instant>, Failure> {
+        let what = "reading when access keys were last used";
+        let fields = [("Action", "ListAccessKeys"), VERSION, ("UserName", user)];
+        let listed: ListAccessKeys = self.iam.form(what, &fields).await?;
+        let mut last = None;
+        for key in listed.list_access_keys_result.access_key_metadata.member {
+            let id = key.access_key_id.as_str();
+            let fields = [
+                ("Action", "GetAccessKeyLastUsed"),
+                VERSION,
+                ("AccessKeyId", id),
+            ];
+            let used: GetAccessKeyLastUsed = self.iam.form(what, &fields).await?;
+            let used = used.get_access_key_last_used_result.access_key_last_used;
+            last = last.max(time(used.last_used_date.as_deref()));
+        }
+        Ok(last)
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use url::Url;
 
+use crate::domain::model::Instant;
 use crate::providers::http::{Answer, Call, Failure, Http, Listing};
 use crate::providers::scim::wire::equals;
 
@@ -24,6 +25,9 @@ const MISSING: &str = "E0000007";
 pub(super) struct User {
     pub id: String,
     pub status: String,
+    /// When somebody last signed in with it.
+    #[serde(default, rename = "lastLogin")]
+    pub last_login: Option<Instant>,
     pub profile: UserProfile,
 }
 

@@ -1,11 +1,16 @@
-//! The access review that is open, put together again: owners who were asked are not asked anew, and a review that is finished stays so.
+//! What owners were asked and said, put together again: a review that is open goes on, one that is finished stays so, and what two owners
+//! let go goes.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Found;
 use crate::domain::evidence;
 use crate::domain::ledger::Entry;
 use crate::domain::model::CommitId;
-use crate::domain::recovery::last_round;
+use crate::domain::recovery::{last_round, released};
+use crate::domain::release::Brake;
 use crate::domain::round::{self, Sheet};
+use crate::reconcile::holds::noted;
 use crate::reconcile::rounds::{ROUND, SHEETS, note};
 use crate::reconcile::{ReconcileError, Reconciler};
 use crate::repo::Believed;
@@ -29,7 +34,9 @@ impl Reconciler {
                 round::sheets(schedule, begun.at, &entries, &base.codeowners)
             });
             let unasked = |sheet: &Sheet| begun.unasked.contains(sheet.record_path().as_str());
-            sheets.extend(made.into_iter().filter(unasked));
+            let mut made: Vec<Sheet> = made.into_iter().filter(unasked).collect();
+            self.know_last_use(&mut made).await;
+            sheets.append(&mut made);
         }
         found.notes.extend(begun.lost);
         // What an old database knows of it is older than the evidence.
@@ -42,6 +49,27 @@ impl Reconciler {
         }
         let at = evidence::instant(begun.at);
         found.noted.push((ROUND.to_owned(), Some(at)));
+        Ok(())
+    }
+
+    /// Finds what was released and may not be gone yet.
+    pub(super) async fn know_released(
+        &self,
+        found: &mut Found,
+        told: Option<&Believed>,
+    ) -> Result<(), ReconcileError> {
+        let told = told.map_or_else(BTreeMap::new, |told| released(&told.records));
+        for (whose, known) in told {
+            // What an old database holds may have been let go since.
+            let before = self.brake(&whose).await?;
+            let released: BTreeSet<String> =
+                before.released.union(&known.released).cloned().collect();
+            let hold = before
+                .hold
+                .filter(|hold| !hold.members.is_subset(&released));
+            let brake = Brake { hold, released };
+            found.noted.push(noted(&whose, &brake)?);
+        }
         Ok(())
     }
 }

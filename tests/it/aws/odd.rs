@@ -329,3 +329,60 @@ async fn the_user_of_our_own_keys_stays_in_its_groups() {
     assert!(error.to_string().contains("own keys"), "{error}");
     assert_eq!(asked.lock().unwrap().len(), 2);
 }
+
+/// What IAM says of ada, whose keys were used as told, and of whose password as told.
+fn used(body: &str, password: &str, keys: &[&str]) -> String {
+    let has = |operation: &str| body.contains(&format!("Action={operation}&"));
+    if has("GetUser") {
+        return format!(
+            "<GetUserResponse><GetUserResult><User><UserName>ada</UserName><UserId>AIDA1</UserId><Arn>arn:aws:iam::1:user/ada</Arn>{password}</User></GetUserResult></GetUserResponse>"
+        );
+    }
+    if has("ListAccessKeys") {
+        let keys: String = (0..keys.len())
+            .map(|n| format!("<member><UserName>ada</UserName><AccessKeyId>AKIA{n}</AccessKeyId><Status>Active</Status></member>"))
+            .collect();
+        return format!(
+            "<ListAccessKeysResponse><ListAccessKeysResult><AccessKeyMetadata>{keys}</AccessKeyMetadata><IsTruncated>false</IsTruncated></ListAccessKeysResult></ListAccessKeysResponse>"
+        );
+    }
+    let key = (0..keys.len()).find(|n| body.contains(&format!("AccessKeyId=AKIA{n}")));
+    let used = keys[key.expect(body)];
+    format!(
+        "<GetAccessKeyLastUsedResponse><GetAccessKeyLastUsedResult><AccessKeyLastUsed><Region>N/A</Region>{used}<ServiceName>N/A</ServiceName></AccessKeyLastUsed><UserName>ada</UserName></GetAccessKeyLastUsedResult></GetAccessKeyLastUsedResponse>"
+    )
+}
+
+#[tokio::test]
+async fn an_iam_user_was_last_used_by_its_password_or_by_one_of_its_keys() {
+    const PASSWORD: &str = "<PasswordLastUsed>2026-11-01T08:00:00Z</PasswordLastUsed>";
+    const KEY: &str = "<LastUsedDate>2026-11-02T08:00:00Z</LastUsedDate>";
+    let cases: [(&str, &[&str], Option<&str>); 5] = [
+        ("", &[], None),
+        (PASSWORD, &[], Some("2026-11-01T08:00:00Z")),
+        ("", &["", KEY], Some("2026-11-02T08:00:00Z")),
+        (PASSWORD, &[KEY, ""], Some("2026-11-02T08:00:00Z")),
+        ("", &["<LastUsedDate>N/A</LastUsedDate>"], None),
+    ];
+    for (password, keys, wanted) in cases {
+        let (at, _) = scripted(move |_, body| (200, used(body, password, keys))).await;
+        let mut account = access("ada", json!({})).account;
+        let found = iam(at).last_used(&account).await.unwrap();
+        let wanted = wanted.map(|at| at.parse().unwrap());
+        assert_eq!(found, wanted, "{password} {keys:?}");
+        // Another who has the name by now is nobody's business.
+        account.id = Some("AIDA2".to_owned());
+        assert_eq!(iam(at).last_used(&account).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn moto_tells_of_a_user_that_was_never_used() {
+    let server = Server::shared();
+    let fields = [("UserName", "odd-unused")];
+    server.iam("CreateUser", &fields).await.unwrap();
+    server.iam("CreateAccessKey", &fields).await.unwrap();
+    let account = access("odd-unused", json!({})).account;
+    let used = iam(server.address()).last_used(&account).await.unwrap();
+    assert_eq!(used, None);
+}

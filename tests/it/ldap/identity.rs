@@ -1,6 +1,7 @@
 //! Accounts and groups that are called otherwise by now, stand elsewhere, are others, or cannot be told.
 
 use hallpass::domain::model::Access;
+use hallpass::providers::Provider as _;
 use ldap3::Mod;
 
 use super::server::SUFFIX;
@@ -302,4 +303,30 @@ async fn long_lists_are_read_in_parts_and_longer_ones_refused() {
     let listed = hallpass::providers::Provider::holders(&world.provider, &entitlement).await;
     let error = listed.unwrap_err();
     assert!(refusal(&error).contains("more than 20000"), "{error}");
+}
+
+#[tokio::test]
+async fn an_account_was_last_used_at_its_last_sign_in() {
+    let world = World::new("used").await;
+    world.add_person("unused").await;
+    let ada = world.person("ada");
+    let password = Mod::Add(b"userPassword".to_vec(), [b"secret".to_vec()].into());
+    let mut admin = world.server.admin().await;
+    let changed = admin.modify(&ada, vec![password]).await;
+    changed.unwrap().success().unwrap();
+    let account = |name: &str| world.access(name, "ops").account;
+    let used = async |name: &str| world.provider.last_used(&account(name)).await.unwrap();
+    assert_eq!(used("ada").await, None);
+    let url = format!("ldap://{}", world.server.address());
+    let (connection, mut ldap) = ldap3::LdapConnAsync::new(&url).await.unwrap();
+    tokio::spawn(connection.drive());
+    let bound = ldap.simple_bind(&ada, "secret").await.unwrap();
+    bound.success().unwrap();
+    let known = used("ada").await.expect("a sign-in");
+    let noted = world.server.values(&ada, "pwdLastSuccess").await;
+    let [noted] = noted.try_into().unwrap();
+    let said = known.format("%Y%m%d%H%M%S").to_string();
+    assert!(noted.starts_with(&said), "{noted} {said}");
+    assert_eq!(used("unused").await, None);
+    assert_eq!(used("nobody-at-all").await, None);
 }

@@ -53,6 +53,7 @@ maxsize 268435456
 suffix "dc=example,dc=org"
 rootdn "cn=admin,dc=example,dc=org"
 rootpw admin
+lastbind on
 # Longer lists come in parts of at most 500.
 limits dn.exact="cn=hallpass,dc=example,dc=org" size.prtotal=unlimited
 access to attrs=userPassword by anonymous auth by * none

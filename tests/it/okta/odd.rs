@@ -373,3 +373,19 @@ async fn a_page_that_is_longer_than_any_is_no_answer() {
     };
     assert!(source.to_string().contains("4096 KiB"), "{source}");
 }
+
+#[tokio::test]
+async fn an_account_was_last_used_at_its_last_sign_in() {
+    let mut org = Org::new();
+    org.users[0]["lastLogin"] = json!("2026-11-20T08:00:00.000Z");
+    org.users[1]["lastLogin"] = Value::Null;
+    let (at, _) = org.serve().await;
+    let mut account = readers().account;
+    let used = connect(at).last_used(&account).await.unwrap();
+    assert_eq!(used, Some("2026-11-20T08:00:00Z".parse().unwrap()));
+    // By its id, whatever it is called.
+    account.id = Some("u2".to_owned());
+    assert_eq!(connect(at).last_used(&account).await.unwrap(), None);
+    account.id = Some("u7".to_owned());
+    assert_eq!(connect(at).last_used(&account).await.unwrap(), None);
+}
