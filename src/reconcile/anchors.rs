@@ -279,8 +279,8 @@ impl Reconciler {
         {
             error!(place = at.name, "{trouble}");
         }
-        if memory.seen != before.seen {
-            // What was read is compared with the evidence by the next look.
+        if memory.seen != before.seen && memory.seen != before.newest {
+            // What is news is compared with the evidence by the next look.
             self.store.wake(&[Wake::Main], self.now()).await?;
         }
         self.remember(at, &known, memory).await
