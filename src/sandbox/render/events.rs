@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 use crate::sandbox::changes::{Moved, hex_or_zero};
 use crate::sandbox::git;
 use crate::sandbox::refusal::Refusal;
-use crate::sandbox::world::{Belonging, CheckRun, Job, Run, Team, World};
+use crate::sandbox::routes::of_pull;
+use crate::sandbox::world::{Belonging, CheckRun, Comment, Job, Run, Team, World};
 
 use super::people::{membership, merged, organisation, team_simple, user};
-use super::{checks, commits, node_id, pulls, repos, time};
+use super::{checks, commits, issues, node_id, pulls, repos, time};
 
 /// What every payload about a repository carries.
 fn envelope(world: &World, repo: usize, by: u64) -> Value {
@@ -117,6 +118,25 @@ pub fn review(
     shape["state"] = review.said.as_str().to_ascii_lowercase().into();
     let payload = json!({ "action": action, "review": shape, "pull_request": pulls::pull_simple(world, repo, pull) });
     Ok(merged(payload, envelope(world, repo, by)))
+}
+
+/// `issue_comment.created`, of a pull request: its issue as the payload has it, which is not quite that of the REST interface.
+pub fn comment(world: &World, repo: usize, comment: &Comment) -> Result<Value, Refusal> {
+    let pull = world.pull(repo, comment.number)?;
+    let url = format!("{}/issues", world.repo_url(repo));
+    let reactions = |of: String| {
+        json!({
+            "url": format!("{of}/reactions"),
+            "total_count": 0, "+1": 0, "-1": 0, "laugh": 0, "confused": 0, "heart": 0, "hooray": 0, "eyes": 0, "rocket": 0,
+        })
+    };
+    let mut issue = issues::issue(world, repo, &of_pull(pull));
+    issue["active_lock_reason"] = Value::Null;
+    issue["reactions"] = reactions(format!("{url}/{}", comment.number));
+    let mut shape = pulls::comment(world, repo, comment);
+    shape["reactions"] = reactions(format!("{url}/comments/{}", comment.id));
+    let payload = json!({ "action": "created", "issue": issue, "comment": shape });
+    Ok(merged(payload, envelope(world, repo, comment.user)))
 }
 
 /// `check_run`.

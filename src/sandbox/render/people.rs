@@ -7,10 +7,11 @@ use crate::sandbox::world::{Belonging, Installation, Team, World};
 use super::{node_id, time};
 
 /// What Hallpass documents that it wants to hear of.
-const EVENTS: [&str; 8] = [
+const EVENTS: [&str; 9] = [
     "push",
     "pull_request",
     "pull_request_review",
+    "issue_comment",
     "check_run",
     "membership",
     "team",

@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
+use crate::domain::model::Instant;
 use crate::sandbox::call::{Answer, Answered, Call};
 use crate::sandbox::refusal::Refusal;
-use crate::sandbox::render::pulls;
+use crate::sandbox::render::{events, pulls};
 use crate::sandbox::world::{Comment, World};
 
 /// `GET /repos/{owner}/{repo}/issues/{issue_number}/comments`: oldest first.
@@ -17,6 +18,32 @@ pub fn comments(world: &mut World, call: &Call) -> Answered {
         .filter(|comment| comment.number == number);
     Ok(call.page(
         found
+            .map(|comment| pulls::comment(world, repo, comment))
+            .collect(),
+    ))
+}
+
+/// `GET /repos/{owner}/{repo}/issues/comments`: of the whole repository, by age or by their last change, oldest first where asked for.
+pub fn all_comments(world: &mut World, call: &Call) -> Answered {
+    let repo = call.repository()?;
+    let since = call.query("since").map(str::parse::<Instant>);
+    let since = since
+        .transpose()
+        .map_err(|_| Refusal::new(422, "since is no time"))?;
+    let mut found: Vec<&Comment> = world.repos[repo]
+        .comments
+        .values()
+        .filter(|comment| since.is_none_or(|since| comment.updated_at >= since))
+        .collect();
+    if call.query("sort") == Some("updated") {
+        found.sort_by_key(|comment| (comment.updated_at, comment.id));
+    }
+    if call.query("direction") == Some("desc") {
+        found.reverse();
+    }
+    let shown = found.into_iter();
+    Ok(call.page(
+        shown
             .map(|comment| pulls::comment(world, repo, comment))
             .collect(),
     ))
@@ -52,7 +79,9 @@ impl World {
             created_at: now,
             updated_at: now,
         };
+        let payload = events::comment(self, repo, &comment)?;
         self.repos[repo].comments.insert(id, comment);
+        self.post.send("issue_comment", payload);
         Ok(id)
     }
 }

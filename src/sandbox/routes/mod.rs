@@ -24,6 +24,8 @@ use super::call::{Answered, Call};
 use super::registering::convert;
 use super::world::World;
 
+pub use tickets::of_pull;
+
 /// One operation.
 pub struct Operation {
     pub method: &'static str,
@@ -156,6 +158,7 @@ pub const OPERATIONS: &[Operation] = &[
     op("PATCH", "/repos/{owner}/{repo}/issues/{issue_number}", Write(TICKETS), tickets::edit),
     op("GET", "/repos/{owner}/{repo}/issues/{issue_number}/comments", Read(ISSUES), issues::comments),
     op("POST", "/repos/{owner}/{repo}/issues/{issue_number}/comments", Write(ISSUES), issues::comment),
+    op("GET", "/repos/{owner}/{repo}/issues/comments", Read(ISSUES), issues::all_comments),
     op("GET", "/repos/{owner}/{repo}/issues/comments/{comment_id}", Read(ISSUES), issues::get_comment),
     op("PATCH", "/repos/{owner}/{repo}/issues/comments/{comment_id}", Write(ISSUES), issues::edit_comment),
     op("DELETE", "/repos/{owner}/{repo}/issues/comments/{comment_id}", Write(ISSUES), issues::delete_comment),

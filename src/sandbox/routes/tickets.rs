@@ -6,7 +6,7 @@ use crate::sandbox::render::issues::issue;
 use crate::sandbox::world::{Issue, Pull, World};
 
 /// A pull request as its issue.
-fn of_pull(pull: &Pull) -> Issue {
+pub fn of_pull(pull: &Pull) -> Issue {
     Issue {
         id: pull.id,
         number: pull.number,
