@@ -77,6 +77,7 @@ pub mod config;
 pub mod forge;
 pub mod github_app;
 pub mod http;
+pub mod http_client;
 pub mod metrics;
 pub mod places;
 pub mod providers;

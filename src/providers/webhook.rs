@@ -1,23 +1,16 @@
 //! `webhook`: anything that a receiver of one's own gives and takes, asked by signed HTTP calls.
 //!
-//! Calls are signed as Standard Webhooks 1.0.0 says: `webhook-id`, `webhook-timestamp`, and in `webhook-signature` an HMAC-SHA256 of
-//! `id.timestamp.body` for each secret, so that a secret can be changed without a call being refused. What is asked and answered
-//! says [`super::asked`].
+//! Calls are signed as [`Signer`] does. What is asked and answered says [`super::asked`].
 
 use async_trait::async_trait;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use http::{HeaderName, HeaderValue, Method};
-use secrecy::{ExposeSecret, SecretSlice, SecretString};
-use sha2::Sha256;
+use http::Method;
+use secrecy::SecretString;
 use std::fmt;
 
 use super::asked::{self, Carried, Carrier};
-use super::http::{Call, Failure, Http};
+use super::http::{Call, Failure, Http, Signer};
 use crate::domain::model::Instant;
 use crate::domain::target::{Kind, Names};
-use crate::secrets::Secrets;
 
 /// Receivers of signed calls.
 pub const KIND: Kind = Kind {
@@ -32,7 +25,7 @@ pub const KIND: Kind = Kind {
 /// A receiver.
 pub struct Webhook {
     http: Http,
-    secrets: Vec<SecretSlice<u8>>,
+    signer: Signer,
 }
 
 impl fmt::Debug for Webhook {
@@ -49,37 +42,11 @@ impl Webhook {
     /// # Errors
     /// [`Failure::Refused`] when one is no such secret, or there is none.
     pub fn new(http: Http, secrets: &[SecretString]) -> Result<Self, Failure> {
-        let key = |secret: &SecretString| {
-            let key = secret.expose_secret().strip_prefix("whsec_")?;
-            STANDARD.decode(key).ok().filter(|key| !key.is_empty())
-        };
-        let keys: Option<Vec<_>> = secrets
-            .iter()
-            .map(|s| Some(SecretSlice::from(key(s)?)))
-            .collect();
-        let keys = keys.filter(|keys| !keys.is_empty());
-        let unusable =
-            || Failure::refused("setting up the connection", "a secret is no whsec_ secret");
-        let hidden = secrets.iter().fold(Secrets::default(), |hidden, secret| {
-            let text = secret.expose_secret();
-            let key = text.trim_start_matches("whsec_");
-            hidden.with("the secret", key).with("the secret", text)
-        });
+        let signer = Signer::new(secrets)?;
         Ok(Self {
-            http: http.hiding(hidden),
-            secrets: keys.ok_or_else(unusable)?,
+            http: http.hiding(signer.secrets()),
+            signer,
         })
-    }
-
-    fn signatures(&self, id: &str, timestamp: i64, body: &[u8]) -> Result<Vec<String>, Failure> {
-        let sign = |secret: &SecretSlice<u8>| {
-            let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose_secret()).ok()?;
-            mac.update(format!("{id}.{timestamp}.").as_bytes());
-            mac.update(body);
-            Some(STANDARD.encode(mac.finalize().into_bytes()))
-        };
-        let signed: Option<Vec<String>> = self.secrets.iter().map(sign).collect();
-        signed.ok_or_else(|| Failure::refused("signing a call", "a secret cannot be used"))
     }
 }
 
@@ -90,25 +57,9 @@ impl Carrier for Webhook {
     }
 
     async fn carry(&self, what: &str, id: &str, question: Vec<u8>) -> Result<Carried, Failure> {
-        let timestamp = self.http.now().timestamp();
-        let text = |text: &str| {
-            HeaderValue::from_str(text)
-                .map_err(|_| Failure::refused(what, "no header can hold that"))
-        };
-        let signatures = self.signatures(id, timestamp, &question)?;
-        let header: Vec<String> = signatures.iter().map(|s| format!("v1,{s}")).collect();
-        let header = header.join(" ");
-        let mut call = Call::new(Method::POST, self.http.route(&[], &[])?)
-            .header(HeaderName::from_static("webhook-id"), text(id)?)
-            .header(
-                HeaderName::from_static("webhook-timestamp"),
-                timestamp.into(),
-            )
-            .header(HeaderName::from_static("webhook-signature"), text(&header)?)
-            .body("application/json", question);
-        for whole in signatures.iter().chain([&header]) {
-            call = call.hiding("the signature", whole);
-        }
+        let call =
+            Call::new(Method::POST, self.http.route(&[], &[])?).body("application/json", question);
+        let call = self.signer.sign(what, call, id, self.http.now())?;
         match self.http.ask(what, call, |_| true).await {
             Ok(answer) => Ok(Carried {
                 answer: answer.body,

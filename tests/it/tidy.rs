@@ -9,6 +9,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("clock", &["domain"]),
     ("secrets", &[]),
+    ("http_client", &["domain", "secrets"]),
     ("metrics", &["domain"]),
     ("github_app", &["domain", "clock", "metrics", "secrets"]),
     ("forge", &["domain", "clock", "github_app", "metrics"]),
@@ -16,7 +17,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("store", &["domain", "clock"]),
     (
         "providers",
-        &["domain", "clock", "github_app", "metrics", "secrets"],
+        &[
+            "domain",
+            "clock",
+            "github_app",
+            "http_client",
+            "metrics",
+            "secrets",
+        ],
     ),
     // What is put at places outside goes by the HTTP client and the signing of the target systems.
     ("places", &["domain", "providers"]),
@@ -54,6 +62,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "places",
             "sandbox",
             "metrics",
+            "http_client",
             "secrets",
         ],
     ),

@@ -4,8 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
 
-use crate::domain::model::{ConnectionName, Instant};
-use crate::providers::ProviderError;
+use crate::domain::model::Instant;
 use crate::secrets::Secrets;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -87,38 +86,6 @@ impl Failure {
         Self::Refused {
             what: what.to_owned(),
             reason: reason.into(),
-        }
-    }
-
-    /// The same as the connection's callers are told it. Where the kind does not say better, what is not there is for a person.
-    pub fn told(self, connection: &ConnectionName) -> ProviderError {
-        let connection = connection.to_string();
-        match self {
-            Self::Unavailable {
-                what,
-                retry_at,
-                source,
-            } => ProviderError::Unavailable {
-                connection,
-                what,
-                retry_at,
-                source,
-            },
-            // What is there already, or was changed meanwhile, may be another attempt of ours.
-            Self::Declined {
-                what,
-                status: status @ (StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED),
-                words,
-            } => ProviderError::Unavailable {
-                connection,
-                what,
-                retry_at: None,
-                source: Said { status, words }.into(),
-            },
-            other => ProviderError::Refused {
-                connection,
-                reason: other.to_string(),
-            },
         }
     }
 
@@ -208,7 +175,7 @@ pub(super) fn words(status: StatusCode, body: &[u8], secrets: &Secrets) -> Strin
 }
 
 /// An error with its causes, in one line.
-pub(in crate::providers) fn chain(error: &dyn std::error::Error) -> String {
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {
