@@ -4,6 +4,7 @@
 //! from the environment or from files, never from the TOML; only this module reads the environment.
 
 mod anchors;
+mod channels;
 mod endpoints;
 mod providers;
 mod sections;
@@ -21,6 +22,7 @@ use url::Url;
 
 use crate::domain::model::{ConnectionName, Login, RepoName};
 use crate::domain::notice::EndsSoon;
+pub use channels::{Channels, Mail, Protection, Receiver, Slack, Telling};
 use table::Context;
 
 pub use sketch::{ProviderSketch, Sketch, SketchError};
@@ -52,8 +54,10 @@ pub struct Config {
     pub evidence: Evidence,
     /// How often and how long.
     pub timing: Timing,
-    /// What people are told.
+    /// What people are told at GitHub.
     pub notices: Notices,
+    /// What people are told elsewhere.
+    pub channels: Channels,
     /// The systems that access is given in.
     pub providers: BTreeMap<ConnectionName, Provider>,
 }
@@ -214,7 +218,7 @@ pub struct Timing {
     pub orphan_grace: Duration,
 }
 
-/// What people are told.
+/// What people are told at GitHub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Notices {
     /// How long before the end holders are told; `None`: they are not.

@@ -8,10 +8,10 @@
 //!                                     ▼
 //!   http ──► worker ──► reconcile    app (the only place that names concrete adapters)
 //!                          │
-//!          ┌───────┬───────┼────────┬──────────┐
-//!          ▼       ▼       ▼        ▼          ▼
-//!        forge    repo   store   providers   clock        ports, each beside its adapters; `places` stands beside `providers`
-//!          └───────┴───────┼────────┴──────────┘
+//!          ┌───────┬───────┼────────┬──────────┬─────────┐
+//!          ▼       ▼       ▼        ▼          ▼         ▼
+//!        forge    repo   store   providers   notify    clock    ports, each beside its adapters; `places` beside `providers`
+//!          └───────┴───────┼────────┴──────────┴─────────┘
 //!                          ▼
 //!                        domain                           pure: facts in, verdicts and plans out
 //! ```
@@ -27,6 +27,7 @@
 //! - [`github_app`] calls GitHub as an App, for the forge and for the provider of team memberships. [`config`] is the one reader of
 //!   the configuration, the environment and secrets; [`secrets`] keeps those out of whatever is written down.
 //! - [`places`] are where anchors of the evidence are kept, outside: `reconcile/anchors.rs` writes them and compares.
+//! - [`notify`] tells people in other places than GitHub; [`http_client`] is how it and the providers speak HTTP.
 //! - [`metrics`] counts what the others tell it, for [`http`] to be scraped; what is, is read from the store at each scrape.
 //! - [`sandbox`] is a GitHub stand-in for tests and the demo; the rest of the crate does not know of it.
 //!
@@ -80,6 +81,7 @@ pub mod http;
 pub mod http_client;
 pub mod metrics;
 pub mod places;
+pub mod notify;
 pub mod providers;
 pub mod reconcile;
 pub mod repo;

@@ -55,6 +55,7 @@ pub struct Metrics {
     wakes: Counters<2>,
     webhooks: Counters<1>,
     forge_calls: Counters<1>,
+    messages: Counters<2>,
     forge_remaining: Gauges<2>,
     unproved: Counter,
 }
@@ -72,6 +73,7 @@ impl Default for Metrics {
             wakes: Family::default(),
             webhooks: Family::default(),
             forge_calls: Family::default(),
+            messages: Family::default(),
             forge_remaining: Family::default(),
             unproved: Counter::default(),
         }
@@ -139,6 +141,15 @@ impl Metrics {
         self.webhooks.get_or_create(&labels).inc();
     }
 
+    /// Somebody was told by a channel, or was not. Both are words of the program.
+    pub fn told(&self, channel: &'static str, outcome: &'static str) {
+        let labels = [
+            ("channel", channel.to_owned()),
+            ("outcome", outcome.to_owned()),
+        ];
+        self.messages.get_or_create(&labels).inc();
+    }
+
     /// The forge was called. `outcome` is a word of the program.
     pub fn asked_forge(&self, outcome: &'static str) {
         self.forge_calls
@@ -188,6 +199,7 @@ impl Metrics {
         add(&mut registry, "hallpass_provider_calls", self.calls.clone());
         add(&mut registry, "hallpass_wakes", self.wakes.clone());
         add(&mut registry, "hallpass_webhooks", self.webhooks.clone());
+        add(&mut registry, "hallpass_messages", self.messages.clone());
         add(
             &mut registry,
             "hallpass_forge_calls",

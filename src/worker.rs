@@ -2,11 +2,12 @@
 //!
 //! Tasks, so that none waits for another: *due* ends what is due by time and needs neither forge nor git; *wakes* works off the
 //! queue, see `work.rs`; the *tick* asks for everything once in a while, which is what makes a lost webhook cost delay and nothing
-//! else; *evidence*, *anchors* and *drift* run beside them.
+//! else; *evidence*, *anchors*, *drift* and *messages* run beside them.
 //!
 //! Accepted race: a wake that arrives while its work is under way stays in the queue and is worked off once more.
 
 mod beside;
+mod messages;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -129,7 +130,8 @@ impl Worker {
             self.run_ticks(&stop),
             self.run_evidence(&stop),
             self.run_anchors(&stop),
-            self.run_drift(&stop)
+            self.run_drift(&stop),
+            self.run_messages(&stop)
         );
         if let Err(error) = due.await {
             error!(error = %error, "what ends what is due has ended badly: {error}");
@@ -414,6 +416,7 @@ impl Worker {
         let open = self.reconciler.forge().open_pulls().await?;
         let numbers = open.iter().map(|listed| listed.number).collect();
         self.reconciler.keep_asks(&numbers).await?;
+        self.reconciler.keep_waiting(&numbers).await?;
         self.seen()
             .retain(|number, _| open.iter().any(|p| p.number == *number));
         for listed in open {
@@ -504,6 +507,7 @@ impl Worker {
         if resync == Resync::Everything {
             self.anchor_once().await;
         }
+        self.tell_quickly().await;
         Ok(())
     }
 }

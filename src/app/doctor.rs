@@ -1,5 +1,7 @@
 //! `hallpass doctor`: asks everything that Hallpass leans on whether it is as it must be. Changes nothing.
 
+mod notices;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -7,7 +9,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 
 use super::inspect::Inspection;
-use super::{needs, service};
+use super::{channels, needs, providers, service};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
 use crate::domain::catalogue::Catalogue;
@@ -22,6 +24,8 @@ use crate::forge::{Forge as _, ForgeError};
 use crate::providers::Registry;
 use crate::reconcile::{ReconcileError, chain};
 use crate::repo::KeyError;
+
+pub use notices::{tell, tell_with};
 
 /// How long an end may be overdue before it is told of: a pass takes its time.
 const LATE: TimeDelta = TimeDelta::seconds(60);
@@ -54,6 +58,7 @@ pub async fn examine_with(
     extra: Registry,
     mut on: impl FnMut(&str),
 ) -> anyhow::Result<Vec<Line>> {
+    let subscriptions = channels::connect(&config.channels, &clock)?;
     let server = Inspection::open(config, clock, extra).await?;
     on("the GitHub App");
     let mut lines = app(config, server.forge()).await;
@@ -69,6 +74,10 @@ pub async fn examine_with(
             lines.extend(connections(&server, &tree).await?);
         }
         Err(error) => lines.push(unread(config, &error)),
+    }
+    if !subscriptions.is_empty() {
+        on("what people are told");
+        lines.extend(notices::look(&subscriptions).await);
     }
     lines.push(evidence(config));
     lines.extend(anchors(config, &server).await?);

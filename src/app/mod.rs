@@ -2,6 +2,7 @@
 
 mod anchors;
 pub mod audit;
+mod channels;
 pub mod demo;
 pub mod doctor;
 pub mod init;

@@ -102,7 +102,8 @@ impl Service {
             settings(config),
         )
         .counting(metrics.clone())
-        .anchoring(super::anchors::connect(config, &clock)?);
+        .anchoring(super::anchors::connect(config, &clock)?)
+        .telling(super::channels::connect(&config.channels, &clock)?);
         let bell = Arc::new(Notify::new());
         let pace = Pace {
             resync: delta(config.timing.resync),
@@ -277,6 +278,7 @@ pub(super) fn settings(config: &Config) -> Settings {
         retry_cap: delta(config.timing.retry_cap),
         proof_grace: PROOF_GRACE,
         ends_soon: config.notices.ends_soon,
+        reminders: config.channels.reminders.clone(),
         pages: Pages {
             repository: format!(
                 "{}/{}",
@@ -284,6 +286,7 @@ pub(super) fn settings(config: &Config) -> Settings {
                 config.github.repository
             ),
             branch: config.github.protected_branch.clone(),
+            evidence_branch: config.evidence.branch.clone(),
         },
         outsiders: if config.github.outsiders {
             Outsiders::Allowed

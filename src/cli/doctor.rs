@@ -15,7 +15,8 @@ use crate::domain::doctor::{Line, Verdict};
 /// Check that everything Hallpass leans on is as it must be, and say what to do where it is not
 ///
 /// The App and its permissions, the rules of the branches, CODEOWNERS and its owners, the files of the protected branch, each
-/// connection, the clock, the key of the evidence, the ledger. Changes nothing. Runs on the server, before the service ever did or
+/// connection, the channels that people are told by, the clock, the key of the evidence, the ledger. Changes nothing, and tells nobody
+/// unless `--tell` asks for that. Runs on the server, before the service ever did or
 /// beside it.
 #[derive(Debug, Args)]
 #[command(after_help = "Try `hallpass doctor --help` for examples.", after_long_help = EXAMPLES)]
@@ -23,6 +24,9 @@ pub struct Doctor {
     /// The server's configuration
     #[arg(long, value_name = "FILE", default_value = "hallpass.toml")]
     config: PathBuf,
+    /// Send a test message by each channel under [notices], and look at nothing else
+    #[arg(long)]
+    tell: bool,
     /// Only what is not as it must be
     #[arg(long)]
     quiet: bool,
@@ -37,6 +41,8 @@ Examples:
       Everything, with the way out for each thing that is wrong.
   hallpass doctor --quiet
       Only what is to be done.
+  hallpass doctor --tell
+      Sends a test message to Slack, to the endpoint and by mail, as far as they are configured.
   hallpass doctor --json | jq -r '.checks[] | select(.verdict == \"failure\") | .remedy'
       For programs.
 
@@ -56,6 +62,20 @@ impl Doctor {
     /// # Errors
     /// When the configuration or the database cannot be used at all.
     pub fn run(&self) -> anyhow::Result<ExitCode> {
+        let lines = match self.tell {
+            true => doctor::tell(&self.config)?,
+            false => self.examine()?,
+        };
+        super::print(&if self.json {
+            serde_json::to_string(&Answer { checks: &lines })? + "\n"
+        } else {
+            human(&lines, self.quiet)
+        })?;
+        let well = |line: &Line| matches!(line.verdict, Verdict::Pass | Verdict::Warning);
+        Ok(ExitCode::from(u8::from(!lines.iter().all(well))))
+    }
+
+    fn examine(&self) -> anyhow::Result<Vec<Line>> {
         let shown = std::io::stderr().is_terminal();
         let lines = doctor::examine(&self.config, |what| {
             if shown {
@@ -65,14 +85,7 @@ impl Doctor {
         if shown {
             anstream::eprint!("\r\u{1b}[K");
         }
-        let lines = lines?;
-        super::print(&if self.json {
-            serde_json::to_string(&Answer { checks: &lines })? + "\n"
-        } else {
-            human(&lines, self.quiet)
-        })?;
-        let well = |line: &Line| matches!(line.verdict, Verdict::Pass | Verdict::Warning);
-        Ok(ExitCode::from(u8::from(!lines.iter().all(well))))
+        lines
     }
 }
 

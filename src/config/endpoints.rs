@@ -17,7 +17,7 @@ pub(super) struct Keys {
     pub remedy: &'static str,
 }
 
-const TOKEN: Keys = Keys {
+pub(super) const TOKEN: Keys = Keys {
     env: "token_env",
     file: "token_file",
     wrong: "token",
@@ -62,15 +62,21 @@ const SIGNING_BEFORE: Keys = Keys {
 pub(super) fn webhook(table: &mut Table<'_>) -> Option<Provider> {
     let endpoint = endpoint(table, "https://access.example.org/hallpass");
     let entitlements = entitlements(table);
+    let secrets = signing_secrets(table);
+    Some(Provider::Webhook {
+        endpoint: endpoint?,
+        secrets,
+        entitlements,
+    })
+}
+
+/// What calls are signed with: the secret, and the one before while it is being changed.
+pub(super) fn signing_secrets(table: &mut Table<'_>) -> Vec<SecretString> {
     let current = signing(table, &SIGNING);
     let changing = table.has(SIGNING_BEFORE.env) || table.has(SIGNING_BEFORE.file);
     let before = changing.then(|| signing(table, &SIGNING_BEFORE)).flatten();
     table.no_secret(SIGNING_BEFORE.wrong, SIGNING_BEFORE.remedy);
-    Some(Provider::Webhook {
-        endpoint: endpoint?,
-        secrets: current.into_iter().chain(before).collect(),
-        entitlements,
-    })
+    current.into_iter().chain(before).collect()
 }
 
 /// A secret of Standard Webhooks. The words never repeat it.
@@ -151,7 +157,7 @@ pub(super) fn okta(table: &mut Table<'_>) -> Option<Provider> {
     })
 }
 
-fn endpoint(table: &mut Table<'_>, example: &str) -> Option<Endpoint> {
+pub(super) fn endpoint(table: &mut Table<'_>, example: &str) -> Option<Endpoint> {
     let url: Option<Url> = table.required("url", &format!("Write url = \"{example}\"."), address);
     let ca = table.file("ca_file");
     let allow_link_local = table.switch("allow_link_local");

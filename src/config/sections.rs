@@ -52,7 +52,9 @@ pub(super) fn read<'a>(context: &'a Context<'a>, table: toml::de::DeTable<'a>) -
     let store = store(section("store"), &server.data_dir);
     let evidence = evidence(section("evidence"));
     let timing = timing(section("timing"));
-    let notices = notices(section("notices"));
+    let mut told = section("notices");
+    let channels = super::channels::read(&mut told);
+    let notices = notices(told);
     let providers = super::providers::read(section("providers"), &server.programs);
     Some(Config {
         digest: evidence::digest(context.text.as_bytes()),
@@ -62,6 +64,7 @@ pub(super) fn read<'a>(context: &'a Context<'a>, table: toml::de::DeTable<'a>) -
         evidence,
         timing,
         notices,
+        channels,
         providers,
     })
 }
@@ -294,7 +297,7 @@ fn evidence(mut table: Table<'_>) -> Evidence {
         .unwrap_or_else(|| "hallpass/evidence".to_owned());
     let key = table.secret("HALLPASS_EVIDENCE_KEY", "key_file");
     let previous_key = table.secret("HALLPASS_EVIDENCE_KEY_PREVIOUS", "previous_key_file");
-    let anchors = table.below("anchor").map(super::anchors::read);
+    let anchors = table.child("anchor").map(super::anchors::read);
     table.finish();
     Evidence {
         branch: name,

@@ -353,18 +353,23 @@ impl<'a> Table<'a> {
         children
     }
 
-    /// Takes the table that stands under `key`.
-    pub(super) fn below(&mut self, key: &'static str) -> Option<Table<'a>> {
-        let name = format!("{}.{key}", self.name);
+    /// The table of this name below this one.
+    pub(super) fn child(&mut self, key: &'static str) -> Option<Table<'a>> {
         let At { line, value } = self.take(key)?;
+        let name = format!("{}.{key}", self.name);
         match value {
             DeValue::Table(table) => Some(Table::new(self.context, &name, line, table)),
             _ => {
-                let remedy = format!("Write [{name}.NAME] and its keys below it.");
+                let remedy = format!("Write [{name}] and its keys below it.");
                 self.report(line, key, "is not a table", remedy);
                 None
             }
         }
+    }
+
+    /// Where a key stands, or the table that should have it.
+    pub(super) fn line_of(&self, key: &str) -> usize {
+        self.left.get(key).map_or(self.line, |at| at.line)
     }
 
     pub(super) fn line(&self) -> usize {

@@ -46,6 +46,8 @@ pub enum Area {
     Files,
     /// The connections to target systems.
     Connections,
+    /// What people are told beside GitHub.
+    Notices,
     /// The key that signs evidence.
     Evidence,
     /// The database.
@@ -61,6 +63,7 @@ impl Area {
             Self::Owners => "Owners",
             Self::Files => "Files of the protected branch",
             Self::Connections => "Connections",
+            Self::Notices => "Notices",
             Self::Evidence => "Evidence",
             Self::Ledger => "Ledger",
         }

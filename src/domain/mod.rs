@@ -22,6 +22,7 @@ pub mod impact;
 pub mod import;
 pub mod landing;
 pub mod ledger;
+pub mod message;
 pub mod model;
 pub mod notice;
 pub mod parse;

@@ -68,6 +68,7 @@ async fn state(shared: &Shared) -> Result<metrics::State, StoreError> {
         ),
         anchors: anchors(shared).await?,
         safe_mode: store.note(safety::NOTE).await?.is_some(),
+        messages: store.waiting_messages().await?.into_iter().collect(),
         wakes: tally.wakes,
     })
 }

@@ -38,11 +38,12 @@ pub struct Described {
 }
 
 /// Every label there is, and what it can hold. None names a person, an account, a repository or a grant.
-pub const LABELS: [(&str, &str); 14] = [
+pub const LABELS: [(&str, &str); 15] = [
     (
         "call",
         "`grant`, `revoke`, `holders`, `account` or `last-use`",
     ),
+    ("channel", "`slack`, `http` or `mail`"),
     ("connection", "a name under `[providers]`"),
     (
         "difference",
@@ -70,7 +71,10 @@ pub const LABELS: [(&str, &str); 14] = [
     ("state", "`scheduled`, `granting`, `active` or `revoking`"),
     ("status", "the HTTP status of the answer"),
     ("version", "the version of Hallpass"),
-    ("wake", "`pull`, `main`, `all`, `deployments` or `members`"),
+    (
+        "wake",
+        "`pull`, `main`, `all`, `deployments` or `members`",
+    ),
 ];
 
 const fn of(
@@ -88,7 +92,7 @@ const fn of(
 }
 
 /// Every metric, in the order of the page that explains them.
-pub const ALL: [Described; 29] = [
+pub const ALL: [Described; 30] = [
     of(
         Gauge,
         "hallpass_build",
@@ -199,6 +203,12 @@ pub const ALL: [Described; 29] = [
     ),
     of(
         Gauge,
+        "hallpass_messages_waiting",
+        &["channel"],
+        "Messages that a channel has not taken yet.",
+    ),
+    of(
+        Gauge,
         "hallpass_wakes_waiting",
         &[],
         "What is still to be looked at.",
@@ -244,6 +254,12 @@ pub const ALL: [Described; 29] = [
         "hallpass_webhooks",
         &["status"],
         "Webhooks, by how they were answered.",
+    ),
+    of(
+        Counter,
+        "hallpass_messages",
+        &["channel", "outcome"],
+        "Attempts to tell people: told, put-off to be tried again, sent-on to where everybody reads, or given-up.",
     ),
     of(
         Counter,

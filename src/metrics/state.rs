@@ -44,6 +44,8 @@ pub struct State {
     pub anchors: BTreeMap<String, (TimeDelta, bool)>,
     /// Whether nothing is granted, in safe mode.
     pub safe_mode: bool,
+    /// What people are to be told and were not yet, by channel.
+    pub messages: BTreeMap<String, u64>,
     /// What is to be looked at.
     pub wakes: u64,
 }
@@ -101,6 +103,11 @@ pub(super) fn add_to(registry: &mut Registry, state: Option<&State>) {
     count(registry, "hallpass_wakes_waiting", state.wakes);
     count(registry, "hallpass_safe_mode", u64::from(state.safe_mode));
     add_anchors(registry, state);
+    let messages: Counts<1> = Family::default();
+    for (channel, waiting) in &state.messages {
+        set(&messages, [("channel", channel.clone())], *waiting);
+    }
+    add(registry, "hallpass_messages_waiting", messages);
     add_grants(registry, state);
     add_overdue(registry, state);
     add_differences(registry, state);

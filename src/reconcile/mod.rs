@@ -14,6 +14,7 @@ mod asks;
 mod carry;
 mod case;
 mod control;
+mod delivery;
 mod deployments;
 mod drift;
 mod emergencies;
@@ -22,6 +23,7 @@ mod evidence;
 mod grants;
 mod holds;
 mod last_use;
+mod messages;
 mod notices;
 mod people;
 mod pulls;
@@ -41,6 +43,7 @@ use chrono::TimeDelta;
 
 use crate::clock::Clock;
 use crate::domain::catalogue::Catalogue;
+use crate::domain::message::Reminders;
 use crate::domain::model::{CommitId, ConnectionName, Instant, RepoName};
 use crate::domain::notice::EndsSoon;
 use crate::domain::parse;
@@ -50,6 +53,7 @@ use crate::domain::report::Pages;
 use crate::domain::safety::SafeMode;
 use crate::forge::{Forge, ForgeError};
 use crate::metrics::Metrics;
+use crate::notify::Subscription;
 use crate::providers::{ProviderError, Registry};
 use crate::repo::{Mirror, Remote, RepoError, Signers};
 use crate::store::{Scope, Store, StoreError};
@@ -123,6 +127,8 @@ pub struct Settings {
     pub proof_grace: TimeDelta,
     /// How long before its end the holder of a grant is told; `None`: never.
     pub ends_soon: Option<EndsSoon>,
+    /// When people are told again of what still waits.
+    pub reminders: Reminders,
     /// Where files are edited in a browser.
     pub pages: Pages,
     /// Whether people who are not members of the organisation may hold access.
@@ -172,6 +178,12 @@ pub struct Reconciler {
     anchors_held: tokio::sync::Mutex<anchors::Held>,
     /// The places that this process has looked at.
     places_seen: Mutex<BTreeSet<String>>,
+    /// What people are told beside GitHub, and where.
+    subscriptions: Vec<Subscription>,
+    /// Until when each channel is left alone after it did not take a message, and how often in a row that was.
+    resting: Mutex<BTreeMap<&'static str, delivery::Rest>>,
+    /// When old messages were last forgotten.
+    tidied: Mutex<Option<Instant>>,
     metrics: Metrics,
 }
 
@@ -230,6 +242,9 @@ impl Reconciler {
             anchorings: None,
             anchors_held: tokio::sync::Mutex::default(),
             places_seen: Mutex::default(),
+            subscriptions: Vec::new(),
+            resting: Mutex::default(),
+            tidied: Mutex::default(),
             metrics: Metrics::default(),
         }
     }
@@ -283,6 +298,13 @@ impl Reconciler {
     /// When git fails.
     pub async fn evidence_tip(&self) -> Result<Option<CommitId>, ReconcileError> {
         Ok(self.mirror.tip(&self.settings.evidence_branch).await?)
+    }
+
+    /// The same loop, which tells people beside GitHub.
+    #[must_use]
+    pub fn telling(mut self, subscriptions: Vec<Subscription>) -> Self {
+        self.subscriptions = subscriptions;
+        self
     }
 
     /// Where it counts.

@@ -47,8 +47,10 @@ impl Reconciler {
         };
         self.plan_notices(policy).await?;
         let mut due: BTreeMap<Option<PullNumber>, Vec<GrantId>> = BTreeMap::new();
-        for entry in self.store.due_notices(self.now(), BATCH).await? {
-            due.entry(entry.arrival.pull).or_default().push(entry.id);
+        let entries = self.store.due_notices(self.now(), BATCH).await?;
+        for entry in &entries {
+            let of_pull = due.entry(entry.arrival.pull).or_default();
+            of_pull.push(entry.id.clone());
         }
         for (pull, ids) in due {
             let notices = match pull {
@@ -56,7 +58,12 @@ impl Reconciler {
                 // Nothing is granted without a pull request, so nobody is left out by this.
                 None => ids.into_iter().map(|id| (id, Notice::Done)).collect(),
             };
-            self.store.set_notices(&notices).await?;
+            let done = |entry: &&Entry| notices.contains(&(entry.id.clone(), Notice::Done));
+            let told: Vec<Entry> = entries.iter().filter(done).cloned().collect();
+            let messages = self.ending_messages(&told).await;
+            self.store
+                .set_notices_and_tell(&notices, &messages, self.now())
+                .await?;
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use super::{Merging, ReconcileError, Reconciler, aside};
 use crate::domain::decision::{self, Change, Outcome, Verdict};
 use crate::domain::evidence;
 use crate::domain::landing;
+use crate::domain::message::Waiting;
 use crate::domain::model::PullNumber;
 use crate::domain::proposal;
 use crate::domain::pull::PullState;
@@ -26,7 +27,7 @@ impl Reconciler {
     pub async fn pull(&self, number: PullNumber) -> Result<(), ReconcileError> {
         let merges = self.merges.load(Ordering::SeqCst);
         let Some(facts) = self.observe_pull(number).await? else {
-            return Ok(());
+            return self.stand_or_fall(number, None).await;
         };
         if facts.is_asked_too_early() {
             // Judged by what is noted it would be denied, and a moment later not.
@@ -59,11 +60,28 @@ impl Reconciler {
             )
             .await?;
         self.publish(number, &check).await?;
+        self.note_waiting(&facts, &verdict, &check.title).await?;
         self.merge_when_due(&facts, &verdict, merges).await?;
         match verdict.outcome {
             Outcome::Uncertain(what) => Err(ReconcileError::Unsettled(what.join("; "))),
             _ => Ok(()),
         }
+    }
+
+    /// Notes whether owners are waited for, for whoever is told of that.
+    async fn note_waiting(
+        &self,
+        facts: &Facts,
+        verdict: &Verdict,
+        title: &str,
+    ) -> Result<(), ReconcileError> {
+        let case = facts.case(&self.settings.protected_branch);
+        let waiting = Waiting {
+            case: &case,
+            verdict,
+            title,
+        };
+        self.stand_or_fall(facts.pull.number, Some(waiting)).await
     }
 
     /// The facts of an open pull request; `None` when there is nothing to judge any more.

@@ -14,9 +14,11 @@ mod drift;
 mod fault;
 mod group;
 mod ledger;
+mod messages;
 mod notices;
 mod open;
 mod outbox;
+mod standing;
 mod tally;
 mod wakes;
 
@@ -57,8 +59,12 @@ pub enum StoreError {
 
 /// What is known of a place where anchors are kept.
 pub use anchors::Remembered;
+/// What people are told beside GitHub, and what becomes of it.
+pub use messages::{Addressed, Queued, Sent};
 /// What becomes of a notice that access ends soon.
 pub use notices::Notice;
+/// What goes on for a while.
+pub use standing::Standing;
 /// How much there is of what, and the question about all grants.
 pub use tally::{ALL_GRANTS, Tally};
 

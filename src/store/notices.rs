@@ -7,7 +7,8 @@ use sqlx::{Any, AnyPool, Transaction};
 
 use super::fault::{number, text};
 use super::ledger::select;
-use super::{Store, StoreError, Writer};
+use super::messages::{Addressed, queue};
+use super::{Store, StoreError};
 use crate::domain::ledger::Entry;
 use crate::domain::model::{GrantId, Instant, PullNumber};
 
@@ -61,7 +62,27 @@ impl Store {
     /// # Errors
     /// When it was not written.
     pub async fn set_notices(&self, notices: &[(GrantId, Notice)]) -> Result<(), StoreError> {
-        set(&self.inner.writer, notices).await
+        // Without messages nothing is queued, at whatever time.
+        self.set_notices_and_tell(notices, &[], Instant::UNIX_EPOCH)
+            .await
+    }
+
+    /// [`Store::set_notices`], and queues what people are told of it beside GitHub, in the same transaction.
+    ///
+    /// # Errors
+    /// When it was not written.
+    pub async fn set_notices_and_tell(
+        &self,
+        notices: &[(GrantId, Notice)],
+        messages: &[Addressed],
+        now: Instant,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.inner.writer.begin().await?;
+        for (id, notice) in notices {
+            set_one(&mut tx, id, *notice).await?;
+        }
+        queue(&mut tx, messages, now).await?;
+        Ok(tx.commit().await?)
     }
 }
 
@@ -87,14 +108,6 @@ async fn are_due(readers: &AnyPool, now: Instant) -> Result<bool, StoreError> {
 async fn live_of(readers: &AnyPool, pull: PullNumber) -> Result<Vec<Entry>, StoreError> {
     let pull = number("pull request", pull.0)?;
     select(readers, &format!("live = 1 AND pull = {pull}"), vec![]).await
-}
-
-async fn set(writer: &Writer, notices: &[(GrantId, Notice)]) -> Result<(), StoreError> {
-    let mut tx = writer.begin().await?;
-    for (id, notice) in notices {
-        set_one(&mut tx, id, *notice).await?;
-    }
-    Ok(tx.commit().await?)
 }
 
 async fn set_one(

@@ -47,6 +47,30 @@ pub(super) async fn unpublished(
     rows.iter().map(read).collect()
 }
 
+/// Events behind `sequence`, published or not.
+pub(super) async fn after(
+    readers: &AnyPool,
+    sequence: u64,
+    limit: u32,
+) -> Result<Vec<(u64, Event)>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT sequence, key, kind, at, message, record FROM outbox WHERE sequence > $1 ORDER BY sequence LIMIT $2",
+    )
+    .bind(number("sequence", sequence)?)
+    .bind(i64::from(limit))
+    .fetch_all(readers)
+    .await?;
+    rows.iter().map(read).collect()
+}
+
+/// The sequence of the newest event; 0 where there is none.
+pub(super) async fn last(readers: &AnyPool) -> Result<u64, StoreError> {
+    let row = sqlx::query("SELECT COALESCE(MAX(sequence), 0) FROM outbox")
+        .fetch_one(readers)
+        .await?;
+    natural("the newest event", row.try_get(0)?)
+}
+
 fn read(row: &AnyRow) -> Result<(u64, Event), StoreError> {
     let (sequence, key): (i64, String) = (row.try_get(0)?, row.try_get(1)?);
     let what = format!("event {key}");

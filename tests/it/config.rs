@@ -775,3 +775,103 @@ fn anchors_are_kept_where_the_tables_say() {
         "{error}"
     );
 }
+
+/// One section of each channel, right in everything.
+const CHANNELS: [(&str, &str); 3] = [
+    (
+        "slack",
+        "events = ['waiting', 'safe-mode']\nchannel = 'C012'\ntoken_env = 'TOKEN'\n",
+    ),
+    (
+        "http",
+        "events = ['granted']\nurl = 'https://events.example.org/x'\nsecret_env = 'EVENTS'\n",
+    ),
+    (
+        "mail",
+        "events = ['ended']\nserver = 'smtp.example.org'\nusername = 'h'\npassword_env = 'TOKEN'\nfrom = 'H <h@example.org>'\nto = 'o@example.org'\n",
+    ),
+];
+
+fn load_channels(toml: &str) -> Result<Config, String> {
+    let mut env = secrets();
+    env.insert(
+        "EVENTS",
+        "whsec_Y2FuYXJ5LWNhbmFyeS1jYW5hcnktY2FuYXJ5LTEyMzQ=",
+    );
+    load_with(&format!("{MINIMAL}{toml}"), &env)
+}
+
+#[test]
+fn nobody_is_told_anything_elsewhere_unless_each_channel_says_what() {
+    let none = load(MINIMAL).unwrap().channels;
+    assert!(none.slack.is_none() && none.http.is_none() && none.mail.is_none());
+    let sections = CHANNELS.map(|(name, keys)| format!("[notices.{name}]\n{keys}"));
+    let all = load_channels(&sections.concat()).unwrap();
+    let (slack, mail) = (all.channels.slack.unwrap(), all.channels.mail.unwrap());
+    assert_eq!(slack.telling.topics.len(), 2);
+    assert_eq!(slack.telling.people, None);
+    assert_eq!(slack.api.url.as_str(), "https://slack.com/api");
+    assert_eq!(mail.port, 587);
+    assert!(all.channels.http.is_some());
+    let people = CHANNELS[0].1.to_owned() + "people = true\nidentity = 'slack-id'\n";
+    let people = load_channels(&format!("[notices.slack]\n{people}")).unwrap();
+    let people = people.channels.slack.unwrap().telling.people;
+    assert_eq!(people.unwrap().as_str(), "slack-id");
+    for (name, keys) in CHANNELS {
+        let silent: String = keys.lines().skip(1).map(|l| format!("{l}\n")).collect();
+        let told = load_channels(&format!("[notices.{name}]\n{silent}")).unwrap_err();
+        assert!(
+            told.contains("`events`") && told.contains("safe-mode"),
+            "{told}"
+        );
+        let odd = keys.replacen("events = [", "events = ['garnted', ", 1);
+        let told = load_channels(&format!("[notices.{name}]\n{odd}")).unwrap_err();
+        assert!(
+            told.contains("unknown \"garnted\"") && told.contains("`granted`"),
+            "{told}"
+        );
+        let told = load_channels(&format!("[notices.{name}]\n{keys}nonsense = 1\n"));
+        assert!(told.unwrap_err().contains("`nonsense`"), "{name}");
+    }
+}
+
+#[test]
+fn a_channel_takes_no_secret_in_the_file_and_no_connection_that_others_can_read() {
+    for (section, says) in [
+        (
+            "[notices.slack]\nevents = []\nchannel = 'C1'\ntoken = 'xoxb-1'\n",
+            "is a secret",
+        ),
+        (
+            "[notices.slack]\nevents = []\nchannel = '#access'\ntoken_env = 'TOKEN'\n",
+            "the channel's id",
+        ),
+        (
+            "[notices.http]\nevents = []\nurl = 'http://example.org'\nsecret_env = 'EVENTS'\n",
+            "https://",
+        ),
+        (
+            "[notices.http]\nevents = []\nurl = 'https://example.org'\nsecret_env = 'TOKEN'\n",
+            "whsec_",
+        ),
+        (
+            "[notices.mail]\nevents = []\nserver = 'smtp.example.org'\ntls = 'none'\nfrom = 'a@b'\nto = 'a@b'\n",
+            "another machine",
+        ),
+        (
+            "[notices.mail]\nevents = []\nserver = 'smtp://x'\nfrom = 'a@b'\nto = 'a@b'\n",
+            "alone",
+        ),
+        (
+            "[notices.mail]\nevents = []\nserver = 'localhost'\nfrom = 'nobody'\nto = 'a@b'\n",
+            "an address",
+        ),
+        ("[notices]\nreminders = ['1s']\n", "at least a minute"),
+        ("[notices]\nreminders = ['soon']\n", "Write the pauses"),
+        ("[notices]\nslack = 'C1'\n", "is not a table"),
+    ] {
+        let told = load_channels(section).expect_err(section);
+        assert!(told.contains(says), "{section}: {told}");
+        assert!(!told.contains("canary"), "{told}");
+    }
+}

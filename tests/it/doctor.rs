@@ -1,10 +1,11 @@
 //! `hallpass doctor`: what is wrong is found, with the way out; what is right is not called wrong.
 
 use chrono::TimeDelta;
-use hallpass::app::doctor::examine_with;
+use hallpass::app::doctor::{examine_with, tell_with};
 use hallpass::domain::doctor::{Area, Line, Verdict};
 use hallpass::sandbox::{Change, Down, Permission, Ruleset};
 
+use crate::notify::endpoint::{Endpoint, Next};
 use crate::world::{DB, Ears, REPO, World, grant};
 
 const APP: u64 = 4242;
@@ -392,4 +393,36 @@ fn a_clock_is_judged_by_how_far_it_is_off() {
     ] {
         assert_eq!(verdict(off), expected, "{off}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn channels_are_looked_at_without_a_message_and_told_only_when_asked_to() {
+    let endpoint = Endpoint::start().await;
+    let mut world = sound().await;
+    world.configure(&endpoint.section("\"granted\"")).await;
+    let lines = examined(&world).await;
+    let of_notices = |line: &&Line| line.area == Area::Notices;
+    let found: Vec<&Line> = lines.iter().filter(of_notices).collect();
+    assert_eq!(found.len(), 1);
+    assert!(found[0].says.contains("nothing was sent"), "{found:?}");
+    assert!(endpoint.calls().is_empty());
+    let (config, clock, _) = world.parts();
+    let told = tell_with(&config, std::sync::Arc::clone(&clock))
+        .await
+        .unwrap();
+    assert_eq!(told[0].verdict, Verdict::Pass);
+    assert_eq!(
+        endpoint.titles(),
+        ["This is a test: Hallpass tells of acme/access here"]
+    );
+    endpoint.then(&[Next::Say(401, None)]);
+    let refused = tell_with(&config, clock).await.unwrap();
+    assert_eq!(refused[0].verdict, Verdict::Failure);
+    assert!(
+        refused[0]
+            .remedy
+            .as_ref()
+            .unwrap()
+            .contains("[notices.http]")
+    );
 }

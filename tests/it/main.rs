@@ -36,6 +36,7 @@ mod ldap;
 mod metrics;
 mod mysql;
 mod notices;
+mod notify;
 mod okta;
 mod once;
 mod overlap;

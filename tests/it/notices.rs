@@ -288,6 +288,7 @@ fn the_comment_reads_like_this() {
     let pages = Pages {
         repository: "https://github.com/acme/access".to_owned(),
         branch: "main".to_owned(),
+        evidence_branch: "hallpass/evidence".to_owned(),
     };
     let hours = hallpass::domain::model::TermLength::parse("2h").unwrap();
     let other = EndingGrant {
@@ -301,7 +302,7 @@ fn the_comment_reads_like_this() {
 proptest! {
     #[test]
     fn every_link_of_a_comment_leads_into_the_repository(branch in "[ -~é\u{202e}]{1,40}") {
-        let pages = Pages { repository: "https://github.com/acme/access/".to_owned(), branch };
+        let pages = Pages { repository: "https://github.com/acme/access/".to_owned(), branch, evidence_branch: "e".to_owned() };
         let text = ends_soon(&pages, &[ending("incident")]);
         let links: Vec<String> = Parser::new(&text)
             .filter_map(|event| match event {

@@ -12,11 +12,15 @@ use hallpass::domain::drift::{Changes, Difference, Drift};
 use hallpass::domain::emergency::Review;
 use hallpass::domain::evidence::{Event, Kind};
 use hallpass::domain::ledger::{Arrival, Entry, State, Terms, Wanted};
+use hallpass::domain::message::{Message, Topic};
 use hallpass::domain::model::{
     Access, Account, Actor, ActorKind, BlobId, CommitId, ConnectionName, GrantPath, Instant, Login,
     Owner, PullNumber, RepoName, ResourceName, RoleName, RoleRef, Subject, UserId,
 };
-use hallpass::store::{ALL_GRANTS, Ledger, Notice, Scope, Store, StoreError, Tally, Wake};
+use hallpass::store::{
+    ALL_GRANTS, Addressed, Ledger, Notice, Scope, Sent, Standing, Store, StoreError,
+    Tally, Wake,
+};
 use sqlx::Connection;
 use tempfile::TempDir;
 
@@ -111,6 +115,20 @@ fn event(key: &str) -> Event {
         at: at(3),
         message: format!("{key}\n\nEvent-Key: {key}"),
         record: serde_json::Map::from_iter([("at".to_owned(), key.into())]),
+    }
+}
+
+fn message(key: &str) -> Message {
+    Message {
+        key: key.to_owned(),
+        topic: Topic::Waiting,
+        at: at(0),
+        title: "It 'waits'".to_owned(),
+        facts: vec![],
+        to_do: None,
+        links: vec![],
+        whose: None,
+        count: 1,
     }
 }
 
@@ -487,6 +505,70 @@ on_both! {
         assert!(!store.notices_are_due(at(9)).await.unwrap());
         assert_eq!(names(&store.live_of_pull(PullNumber(7)).await.unwrap()), ["ada", "bob", "new"]);
         assert_eq!(store.live_of_pull(PullNumber(8)).await.unwrap(), []);
+    }
+
+    async fn a_message_is_queued_once_and_sent_by_whoever_took_it(store: Store) {
+        let told = |key: &str| Addressed {
+            channel: "http".to_owned(),
+            recipient: None,
+            message: message(key),
+        };
+        store.queue_messages(&[told("a"), told("a"), told("b")], None, at(1)).await.unwrap();
+        store.queue_messages(&[told("a")], None, at(2)).await.unwrap();
+        let due = store.due_messages("http", at(1), 9).await.unwrap();
+        assert_eq!(due.len(), 2);
+        assert_eq!(store.due_messages("http", at(0), 9).await.unwrap(), []);
+        assert_eq!(store.due_messages("mail", at(9), 9).await.unwrap(), []);
+        // Two that read the same: one takes it.
+        let both = tokio::join!(store.claim_message(&due[0], at(5)), store.claim_message(&due[0], at(5)));
+        assert_ne!(both.0.unwrap(), both.1.unwrap());
+        assert_eq!(store.due_messages("http", at(4), 9).await.unwrap(), due[1..]);
+        // Whoever died is followed by another, and says nothing any more.
+        let again = store.due_messages("http", at(5), 9).await.unwrap();
+        let again = again.iter().find(|q| q.addressed == due[0].addressed).unwrap();
+        assert_eq!(again.attempts, 1);
+        assert!(store.claim_message(again, at(7)).await.unwrap());
+        store.settle_message(&due[0], &Sent::Told(at(6))).await.unwrap();
+        assert_eq!(store.told_since(&due[0].addressed, at(0)).await.unwrap(), 0);
+        store.settle_message(again, &Sent::Told(at(6))).await.unwrap();
+        assert_eq!(store.told_since(&due[0].addressed, at(5)).await.unwrap(), 1);
+        assert_eq!(store.told_since(&due[0].addressed, at(6)).await.unwrap(), 0);
+        assert_eq!(store.waiting_messages().await.unwrap(), [("http".to_owned(), 1)]);
+        // Together, or not at all.
+        assert!(!store.gather_messages(&[due[1].clone(), due[0].clone()], &told("both"), at(8)).await.unwrap());
+        assert!(store.gather_messages(&due[1..], &told("both"), at(8)).await.unwrap());
+        let left = store.due_messages("http", at(9), 9).await.unwrap();
+        assert_eq!(left.iter().map(|q| q.addressed.message.key.as_str()).collect::<Vec<_>>(), ["both"]);
+        store.forget_messages(at(9)).await.unwrap();
+        // What is forgotten may be told again; what waits is not forgotten.
+        assert_eq!(store.due_messages("http", at(9), 9).await.unwrap(), left);
+    }
+
+    async fn what_goes_on_is_told_when_its_time_comes_and_news_begin_with_the_first_look(store: Store) {
+        let standing = Standing {
+            key: "waiting:#7".to_owned(),
+            open: true,
+            told: 0,
+            next_at: Some(at(3)),
+            message: message("waiting:#7"),
+        };
+        store.keep_standing(std::slice::from_ref(&standing), &[], at(1)).await.unwrap();
+        assert!(store.standing_to_tell(at(2)).await.unwrap().is_empty());
+        assert_eq!(store.standing_to_tell(at(3)).await.unwrap().len(), 1);
+        assert_eq!(store.standing("waiting:#").await.unwrap()["waiting:#7"], standing);
+        assert!(store.standing("overdue:").await.unwrap().is_empty());
+        let over = Standing { open: false, ..standing };
+        store.keep_standing(&[over], &[], at(4)).await.unwrap();
+        assert!(store.standing_to_tell(at(9)).await.unwrap().is_empty());
+
+        store.commit(&[], &[event("before")]).await.unwrap();
+        assert_eq!(store.events_to_tell(9).await.unwrap(), []);
+        store.commit(&[active("late", "ada", 2), active("later", "bob", 9)], &[event("one"), event("two")]).await.unwrap();
+        let news = store.events_to_tell(9).await.unwrap();
+        assert_eq!(news.iter().map(|(_, e)| e.key.as_str()).collect::<Vec<_>>(), ["one", "two"]);
+        store.queue_messages(&[], Some(news[0].0), at(5)).await.unwrap();
+        assert_eq!(store.events_to_tell(9).await.unwrap(), news[1..]);
+        assert_eq!(names(&store.overdue(at(5), 9).await.unwrap()), ["late"]);
     }
 
     async fn a_deployment_is_known_until_it_is_forgotten_and_open_until_it_is_let_through(store: Store) {

@@ -145,6 +145,12 @@ impl World {
         Service::assemble(&config, clock, extra).await.unwrap()
     }
 
+    /// Starts the service again with `more` behind its configuration.
+    pub async fn configure(&mut self, more: &str) {
+        self.toml.push_str(more);
+        self.start().await;
+    }
+
     /// What the service is put together from.
     pub fn parts(&self) -> (Config, Arc<dyn Clock>, Registry) {
         let path = self.folder.path().join("hallpass.toml");
@@ -152,7 +158,7 @@ impl World {
         let secrets = |name: &str| match name {
             "HALLPASS_GITHUB_PRIVATE_KEY" => Some(KNOWN_KEY.to_owned()),
             "HALLPASS_WEBHOOK_SECRET" => Some(SECRET.to_owned()),
-            _ => None,
+            name => crate::notify::secret(name).map(str::to_owned),
         };
         let config = Config::load(&path, secrets).unwrap_or_else(|e| panic!("{e}"));
         let vault: Arc<dyn Provider> = Arc::clone(&self.vault) as Arc<dyn Provider>;
@@ -541,7 +547,8 @@ fn command(folder: &Path, words: &[&str]) -> std::process::Command {
         .arg("--config")
         .arg(folder.join("hallpass.toml"))
         .env("HALLPASS_GITHUB_PRIVATE_KEY", KNOWN_KEY)
-        .env("HALLPASS_WEBHOOK_SECRET", SECRET);
+        .env("HALLPASS_WEBHOOK_SECRET", SECRET)
+        .envs(crate::notify::SECRETS);
     command
 }
 

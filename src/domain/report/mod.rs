@@ -137,7 +137,7 @@ fn count(number: usize, one: &str, many: &str) -> String {
 }
 
 /// An instant as people read it, to the minute where it has no seconds.
-fn utc(at: Instant) -> String {
+pub(in crate::domain) fn utc(at: Instant) -> String {
     let seconds = at.timestamp() % 60 != 0;
     let form = if seconds {
         "%Y-%m-%d %H:%M:%S UTC"

@@ -2,7 +2,7 @@
 
 use super::super::approval::list;
 use super::super::evidence::instant;
-use super::super::model::{GrantPath, Instant, Login, RoleRef, Subject, Term};
+use super::super::model::{GrantPath, Instant, Login, PullNumber, RoleRef, Subject, Term};
 use super::markdown::{code, sentence};
 use super::utc;
 
@@ -30,6 +30,8 @@ pub struct Pages {
     pub repository: String,
     /// The protected branch.
     pub branch: String,
+    /// The branch of the evidence.
+    pub evidence_branch: String,
 }
 
 impl Pages {
@@ -39,6 +41,27 @@ impl Pages {
         let root = self.repository.trim_end_matches('/');
         let (branch, path, text) = (encoded(&self.branch), encoded(path), encoded(text));
         format!("{root}/new/{branch}?filename={path}&value={text}")
+    }
+
+    /// The page of a pull request.
+    pub fn pull(&self, number: PullNumber) -> String {
+        format!("{}/pull/{number}", self.repository.trim_end_matches('/'))
+    }
+
+    /// The page of what was written down.
+    pub fn evidence(&self) -> String {
+        let root = self.repository.trim_end_matches('/');
+        format!("{root}/commits/{}", encoded(&self.evidence_branch))
+    }
+
+    /// The page that edits the file of a grant.
+    pub fn edit(&self, path: &GrantPath) -> String {
+        self.of("edit", path)
+    }
+
+    /// The page that deletes the file of a grant.
+    pub fn delete(&self, path: &GrantPath) -> String {
+        self.of("delete", path)
     }
 
     fn of(&self, verb: &str, path: &GrantPath) -> String {
@@ -91,9 +114,9 @@ fn grant(pages: &Pages, one: &EndingGrant) -> String {
         list(roles, "and"),
         code(&one.subject.to_string()),
         utc(one.ends),
-        pages.of("edit", path),
+        pages.edit(path),
         code(&format!("hallpass return {}", path.short())),
-        pages.of("delete", path),
+        pages.delete(path),
     )
 }
 

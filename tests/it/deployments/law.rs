@@ -175,6 +175,7 @@ fn what_an_environment_or_an_account_is_called_stays_text() {
     let pages = Pages {
         repository: "https://github.com/acme/access".to_owned(),
         branch: "main".to_owned(),
+        evidence_branch: "hallpass/evidence".to_owned(),
     };
     let file = |path: &str, text: &str| File {
         path: path.to_owned(),
