@@ -316,7 +316,7 @@ impl Worker {
     async fn run_ticks(&self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
             let now = self.clock.now();
-            if let Err(error) = self.store.wake(&[Wake::All], now).await {
+            if let Err(error) = self.store.wake(&[Wake::All, Wake::Remarks], now).await {
                 error!(error = %error, "cannot ask for a resync: {error}");
             }
             if let Err(error) = self.store.note_served(now).await {
@@ -381,6 +381,7 @@ impl Worker {
             Wake::Main => self.main(passes).await.map(drop),
             Wake::All => self.all(passes).await,
             Wake::Deployments(repository) => self.reconciler.deployments(repository).await,
+            Wake::Remarks => self.reconciler.remarks().await,
             Wake::Members => {
                 self.reconciler.forget_members().await;
                 // Nothing of an open pull request shows that somebody came or went.
@@ -492,7 +493,8 @@ impl Worker {
     /// When the database fails.
     pub async fn run_once(&self, resync: Resync) -> Result<(), ReconcileError> {
         if resync == Resync::Everything {
-            self.store.wake(&[Wake::All], self.clock.now()).await?;
+            let everything = [Wake::All, Wake::Remarks];
+            self.store.wake(&everything, self.clock.now()).await?;
         }
         self.due_pass().await?;
         self.ask_for_reverts().await?;

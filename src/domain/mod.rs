@@ -33,6 +33,7 @@ pub mod proposal;
 pub mod pull;
 pub mod recovery;
 pub mod release;
+pub mod remark;
 pub mod render;
 pub mod replay;
 pub mod report;

@@ -11,6 +11,7 @@ use secrecy::SecretString;
 
 use crate::domain::model::{Actor, CommitId, Instant, Owner, PullNumber};
 use crate::domain::pull::{Pull, PullListed, Roster};
+use crate::domain::remark::Remark;
 use crate::domain::report::Check;
 
 /// What went wrong at the forge, named by what the caller should do.
@@ -134,6 +135,9 @@ pub trait Forge: Send + Sync {
     /// it carries.
     async fn comment(&self, number: PullNumber, marker: &str, text: &str)
     -> Result<(), ForgeError>;
+
+    /// What was written on pull requests, open or not, or changed there since `at`: oldest change first.
+    async fn remarks_since(&self, at: Instant) -> Result<Vec<Remark>, ForgeError>;
 
     /// Opens the issue that carries its marker, brings it up to date, or closes it. Only an issue that we opened counts, whatever
     /// others carry. `known` saves looking for it. Its number, where there is one.

@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::Source;
 use crate::domain::model::{PullNumber, RepoName};
+use crate::domain::remark;
 use crate::store::Wake;
 
 /// The few fields that say where to look.
@@ -16,6 +17,7 @@ pub(super) struct Locator {
     pull_request: Option<Pull>,
     check_run: Option<Checks>,
     check_suite: Option<Checks>,
+    comment: Option<Comment>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -33,6 +35,12 @@ struct Pull {
     number: u64,
     #[serde(default)]
     merged: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct Comment {
+    #[serde(default)]
+    body: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -83,6 +91,7 @@ impl Locator {
                 let pull = closed.map(|pull| Wake::Pull(PullNumber(pull.number)));
                 Verdict::Look(pull.into_iter().chain([Wake::Main]).collect())
             }
+            "issue_comment" => self.comment(),
             "check_run" => self.checks(self.check_run.as_ref()),
             "check_suite" => self.checks(self.check_suite.as_ref()),
             _ if name.starts_with("pull_request") => match &self.pull_request {
@@ -99,6 +108,16 @@ impl Locator {
         match name.and_then(|name| RepoName::try_from(name).ok()) {
             Some(repository) => Verdict::Look(vec![Wake::Deployments(repository)]),
             None => Verdict::Ignore("no repository"),
+        }
+    }
+
+    /// What is written there is read afresh, and whether it is on a pull request. Here it only saves a look, such as at our own.
+    fn comment(&self) -> Verdict {
+        let text = self.comment.as_ref().and_then(|c| c.body.as_deref());
+        if self.action.as_deref() == Some("created") && text.is_some_and(remark::may_ask) {
+            Verdict::Look(vec![Wake::Remarks])
+        } else {
+            Verdict::Ignore("a comment that asks nothing")
         }
     }
 

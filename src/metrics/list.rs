@@ -73,7 +73,7 @@ pub const LABELS: [(&str, &str); 15] = [
     ("version", "the version of Hallpass"),
     (
         "wake",
-        "`pull`, `main`, `all`, `deployments` or `members`",
+        "`pull`, `main`, `all`, `deployments`, `members` or `remarks`",
     ),
 ];
 

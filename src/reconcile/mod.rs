@@ -28,6 +28,7 @@ mod notices;
 mod people;
 mod pulls;
 mod recover;
+mod remarks;
 mod reverts;
 mod rounds;
 mod safety;

@@ -53,7 +53,7 @@ impl Reconciler {
     ///
     /// A list has pages, and pages shift while they are read. So whoever is missing is looked for in a second list before
     /// anybody believes it.
-    async fn members(&self, wanted: &BTreeSet<UserId>) -> Lookup<Arc<Members>> {
+    pub(super) async fn members(&self, wanted: &BTreeSet<UserId>) -> Lookup<Arc<Members>> {
         let mut kept = self.members.lock().await;
         let now = self.now();
         let fresh = kept

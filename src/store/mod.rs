@@ -18,6 +18,7 @@ mod messages;
 mod notices;
 mod open;
 mod outbox;
+mod remarks;
 mod standing;
 mod tally;
 mod wakes;
@@ -63,6 +64,8 @@ pub use anchors::Remembered;
 pub use messages::{Addressed, Queued, Sent};
 /// What becomes of a notice that access ends soon.
 pub use notices::Notice;
+/// What became of somebody's comment.
+pub use remarks::Handled;
 /// What goes on for a while.
 pub use standing::Standing;
 /// How much there is of what, and the question about all grants.
@@ -88,6 +91,8 @@ pub enum Wake {
     Deployments(RepoName),
     /// Everything, and first of all who belongs to the organisation: somebody came or went.
     Members,
+    /// What people wrote on pull requests.
+    Remarks,
 }
 
 /// A wake that was taken from the queue: finished by its token, so that a wake that arrives meanwhile is not lost.

@@ -136,6 +136,7 @@ fn name(wake: &Wake) -> String {
         // GitHub tells repositories not by the case of letters: one name, one look.
         Wake::Deployments(repository) => format!("deployments/{repository}").to_ascii_lowercase(),
         Wake::Members => "members".to_owned(),
+        Wake::Remarks => "remarks".to_owned(),
     }
 }
 
@@ -144,6 +145,7 @@ fn parse(name: &str) -> Option<Wake> {
         "main" => Some(Wake::Main),
         "all" => Some(Wake::All),
         "members" => Some(Wake::Members),
+        "remarks" => Some(Wake::Remarks),
         other => match other.strip_prefix("deployments/") {
             Some(repository) => {
                 let repository = RepoName::try_from(repository.to_owned());

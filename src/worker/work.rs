@@ -55,7 +55,7 @@ pub(super) struct Work<'w> {
     jobs: Beside<Job<'w>>,
     /// Pull requests that are looked at.
     pulls: BTreeSet<Wake>,
-    /// Repositories whose deployments are answered.
+    /// Repositories whose deployments are answered, and comments that are.
     repositories: BTreeSet<Wake>,
     /// Whether the protected branch is looked at or its passes are waited for, or what follows from passes is under way.
     on_branch: bool,
@@ -78,6 +78,7 @@ impl<'w> Work<'w> {
         for taken in self.jobs.during(due).await? {
             let free = match taken.wake {
                 Wake::Pull(_) => self.pulls.len() < PULLS && self.pulls.insert(taken.wake.clone()),
+                Wake::Remarks => self.repositories.insert(taken.wake.clone()),
                 Wake::Deployments(_) => {
                     self.repositories.len() < REPOSITORIES
                         && self.repositories.insert(taken.wake.clone())
@@ -221,6 +222,7 @@ impl Worker {
             Wake::All => "all",
             Wake::Deployments(_) => "deployments",
             Wake::Members => "members",
+            Wake::Remarks => "remarks",
         };
         metrics.worked(name, outcome);
         if looked.is_ok() && matches!(taken.wake, Wake::Pull(_)) {

@@ -48,6 +48,7 @@ mod program;
 mod promises;
 mod receiver;
 mod recovery;
+mod remarks;
 mod replay;
 mod replicas;
 mod repo;

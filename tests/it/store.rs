@@ -17,8 +17,9 @@ use hallpass::domain::model::{
     Access, Account, Actor, ActorKind, BlobId, CommitId, ConnectionName, GrantPath, Instant, Login,
     Owner, PullNumber, RepoName, ResourceName, RoleName, RoleRef, Subject, UserId,
 };
+use hallpass::domain::remark::Remark;
 use hallpass::store::{
-    ALL_GRANTS, Addressed, Ledger, Notice, Scope, Sent, Standing, Store, StoreError,
+    ALL_GRANTS, Addressed, Handled, Ledger, Notice, Scope, Sent, Standing, Store, StoreError,
     Tally, Wake,
 };
 use sqlx::Connection;
@@ -569,6 +570,26 @@ on_both! {
         store.queue_messages(&[], Some(news[0].0), at(5)).await.unwrap();
         assert_eq!(store.events_to_tell(9).await.unwrap(), news[1..]);
         assert_eq!(names(&store.overdue(at(5), 9).await.unwrap()), ["late"]);
+    }
+
+    async fn a_comment_is_handled_once_and_answers_are_counted(store: Store) {
+        let remark = |id, pull| Remark {
+            id,
+            pull: PullNumber(pull),
+            author: signature().reviewer,
+            through_app: false,
+            text: "/hallpass explain".to_owned(),
+            written_at: at(1),
+            changed_at: at(1),
+        };
+        for (id, pull, how) in [(1, 7, Handled::Answered), (2, 7, Handled::PassedOver), (3, 8, Handled::Answered), (1, 7, Handled::Answered)] {
+            store.note_handled(&remark(id, pull), how, at(2)).await.unwrap();
+        }
+        assert!(store.is_handled(&remark(2, 7)).await.unwrap());
+        assert!(!store.is_handled(&remark(4, 7)).await.unwrap());
+        assert_eq!(store.answered_since(Some(PullNumber(7)), at(1)).await.unwrap(), 1);
+        assert_eq!(store.answered_since(None, at(1)).await.unwrap(), 2);
+        assert_eq!(store.answered_since(None, at(2)).await.unwrap(), 0);
     }
 
     async fn a_deployment_is_known_until_it_is_forgotten_and_open_until_it_is_let_through(store: Store) {

@@ -277,6 +277,29 @@ async fn each_event_points_at_what_has_to_be_looked_at() {
     for (event, body, wakes) in [
         ("pull_request", pull(12), pulls([12])),
         ("pull_request_review", pull(13), pulls([13])),
+        (
+            "issue_comment",
+            with(
+                with(pull(12), "action", json!("created")),
+                "comment",
+                json!({ "body": "/hallpass explain" }),
+            ),
+            BTreeSet::from([Wake::Remarks]),
+        ),
+        (
+            "issue_comment",
+            with(
+                with(pull(12), "action", json!("created")),
+                "comment",
+                json!({ "body": "Looks good" }),
+            ),
+            none(),
+        ),
+        (
+            "issue_comment",
+            with(pull(12), "action", json!("edited")),
+            none(),
+        ),
         ("pull_request_review_comment", pull(14), pulls([14])),
         (
             "pull_request",

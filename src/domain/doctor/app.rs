@@ -60,10 +60,11 @@ pub struct Clocks {
 }
 
 /// The events at the account of the access repository without which news comes only with the next tick.
-pub const EVENTS: [&str; 7] = [
+pub const EVENTS: [&str; 8] = [
     "push",
     "pull_request",
     "pull_request_review",
+    "issue_comment",
     "membership",
     "team",
     "organization",

@@ -74,7 +74,7 @@ pub(super) fn summary(case: &Case<'_>, verdict: &Verdict) -> String {
     page
 }
 
-fn findings(verdict: &Verdict, severity: Severity) -> String {
+pub(super) fn findings(verdict: &Verdict, severity: Severity) -> String {
     let of_it: Vec<&Finding> = verdict
         .findings
         .iter()

@@ -1,10 +1,12 @@
 //! What Hallpass says on a pull request: one comment for each purpose, found by its marker and its author, edited in place.
 
+use chrono::SecondsFormat;
 use serde::Serialize;
 
-use super::wire::IssueComment;
+use super::wire::{IssueComment, ListedComment};
 use super::{GitHub, cut};
-use crate::domain::model::PullNumber;
+use crate::domain::model::{Instant, PullNumber};
+use crate::domain::remark::Remark;
 use crate::github_app::{Failure, query};
 
 /// GitHub's limit for a comment, in characters; bytes are never fewer.
@@ -46,6 +48,23 @@ impl GitHub {
             .map(drop)
     }
 
+    /// What people wrote on pull requests. Whose account is gone, or is none of our kinds, is left out: nobody can be answered.
+    pub(super) async fn read_remarks(&self, at: Instant) -> Result<Vec<Remark>, Failure> {
+        let since = at.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let route = query(
+            &self.route(&["issues", "comments"]),
+            &[
+                ("sort", "updated"),
+                ("direction", "asc"),
+                ("since", &since),
+                ("per_page", "100"),
+            ],
+        );
+        let what = "comments of the repository";
+        let found: Vec<ListedComment> = self.api.list(what, &route).await?;
+        Ok(found.into_iter().filter_map(remark).collect())
+    }
+
     /// The oldest comment of ours with this mark.
     async fn find_comment(
         &self,
@@ -64,4 +83,17 @@ impl GitHub {
         };
         Ok(found.into_iter().filter(ours).min_by_key(|c| c.id))
     }
+}
+
+fn remark(comment: ListedComment) -> Option<Remark> {
+    let pull = comment.pull()?;
+    Some(Remark {
+        id: comment.written.id,
+        pull,
+        author: comment.written.user?.actor().ok()?,
+        through_app: comment.written.performed_via_github_app.is_some(),
+        text: comment.written.body.unwrap_or_default(),
+        written_at: comment.created_at,
+        changed_at: comment.updated_at,
+    })
 }

@@ -22,8 +22,9 @@ use url::Url;
 
 use super::{CheckId, Forge, ForgeError, GitAccess, Issue, MergeOutcome, Proposal};
 use crate::clock::Clock;
-use crate::domain::model::{Actor, CommitId, Login, Owner, PullNumber, RepoName};
+use crate::domain::model::{Actor, CommitId, Instant, Login, Owner, PullNumber, RepoName};
 use crate::domain::pull::{Pull, PullListed, Roster};
+use crate::domain::remark::Remark;
 use crate::domain::report::Check;
 use crate::github_app::{self, App, AppSettings, Failure, Installation, Permission, Place, path};
 use crate::metrics::Metrics;
@@ -234,6 +235,10 @@ impl Forge for GitHub {
         text: &str,
     ) -> Result<(), ForgeError> {
         Ok(self.write_comment(number, marker, text).await?)
+    }
+
+    async fn remarks_since(&self, at: Instant) -> Result<Vec<Remark>, ForgeError> {
+        Ok(self.read_remarks(at).await?)
     }
 
     async fn tell_issue(

@@ -156,6 +156,30 @@ pub struct IssueComment {
     pub performed_via_github_app: Option<Integration>,
 }
 
+/// An `issue-comment` in the list of a repository, where it says itself what it is about.
+#[derive(Debug, Deserialize)]
+pub struct ListedComment {
+    /// Of a pull request the page is below `pull`, of any other issue below `issues`.
+    pub html_url: String,
+    pub issue_url: String,
+    pub created_at: Instant,
+    pub updated_at: Instant,
+    #[serde(flatten)]
+    pub written: IssueComment,
+}
+
+impl ListedComment {
+    /// The pull request that it stands on; `None` for any other issue.
+    pub fn pull(&self) -> Option<PullNumber> {
+        let number = self.issue_url.rsplit('/').next()?;
+        let on_pull = format!("/pull/{number}#");
+        let number = number.parse().ok()?;
+        self.html_url
+            .contains(&on_pull)
+            .then_some(PullNumber(number))
+    }
+}
+
 /// An `issue`, as far as it is ours.
 #[derive(Debug, Deserialize)]
 pub struct ListedIssue {
