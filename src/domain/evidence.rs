@@ -8,6 +8,7 @@
 //! Invariant: untrusted free text (reasons, review bodies, titles) is not in here; what a target system answered is, on one
 //! line, without control characters and without characters that cannot be seen.
 
+mod calling_off;
 mod deployment;
 mod draft;
 mod drift;
@@ -23,6 +24,7 @@ use super::approval::Basis;
 use super::ledger::{Entry, Granted, Revoked, Terms};
 use super::model::{Actor, CommitId, GrantId, Instant};
 
+pub use calling_off::called_off;
 pub use deployment::{deployment_approved, deployment_waiting};
 use draft::{Draft, actor_word, precise};
 pub use draft::{approved_by, approved_by_policy, instant, subject_word};
@@ -58,6 +60,8 @@ pub enum Kind {
     Renewed,
     /// Access was not given because the account has it from elsewhere.
     Blocked,
+    /// Somebody ended access at once: it is due from here on.
+    CalledOff,
     /// Access was taken and read back.
     Revoked,
     /// A grant ended before anything was given.
@@ -120,13 +124,14 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::Requested,
         Self::Denied,
         Self::Approved,
         Self::Granted,
         Self::Renewed,
         Self::Blocked,
+        Self::CalledOff,
         Self::Revoked,
         Self::Cancelled,
         Self::Reverted,
@@ -172,6 +177,7 @@ impl Kind {
             Self::Granted => "granted",
             Self::Renewed => "renewed",
             Self::Blocked => "blocked",
+            Self::CalledOff => "called-off",
             Self::Revoked => "revoked",
             Self::Cancelled => "cancelled",
             Self::Reverted => "reverted",

@@ -21,8 +21,8 @@ use serde::{Deserialize, Serialize};
 use super::approval::{Approval, Basis};
 use super::emergency::Review;
 use super::model::{
-    Access, BlobId, CommitId, ConnectionName, GrantId, GrantPath, Instant, PullNumber, RoleRef,
-    Subject,
+    Access, Actor, BlobId, CommitId, ConnectionName, GrantId, GrantPath, Instant, PullNumber,
+    RoleRef, Subject,
 };
 use super::people::Receiver;
 
@@ -84,6 +84,12 @@ pub struct CalledOff {
     pub cause: Cause,
     /// When that was decided.
     pub at: Instant,
+    /// Who ended it at once, by the page; `None` where something else ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Actor>,
+    /// What they said why. Untrusted text; the evidence has its digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// How a file reached the protected branch.
@@ -217,6 +223,10 @@ pub enum Cause {
     ReviewEnded,
     /// No owner answered for it in an access review, and the schedule ends what nobody answers.
     ReviewLapsed,
+    /// An owner of its path ended it at once.
+    OwnerEmergency,
+    /// Whoever had it, or was accountable for the service that did, ended it at once.
+    HolderEmergency,
 }
 
 impl Cause {
@@ -238,6 +248,8 @@ impl Cause {
             Self::OwnerGone => "owner-gone",
             Self::ReviewEnded => "review-ended",
             Self::ReviewLapsed => "review-lapsed",
+            Self::OwnerEmergency => "owner-emergency",
+            Self::HolderEmergency => "holder-emergency",
         }
     }
 }
@@ -294,7 +306,12 @@ impl Entry {
     pub fn call_off(self, cause: Cause, now: Instant) -> Option<Self> {
         let held = matches!(self.state, State::Granting | State::Active);
         (held && self.called_off.is_none()).then(|| Self {
-            called_off: Some(CalledOff { cause, at: now }),
+            called_off: Some(CalledOff {
+                cause,
+                at: now,
+                by: None,
+                reason: None,
+            }),
             wake_at: Some(now),
             ..self
         })

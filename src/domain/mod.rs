@@ -43,3 +43,4 @@ pub mod safety;
 pub mod schema;
 mod supposed;
 pub mod target;
+pub mod visitor;

@@ -15,7 +15,7 @@ use hallpass::domain::drift::{Difference, Drift, Known};
 use hallpass::domain::emergency::{Asked, Review};
 use hallpass::domain::evidence::{
     Arrived, DecidedOn, Event, Giving, Kind, Place, Record, Removal, Sealed, adopted, anchored,
-    blocked, cancelled, canonical, deployment_approved, deployment_waiting, digest, drift_over,
+    blocked, called_off, cancelled, canonical, deployment_approved, deployment_waiting, digest, drift_over,
     drift_removed, drifted, first_look, granted, held, key_changed, landed, merged_without_proof,
     of_verdict, orphaned, release_unsigned, released, reverted, review_answers_unsigned,
     review_asked, review_completed, review_lapsed, review_opened, review_overdue, review_unsigned,
@@ -31,6 +31,7 @@ use hallpass::domain::pull::PullState;
 use hallpass::domain::release::{Hold, Whose};
 use hallpass::domain::round::{Answer, Line, Schedule, Sheet};
 use hallpass::domain::safety::SafeMode;
+use hallpass::domain::visitor::Standing;
 
 use crate::approval::scene::{FILE, Scene, actor, at, blob, commit, orders, team};
 use crate::plan::books::{ASK, Ask, Books};
@@ -243,6 +244,12 @@ pub fn every_kind(said: &str) -> Vec<Event> {
     ]);
     entry.cause = Some(Cause::Expired);
     events.extend([
+        called_off(
+            &entry,
+            (&actor("grace"), &Standing::Owner(team("dba"))),
+            said,
+            at(70),
+        ),
         revoked(&entry, at(120), read_back, at(120)),
         revoked(&entry, at(120), Removal::Retained(&[other()]), at(120)),
         cancelled(&entry, &reasons, at(2)),

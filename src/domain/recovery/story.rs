@@ -72,6 +72,11 @@ impl<'a> Story<'a> {
                 entry.wake_at = Some(terms.ends);
                 entry.terms = Some(terms);
                 entry.orphaned_since = self.orphaned_since();
+                if let Some(off) = self.last(&[Kind::CalledOff]) {
+                    let cause = off.cause.as_deref().and_then(Cause::parse);
+                    let cause = cause.unwrap_or(Cause::OwnerEmergency);
+                    entry = entry.clone().call_off(cause, off.at).unwrap_or(entry);
+                }
             }
         }
         let reviewed = entry.terms.as_ref().is_some_and(|t| t.review_by.is_some());
@@ -109,6 +114,7 @@ fn tells(kind: Kind) -> bool {
         Kind::Granted
             | Kind::Renewed
             | Kind::Blocked
+            | Kind::CalledOff
             | Kind::Revoked
             | Kind::Cancelled
             | Kind::Reverted

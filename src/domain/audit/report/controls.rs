@@ -65,6 +65,10 @@ const GRANTS: Source = all(
     &[Kind::Granted],
 );
 const RENEWALS: Source = all("renewals", &[Kind::Renewed]);
+const AT_ONCE: Source = all(
+    "access that its owner or holder ended at once",
+    &[Kind::CalledOff],
+);
 const ENDS: Source = all("removals, with when they were due", &[Kind::Revoked]);
 const UNPROVED: Source = all(
     "merged without proof, and not given",
@@ -237,7 +241,7 @@ const CONTROLS: &[Control] = &[
         records &[REQUESTS, APPROVALS, GRANTS]; rules APPROVED; open &["merged-without-proof", "blocked"];
         elsewhere "Access that was given outside of Hallpass, as far as no difference was seen."),
     control!(CIS "6.2": "Revoking access is a process, preferably automatic.";
-        records &[ENDS, LEAVERS, HELD]; rules ENDED; open &["not-removed", "held"];
+        records &[ENDS, AT_ONCE, LEAVERS, HELD]; rules ENDED; open &["not-removed", "held"];
         elsewhere "Sessions that outlast a removal: `residual` in the record says how long they may."),
     control!(CIS "6.6": "There is an inventory of the systems that authorise.";
         records &[ROLES]; rules &[]; open &[];
