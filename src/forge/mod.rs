@@ -13,6 +13,7 @@ use crate::domain::model::{Actor, CommitId, Instant, Owner, PullNumber};
 use crate::domain::pull::{Pull, PullListed, Roster};
 use crate::domain::remark::Remark;
 use crate::domain::report::Check;
+use crate::domain::visitor::{Came, Visitor};
 
 /// What went wrong at the forge, named by what the caller should do.
 #[derive(Debug, thiserror::Error)]
@@ -146,6 +147,12 @@ pub trait Forge: Send + Sync {
         issue: &Issue,
         known: Option<u64>,
     ) -> Result<Option<u64>, ForgeError>;
+
+    /// Who came back from signing in: one code is good for one answer.
+    async fn introduce(&self, came: Came<'_>) -> Result<Visitor, ForgeError>;
+
+    /// Whether somebody may read the repository now; no where the account behind the login is another one.
+    async fn may_read(&self, who: &Actor) -> Result<bool, ForgeError>;
 
     /// How to fetch and push now.
     async fn git_access(&self) -> Result<GitAccess, ForgeError>;

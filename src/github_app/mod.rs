@@ -14,6 +14,7 @@
 mod failure;
 mod route;
 mod token;
+mod visitor;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use url::Url;
 pub use failure::{BoxError, Failure};
 pub use route::{path, query};
 pub use token::{Installation, Permission, Place};
+pub use visitor::SignIn;
 
 use crate::clock::Clock;
 use crate::domain::model::{Instant, Login};

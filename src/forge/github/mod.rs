@@ -10,6 +10,7 @@ mod pulls;
 mod roster;
 mod rulesets;
 mod setup;
+mod visitors;
 mod wire;
 
 use std::collections::BTreeSet;
@@ -26,7 +27,10 @@ use crate::domain::model::{Actor, CommitId, Instant, Login, Owner, PullNumber, R
 use crate::domain::pull::{Pull, PullListed, Roster};
 use crate::domain::remark::Remark;
 use crate::domain::report::Check;
-use crate::github_app::{self, App, AppSettings, Failure, Installation, Permission, Place, path};
+use crate::domain::visitor::{Came, Visitor};
+use crate::github_app::{
+    self, App, AppSettings, Failure, Installation, Permission, Place, SignIn, path,
+};
 use crate::metrics::Metrics;
 
 pub use rulesets::ruleset;
@@ -90,6 +94,7 @@ pub struct GitHub {
     web: Url,
     repository: RepoName,
     merge_method: MergeMethod,
+    sign_in: Option<SignIn>,
 }
 
 impl GitHub {
@@ -131,7 +136,14 @@ impl GitHub {
             web,
             repository,
             merge_method,
+            sign_in: None,
         })
+    }
+
+    /// The same, where people can sign in.
+    #[must_use]
+    pub fn with_sign_in(self, sign_in: Option<SignIn>) -> Self {
+        Self { sign_in, ..self }
     }
 
     /// The same App at an organisation, with these permissions and no other. A deployment that gives a provider an App of its own makes
@@ -247,6 +259,14 @@ impl Forge for GitHub {
         known: Option<u64>,
     ) -> Result<Option<u64>, ForgeError> {
         Ok(self.write_issue(issue, known).await?)
+    }
+
+    async fn introduce(&self, came: Came<'_>) -> Result<Visitor, ForgeError> {
+        Ok(self.read_visitor(came).await?)
+    }
+
+    async fn may_read(&self, who: &Actor) -> Result<bool, ForgeError> {
+        Ok(self.read_may_read(who).await?)
     }
 
     async fn git_access(&self) -> Result<GitAccess, ForgeError> {

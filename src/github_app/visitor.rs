@@ -1,0 +1,115 @@
+//! Speaking to GitHub for somebody who signs in: one code for one token, which is used to learn who they are and then dropped.
+
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{Method, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::{App, CALL_TIME, Failure, decode};
+use crate::domain::visitor::Came;
+
+/// As what the App lets people sign in.
+/// <https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-user-access-token-for-a-github-app>
+#[derive(Debug, Clone)]
+pub struct SignIn {
+    /// The App's client id.
+    pub client_id: String,
+    /// Its client secret.
+    pub client_secret: SecretString,
+    /// Where people go to sign in: `https://github.com`, or `https://HOST`.
+    pub web: Url,
+}
+
+#[derive(Serialize)]
+struct Exchange<'a> {
+    client_id: &'a str,
+    client_secret: &'a str,
+    code: &'a str,
+    code_verifier: &'a str,
+    redirect_uri: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Exchanged {
+    access_token: Option<String>,
+    error: Option<String>,
+}
+
+impl App {
+    /// The token of whoever came back.
+    ///
+    /// # Errors
+    /// [`Failure::Declined`] when GitHub does not take the code; any other [`Failure`].
+    pub async fn user_token(
+        &self,
+        sign_in: &SignIn,
+        came: Came<'_>,
+    ) -> Result<SecretString, Failure> {
+        let what = "a sign-in";
+        let body = serde_json::to_value(Exchange {
+            client_id: &sign_in.client_id,
+            client_secret: sign_in.client_secret.expose_secret(),
+            code: came.code,
+            code_verifier: came.verifier,
+            redirect_uri: came.callback,
+        });
+        let body = body.map_err(|e| Failure::unreadable(what, e))?;
+        let root = sign_in.web.as_str().trim_end_matches('/');
+        let request = http::Request::builder()
+            .method(Method::POST)
+            .uri(format!("{root}/login/oauth/access_token"))
+            .header(ACCEPT, "application/json")
+            .header(CONTENT_TYPE, "application/json");
+        let request = self.crab.build_request(request, Some(&body));
+        let request = request.map_err(|e| Failure::unreadable(what, e))?;
+        let answer = tokio::time::timeout(CALL_TIME, self.exchange(request)).await;
+        let (parts, body) = match answer {
+            Ok(answer) => answer.map_err(|source| Failure::unavailable(what, source))?,
+            Err(elapsed) => return Err(Failure::unavailable(what, elapsed)),
+        };
+        // GitHub says no with 200 as well. What it says is not repeated: it may hold what was sent.
+        let declined = |words: &str| Failure::Declined {
+            what: what.to_owned(),
+            status: parts.status,
+            words: words.to_owned(),
+        };
+        let outcome = |answer: &Result<_, Failure>| match answer {
+            Ok(_) => "ok",
+            Err(failure) => failure.outcome(),
+        };
+        let token = if parts.status.is_success() || parts.status == StatusCode::BAD_REQUEST {
+            let said: Exchanged = decode(what, &body)?;
+            said.access_token.map(SecretString::from).ok_or_else(|| {
+                let word = said.error.unwrap_or_default();
+                let plain = word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+                declined(if plain { &word } else { "it gave no token" })
+            })
+        } else if parts.status.is_server_error() {
+            Err(Failure::unavailable(what, parts.status.to_string()))
+        } else {
+            Err(declined(parts.status.as_str()))
+        };
+        self.metrics.asked_forge(outcome(&token));
+        token
+    }
+
+    /// Reads one thing with somebody's own rights.
+    ///
+    /// # Errors
+    /// Any [`Failure`].
+    pub async fn get_as<T: DeserializeOwned>(
+        &self,
+        token: &SecretString,
+        what: &str,
+        route: &str,
+    ) -> Result<T, Failure> {
+        let request = http::Request::builder()
+            .method(Method::GET)
+            .uri(route)
+            .header(ACCEPT, "application/vnd.github+json");
+        let answer = self.call(token.expose_secret(), what, request, None);
+        decode(what, &answer.await?.body)
+    }
+}
