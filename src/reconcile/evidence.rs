@@ -5,6 +5,7 @@ use tracing::{Instrument as _, error, info, info_span};
 use super::safety::SEEN;
 use super::{ReconcileError, Reconciler};
 use crate::domain::safety::SafeMode;
+use crate::domain::model::CommitId;
 use crate::repo::RepoError;
 
 /// Events in one push.
@@ -27,8 +28,9 @@ impl Reconciler {
             }
             let (sequences, events): (Vec<u64>, Vec<_>) = batch.into_iter().unzip();
             let pushed = self.push_evidence(&events);
-            pushed.instrument(info_span!("publish")).await?;
-            self.store.published(&sequences).await?;
+            let commits = pushed.instrument(info_span!("publish")).await?;
+            let published: Vec<_> = sequences.into_iter().zip(commits).collect();
+            self.store.published(&published).await?;
             written += events.len();
             info!(
                 events = events.len(),
@@ -39,10 +41,11 @@ impl Reconciler {
         }
     }
 
+    /// The commit of each event.
     async fn push_evidence(
         &self,
         events: &[crate::domain::evidence::Event],
-    ) -> Result<(), ReconcileError> {
+    ) -> Result<Vec<CommitId>, ReconcileError> {
         let branch = &self.settings.evidence_branch;
         let remote = self.remote().await?;
         let mut races = 0;
@@ -56,7 +59,8 @@ impl Reconciler {
                 // What is written on a branch that was cut would stand in the way of putting it back.
                 return Err(ReconcileError::Safe(mode));
             }
-            self.mirror
+            let commits = self
+                .mirror
                 .append_evidence(&self.signers, branch, events)
                 .await?;
             match self.mirror.push(&remote, branch, false).await {
@@ -71,7 +75,7 @@ impl Reconciler {
             if let (None, Some(tip)) = (doubt, self.mirror.tip(branch).await?) {
                 self.store.set_note(SEEN, tip.as_str()).await?;
             }
-            return Ok(());
+            return Ok(commits);
         }
     }
 }

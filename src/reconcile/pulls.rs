@@ -17,7 +17,7 @@ use crate::domain::proposal;
 use crate::domain::pull::PullState;
 use crate::domain::report::{self, Check};
 use crate::forge::{CheckId, ForgeError, MergeOutcome};
-use crate::store::Wake;
+use crate::store::{Judged, Wake};
 
 impl Reconciler {
     /// Brings one pull request's check up to date, and merges it when it is due.
@@ -51,6 +51,7 @@ impl Reconciler {
         if let Some(mode) = safe_mode {
             // By a branch or a ledger that is in doubt nothing is decided, only told.
             let check = report::paused(check, &verdict, &mode);
+            self.remember(&facts, &verdict, &check).await?;
             return self.publish(number, &check).await;
         }
         self.store
@@ -59,6 +60,7 @@ impl Reconciler {
                 &evidence::of_verdict(&facts.pull, &facts.decided_on, &verdict, facts.now),
             )
             .await?;
+        self.remember(&facts, &verdict, &check).await?;
         self.publish(number, &check).await?;
         self.note_waiting(&facts, &verdict, &check.title).await?;
         self.merge_when_due(&facts, &verdict, merges).await?;
@@ -118,6 +120,30 @@ impl Reconciler {
             ReconcileError::Unsettled("the protected branch does not exist".to_owned())
         })?;
         Ok(Some(self.facts(&remote, pull, base).await?))
+    }
+
+    /// Remembers what it waits for, for the page; nothing of what does not concern Hallpass.
+    async fn remember(
+        &self,
+        facts: &Facts,
+        verdict: &Verdict,
+        check: &Check,
+    ) -> Result<(), ReconcileError> {
+        let outcome = match verdict.outcome {
+            Outcome::NotConcerned => return Ok(()),
+            Outcome::Denied => "denied",
+            Outcome::Waiting => "waiting",
+            Outcome::Uncertain(_) => "uncertain",
+            Outcome::Approved => "approved",
+        };
+        let judged = Judged {
+            pull: verdict.pull,
+            author: facts.pull.author.as_ref().map(|a| a.login.clone()),
+            outcome: outcome.to_owned(),
+            says: check.title.clone(),
+            since: facts.now,
+        };
+        Ok(self.store.remember_judged(&judged).await?)
     }
 
     /// Publishes the check, unless the forge already shows exactly this.

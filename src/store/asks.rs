@@ -70,7 +70,7 @@ impl Store {
         of(&self.inner.readers, subjects).await
     }
 
-    /// The pull requests that are remembered to ask for something.
+    /// The pull requests that are remembered to be open.
     ///
     /// # Errors
     /// When the database cannot be read.
@@ -114,13 +114,7 @@ async fn replace(
 async fn forget(writer: &Writer, pull: PullNumber) -> Result<BTreeSet<Ask>, StoreError> {
     let mut tx = writer.begin().await?;
     let before = of_pull(&mut tx, pull).await?;
-    if before.is_empty() {
-        return Ok(before);
-    }
-    sqlx::query("DELETE FROM asks WHERE pull = $1")
-        .bind(number("pull request", pull.0)?)
-        .execute(&mut *tx)
-        .await?;
+    close(&mut tx, pull).await?;
     tx.commit().await?;
     Ok(before)
 }
@@ -142,12 +136,23 @@ async fn turn_down(
     .bind(text(at))
     .execute(&mut *tx)
     .await?;
-    sqlx::query("DELETE FROM asks WHERE pull = $1")
-        .bind(number)
-        .execute(&mut *tx)
-        .await?;
+    close(&mut tx, pull).await?;
     tx.commit().await?;
     Ok(before)
+}
+
+/// Forgets what was remembered of an open pull request.
+async fn close(tx: &mut Transaction<'_, Any>, pull: PullNumber) -> Result<(), StoreError> {
+    for sql in [
+        "DELETE FROM asks WHERE pull = $1",
+        "DELETE FROM judged WHERE pull = $1",
+    ] {
+        sqlx::query(sql)
+            .bind(number("pull request", pull.0)?)
+            .execute(&mut **tx)
+            .await?;
+    }
+    Ok(())
 }
 
 /// What was turned down of these subjects last, at most `most` of each.
@@ -219,9 +224,33 @@ async fn of(readers: &AnyPool, subjects: &BTreeSet<Subject>) -> Result<Vec<Pendi
     Ok(found)
 }
 
-/// The pull requests that ask for anything.
+/// What these pull requests ask for, in order.
+pub(super) async fn by(
+    readers: &AnyPool,
+    pulls: &[PullNumber],
+) -> Result<Vec<Pending>, StoreError> {
+    let mut found = Vec::new();
+    for chunk in pulls.chunks(CHUNK) {
+        let places: Vec<String> = (1..=chunk.len()).map(|n| format!("${n}")).collect();
+        let sql = format!(
+            "SELECT pull, subject, role FROM asks WHERE pull IN ({})",
+            places.join(", ")
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for pull in chunk {
+            query = query.bind(number("pull request", pull.0)?);
+        }
+        for row in query.fetch_all(readers).await? {
+            found.push(read(&row)?);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The pull requests of which anything is remembered.
 async fn pulls(readers: &AnyPool) -> Result<BTreeSet<PullNumber>, StoreError> {
-    let rows = sqlx::query("SELECT DISTINCT pull FROM asks")
+    let rows = sqlx::query("SELECT pull FROM asks UNION SELECT pull FROM judged")
         .fetch_all(readers)
         .await?;
     let pull = |row: &AnyRow| Ok(PullNumber(natural("asks", row.try_get(0)?)?));

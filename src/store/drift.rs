@@ -1,6 +1,7 @@
 //! How target systems differ from the ledger, as last seen.
 
-use sqlx::{AnyPool, Row};
+use sqlx::any::AnyRow;
+use sqlx::{AnyPool, AssertSqlSafe, Row};
 
 use super::fault::{instant, text};
 use super::{Store, StoreError, Writer, outbox};
@@ -44,17 +45,25 @@ async fn known(
     .bind(connection.map_or("", ConnectionName::as_str).to_owned())
     .fetch_all(readers)
     .await?;
-    rows.iter()
-        .map(|row| {
-            let (key, first_seen): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-            let what = format!("the drift {key:?}");
-            let found: String = row.try_get(2)?;
-            let drift: Drift = serde_json::from_str(&found)
-                .map_err(|e| StoreError::broken(format!("{what} cannot be read: {e}")))?;
-            let first_seen = instant(&what, &first_seen)?;
-            Ok(Known { drift, first_seen })
-        })
-        .collect()
+    rows.iter().map(read).collect()
+}
+
+fn read(row: &AnyRow) -> Result<Known, StoreError> {
+    let (key, first_seen): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+    let what = format!("the drift {key:?}");
+    let found: String = row.try_get(2)?;
+    let drift: Drift = serde_json::from_str(&found)
+        .map_err(|e| StoreError::broken(format!("{what} cannot be read: {e}")))?;
+    let first_seen = instant(&what, &first_seen)?;
+    Ok(Known { drift, first_seen })
+}
+
+/// The differences that were seen first.
+pub(super) async fn first(readers: &AnyPool, most: u32) -> Result<Vec<Known>, StoreError> {
+    let sql =
+        format!("SELECT key, first_seen, found FROM drift ORDER BY first_seen, key LIMIT {most}");
+    let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(readers).await?;
+    rows.iter().map(read).collect()
 }
 
 async fn change(

@@ -52,6 +52,7 @@ pub(super) async fn write(
             .bind(unreviewed(entry))
             .bind(entry.settled_at.map(text))
             .bind(pull)
+            .bind(resource(entry))
             .execute(&mut **tx)
             .await
             .map_err(|error| refused(entry, error))?;
@@ -85,16 +86,24 @@ pub(super) async fn clear(tx: &mut Transaction<'_, Any>) -> Result<(), StoreErro
 }
 
 const INSERT: &str = "INSERT INTO ledger (id, version, path, state, live, connection, access_key, wake_at, ends_at, subject, \
-     tidied, entry, unreviewed, settled_at, pull) VALUES ($1, $2 + 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (id) DO NOTHING";
+     tidied, entry, unreviewed, settled_at, pull, resource) \
+     VALUES ($1, $2 + 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT (id) DO NOTHING";
 
 const UPDATE: &str = "UPDATE ledger SET version = version + 1, path = $3, state = $4, live = $5, connection = $6, \
      access_key = $7, wake_at = $8, ends_at = $9, subject = $10, tidied = $11, entry = $12, unreviewed = $13, \
-     settled_at = $14, pull = $15 WHERE id = $1 AND version = $2";
+     settled_at = $14, pull = $15, resource = $16 WHERE id = $1 AND version = $2";
 
 /// Whose emergency it is, while no owner has signed the review.
 fn unreviewed(entry: &Entry) -> Option<String> {
     let terms = entry.terms.as_ref().filter(|_| entry.is_unreviewed())?;
     Some(subject_key(&terms.subject))
+}
+
+/// On which resource it is: a part of a bundle is on that of its own role.
+fn resource(entry: &Entry) -> String {
+    let role = entry.subject_and_role().map(|(_, role)| role);
+    let own = role.map(|role| role.resource.to_string());
+    own.unwrap_or_else(|| entry.path.resource().to_string())
 }
 
 /// A second emergency of the same person was begun by somebody else first: what was decided is to be decided again.
@@ -258,6 +267,18 @@ pub(super) async fn select(
     filter: &str,
     values: Vec<String>,
 ) -> Result<Vec<Entry>, StoreError> {
+    let mut entries = in_order(readers, filter, values).await?;
+    // Not by SQL: PostgreSQL would sort by the language of the database.
+    entries.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(entries)
+}
+
+/// As [`select`], in the order that the filter asks for.
+pub(super) async fn in_order(
+    readers: &AnyPool,
+    filter: &str,
+    values: Vec<String>,
+) -> Result<Vec<Entry>, StoreError> {
     let sql = format!("SELECT id, version, state, entry FROM ledger WHERE {filter}");
     let mut query = sqlx::query(AssertSqlSafe(sql));
     for value in values {
@@ -268,8 +289,6 @@ pub(super) async fn select(
     while let Some(row) = rows.try_next().await? {
         entries.push(read(&row)?);
     }
-    // Not by SQL: PostgreSQL would sort by the language of the database.
-    entries.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(entries)
 }
 

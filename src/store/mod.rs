@@ -19,6 +19,8 @@ mod notices;
 mod open;
 mod outbox;
 mod remarks;
+mod sessions;
+mod shown;
 mod standing;
 mod tally;
 mod wakes;
@@ -66,6 +68,10 @@ pub use messages::{Addressed, Queued, Sent};
 pub use notices::Notice;
 /// What became of somebody's comment.
 pub use remarks::Handled;
+/// Who is signed in.
+pub use sessions::{Session, SessionKey};
+/// What the page shows.
+pub use shown::{Judged, List, Mark, Waiting, Whose};
 /// What goes on for a while.
 pub use standing::Standing;
 /// How much there is of what, and the question about all grants.
@@ -556,12 +562,12 @@ impl Store {
         outbox::known(&self.inner.readers, keys).await
     }
 
-    /// Records that these events are on the remote's evidence branch.
+    /// Records that these events are on the remote's evidence branch, and as which commits.
     ///
     /// # Errors
     /// When it was not written.
-    pub async fn published(&self, sequences: &[u64]) -> Result<(), StoreError> {
-        outbox::published(&self.inner.writer, sequences).await
+    pub async fn published(&self, events: &[(u64, CommitId)]) -> Result<(), StoreError> {
+        outbox::published(&self.inner.writer, events).await
     }
 
     /// The check that was last published for a pull request: its number at the forge, its commit, a digest of its content.

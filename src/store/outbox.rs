@@ -10,7 +10,7 @@ use super::fault::{instant, natural, number, text};
 use super::ledger::CHUNK;
 use super::{StoreError, Writer};
 use crate::domain::evidence::{Event, Kind, canonical};
-use crate::domain::model::{CommitId, PullNumber};
+use crate::domain::model::{CommitId, GrantPath, PullNumber};
 
 /// Appends events whose key is new, in order.
 pub(super) async fn append(
@@ -20,14 +20,16 @@ pub(super) async fn append(
     for event in events {
         // Writers take turns, so the next number cannot be taken meanwhile.
         sqlx::query(
-            "INSERT INTO outbox (sequence, key, kind, at, message, record, published) \
-             VALUES ((SELECT COALESCE(MAX(sequence), 0) + 1 FROM outbox), $1, $2, $3, $4, $5, 0) ON CONFLICT (key) DO NOTHING",
+            "INSERT INTO outbox (sequence, key, kind, at, message, record, published, path, pull) \
+             VALUES ((SELECT COALESCE(MAX(sequence), 0) + 1 FROM outbox), $1, $2, $3, $4, $5, 0, $6, $7) ON CONFLICT (key) DO NOTHING",
         )
         .bind(event.key.as_str())
         .bind(event.kind.as_str())
         .bind(text(event.at))
         .bind(event.message.as_str())
         .bind(canonical(&Value::Object(event.record.clone())))
+        .bind(event.record.get("path").and_then(Value::as_str))
+        .bind(event.record.get("pull").and_then(Value::as_i64))
         .execute(&mut **tx)
         .await?;
     }
@@ -135,11 +137,40 @@ pub(super) async fn sentences(
     Ok(found)
 }
 
-pub(super) async fn published(writer: &Writer, sequences: &[u64]) -> Result<(), StoreError> {
+/// What was written down of the file at a path and the pull request that brought it there, oldest first.
+pub(super) async fn told_of(
+    readers: &AnyPool,
+    (path, pull): (&GrantPath, Option<PullNumber>),
+    most: u32,
+) -> Result<Vec<(Event, Option<CommitId>)>, StoreError> {
+    let sql = format!(
+        "SELECT sequence, key, kind, at, message, record, evidence FROM outbox WHERE path = $1 AND (pull IS NULL OR pull = $2) \
+         ORDER BY sequence LIMIT {most}"
+    );
+    let pull = pull.map_or(Ok(-1), |pull| number("pull request", pull.0))?;
+    let rows = sqlx::query(AssertSqlSafe(sql))
+        .bind(path.as_str())
+        .bind(pull)
+        .fetch_all(readers)
+        .await?;
+    let one = |row: &AnyRow| {
+        let commit: Option<String> = row.try_get(6)?;
+        let (_, event) = read(row)?;
+        // What is no commit was never linked to: the event itself is what matters.
+        Ok((event, commit.and_then(|commit| CommitId::new(commit).ok())))
+    };
+    rows.iter().map(one).collect()
+}
+
+pub(super) async fn published(
+    writer: &Writer,
+    events: &[(u64, CommitId)],
+) -> Result<(), StoreError> {
     let mut tx = writer.begin().await?;
-    for sequence in sequences {
-        sqlx::query("UPDATE outbox SET published = 1 WHERE sequence = $1")
+    for (sequence, commit) in events {
+        sqlx::query("UPDATE outbox SET published = 1, evidence = $2 WHERE sequence = $1")
             .bind(number("sequence", *sequence)?)
+            .bind(commit.as_str())
             .execute(&mut *tx)
             .await?;
     }

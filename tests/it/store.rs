@@ -362,7 +362,7 @@ on_both! {
 
     async fn an_event_happens_once_however_often_it_is_told(store: Store) {
         store.commit(&[], &[event("e1"), event("e1")]).await.unwrap();
-        store.published(&[1]).await.unwrap();
+        store.published(&[(1, commit('c'))]).await.unwrap();
         let again = Event { message: "told differently".to_owned(), ..event("e1") };
         store.commit(&[], &[again, event("e2")]).await.unwrap();
         let keys: Vec<_> = store.unpublished(9).await.unwrap().into_iter().map(|(_, e)| e.key).collect();
@@ -378,7 +378,7 @@ on_both! {
         assert_eq!(keys, ["z", "z-next", "a", "a-next"]);
         assert!(queued.is_sorted_by_key(|(sequence, _)| *sequence));
 
-        store.published(&[queued[0].0, queued[1].0]).await.unwrap();
+        store.published(&[(queued[0].0, commit('c')), (queued[1].0, commit('d'))]).await.unwrap();
         let keys: Vec<_> = store.unpublished(9).await.unwrap().into_iter().map(|(_, e)| e.key).collect();
         assert_eq!(keys, ["a", "a-next", "m", "m-next"]);
     }
@@ -705,7 +705,7 @@ on_both! {
             ..Tally::default()
         };
         assert_eq!(counted, expected);
-        store.published(&[1, 2]).await.unwrap();
+        store.published(&[(1, commit('c')), (2, commit('d'))]).await.unwrap();
         assert_eq!(store.tally(at(4)).await.unwrap().outbox, (0, None));
         assert_eq!(store.due_wakes(at(1)).await.unwrap()[0].asked_at, at(0));
     }
