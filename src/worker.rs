@@ -8,6 +8,7 @@
 
 mod beside;
 mod messages;
+mod page;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -11,6 +11,7 @@
 mod act;
 mod anchors;
 mod asks;
+mod calling_off;
 mod carry;
 mod case;
 mod control;
@@ -328,6 +329,17 @@ impl Reconciler {
             url: access.url,
             token: Some(access.token),
         })
+    }
+
+    /// What the protected branch declares, as it was last fetched; `None` before that.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub async fn fetched(&self) -> Result<Option<Arc<Catalogue>>, ReconcileError> {
+        match self.mirror.tip(&self.settings.protected_branch).await? {
+            Some(tip) => Ok(Some(self.catalogue(&tip).await?)),
+            None => Ok(None),
+        }
     }
 
     /// What `commit` declares, parsed once.
