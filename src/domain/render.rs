@@ -6,6 +6,7 @@
 mod audit;
 mod human;
 mod impact;
+pub mod page;
 mod replay;
 mod sarif;
 

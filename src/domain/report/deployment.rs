@@ -102,24 +102,38 @@ fn subject(tree: &Catalogue, starter: &Starter) -> Option<Subject> {
     person.or_else(|| service.map(|(name, _)| Subject::Service(name.clone())))
 }
 
-/// One file that asks for it, prefilled.
-fn ask(pages: &Pages, tree: &Catalogue, subject: &Subject, offer: &Offer) -> String {
-    let RoleRef { resource, role } = &offer.role;
-    let (key, name, folder) = match subject {
-        Subject::Person(login) => ("person", login.as_str(), "people"),
-        Subject::Service(name) => ("service", name.as_str(), "services"),
+/// The file that asks for `role`, and what it says before its writer fills it in.
+pub fn request_file<'a>(
+    subject: &Subject,
+    RoleRef { resource, role }: &RoleRef,
+    needs: impl IntoIterator<Item = &'a Field>,
+) -> (String, String) {
+    let (key, name) = match subject {
+        Subject::Person(login) => ("person", login.as_str()),
+        Subject::Service(name) => ("service", name.as_str()),
     };
     // Logins of managed users have a `_`, which names of files do not.
     let file = name.to_ascii_lowercase().replace('_', "-");
     let path = format!("access/grants/{resource}/{file}-{role}.yaml");
     let mut text = format!("{key}: {name}\nrole: {role}\nduration: 1h\nreason: \n");
-    let needs = tree.role(resource, role).map(|(_, role)| &role.requires);
-    for field in needs.into_iter().flatten() {
+    for field in needs {
         text.push_str(match field {
             Field::Ticket => "ticket: \n",
             Field::Risk => "risk: \n",
         });
     }
+    (path, text)
+}
+
+/// One file that asks for it, prefilled.
+fn ask(pages: &Pages, tree: &Catalogue, subject: &Subject, offer: &Offer) -> String {
+    let RoleRef { resource, role } = &offer.role;
+    let (name, folder) = match subject {
+        Subject::Person(login) => (login.as_str(), "people"),
+        Subject::Service(name) => (name.as_str(), "services"),
+    };
+    let needs = tree.role(resource, role).map(|(_, role)| &role.requires);
+    let (path, text) = request_file(subject, &offer.role, needs.into_iter().flatten());
     let known = tree.access_to(&offer.role, subject).is_some();
     let first = match known {
         true => String::new(),

@@ -28,7 +28,7 @@ use super::finding::{Finding, Severity};
 use super::model::{CommitId, Instant};
 use super::rules;
 
-pub use deployment::{Offer, deployment_approved, deployment_waiting};
+pub use deployment::{Offer, deployment_approved, deployment_waiting, request_file};
 pub use drift::{drift, drift_title};
 pub use emergency::review_proposal;
 pub use explain::{Answer, answer};

@@ -37,7 +37,7 @@ pub struct Pages {
 impl Pages {
     /// The page that makes a new file at `path`, with `text` in it already.
     /// <https://docs.github.com/en/repositories/working-with-files/managing-files/creating-new-files>
-    pub(super) fn new_file(&self, path: &str, text: &str) -> String {
+    pub(in super::super) fn new_file(&self, path: &str, text: &str) -> String {
         let root = self.repository.trim_end_matches('/');
         let (branch, path, text) = (encoded(&self.branch), encoded(path), encoded(text));
         format!("{root}/new/{branch}?filename={path}&value={text}")

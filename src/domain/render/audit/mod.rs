@@ -8,7 +8,7 @@ mod axis;
 mod charts;
 mod forge;
 mod lanes;
-mod words;
+pub(super) mod words;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

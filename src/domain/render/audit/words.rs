@@ -12,7 +12,7 @@ const UNITS: [(&str, u64); 4] = [
 ];
 
 /// A length of time: `340 ms`, `1.2 s`, `5 min 3 s`, `2 d 4 h`. Less than its smallest unit is left out.
-pub(super) fn length(ms: u64) -> String {
+pub(in super::super) fn length(ms: u64) -> String {
     if ms < 1000 {
         return format!("{ms} ms");
     }
@@ -32,7 +32,7 @@ pub(super) fn length(ms: u64) -> String {
 }
 
 /// The same of whole seconds.
-pub(super) fn seconds(seconds: u64) -> String {
+pub(in super::super) fn seconds(seconds: u64) -> String {
     match seconds {
         0 => "0 s".to_owned(),
         _ => length(seconds.saturating_mul(1000)),
@@ -40,7 +40,7 @@ pub(super) fn seconds(seconds: u64) -> String {
 }
 
 /// A number with a comma before each group of three digits.
-pub(super) fn number(n: u64) -> String {
+pub(in super::super) fn number(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() * 4 / 3);
     for (place, digit) in digits.chars().enumerate() {
@@ -53,12 +53,12 @@ pub(super) fn number(n: u64) -> String {
 }
 
 /// `1 grant`, `2,000 grants`.
-pub(super) fn counted(n: u64, one: &str) -> String {
+pub(in super::super) fn counted(n: u64, one: &str) -> String {
     format!("{} {one}{}", number(n), if n == 1 { "" } else { "s" })
 }
 
 /// Such a part of the whole in percent, to a tenth: `12.5%`. Never 0 where there is something, never 100 where something is missing.
-pub(super) fn percent(part: u64, whole: u64) -> String {
+pub(in super::super) fn percent(part: u64, whole: u64) -> String {
     if whole == 0 {
         return "none".to_owned();
     }
@@ -71,17 +71,17 @@ pub(super) fn percent(part: u64, whole: u64) -> String {
 }
 
 /// An instant for a cell: `2026-11-23 13:05:00`. The page says once that it is UTC.
-pub(super) fn instant(at: Instant) -> String {
+pub(in super::super) fn instant(at: Instant) -> String {
     evidence::instant(at).replace('T', " ").replace('Z', "")
 }
 
 /// Who, as a person reads it: a login alone, a service as one.
-pub(super) fn subject(subject: &str) -> &str {
+pub(in super::super) fn subject(subject: &str) -> &str {
     subject.strip_prefix("person ").unwrap_or(subject)
 }
 
 /// A text for a narrow place; the whole is told elsewhere.
-pub(super) fn cut(text: &str, most: usize) -> String {
+pub(in super::super) fn cut(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();
     }
