@@ -6,12 +6,13 @@
 mod anchors;
 mod channels;
 mod endpoints;
+mod page;
 mod providers;
 mod sections;
 mod sketch;
 mod table;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::domain::model::{ConnectionName, Login, RepoName};
+use crate::domain::model::{ConnectionName, Login, Owner, RepoName};
 use crate::domain::notice::EndsSoon;
 pub use channels::{Channels, Mail, Protection, Receiver, Slack, Telling};
 use table::Context;
@@ -58,6 +59,8 @@ pub struct Config {
     pub notices: Notices,
     /// What people are told elsewhere.
     pub channels: Channels,
+    /// The page for people; `None`: there is none.
+    pub page: Option<Page>,
     /// The systems that access is given in.
     pub providers: BTreeMap<ConnectionName, Provider>,
 }
@@ -223,6 +226,19 @@ pub struct Timing {
 pub struct Notices {
     /// How long before the end holders are told; `None`: they are not.
     pub ends_soon: Option<EndsSoon>,
+}
+
+/// The page for people.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// Where people reach it: scheme, host and port alone.
+    pub url: Url,
+    /// The App's client id.
+    pub client_id: String,
+    /// The App's client secret.
+    pub client_secret: SecretString,
+    /// Who sees it without access to the repository: `@organisation/team`, and logins.
+    pub auditors: BTreeSet<Owner>,
 }
 
 /// A system that access is given in.

@@ -14,13 +14,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::clock::Clock;
-use crate::config::{Config, Merge, MergeMethod};
+use crate::config::{self, Config, Merge, MergeMethod};
 use crate::domain::evidence;
 use crate::domain::model::ConnectionName;
 use crate::domain::people::Outsiders;
 use crate::domain::report::Pages;
 use crate::forge::github::{self, GitHub, GitHubSettings};
-use crate::http::{self, Shared, Source};
+use crate::github_app::SignIn;
+use crate::http::{self, Shared, Source, page};
 use crate::metrics::Metrics;
 use crate::providers::{Counted, Provider, Registry};
 use crate::reconcile::{Merging, Reconciler, Settings};
@@ -57,6 +58,7 @@ pub struct Service {
     clock: Arc<dyn Clock>,
     config_digest: String,
     http: Arc<Shared>,
+    page: Option<Arc<page::Page>>,
 }
 
 impl Service {
@@ -86,8 +88,8 @@ impl Service {
             metrics: metrics.clone(),
             ..forge_settings(config, Arc::clone(&clock))
         };
-        let forge =
-            Arc::new(GitHub::new(settings_of_forge).context("cannot set up the GitHub App")?);
+        let forge = GitHub::new(settings_of_forge).context("cannot set up the GitHub App")?;
+        let forge = Arc::new(forge.with_sign_in(sign_in(config)));
         let mut providers = super::providers::connect(config, &forge, &clock)?;
         providers.extend(extra);
         let providers = counted(providers, &metrics);
@@ -123,7 +125,17 @@ impl Service {
             connections,
             ..shared(config, &worker, store.clone(), Arc::clone(&clock), bell)
         });
+        let page = config.page.as_ref().map(|page| {
+            let settings = page_settings(config, page);
+            page::Page::new(
+                store.clone(),
+                Arc::clone(&clock),
+                Arc::clone(&worker),
+                settings,
+            )
+        });
         Ok(Self {
+            page,
             worker,
             store,
             clock,
@@ -137,9 +149,13 @@ impl Service {
         &self.worker
     }
 
-    /// The HTTP endpoint, to be served.
+    /// The HTTP endpoint, to be served: webhooks, health, and the page where there is one.
     pub fn router(&self) -> axum::Router {
-        http::router(&self.http)
+        let router = http::router(&self.http);
+        match &self.page {
+            Some(page) => router.merge(page::router(page)),
+            None => router,
+        }
     }
 
     /// What is measured, to be served where the internet does not reach it.
@@ -260,6 +276,39 @@ pub(super) fn own_key(config: &Config) -> PathBuf {
     config.server.data_dir.join("evidence_key")
 }
 
+/// How people sign in to the page; `None` where there is none.
+fn sign_in(config: &Config) -> Option<SignIn> {
+    config.page.as_ref().map(|page| SignIn {
+        client_id: page.client_id.clone(),
+        client_secret: page.client_secret.clone(),
+        web: config.github.web.clone(),
+    })
+}
+
+fn page_settings(config: &Config, page: &config::Page) -> page::Settings {
+    page::Settings {
+        url: page.url.clone(),
+        web: config.github.web.clone(),
+        client_id: page.client_id.clone(),
+        auditors: page.auditors.clone(),
+        repository: config.github.repository.clone(),
+        pages: pages(config),
+    }
+}
+
+/// Where the files of the repository are edited in a browser.
+fn pages(config: &Config) -> Pages {
+    let (web, github) = (&config.github.web, &config.github);
+    Pages {
+        repository: format!(
+            "{}/{}",
+            web.as_str().trim_end_matches('/'),
+            github.repository
+        ),
+        branch: github.protected_branch.clone(),
+    }
+}
+
 pub(super) fn settings(config: &Config) -> Settings {
     Settings {
         protected_branch: config.github.protected_branch.clone(),
@@ -279,15 +328,7 @@ pub(super) fn settings(config: &Config) -> Settings {
         proof_grace: PROOF_GRACE,
         ends_soon: config.notices.ends_soon,
         reminders: config.channels.reminders.clone(),
-        pages: Pages {
-            repository: format!(
-                "{}/{}",
-                config.github.web.as_str().trim_end_matches('/'),
-                config.github.repository
-            ),
-            branch: config.github.protected_branch.clone(),
-            evidence_branch: config.evidence.branch.clone(),
-        },
+        pages: pages(config),
         outsiders: if config.github.outsiders {
             Outsiders::Allowed
         } else {

@@ -14,13 +14,14 @@ use crate::domain::evidence;
 use crate::domain::model::RepoName;
 use crate::domain::notice::EndsSoon;
 
-const SECTIONS: [&str; 7] = [
+const SECTIONS: [&str; 8] = [
     "server",
     "github",
     "store",
     "evidence",
     "timing",
     "notices",
+    "page",
     "providers",
 ];
 
@@ -55,6 +56,15 @@ pub(super) fn read<'a>(context: &'a Context<'a>, table: toml::de::DeTable<'a>) -
     let mut told = section("notices");
     let channels = super::channels::read(&mut told);
     let notices = notices(told);
+    let page = match sections.remove("page") {
+        Some(table) => super::page::read(table).map(Some),
+        None => Some(None),
+    };
+    let mut section = |name: &str| {
+        sections
+            .remove(name)
+            .unwrap_or_else(|| Table::new(context, name, 1, toml::de::DeTable::new()))
+    };
     let providers = super::providers::read(section("providers"), &server.programs);
     Some(Config {
         digest: evidence::digest(context.text.as_bytes()),
@@ -65,6 +75,7 @@ pub(super) fn read<'a>(context: &'a Context<'a>, table: toml::de::DeTable<'a>) -
         timing,
         notices,
         channels,
+        page: page?,
         providers,
     })
 }

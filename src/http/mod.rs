@@ -1,4 +1,4 @@
-//! The HTTP server: webhooks in, health and metrics out.
+//! The HTTP server: webhooks in, health and metrics out, and the page for people.
 //!
 //! Invariants: nothing of a request is looked at before its signature is verified; what was answered with 202 is durable; no
 //! body, signature or secret reaches a log.
@@ -6,6 +6,7 @@
 mod health;
 mod locator;
 mod metrics;
+pub mod page;
 mod serve;
 mod webhook;
 

@@ -40,6 +40,7 @@ mod notify;
 mod okta;
 mod once;
 mod overlap;
+mod page;
 mod people;
 mod plan;
 mod policy;

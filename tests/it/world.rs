@@ -37,6 +37,9 @@ const APP: u64 = 4242;
 const INSTALLATION: u64 = 77;
 const SECRET: &str = "the webhook secret of the tests";
 
+/// The App's client secret, for the page.
+pub const CLIENT_SECRET: &str = "the client secret of the tests";
+
 /// Whether webhooks arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ears {
@@ -158,6 +161,7 @@ impl World {
         let secrets = |name: &str| match name {
             "HALLPASS_GITHUB_PRIVATE_KEY" => Some(KNOWN_KEY.to_owned()),
             "HALLPASS_WEBHOOK_SECRET" => Some(SECRET.to_owned()),
+            "HALLPASS_CLIENT_SECRET" => Some(CLIENT_SECRET.to_owned()),
             name => crate::notify::secret(name).map(str::to_owned),
         };
         let config = Config::load(&path, secrets).unwrap_or_else(|e| panic!("{e}"));

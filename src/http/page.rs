@@ -1,0 +1,186 @@
+//! The page for people: who has what now, what waits, what ended, and the story of each grant. Off unless it is configured.
+//!
+//! Invariants: nothing is shown to whoever is not signed in, nor to whoever the forge does not say may see it; no secret is in any
+//! page; nothing is asked of the forge to make a page; reading changes nothing. The one thing that can be done here is to end access at
+//! once, which is evidence.
+//!
+//! It shares the listener with the webhook and has limits of its own, so that nobody slows the webhook down through it.
+
+mod cookies;
+mod gate;
+mod guard;
+mod revoking;
+mod sign_in;
+mod views;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+use tokio::sync::Semaphore;
+use tower_http::catch_panic::CatchPanicLayer;
+use url::Url;
+
+use crate::clock::Clock;
+use crate::domain::model::{Owner, RepoName};
+use crate::domain::render::page;
+use crate::domain::report::Pages;
+use crate::store::Store;
+use crate::worker::Worker;
+
+/// How many requests are served at once. Others are told to come back.
+const PLACES: usize = 64;
+
+/// How many of them read the database at once: fewer than it has connections, so that the worker never waits for a page.
+const READERS: usize = 2;
+
+/// How many of them ask the forge at once.
+const ASKING: usize = 4;
+
+/// Who may see the page, and where it is.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where people reach it: scheme, host and port, and nothing else.
+    pub url: Url,
+    /// Where they sign in: `https://github.com`, or `https://HOST`.
+    pub web: Url,
+    /// The App's client id.
+    pub client_id: String,
+    /// Who sees it without access to the repository.
+    pub auditors: BTreeSet<Owner>,
+    /// The access repository.
+    pub repository: RepoName,
+    /// Where its files are.
+    pub pages: Pages,
+}
+
+impl Settings {
+    /// The origin of the page: what a browser says that its forms come from.
+    fn origin(&self) -> String {
+        self.url.origin().ascii_serialization()
+    }
+
+    /// Where the forge sends people back to.
+    fn callback(&self) -> String {
+        format!("{}/sign-in/callback", self.origin())
+    }
+}
+
+/// The page with what it works on.
+#[derive(Debug)]
+pub struct Page {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    worker: Arc<Worker>,
+    settings: Settings,
+    places: Semaphore,
+    readers: Semaphore,
+    asking: Semaphore,
+}
+
+impl Page {
+    /// The page of what `store` holds.
+    pub fn new(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        worker: Arc<Worker>,
+        settings: Settings,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            clock,
+            worker,
+            settings,
+            places: Semaphore::new(PLACES),
+            readers: Semaphore::new(READERS),
+            asking: Semaphore::new(ASKING),
+        })
+    }
+}
+
+/// Every address of the page.
+pub fn router(page: &Arc<Page>) -> Router {
+    Router::new()
+        .route("/", get(views::overview))
+        .route("/live", get(views::live))
+        .route("/waiting", get(views::waiting))
+        .route("/ended", get(views::ended))
+        .route("/ask", get(views::ask))
+        .route("/search", get(views::search))
+        .route("/person/{login}", get(views::person))
+        .route("/service/{name}", get(views::service))
+        .route("/resource/{name}", get(views::resource))
+        .route("/grant/{resource}/{name}", get(views::grant))
+        .route(
+            "/grant/{resource}/{name}/end",
+            get(revoking::ask).post(revoking::end),
+        )
+        .route("/sign-in", get(sign_in::begin))
+        .route("/sign-in/callback", get(sign_in::finish))
+        .route("/sign-out", post(sign_in::out))
+        .route("/assets/page.css", get(style))
+        .route("/assets/countdown.js", get(script))
+        .route("/assets/icon.svg", get(icon))
+        .fallback(views::nowhere)
+        .layer(axum::middleware::from_fn_with_state(
+            Arc::clone(page),
+            guard::guard,
+        ))
+        .layer(CatchPanicLayer::new())
+        .with_state(Arc::clone(page))
+}
+
+async fn style() -> impl IntoResponse {
+    (
+        [(header::CONTENT_TYPE, "text/css; charset=utf-8")],
+        page::STYLE,
+    )
+}
+
+async fn script() -> impl IntoResponse {
+    let kind = "text/javascript; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], page::SCRIPT)
+}
+
+async fn icon() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "image/svg+xml")], page::ICON)
+}
+
+/// What a template made, as an answer.
+fn html<E: std::error::Error>(status: StatusCode, made: Result<String, E>) -> Response {
+    match made {
+        Ok(text) => (status, Html(text)).into_response(),
+        Err(error) => {
+            tracing::error!(error = %error, "a page cannot be written: {error}");
+            (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the page cannot be written\n",
+            )
+                .into_response()
+        }
+    }
+}
+
+/// A short answer.
+fn plain(status: StatusCode, title: &str, said: &str) -> Response {
+    html(status, page::plain(title, said))
+}
+
+/// The answer to whoever may not see what they asked for, whether it is there or not.
+fn nothing() -> Response {
+    let said = "There is nothing here that you can see, or it could not be found out just now whether you may. \
+                If you should see it, try again in a minute.";
+    plain(StatusCode::NOT_FOUND, "Nothing here", said)
+}
+
+/// The answer while the database, or everything, is busy.
+fn busy() -> Response {
+    let said = "Too much is being asked for just now. Please try again in a moment.";
+    let mut answer = plain(StatusCode::SERVICE_UNAVAILABLE, "Busy", said);
+    let later = HeaderValue::from_static("5");
+    answer.headers_mut().insert(header::RETRY_AFTER, later);
+    answer
+}

@@ -1,0 +1,178 @@
+//! To end access at once: the question, and the answer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use tracing::{info, warn};
+use url::form_urlencoded;
+
+use super::gate::{Viewer, go};
+use super::views::{self, Shown};
+use super::{Page, busy, html, nothing, plain};
+use crate::domain::ledger::Entry;
+use crate::domain::model::{GrantId, Owner};
+use crate::domain::render::page;
+use crate::domain::visitor::{self, Called, REASON_LONGEST, REASON_SHORTEST};
+
+/// The largest form.
+const LARGEST: usize = 16 * 1024;
+
+/// How long a form may take to arrive.
+const ARRIVAL: Duration = Duration::from_secs(10);
+
+/// `GET /grant/{resource}/{name}/end`: asks whether it is really meant.
+pub(super) async fn ask(
+    State(page): State<Arc<Page>>,
+    viewer: Viewer,
+    Path(path): Path<(String, String)>,
+) -> Response {
+    let asked = async {
+        let entry = entry(&page, &path).await?;
+        if !entry.state.may_be_held() || entry.called_off.is_some() {
+            return Ok(go(&place(&entry.id)));
+        }
+        question(&page, &viewer, &entry, (None, "", StatusCode::OK)).await
+    };
+    asked.await.unwrap_or_else(|refused| refused)
+}
+
+/// `POST /grant/{resource}/{name}/end`: ends it, if this is theirs to end.
+pub(super) async fn end(
+    State(page): State<Arc<Page>>,
+    viewer: Viewer,
+    Path(path): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let ended = async {
+        let fields = form(&page, &viewer, (&headers, body)).await?;
+        let reason = fields.get("reason").map_or("", String::as_str);
+        let entry = entry(&page, &path).await?;
+        if !visitor::says_why(reason) {
+            let why = format!("Say why, in {REASON_SHORTEST} to {REASON_LONGEST} characters.");
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            return question(&page, &viewer, &entry, (Some(&why), reason, status)).await;
+        }
+        call_off(&page, &viewer, &entry, reason).await
+    };
+    ended.await.unwrap_or_else(|refused| refused)
+}
+
+async fn call_off(
+    page: &Page,
+    viewer: &Viewer,
+    entry: &Entry,
+    reason: &str,
+) -> Result<Response, Response> {
+    let id = &entry.id;
+    let called = {
+        let _turn = page.asking.acquire().await.map_err(|_| busy())?;
+        page.worker.call_off(id, &viewer.actor, reason).await
+    };
+    let (why, status) = match called {
+        Ok(Called::Off | Called::Before) => return Ok(go(&place(id))),
+        Ok(Called::NotHeld) => (
+            "Nothing of it was given. To withdraw it, delete its file from the protected branch."
+                .to_owned(),
+            StatusCode::CONFLICT,
+        ),
+        Ok(Called::NotTheirs(owners)) => (not_theirs(&owners), StatusCode::FORBIDDEN),
+        Ok(Called::NotKnown(what)) => {
+            warn!(grant.key = %id, "cannot ask whose `{id}` is to end: {what}");
+            let why = "GitHub does not say just now who its owners are. Try again, or delete its file from the protected branch.";
+            (why.to_owned(), StatusCode::SERVICE_UNAVAILABLE)
+        }
+        Err(error) => {
+            warn!(grant.key = %id, error = %error, "cannot call `{id}` off: {error}");
+            let why = "It could not be written down. Try again, or delete its file from the protected branch.";
+            (why.to_owned(), StatusCode::SERVICE_UNAVAILABLE)
+        }
+    };
+    info!(grant.key = %id, who.login = %viewer.login(), "`{id}` was not called off by {}: {why}", viewer.login());
+    question(page, viewer, entry, (Some(&why), reason, status)).await
+}
+
+fn not_theirs(owners: &[Owner]) -> String {
+    let names: Vec<String> = owners.iter().map(ToString::to_string).collect();
+    let who = match names.as_slice() {
+        [] => "CODEOWNERS names nobody for it".to_owned(),
+        names => format!("its owners are {}", names.join(", ")),
+    };
+    format!("You neither have it nor own it: {who}. Ask one of them, or whoever has it.")
+}
+
+/// The question, with what was wrong with the last answer.
+async fn question(
+    page: &Page,
+    viewer: &Viewer,
+    entry: &Entry,
+    (refused, reason, status): (Option<&str>, &str, StatusCode),
+) -> Result<Response, Response> {
+    let declared = views::declared(page).await;
+    let codeowners = declared.as_ref().map(|d| &d.codeowners);
+    let owners = codeowners.map_or(&[][..], |c| visitor::owners_of(c, entry));
+    let shown = Shown::read(page).await?;
+    let frame = shown.frame(page, viewer);
+    let made = page::confirm(frame, entry, owners, (refused, reason));
+    Ok(html(status, made))
+}
+
+/// Where the page of a grant is.
+fn place(id: &GrantId) -> String {
+    format!("/grant/{id}")
+}
+
+/// The grant that an address names.
+pub(super) async fn entry(page: &Page, path: &(String, String)) -> Result<Entry, Response> {
+    let (resource, name) = path;
+    let id = GrantId::new(format!("{resource}/{name}")).map_err(|_| nothing())?;
+    let found = views::reading(page, page.store.entry(&id)).await?;
+    found.ok_or_else(nothing)
+}
+
+/// The fields of a form that this session asked for, sent by a page of ours; `Err` is the answer to any other.
+pub(super) async fn form(
+    page: &Page,
+    viewer: &Viewer,
+    (headers, body): (&HeaderMap, Body),
+) -> Result<BTreeMap<String, String>, Response> {
+    let refused = |why: &str| {
+        info!(who.login = %viewer.login(), "a form of {} was refused: {why}", viewer.login());
+        let said = "This form was not sent by this page, or has grown old. Go back, reload, and try again.";
+        plain(StatusCode::FORBIDDEN, "Not accepted", said)
+    };
+    let text = |name| {
+        headers
+            .get(name)
+            .and_then(|value: &HeaderValue| value.to_str().ok())
+    };
+    if text(header::ORIGIN) != Some(page.settings.origin().as_str()) {
+        return Err(refused("it comes from elsewhere"));
+    }
+    let kind = text(header::CONTENT_TYPE).unwrap_or_default();
+    if kind.split(';').next().map(str::trim) != Some("application/x-www-form-urlencoded") {
+        return Err(refused("it is no form"));
+    }
+    let arrived = tokio::time::timeout(ARRIVAL, axum::body::to_bytes(body, LARGEST)).await;
+    let bytes = match arrived {
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err(_)) => {
+            let said = "That is more than the form takes.";
+            return Err(plain(StatusCode::PAYLOAD_TOO_LARGE, "Too large", said));
+        }
+        Err(_) => {
+            let said = "The form did not arrive in time.";
+            return Err(plain(StatusCode::REQUEST_TIMEOUT, "Too slow", said));
+        }
+    };
+    let fields: BTreeMap<String, String> = form_urlencoded::parse(&bytes).into_owned().collect();
+    if !fields.get("token").is_some_and(|token| viewer.owns(token)) {
+        return Err(refused("its token is not that of the session"));
+    }
+    Ok(fields)
+}
