@@ -306,6 +306,7 @@ fn pages(config: &Config) -> Pages {
             github.repository
         ),
         branch: github.protected_branch.clone(),
+        evidence_branch: config.evidence.branch.clone(),
     }
 }
 

@@ -44,6 +44,18 @@ fn bad_credentials() -> Refusal {
     Refusal::new(401, "Bad credentials")
 }
 
+/// What an App's token is told that lacks a permission, or is no person's.
+pub fn inaccessible() -> Refusal {
+    Refusal::new(403, "Resource not accessible by integration")
+}
+
+/// Whether permissions hold one of these names, to read or to write.
+fn grants(granted: &BTreeMap<String, String>, names: &[&str], write: bool) -> bool {
+    let enough = |level: &String| !write || level == "write" || level == "admin";
+    let mut names = names.iter();
+    names.any(|name| granted.get(*name).is_some_and(enough))
+}
+
 impl World {
     /// Who is behind an `Authorization` header.
     pub fn caller(&self, header: Option<&str>) -> Result<Caller, Refusal> {
@@ -152,6 +164,7 @@ impl World {
         let token = Token {
             user,
             installation: Some((installation, permissions)),
+            app: None,
             repositories,
             expires_at,
         };
@@ -188,18 +201,16 @@ impl World {
         if repo.is_some_and(|repo| !self.shows(token, repo)) {
             return Err(Refusal::not_found());
         }
+        let through = |app: u64| self.apps.iter().find(|known| known.id == app);
+        let app = token.app.and_then(through).map(|app| &app.permissions);
+        let granted = token.installation.as_ref().map(|(_, granted)| granted);
+        if let Some(granted) = granted.or(app)
+            && !grants(granted, names, write)
+        {
+            return Err(inaccessible());
+        }
         match &token.installation {
-            Some((_, granted)) => {
-                let enough = |name: &&str| {
-                    granted
-                        .get(*name)
-                        .is_some_and(|level| !write || level == "write" || level == "admin")
-                };
-                let enough = names.iter().any(enough);
-                enough
-                    .then_some(())
-                    .ok_or_else(|| Refusal::new(403, "Resource not accessible by integration"))
-            }
+            Some(_) => Ok(()),
             None => self.permit_person(token.user, names, write, repo),
         }
     }
@@ -210,6 +221,15 @@ impl World {
         let narrowed = token.repositories.as_ref();
         narrowed.is_none_or(|only| only.contains(&repo))
             && self.selected(token).is_none_or(|only| only.contains(&id))
+            && token.app.is_none_or(|app| self.reaches(app, id))
+    }
+
+    /// Whether an App is installed where it sees the repository with this number.
+    fn reaches(&self, app: u64, repository: u64) -> bool {
+        self.installations.iter().any(|one| {
+            let shown = one.only.as_ref();
+            one.app == app && !one.suspended && shown.is_none_or(|only| only.contains(&repository))
+        })
     }
 
     /// The repositories that a token's installation was given, where those are not all.

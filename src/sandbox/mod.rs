@@ -28,6 +28,7 @@ mod listener;
 mod merging;
 mod model;
 mod moved;
+mod oauth;
 mod people;
 mod post;
 mod pulling;
@@ -39,6 +40,7 @@ mod routes;
 mod server;
 mod setup;
 mod switches;
+mod web;
 mod world;
 
 use std::path::PathBuf;
@@ -56,6 +58,7 @@ pub use model::{
     AccountKind, AppSpec, Change, KNOWN_KEY, Membership, MergeMethod, Permission, ReviewSaid,
     Ruleset, Verdict,
 };
+pub use oauth::ClientSpec;
 pub use post::{Delivery, Outcome, Webhook, sign};
 pub use readouts::{ActivityView, CheckView, PullView, ReviewView};
 pub use refusal::Refusal;
@@ -85,6 +88,8 @@ pub struct SandboxOptions {
     pub contracts: Option<Contracts>,
     /// Where webhooks go.
     pub webhook: Option<Webhook>,
+    /// The port to listen on; 0 for one that is free.
+    pub port: u16,
 }
 
 impl SandboxOptions {
@@ -96,6 +101,7 @@ impl SandboxOptions {
             organisation: "acme".to_owned(),
             contracts: None,
             webhook: None,
+            port: 0,
         }
     }
 }
@@ -119,12 +125,12 @@ impl Drop for Tasks {
 }
 
 impl Sandbox {
-    /// Starts on a free port of 127.0.0.1.
+    /// Starts on 127.0.0.1.
     ///
     /// # Errors
-    /// When no port can be had.
+    /// When the port cannot be had.
     pub async fn start(options: SandboxOptions) -> std::io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let listener = TcpListener::bind(("127.0.0.1", options.port)).await?;
         let base = format!("http://{}", listener.local_addr()?);
         let gate = Gate::new(options.contracts);
         let (post, deliver) = Post::open(options.webhook, gate.clone());

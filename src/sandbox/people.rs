@@ -23,6 +23,37 @@ pub(super) fn commit_id(id: Oid) -> Result<CommitId, Refusal> {
     CommitId::new(id.to_string()).map_err(|error| Refusal::new(500, error.to_string()))
 }
 
+impl World {
+    /// Commits on top of `onto`, of the branch itself, or of `main` where that is new, and moves the branch there.
+    pub fn push(
+        &mut self,
+        repo: usize,
+        by: u64,
+        (branch, onto): (&str, Option<&str>),
+        changes: &[Change],
+        message: &str,
+    ) -> Result<Oid, Refusal> {
+        let git = self.git(repo)?;
+        let reference = format!("refs/heads/{branch}");
+        let before = git::tip(&git, &reference)?;
+        let parent = match (onto, before) {
+            (Some(onto), _) => git.revparse_single(onto)?.peel_to_commit()?.id(),
+            (None, Some(before)) => before,
+            (None, None) => git.refname_to_id(&format!("refs/heads/{PROTECTED}"))?,
+        };
+        let commit = commit_on(self, repo, by, parent, changes, message)?;
+        let moved = Moved {
+            reference,
+            before,
+            after: Some(commit),
+            by,
+            merge: false,
+        };
+        self.move_ref(repo, moved)?;
+        Ok(commit)
+    }
+}
+
 impl Sandbox {
     /// Commits `changes` on top of `branch` (made from `main` if it is new) and pushes.
     ///
@@ -66,27 +97,7 @@ impl Sandbox {
     ) -> Result<CommitId, Refusal> {
         let mut world = self.world();
         let (repo, by) = (self.index(&world, repo), self.id(&world, user));
-        let git = world.git(repo)?;
-        let reference = format!("refs/heads/{branch}");
-        let before = git::tip(&git, &reference)?;
-        let parent = match (onto, before) {
-            (Some(onto), _) => git.revparse_single(onto)?.peel_to_commit()?.id(),
-            (None, Some(before)) => before,
-            (None, None) => git.refname_to_id(&format!("refs/heads/{PROTECTED}"))?,
-        };
-        let commit = commit_on(&world, repo, by, parent, changes, message)?;
-        self.force_ref(
-            &mut world,
-            repo,
-            Moved {
-                reference,
-                before,
-                after: Some(commit),
-                by,
-                merge: false,
-            },
-        )?;
-        commit_id(commit)
+        commit_id(world.push(repo, by, (branch, onto), changes, message)?)
     }
 
     /// Pushes straight to `main`, as somebody on whom no rule is enforced.

@@ -19,7 +19,7 @@ use super::faults::{Down, Faults, RateLimit, When};
 use super::refusal::Refusal;
 use super::routes::{self, Operation};
 use super::world::World;
-use super::{cgi, locked};
+use super::{cgi, locked, web};
 
 /// What the server, the people and the builders share.
 #[derive(Debug)]
@@ -88,11 +88,10 @@ pub async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Respo
         None if request.path.contains(".git/") => cgi::serve(&shared, request).await,
         None => {
             let agreed = locked(&shared.world).agree(&request);
-            answer(
-                agreed
-                    .unwrap_or_else(|| Err(Refusal::not_found()))
-                    .unwrap_or_else(Answer::from),
-            )
+            match agreed {
+                Some(agreed) => answer(agreed.unwrap_or_else(Answer::from)),
+                None => web::serve(shared, request).await,
+            }
         }
     }
 }
@@ -116,7 +115,8 @@ fn answer(answer: Answer) -> Response {
     response
 }
 
-fn decoded(segment: &str) -> String {
+/// A part of a path, with what was escaped in it.
+pub fn decoded(segment: &str) -> String {
     // In a path, unlike in a form, `+` is a plus.
     let pairs = format!("x={}", segment.replace('+', "%2B"));
     let mut decoded = url::form_urlencoded::parse(pairs.as_bytes());

@@ -82,6 +82,7 @@ impl Sandbox {
             parent,
             members: Default::default(),
             repositories: Default::default(),
+            managed: false,
             created_at,
         };
         for login in members {
@@ -98,6 +99,13 @@ impl Sandbox {
         let mut world = self.world();
         let (team, repo) = (team_index(&world, team), self.index(&world, repo));
         world.teams[team].repositories.insert(repo, permission);
+    }
+
+    /// From now on an identity provider decides who is in a team: GitHub refuses to change that.
+    pub fn manage(&self, team: &str) {
+        let mut world = self.world();
+        let team = team_index(&world, team);
+        world.teams[team].managed = true;
     }
 
     /// Gives a person a permission in a repository; `None` takes it away.
@@ -177,6 +185,7 @@ impl Sandbox {
             guarded: Default::default(),
             environments: Vec::new(),
             runs: Default::default(),
+            example: None,
         };
         world.repos.push(repo);
         let changes: Vec<Change> = files
@@ -195,6 +204,13 @@ impl Sandbox {
         let mut world = self.world();
         let repo = self.index(&world, repo);
         world.repos[repo].ruleset = rules;
+    }
+
+    /// Offers this file to whoever would like to try asking; `{you}` in path and text becomes who asks.
+    pub fn example(&self, repo: &str, path: &str, text: &str) {
+        let mut world = self.world();
+        let repo = self.index(&world, repo);
+        world.repos[repo].example = Some((path.to_owned(), text.to_owned()));
     }
 
     /// From now on only who may pass by the rules of `main` moves this branch.
@@ -279,6 +295,7 @@ impl Sandbox {
             Token {
                 user,
                 installation: None,
+                app: None,
                 repositories: None,
                 expires_at: None,
             },

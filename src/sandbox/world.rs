@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::domain::model::Instant;
 
 use super::model::{AccountKind, Permission, ReviewSaid, Ruleset};
+use super::oauth::SignIns;
 use super::post::Post;
 use super::refusal::Refusal;
 use super::registering::Agreed;
@@ -43,6 +44,8 @@ pub struct Team {
     pub members: BTreeMap<u64, Belonging>,
     /// Permissions by index of the repository.
     pub repositories: BTreeMap<usize, Permission>,
+    /// Whether an identity provider decides who is in it, so that nobody changes that here.
+    pub managed: bool,
     pub created_at: Instant,
 }
 
@@ -69,6 +72,8 @@ pub struct Repo {
     pub guarded: BTreeSet<String>,
     pub environments: Vec<Environment>,
     pub runs: BTreeMap<u64, Run>,
+    /// A path and a text that the page offers to who would like to try: `{you}` is whoever asks.
+    pub example: Option<(String, String)>,
 }
 
 /// An environment that jobs deploy to.
@@ -291,6 +296,8 @@ pub struct Token {
     pub user: u64,
     /// The installation and the permissions that the token was narrowed to; `None` for a person's token.
     pub installation: Option<(u64, BTreeMap<String, String>)>,
+    /// The App that the person signed in to, where the token came of that: it shows what both may see.
+    pub app: Option<u64>,
     /// The repositories it is narrowed to.
     pub repositories: Option<BTreeSet<usize>>,
     pub expires_at: Option<Instant>,
@@ -313,6 +320,7 @@ pub struct World {
     pub apps: Vec<App>,
     pub installations: Vec<Installation>,
     pub tokens: BTreeMap<String, Token>,
+    pub sign_ins: SignIns,
     /// What every active member may do with every repository.
     pub base_permission: Option<Permission>,
     /// Manifests of Apps that somebody agreed to, by the code that is exchanged for them.
@@ -354,6 +362,7 @@ impl World {
             apps: Vec::new(),
             installations: Vec::new(),
             tokens: BTreeMap::new(),
+            sign_ins: SignIns::default(),
             base_permission: Some(Permission::Pull),
             agreed: BTreeMap::new(),
             used: BTreeMap::new(),

@@ -4,6 +4,7 @@
 
 mod deploying;
 mod moved;
+mod signing_in;
 
 use std::path::Path;
 use std::process::Output;

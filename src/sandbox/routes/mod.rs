@@ -80,6 +80,7 @@ pub const OPERATIONS: &[Operation] = &[
     op("GET", "/repos/{owner}/{repo}/installation", App, apps::installation_of_repository),
     op("GET", "/rate_limit", Nothing, apps::rate_limit),
 
+    op("GET", "/user", Nothing, organisation::authenticated),
     op("GET", "/users/{username}", Nothing, organisation::user),
     op("GET", "/user/{account_id}", Nothing, organisation::user_by_id),
     op("GET", "/orgs/{org}/members", Read(MEMBERS), organisation::members),

@@ -1,5 +1,6 @@
 //! Accounts, and who belongs to the organisation.
 
+use crate::sandbox::auth::{Caller, inaccessible};
 use crate::sandbox::call::{Answer, Answered, Call};
 use crate::sandbox::model::AccountKind;
 use crate::sandbox::refusal::Refusal;
@@ -21,6 +22,17 @@ pub fn user_by_id(world: &mut World, call: &Call) -> Answered {
         .filter(|account| !account.deleted && account.kind != AccountKind::Organization);
     account.ok_or_else(Refusal::not_found)?;
     Ok(Answer::ok(people::public_user(world, id)))
+}
+
+/// `GET /user`: who the token speaks for, if that is a person.
+pub fn authenticated(world: &mut World, call: &Call) -> Answered {
+    match &call.caller {
+        Caller::Anonymous => Err(Refusal::new(401, "Requires authentication")),
+        Caller::Token(token) if token.installation.is_none() => {
+            Ok(Answer::ok(people::public_user(world, token.user)))
+        }
+        _ => Err(inaccessible()),
+    }
 }
 
 /// 404 unless the path names our organisation.

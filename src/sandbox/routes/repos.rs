@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::sandbox::auth::Caller;
 use crate::sandbox::call::{Answer, Answered, Call};
 use crate::sandbox::codeowners;
 use crate::sandbox::merging::PROTECTED;
@@ -12,7 +13,26 @@ use crate::sandbox::world::{Activity, World};
 
 /// `GET /repos/{owner}/{repo}`.
 pub fn get(world: &mut World, call: &Call) -> Answered {
-    Ok(Answer::ok(repos::repo(world, call.repository()?)))
+    let repo = call.repository()?;
+    let mut shape = repos::repo(world, repo);
+    if let Caller::Token(token) = &call.caller
+        && token.installation.is_none()
+    {
+        shape["permissions"] = permissions(world.permission(token.user, repo));
+    }
+    Ok(Answer::ok(shape))
+}
+
+/// The `permissions` of a repository, as they are told to a person.
+fn permissions(have: Option<Permission>) -> Value {
+    let may = |least: Permission| have >= Some(least);
+    json!({
+        "pull": may(Permission::Pull),
+        "triage": may(Permission::Triage),
+        "push": may(Permission::Push),
+        "maintain": may(Permission::Maintain),
+        "admin": may(Permission::Admin),
+    })
 }
 
 /// `GET /repos/{owner}/{repo}/teams`.

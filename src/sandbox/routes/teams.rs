@@ -19,6 +19,16 @@ fn index(world: &World, call: &Call) -> Result<usize, Refusal> {
         .ok_or_else(Refusal::not_found)
 }
 
+/// As [`index`], to change who is in the team; 403 where team synchronisation does that.
+fn changeable(world: &World, call: &Call) -> Result<usize, Refusal> {
+    let index = index(world, call)?;
+    if world.teams[index].managed {
+        let words = "This team's membership is managed by the organization's identity provider.";
+        return Err(Refusal::new(403, words));
+    }
+    Ok(index)
+}
+
 fn find<'w>(world: &'w World, call: &Call) -> Result<&'w Team, Refusal> {
     Ok(&world.teams[index(world, call)?])
 }
@@ -116,7 +126,7 @@ pub fn membership(world: &mut World, call: &Call) -> Answered {
 
 /// `PUT /orgs/{org}/teams/{team_slug}/memberships/{username}`: adds a member of the organisation, invites anybody else.
 pub fn add(world: &mut World, call: &Call) -> Answered {
-    let index = index(world, call)?;
+    let index = changeable(world, call)?;
     let user = world.account_or_404(call.param("username"))?.id;
     let leads = call.text("role").as_deref() == Some("maintainer");
     world.join_team(index, user, leads, call.user()?);
@@ -131,7 +141,7 @@ pub fn add(world: &mut World, call: &Call) -> Answered {
 
 /// `DELETE /orgs/{org}/teams/{team_slug}/memberships/{username}`: also withdraws an invitation.
 pub fn remove(world: &mut World, call: &Call) -> Answered {
-    let index = index(world, call)?;
+    let index = changeable(world, call)?;
     let user = world.account_or_404(call.param("username"))?.id;
     if !world.leave_team(index, user, call.user()?) {
         return Err(Refusal::not_found());
