@@ -2,10 +2,11 @@
 
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{Method, StatusCode};
+use octocrab::OctoBody;
 use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use url::Url;
+use url::{Url, form_urlencoded};
 
 use super::{App, CALL_TIME, Failure, decode};
 use crate::domain::visitor::Came;
@@ -20,15 +21,6 @@ pub struct SignIn {
     pub client_secret: SecretString,
     /// Where people go to sign in: `https://github.com`, or `https://HOST`.
     pub web: Url,
-}
-
-#[derive(Serialize)]
-struct Exchange<'a> {
-    client_id: &'a str,
-    client_secret: &'a str,
-    code: &'a str,
-    code_verifier: &'a str,
-    redirect_uri: &'a str,
 }
 
 #[derive(Deserialize)]
@@ -48,21 +40,20 @@ impl App {
         came: Came<'_>,
     ) -> Result<SecretString, Failure> {
         let what = "a sign-in";
-        let body = serde_json::to_value(Exchange {
-            client_id: &sign_in.client_id,
-            client_secret: sign_in.client_secret.expose_secret(),
-            code: came.code,
-            code_verifier: came.verifier,
-            redirect_uri: came.callback,
-        });
-        let body = body.map_err(|e| Failure::unreadable(what, e))?;
+        let body = form_urlencoded::Serializer::new(String::new())
+            .append_pair("client_id", &sign_in.client_id)
+            .append_pair("client_secret", sign_in.client_secret.expose_secret())
+            .append_pair("code", came.code)
+            .append_pair("code_verifier", came.verifier)
+            .append_pair("redirect_uri", came.callback)
+            .finish();
         let root = sign_in.web.as_str().trim_end_matches('/');
         let request = http::Request::builder()
             .method(Method::POST)
             .uri(format!("{root}/login/oauth/access_token"))
             .header(ACCEPT, "application/json")
-            .header(CONTENT_TYPE, "application/json");
-        let request = self.crab.build_request(request, Some(&body));
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(OctoBody::from(body));
         let request = request.map_err(|e| Failure::unreadable(what, e))?;
         let answer = tokio::time::timeout(CALL_TIME, self.exchange(request)).await;
         let (parts, body) = match answer {

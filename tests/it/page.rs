@@ -3,6 +3,7 @@
 mod ending;
 mod hostile;
 mod seeing;
+mod signing_in;
 
 use std::net::SocketAddr;
 

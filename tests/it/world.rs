@@ -176,6 +176,11 @@ impl World {
         self.folder.path().join("data")
     }
 
+    /// The files of its database.
+    pub fn database(&self) -> Vec<std::path::PathBuf> {
+        files_of_database(&self.data())
+    }
+
     /// Stops the service and loses its database; the mirror and the key stay.
     pub async fn lose_database(&mut self) {
         self.stop().await;
