@@ -875,3 +875,58 @@ fn a_channel_takes_no_secret_in_the_file_and_no_connection_that_others_can_read(
         assert!(!told.contains("canary"), "{told}");
     }
 }
+
+const PAGE: &str = "[page]\nurl = 'https://hallpass.example.org'\nclient_id = 'Iv1.0123'\nauditors = ['@acme/Auditors', 'Ada', '@olga']\n";
+
+#[test]
+fn the_page_is_off_unless_it_is_configured() {
+    assert!(load(MINIMAL).unwrap().page.is_none());
+    assert!(load(EXAMPLE).unwrap().page.is_none());
+    let mut env = secrets();
+    env.insert("HALLPASS_CLIENT_SECRET", "canary-client");
+    let config = load_with(&format!("{MINIMAL}{PAGE}"), &env).unwrap();
+    let page = config.page.unwrap();
+    assert_eq!(page.url.as_str(), "https://hallpass.example.org/");
+    assert_eq!(page.client_secret.expose_secret(), "canary-client");
+    let auditors: Vec<String> = page.auditors.iter().map(ToString::to_string).collect();
+    assert_eq!(auditors, ["@ada", "@olga", "@acme/auditors"]);
+    let file = format!("{MINIMAL}{PAGE}client_secret_file = 'secret'\n");
+    let page = load(&file).unwrap().page.unwrap();
+    assert_eq!(page.client_secret.expose_secret(), "from the file");
+}
+
+#[test]
+fn what_is_wrong_with_the_page_is_said_with_what_to_write() {
+    let with = |from: &str, to: &str| {
+        complaint(&format!(
+            "{}client_secret_file = 'secret'\n",
+            PAGE.replace(from, to)
+        ))
+    };
+    for (from, to, said) in [
+        ("https:", "http:", "Write https:// and a host"),
+        ("example.org", "example.org/path", "without a path"),
+        (
+            "example.org",
+            "example.org/?a=b",
+            "Write https:// and a host",
+        ),
+        ("Iv1.0123", "Iv1 0123", "\"Client ID\""),
+        (
+            "@acme/Auditors",
+            "acme/auditors",
+            "neither a login nor a team",
+        ),
+        ("auditors", "auditor", "`auditor` of [page] is unknown"),
+    ] {
+        let found = with(from, to);
+        assert!(found.contains(said), "{to}: {found}");
+    }
+    let missing = complaint("[page]\n");
+    for key in ["url", "client_id", "HALLPASS_CLIENT_SECRET"] {
+        assert!(missing.contains(key), "{key}: {missing}");
+    }
+    let plain = complaint(&format!("{PAGE}client_secret = 'canary-written'\n"));
+    assert!(!plain.contains("canary"), "{plain}");
+    assert!(plain.contains("HALLPASS_CLIENT_SECRET"), "{plain}");
+}

@@ -19,8 +19,8 @@ use hallpass::domain::model::{
 };
 use hallpass::domain::remark::Remark;
 use hallpass::store::{
-    ALL_GRANTS, Addressed, Handled, Ledger, Notice, Scope, Sent, Standing, Store, StoreError,
-    Tally, Wake,
+    ALL_GRANTS, Addressed, Handled, Judged, Ledger, List, Mark, Notice, Scope, Sent, Session, SessionKey, Standing, Store,
+    StoreError, Tally, Wake, Whose,
 };
 use sqlx::Connection;
 use tempfile::TempDir;
@@ -708,6 +708,110 @@ on_both! {
         store.published(&[(1, commit('c')), (2, commit('d'))]).await.unwrap();
         assert_eq!(store.tally(at(4)).await.unwrap().outbox, (0, None));
         assert_eq!(store.due_wakes(at(1)).await.unwrap()[0].asked_at, at(0));
+    }
+
+    async fn lists_are_read_a_page_at_a_time_and_hold_everything_once(store: Store) {
+        let mut all: Vec<Entry> = (0..7).map(|n| active(&format!("g{n}"), "ada", 10 + n / 2)).collect();
+        let mut over: Vec<Entry> = (0..5).map(|n| active(&format!("o{n}"), "mei", 5)).collect();
+        for (n, entry) in over.iter_mut().enumerate() {
+            entry.settle(State::Ended, at(20 + (n / 2) as i64));
+        }
+        all.extend(over);
+        all.push(arrived("unproved"));
+        store.commit(&all, &[]).await.unwrap();
+        let (ada, orders) = (Subject::Person(Login::new("ada").unwrap()), ResourceName::new("orders").unwrap());
+        let live = ["g0", "g1", "g2", "g3", "g4", "g5", "g6"];
+        for (list, expected) in [
+            (List::Live(Whose::All), &live[..]),
+            (List::Live(Whose::Of(&ada)), &live),
+            (List::Live(Whose::On(&orders)), &live),
+            (List::Over(Whose::All), &["o4", "o3", "o2", "o1", "o0"]),
+            (List::Over(Whose::Of(&ada)), &[]),
+            (List::Overdue(at(11)), &["g0", "g1", "g2", "g3"]),
+            (List::Unsettled, &[]),
+            (List::Unreviewed, &[]),
+        ] {
+            let (mut found, mut mark) = (Vec::new(), None);
+            loop {
+                let page = store.listed(&list, mark.as_ref(), 2).await.unwrap();
+                let Some(last) = page.last() else { break };
+                mark = Mark::after(&list, last);
+                assert_eq!(mark.as_ref().and_then(|m| Mark::parse(&m.word())), mark);
+                found.extend(page);
+            }
+            assert_eq!(names(&found), expected, "{list:?}");
+        }
+        assert_eq!(store.count_live().await.unwrap(), 7);
+        for (words, expected) in [("G3", &["g3"][..]), ("%", &[]), ("_", &[]), ("unproved", &["unproved"]), ("mei", &["o0", "o1", "o2", "o3", "o4"])] {
+            let mut found = store.found(words, 9).await.unwrap();
+            found.sort_by(|a, b| a.id.cmp(&b.id));
+            assert_eq!(names(&found), expected, "{words}");
+        }
+        assert_eq!(store.entry(&all[3].id).await.unwrap().unwrap().path, all[3].path);
+        assert_eq!(store.brought_by(PullNumber(404), 9).await.unwrap(), []);
+    }
+
+    async fn what_a_pull_request_waits_for_is_kept_while_it_is_open(store: Store) {
+        let judged = |pull: u64, says: &str| Judged {
+            pull: PullNumber(pull),
+            author: Some(Login::new("ada").unwrap()),
+            outcome: "waiting".to_owned(),
+            says: says.to_owned(),
+            since: at(1),
+        };
+        let role = RoleRef { resource: ResourceName::new("orders").unwrap(), role: RoleName::new("readonly").unwrap() };
+        let ask = (Subject::Person(Login::new("ada").unwrap()), role);
+        store.remember_asks(PullNumber(2), &commit('1'), &[ask.clone()].into()).await.unwrap();
+        for one in [judged(2, "first"), judged(3, "alone"), judged(2, "second")] {
+            store.remember_judged(&one).await.unwrap();
+        }
+        // The same again keeps since when it says so.
+        let later = Judged { since: at(9), ..judged(2, "second") };
+        store.remember_judged(&later).await.unwrap();
+        let all = store.waiting(Whose::All, PullNumber(0), 9).await.unwrap();
+        let told: Vec<_> = all.iter().map(|w| (w.judged.pull.0, w.judged.says.as_str(), w.judged.since, w.asks.len())).collect();
+        assert_eq!(told, [(2, "second", at(1), 1), (3, "alone", at(1), 0)]);
+        assert_eq!(store.waiting(Whose::All, PullNumber(2), 9).await.unwrap().len(), 1);
+        assert_eq!(store.waiting(Whose::Of(&ask.0), PullNumber(0), 9).await.unwrap().len(), 1);
+        assert_eq!(store.waiting(Whose::On(&ask.1.resource), PullNumber(0), 9).await.unwrap().len(), 1);
+        assert_eq!(store.asking().await.unwrap(), [PullNumber(2), PullNumber(3)].into());
+        store.forget_asks(PullNumber(3)).await.unwrap();
+        store.turn_down_asks(PullNumber(2), at(3)).await.unwrap();
+        assert_eq!(store.waiting(Whose::All, PullNumber(0), 9).await.unwrap(), []);
+    }
+
+    async fn a_sign_in_makes_one_session_that_ends_on_time_or_when_it_is_said(store: Store) {
+        let session = Session { account: UserId(7), login: Login::new("ada").unwrap(), ends: at(480), asked: at(0) };
+        let key = |key, sign_in| SessionKey { key, sign_in };
+        store.begin_session(key("a", "s1"), &session, at(0)).await.unwrap();
+        let again = store.begin_session(key("b", "s1"), &session, at(1)).await;
+        assert!(matches!(again, Err(StoreError::Conflict(_))), "{again:?}");
+        assert_eq!(store.session("b", at(1)).await.unwrap(), None);
+        assert_eq!(store.session("a", at(479)).await.unwrap(), Some(session.clone()));
+        assert_eq!(store.session("a", at(480)).await.unwrap(), None);
+        store.vouch_for_session("a", at(5)).await.unwrap();
+        store.vouch_for_session("a", at(4)).await.unwrap();
+        assert_eq!(store.session("a", at(6)).await.unwrap().unwrap().asked, at(5));
+        store.end_session("a").await.unwrap();
+        assert_eq!(store.session("a", at(6)).await.unwrap(), None);
+        let replayed = store.begin_session(key("c", "s1"), &session, at(7)).await;
+        assert!(matches!(replayed, Err(StoreError::Conflict(_))), "{replayed:?}");
+    }
+
+    async fn an_event_is_found_by_its_file_with_the_commit_that_it_became(store: Store) {
+        let told = |key: &str, pull: Option<u64>| {
+            let mut event = event(key);
+            event.record.insert("path".to_owned(), "access/grants/orders/a.yaml".into());
+            event.record.extend(pull.map(|n| ("pull".to_owned(), n.into())));
+            event
+        };
+        let events = [told("asked", Some(4)), told("given", Some(4)), told("other", Some(5)), told("whichever", None), event("none")];
+        store.commit(&[], &events).await.unwrap();
+        store.published(&[(1, commit('9'))]).await.unwrap();
+        let path = GrantPath::new("access/grants/orders/a.yaml").unwrap();
+        let found = store.told_of(&path, Some(PullNumber(4)), 9).await.unwrap();
+        let keys: Vec<_> = found.iter().map(|(e, c)| (e.key.as_str(), c.clone())).collect();
+        assert_eq!(keys, [("asked", Some(commit('9'))), ("given", None), ("whichever", None)]);
     }
 
     async fn the_last_check_is_remembered(store: Store) {

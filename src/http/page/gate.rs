@@ -12,7 +12,8 @@ use sha2::{Digest, Sha256};
 use tracing::{info, warn};
 use url::form_urlencoded;
 
-use super::{Page, busy, cookies, html, nothing};
+use super::views::reading;
+use super::{Page, cookies, html, nothing};
 use crate::domain::model::{Actor, ActorKind, Login};
 use crate::domain::render::page::{self, Door};
 use crate::domain::visitor::Visitor;
@@ -74,13 +75,9 @@ pub(super) async fn known(page: &Page, headers: &HeaderMap) -> Result<Option<Vie
     };
     let key = digest(secret);
     let now = page.clock.now();
-    let session = match page.store.session(&key, now).await {
-        Ok(Some(session)) => session,
-        Ok(None) => return Ok(None),
-        Err(error) => {
-            warn!(error = %error, "cannot read a session: {error}");
-            return Err(busy());
-        }
+    let session = reading(page, page.store.session(&key, now)).await?;
+    let Some(session) = session else {
+        return Ok(None);
     };
     let actor = Actor {
         id: session.account,

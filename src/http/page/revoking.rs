@@ -72,8 +72,12 @@ async fn call_off(
     let id = &entry.id;
     let called = {
         let _turn = page.asking.acquire().await.map_err(|_| busy())?;
-        page.worker.call_off(id, &viewer.actor, reason).await
+        let (worker, id) = (Arc::clone(&page.worker), id.clone());
+        let (who, reason) = (viewer.actor.clone(), reason.to_owned());
+        // On a task of its own: whoever asked may go away, and what was begun is still done to its end.
+        tokio::spawn(async move { worker.call_off(&id, &who, &reason).await }).await
     };
+    let called = called.map_err(|_| busy())?;
     let (why, status) = match called {
         Ok(Called::Off | Called::Before) => return Ok(go(&place(id))),
         Ok(Called::NotHeld) => (
