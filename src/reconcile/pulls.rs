@@ -130,7 +130,7 @@ impl Reconciler {
         check: &Check,
     ) -> Result<(), ReconcileError> {
         let outcome = match verdict.outcome {
-            Outcome::NotConcerned => return Ok(()),
+            Outcome::NotConcerned => return Ok(self.store.forget_judged(verdict.pull).await?),
             Outcome::Denied => "denied",
             Outcome::Waiting => "waiting",
             Outcome::Uncertain(_) => "uncertain",

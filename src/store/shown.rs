@@ -110,8 +110,7 @@ impl Store {
             List::Live(whose) => of(whose, "live = 1 AND connection IS NOT NULL"),
             List::Over(whose) => of(whose, "live = 0"),
             List::Overdue(now) => (
-                "live = 1 AND state IN ('granting', 'active', 'revoking') AND ends_at <= $1"
-                    .to_owned(),
+                "live = 1 AND state NOT IN ('arrived', 'scheduled') AND ends_at <= $1".to_owned(),
                 vec![text(*now)],
             ),
             List::Unsettled => (
@@ -248,6 +247,25 @@ impl Store {
         .bind(text(judged.since))
         .execute(&self.inner.writer.pool)
         .await?;
+        Ok(())
+    }
+
+    /// Forgets what was remembered of a pull request that asks for nothing here any more.
+    ///
+    /// # Errors
+    /// When it was not written.
+    pub async fn forget_judged(&self, pull: PullNumber) -> Result<(), StoreError> {
+        let number = number("pull request", pull.0)?;
+        let known: Option<i64> = sqlx::query_scalar("SELECT pull FROM judged WHERE pull = $1")
+            .bind(number)
+            .fetch_optional(&self.inner.readers)
+            .await?;
+        if known.is_some() {
+            sqlx::query("DELETE FROM judged WHERE pull = $1")
+                .bind(number)
+                .execute(&self.inner.writer.pool)
+                .await?;
+        }
         Ok(())
     }
 

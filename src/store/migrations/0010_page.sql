@@ -8,7 +8,7 @@ CREATE INDEX ledger_ending ON ledger (ends_at, id) WHERE live = 1;
 CREATE INDEX ledger_over ON ledger (settled_at, id) WHERE live = 0;
 CREATE INDEX ledger_resource ON ledger (resource, live);
 CREATE INDEX ledger_any_pull ON ledger (pull);
-CREATE INDEX ledger_names ON ledger (live, path, subject, id);
+CREATE INDEX ledger_names ON ledger (path, subject, live, id);
 
 -- Of what an event tells: the file of a grant, and the pull request that brought it. And the commit of the evidence branch that it became.
 -- Events from before have none of these.

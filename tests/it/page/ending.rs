@@ -196,7 +196,7 @@ async fn the_running_service_takes_it_away_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_called_off_stays_so_when_the_database_is_lost() {
+async fn what_cannot_be_taken_away_yet_is_tried_for_ever_and_shown_in_red() {
     let site = Site::open().await;
     let page = given(&site, "db/ada-incident", &grant("ada", "readonly", "8h")).await;
     let grace = site.signed_in("grace").await;
@@ -208,4 +208,7 @@ async fn what_is_called_off_stays_so_when_the_database_is_lost() {
     assert_ne!(entry.state, State::Ended);
     let now = site.get("/", &grace).await.words();
     assert!(now.contains("Needs somebody to act"), "{now}");
+    site.world.vault.down(false);
+    site.world.advance(TimeDelta::minutes(10)).await;
+    assert!(site.world.holders("reader").is_empty());
 }

@@ -319,3 +319,66 @@ async fn a_session_ends_after_eight_hours_and_when_its_owner_signs_out() {
     assert_eq!(site.get("/", &one).await.status, 401);
     assert_eq!(site.get("/", &two).await.status, 200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_three_forms_are_taken_anywhere() {
+    let site = Site::open().await;
+    let page = given(&site, "db/ada-incident", &grant("ada", "readonly", "2h")).await;
+    let ada = site.signed_in("ada").await;
+    let token = site.get("/", &ada).await.token();
+    for place in PLACES
+        .into_iter()
+        .chain([page.as_str(), "/sign-in", "/sign-in/callback"])
+    {
+        for method in ["POST", "PUT", "PATCH", "DELETE"] {
+            let url = format!("http://{}{place}", site.address);
+            let sent = site.client.request(method.parse().unwrap(), url);
+            let sent = sent.header("cookie", &ada).header("origin", ORIGIN);
+            let answer = Site::answer(sent.body(format!("token={token}"))).await;
+            let status = answer.status;
+            let refused = status == 405 || (status == 404 && place == "/no-such-place");
+            assert!(refused, "{method} {place}: {status}");
+        }
+    }
+    assert_eq!(site.world.holders("reader"), ["ada"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_keeps_the_page_busy_does_not_keep_the_webhook_from_answering() {
+    use tokio::io::AsyncWriteExt as _;
+    let site = Site::open().await;
+    let page = given(&site, "db/ada-incident", &grant("ada", "readonly", "2h")).await;
+    let ada = site.signed_in("ada").await;
+    let head = format!(
+        "POST {page}/end HTTP/1.1\r\nhost: hallpass.test\r\ncookie: {ada}\r\norigin: {ORIGIN}\r\n\
+         content-type: application/x-www-form-urlencoded\r\ncontent-length: 100\r\n\r\ntoken="
+    );
+    let mut slow = Vec::new();
+    for _ in 0..80 {
+        let mut stream = tokio::net::TcpStream::connect(site.address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        slow.push(stream);
+    }
+    let mut busy = 0;
+    for _ in 0..200 {
+        let answer = site.get("/", &ada).await;
+        if answer.status == 503 {
+            assert_eq!(answer.headers["retry-after"], "5");
+            busy += 1;
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(busy, 1, "80 slow forms take every place of the page");
+    assert_eq!(site.get("/health/live", "").await.status, 200);
+    let unsigned = site.post("/webhook", ("", ORIGIN), "{}").await;
+    assert_eq!(unsigned.status, 401);
+    drop(slow);
+    for _ in 0..200 {
+        if site.get("/", &ada).await.status == 200 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("the page does not answer again");
+}

@@ -1,12 +1,13 @@
 //! The rule by which a ledger is put together, source against source.
 
 use hallpass::domain::evidence::{
-    Event, Place, Record, Removal, merged_without_proof, revoked, seal,
+    Event, Place, Record, Removal, called_off, merged_without_proof, revoked, seal,
 };
 use hallpass::domain::ledger::{Cause, Entry, Granted, State};
 use hallpass::domain::recovery::{Main, Rebuilt, Sources, rebuild};
+use hallpass::domain::visitor::Standing;
 
-use crate::approval::scene::{at, blob, commit};
+use crate::approval::scene::{actor, at, blob, commit, team};
 use crate::evidence::{entry, given};
 
 fn answer() -> Granted {
@@ -63,6 +64,18 @@ fn state_of(events: &[Event], before: &[Entry]) -> State {
     assert_eq!(found.lost, Vec::<String>::new());
     assert_eq!(found.entries.len(), 1, "{:?}", found.entries);
     found.entries[0].state
+}
+
+#[test]
+fn what_was_called_off_and_not_taken_is_due_at_once() {
+    let known = entry();
+    let owner = Standing::Owner(team("dba"));
+    let off = called_off(&known, (&actor("grace"), &owner), "digest", at(30));
+    let found = rebuilt(&records(&[was_given(&known), off]), &[], &main_with(&known));
+    let told = &found.entries[0];
+    let noted = told.called_off.as_ref().unwrap();
+    assert_eq!((&noted.cause, noted.at), (&Cause::OwnerEmergency, at(30)));
+    assert_eq!((told.state, told.wake_at), (State::Active, Some(at(30))));
 }
 
 #[test]
