@@ -41,7 +41,7 @@
 //!   the database, and stops granting; [`domain::recovery`] puts the ledger together again.
 //! - *A webhook is only a hint*: [`http`] turns it into a [`store::Wake`]; nothing of its content is believed.
 //!
-//! # Six walks
+//! # Seven walks
 //!
 //! **A request.** `http/webhook` verifies the signature over the raw bytes and makes `Wake::Pull(12)` durable. The worker takes it:
 //! `reconcile/pulls` reads the pull request, reviews, both trees and the owners' memberships (`reconcile/case`), `domain::decision`
@@ -67,6 +67,11 @@
 //! **A deployment.** Some targets keep nothing and ask at each use ([`providers::Gate`]): for them the ledger's entry is the access.
 //! `Wake::Deployments(acme/shop)` comes by webhook, by the tick, or because a grant has just begun: `reconcile/deployments` reads what
 //! waits there, `domain::deployment` finds the grant that lets it through at this moment, and the answer is begun, given and settled.
+
+//!
+//! **A look.** A person comes to [`http::page`], signs in at the forge, and sees what the store holds, a few rows at a time, drawn by
+//! `domain::render::page`. Nothing is asked of the forge but who they are and whether they may look. To end access at once, the holder or
+//! an owner says why: `reconcile/calling_off` notes who it was, in the ledger and the evidence, and what follows is an end like any other.
 
 #[forbid(unsafe_code)]
 pub mod domain;

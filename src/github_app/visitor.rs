@@ -11,6 +11,9 @@ use url::{Url, form_urlencoded};
 use super::{App, CALL_TIME, Failure, decode};
 use crate::domain::visitor::Came;
 
+/// What is asked for.
+const WHAT: &str = "a sign-in";
+
 /// As what the App lets people sign in.
 /// <https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-user-access-token-for-a-github-app>
 #[derive(Debug, Clone)]
@@ -39,50 +42,17 @@ impl App {
         sign_in: &SignIn,
         came: Came<'_>,
     ) -> Result<SecretString, Failure> {
-        let what = "a sign-in";
-        let body = form_urlencoded::Serializer::new(String::new())
-            .append_pair("client_id", &sign_in.client_id)
-            .append_pair("client_secret", sign_in.client_secret.expose_secret())
-            .append_pair("code", came.code)
-            .append_pair("code_verifier", came.verifier)
-            .append_pair("redirect_uri", came.callback)
-            .finish();
-        let root = sign_in.web.as_str().trim_end_matches('/');
-        let request = http::Request::builder()
-            .method(Method::POST)
-            .uri(format!("{root}/login/oauth/access_token"))
-            .header(ACCEPT, "application/json")
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(OctoBody::from(body));
-        let request = request.map_err(|e| Failure::unreadable(what, e))?;
+        let request = exchange(sign_in, came).map_err(|e| Failure::unreadable(WHAT, e))?;
         let answer = tokio::time::timeout(CALL_TIME, self.exchange(request)).await;
-        let (parts, body) = match answer {
-            Ok(answer) => answer.map_err(|source| Failure::unavailable(what, source))?,
-            Err(elapsed) => return Err(Failure::unavailable(what, elapsed)),
+        let token = match answer {
+            Ok(Ok((parts, body))) => token_in(parts.status, &body),
+            Ok(Err(source)) => Err(Failure::unavailable(WHAT, source)),
+            Err(elapsed) => Err(Failure::unavailable(WHAT, elapsed)),
         };
-        // GitHub says no with 200 as well. What it says is not repeated: it may hold what was sent.
-        let declined = |words: &str| Failure::Declined {
-            what: what.to_owned(),
-            status: parts.status,
-            words: words.to_owned(),
-        };
-        let outcome = |answer: &Result<_, Failure>| match answer {
+        self.metrics.asked_forge(match &token {
             Ok(_) => "ok",
             Err(failure) => failure.outcome(),
-        };
-        let token = if parts.status.is_success() || parts.status == StatusCode::BAD_REQUEST {
-            let said: Exchanged = decode(what, &body)?;
-            said.access_token.map(SecretString::from).ok_or_else(|| {
-                let word = said.error.unwrap_or_default();
-                let plain = word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-                declined(if plain { &word } else { "it gave no token" })
-            })
-        } else if parts.status.is_server_error() {
-            Err(Failure::unavailable(what, parts.status.to_string()))
-        } else {
-            Err(declined(parts.status.as_str()))
-        };
-        self.metrics.asked_forge(outcome(&token));
+        });
         token
     }
 
@@ -103,4 +73,40 @@ impl App {
         let answer = self.call(token.expose_secret(), what, request, None);
         decode(what, &answer.await?.body)
     }
+}
+
+/// The question, as a form.
+fn exchange(sign_in: &SignIn, came: Came<'_>) -> Result<http::Request<OctoBody>, http::Error> {
+    let body = form_urlencoded::Serializer::new(String::new())
+        .append_pair("client_id", &sign_in.client_id)
+        .append_pair("client_secret", sign_in.client_secret.expose_secret())
+        .append_pair("code", came.code)
+        .append_pair("code_verifier", came.verifier)
+        .append_pair("redirect_uri", came.callback)
+        .finish();
+    let root = sign_in.web.as_str().trim_end_matches('/');
+    http::Request::builder()
+        .method(Method::POST)
+        .uri(format!("{root}/login/oauth/access_token"))
+        .header(ACCEPT, "application/json")
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(OctoBody::from(body))
+}
+
+/// The token in an answer. GitHub says no with 200 as well; what it says is not repeated, but for its word: it may hold what was sent.
+fn token_in(status: StatusCode, body: &[u8]) -> Result<SecretString, Failure> {
+    if status.is_server_error() {
+        return Err(Failure::unavailable(WHAT, status.to_string()));
+    }
+    let declined = |words: &str| Failure::Declined {
+        what: WHAT.to_owned(),
+        status,
+        words: words.to_owned(),
+    };
+    let said: Exchanged = decode(WHAT, body)?;
+    said.access_token.map(SecretString::from).ok_or_else(|| {
+        let word = said.error.unwrap_or_default();
+        let plain = !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        declined(if plain { &word } else { "it gave no token" })
+    })
 }

@@ -6,12 +6,15 @@
 //!
 //! It shares the listener with the webhook and has limits of its own, so that nobody slows the webhook down through it.
 
+mod about;
 mod cookies;
 mod gate;
 mod guard;
+mod lists;
+mod overview;
 mod revoking;
+mod shown;
 mod sign_in;
-mod views;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -104,16 +107,16 @@ impl Page {
 /// Every address of the page.
 pub fn router(page: &Arc<Page>) -> Router {
     Router::new()
-        .route("/", get(views::overview))
-        .route("/live", get(views::live))
-        .route("/waiting", get(views::waiting))
-        .route("/ended", get(views::ended))
-        .route("/ask", get(views::ask))
-        .route("/search", get(views::search))
-        .route("/person/{login}", get(views::person))
-        .route("/service/{name}", get(views::service))
-        .route("/resource/{name}", get(views::resource))
-        .route("/grant/{resource}/{name}", get(views::grant))
+        .route("/", get(overview::overview))
+        .route("/live", get(lists::live))
+        .route("/waiting", get(lists::waiting))
+        .route("/ended", get(lists::ended))
+        .route("/ask", get(lists::ask))
+        .route("/search", get(lists::search))
+        .route("/person/{login}", get(about::person))
+        .route("/service/{name}", get(about::service))
+        .route("/resource/{name}", get(about::resource))
+        .route("/grant/{resource}/{name}", get(about::grant))
         .route(
             "/grant/{resource}/{name}/end",
             get(revoking::ask).post(revoking::end),
@@ -124,7 +127,7 @@ pub fn router(page: &Arc<Page>) -> Router {
         .route("/assets/page.css", get(style))
         .route("/assets/countdown.js", get(script))
         .route("/assets/icon.svg", get(icon))
-        .fallback(views::nowhere)
+        .fallback(about::nowhere)
         .layer(axum::middleware::from_fn_with_state(
             Arc::clone(page),
             guard::guard,
@@ -148,6 +151,25 @@ async fn script() -> impl IntoResponse {
 async fn icon() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "image/svg+xml")], page::ICON)
 }
+
+/// An answer in the place of the one that was asked for.
+#[derive(Debug)]
+struct Instead(Box<Response>);
+
+impl From<Response> for Instead {
+    fn from(answer: Response) -> Self {
+        Self(Box::new(answer))
+    }
+}
+
+impl IntoResponse for Instead {
+    fn into_response(self) -> Response {
+        *self.0
+    }
+}
+
+/// What a handler answers.
+type Answer = Result<Response, Instead>;
 
 /// What a template made, as an answer.
 fn html<E: std::error::Error>(status: StatusCode, made: Result<String, E>) -> Response {

@@ -69,38 +69,47 @@ impl Reconciler {
             if is_ending(&entry) {
                 return Ok(Called::Before);
             }
-            let asked = match standing.take() {
+            let known = match standing.take() {
                 Some(known) => Ok(known),
                 None => self.standing_of(&entry, who).await?,
             };
-            let as_whom = match asked {
+            let as_whom = match known {
                 Ok(known) => known,
                 Err(refused) => return Ok(refused),
             };
-            let now = self.now();
-            let Some(mut off) = entry.call_off(as_whom.cause(), now) else {
-                return Ok(Called::NotHeld);
-            };
-            if let Some(noted) = &mut off.called_off {
-                noted.by = Some(who.clone());
-                noted.reason = Some(reason.trim().to_owned());
-            }
-            let digest = hex::encode(Sha256::digest(reason.trim()));
-            let event = evidence::called_off(&off, (who, &as_whom), &digest, now);
-            match self.store.commit(&[off], &[event]).await {
-                Ok(()) => {
-                    warn!(grant.key = %grant, who.login = %who.login, "`{grant}` is called off by {} as {as_whom}", who.login);
-                    // Its file is to go from the protected branch as well.
-                    self.store.wake(&[Wake::Main], now).await?;
-                    return Ok(Called::Off);
-                }
-                Err(StoreError::Conflict(_)) => standing = Some(as_whom),
-                Err(error) => return Err(error.into()),
+            match self.note_off(entry, (who, &as_whom), reason.trim()).await {
+                Err(ReconcileError::Store(StoreError::Conflict(_))) => standing = Some(as_whom),
+                noted => return noted,
             }
         }
         Err(ReconcileError::Unsettled(format!(
             "{grant} is being written by others again and again"
         )))
+    }
+
+    /// Notes that `who` ended it, with the event of that.
+    async fn note_off(
+        &self,
+        entry: Entry,
+        (who, as_whom): (&Actor, &Standing),
+        reason: &str,
+    ) -> Result<Called, ReconcileError> {
+        let now = self.now();
+        let Some(mut off) = entry.call_off(as_whom.cause(), now) else {
+            return Ok(Called::NotHeld);
+        };
+        if let Some(noted) = &mut off.called_off {
+            noted.by = Some(who.clone());
+            noted.reason = Some(reason.to_owned());
+        }
+        let digest = hex::encode(Sha256::digest(reason));
+        let event = evidence::called_off(&off, (who, as_whom), &digest, now);
+        let id = off.id.clone();
+        self.store.commit(&[off], &[event]).await?;
+        warn!(grant.key = %id, who.login = %who.login, "`{id}` is called off by {} as {as_whom}", who.login);
+        // Its file is to go from the protected branch as well.
+        self.store.wake(&[Wake::Main], now).await?;
+        Ok(Called::Off)
     }
 
     /// As whom `who` may call it off; `Err` is the answer that they get where they may not.

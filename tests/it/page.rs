@@ -4,6 +4,7 @@ mod ending;
 mod hostile;
 mod seeing;
 mod signing_in;
+mod whose;
 
 use std::net::SocketAddr;
 

@@ -12,8 +12,8 @@ use sha2::{Digest, Sha256};
 use tracing::{info, warn};
 use url::form_urlencoded;
 
-use super::views::reading;
-use super::{Page, cookies, html, nothing};
+use super::shown::reading;
+use super::{Instead, Page, cookies, html, nothing};
 use crate::domain::model::{Actor, ActorKind, Login};
 use crate::domain::render::page::{self, Door};
 use crate::domain::visitor::Visitor;
@@ -57,19 +57,19 @@ fn token_of(session: &str) -> String {
 }
 
 impl FromRequestParts<Arc<Page>> for Viewer {
-    type Rejection = Response;
+    type Rejection = Instead;
 
-    async fn from_request_parts(parts: &mut Parts, page: &Arc<Page>) -> Result<Self, Response> {
+    async fn from_request_parts(parts: &mut Parts, page: &Arc<Page>) -> Result<Self, Instead> {
         let Some(viewer) = known(page, &parts.headers).await? else {
             let back = parts.uri.path_and_query().map_or("/", |at| at.as_str());
-            return Err(offer(Door::Closed, back));
+            return Err(offer(Door::Closed, back).into());
         };
         Ok(viewer)
     }
 }
 
 /// Who a request is from; `None` where they are not signed in. `Err` is the answer to whoever may not see the page.
-pub(super) async fn known(page: &Page, headers: &HeaderMap) -> Result<Option<Viewer>, Response> {
+pub(super) async fn known(page: &Page, headers: &HeaderMap) -> Result<Option<Viewer>, Instead> {
     let Some(secret) = cookies::read(headers, cookies::SESSION) else {
         return Ok(None);
     };
@@ -90,7 +90,7 @@ pub(super) async fn known(page: &Page, headers: &HeaderMap) -> Result<Option<Vie
             reads: true,
         };
         if !admits(page, &visitor).await {
-            return Err(nothing());
+            return Err(nothing().into());
         }
         if let Err(error) = page.store.vouch_for_session(&key, now).await {
             warn!(error = %error, "cannot note who may see the page: {error}");

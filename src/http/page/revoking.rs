@@ -7,13 +7,12 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::Response;
 use tracing::{info, warn};
 use url::form_urlencoded;
 
 use super::gate::{Viewer, go};
-use super::views::{self, Shown};
-use super::{Page, busy, html, nothing, plain};
+use super::shown::{Shown, declared, reading};
+use super::{Answer, Instead, Page, busy, html, nothing, plain};
 use crate::domain::ledger::Entry;
 use crate::domain::model::{GrantId, Owner};
 use crate::domain::render::page;
@@ -30,15 +29,12 @@ pub(super) async fn ask(
     State(page): State<Arc<Page>>,
     viewer: Viewer,
     Path(path): Path<(String, String)>,
-) -> Response {
-    let asked = async {
-        let entry = entry(&page, &path).await?;
-        if !entry.state.may_be_held() || entry.called_off.is_some() {
-            return Ok(go(&place(&entry.id)));
-        }
-        question(&page, &viewer, &entry, (None, "", StatusCode::OK)).await
-    };
-    asked.await.unwrap_or_else(|refused| refused)
+) -> Answer {
+    let entry = entry(&page, &path).await?;
+    if !entry.state.may_be_held() || entry.called_off.is_some() {
+        return Ok(go(&place(&entry.id)));
+    }
+    question(&page, &viewer, &entry, (None, "", StatusCode::OK)).await
 }
 
 /// `POST /grant/{resource}/{name}/end`: ends it, if this is theirs to end.
@@ -48,27 +44,19 @@ pub(super) async fn end(
     Path(path): Path<(String, String)>,
     headers: HeaderMap,
     body: Body,
-) -> Response {
-    let ended = async {
-        let fields = form(&page, &viewer, (&headers, body)).await?;
-        let reason = fields.get("reason").map_or("", String::as_str);
-        let entry = entry(&page, &path).await?;
-        if !visitor::says_why(reason) {
-            let why = format!("Say why, in {REASON_SHORTEST} to {REASON_LONGEST} characters.");
-            let status = StatusCode::UNPROCESSABLE_ENTITY;
-            return question(&page, &viewer, &entry, (Some(&why), reason, status)).await;
-        }
-        call_off(&page, &viewer, &entry, reason).await
-    };
-    ended.await.unwrap_or_else(|refused| refused)
+) -> Answer {
+    let fields = form(&page, &viewer, (&headers, body)).await?;
+    let reason = fields.get("reason").map_or("", String::as_str);
+    let entry = entry(&page, &path).await?;
+    if !visitor::says_why(reason) {
+        let why = format!("Say why, in {REASON_SHORTEST} to {REASON_LONGEST} characters.");
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        return question(&page, &viewer, &entry, (Some(&why), reason, status)).await;
+    }
+    call_off(&page, &viewer, &entry, reason).await
 }
 
-async fn call_off(
-    page: &Page,
-    viewer: &Viewer,
-    entry: &Entry,
-    reason: &str,
-) -> Result<Response, Response> {
+async fn call_off(page: &Page, viewer: &Viewer, entry: &Entry, reason: &str) -> Answer {
     let id = &entry.id;
     let called = {
         let _turn = page.asking.acquire().await.map_err(|_| busy())?;
@@ -116,8 +104,8 @@ async fn question(
     viewer: &Viewer,
     entry: &Entry,
     (refused, reason, status): (Option<&str>, &str, StatusCode),
-) -> Result<Response, Response> {
-    let declared = views::declared(page).await;
+) -> Answer {
+    let declared = declared(page).await;
     let codeowners = declared.as_ref().map(|d| &d.codeowners);
     let owners = codeowners.map_or(&[][..], |c| visitor::owners_of(c, entry));
     let shown = Shown::read(page).await?;
@@ -132,11 +120,11 @@ fn place(id: &GrantId) -> String {
 }
 
 /// The grant that an address names.
-pub(super) async fn entry(page: &Page, path: &(String, String)) -> Result<Entry, Response> {
+pub(super) async fn entry(page: &Page, path: &(String, String)) -> Result<Entry, Instead> {
     let (resource, name) = path;
     let id = GrantId::new(format!("{resource}/{name}")).map_err(|_| nothing())?;
-    let found = views::reading(page, page.store.entry(&id)).await?;
-    found.ok_or_else(nothing)
+    let found = reading(page, page.store.entry(&id)).await?;
+    found.ok_or_else(|| nothing().into())
 }
 
 /// The fields of a form that this session asked for, sent by a page of ours; `Err` is the answer to any other.
@@ -144,11 +132,11 @@ pub(super) async fn form(
     page: &Page,
     viewer: &Viewer,
     (headers, body): (&HeaderMap, Body),
-) -> Result<BTreeMap<String, String>, Response> {
+) -> Result<BTreeMap<String, String>, Instead> {
     let refused = |why: &str| {
         info!(who.login = %viewer.login(), "a form of {} was refused: {why}", viewer.login());
         let said = "This form was not sent by this page, or has grown old. Go back, reload, and try again.";
-        plain(StatusCode::FORBIDDEN, "Not accepted", said)
+        Instead::from(plain(StatusCode::FORBIDDEN, "Not accepted", said))
     };
     let text = |name| {
         headers
@@ -167,11 +155,11 @@ pub(super) async fn form(
         Ok(Ok(bytes)) => bytes,
         Ok(Err(_)) => {
             let said = "That is more than the form takes.";
-            return Err(plain(StatusCode::PAYLOAD_TOO_LARGE, "Too large", said));
+            return Err(plain(StatusCode::PAYLOAD_TOO_LARGE, "Too large", said).into());
         }
         Err(_) => {
             let said = "The form did not arrive in time.";
-            return Err(plain(StatusCode::REQUEST_TIMEOUT, "Too slow", said));
+            return Err(plain(StatusCode::REQUEST_TIMEOUT, "Too slow", said).into());
         }
     };
     let fields: BTreeMap<String, String> = form_urlencoded::parse(&bytes).into_owned().collect();

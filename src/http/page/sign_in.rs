@@ -19,7 +19,7 @@ use tracing::{info, warn};
 
 use super::gate::{self, Viewer, back_to, digest, go};
 use super::revoking::form;
-use super::{Page, busy, cookies, nothing};
+use super::{Answer, Instead, Page, busy, cookies, nothing};
 use crate::domain::model::ActorKind;
 use crate::domain::render::page::Door;
 use crate::domain::visitor::{Came, Visitor};
@@ -130,7 +130,7 @@ pub(super) async fn finish(
             let answer = go(&back);
             with_cookie(answer, cookies::SESSION, &secret, LIFE.num_seconds())
         }
-        Err(answer) => answer,
+        Err(instead) => instead.into_response(),
     };
     // Whatever came of it, it is over.
     with_cookie(answer, cookies::SIGN_IN, "", 0)
@@ -141,10 +141,10 @@ async fn come_back(
     page: &Page,
     came: &Return,
     headers: &HeaderMap,
-) -> Result<(String, String), Response> {
+) -> Result<(String, String), Instead> {
     let failed = |why: &str| {
         info!("a sign-in failed: {why}");
-        gate::offer(Door::Failed, "/")
+        Instead::from(gate::offer(Door::Failed, "/"))
     };
     let begun = cookies::read(headers, cookies::SIGN_IN).and_then(Begun::read);
     let begun = begun.ok_or_else(|| failed("this browser did not begin it"))?;
@@ -167,7 +167,7 @@ async fn come_back(
     .await
     .ok_or_else(|| failed("the forge does not say who it is"))?;
     if visitor.actor.kind != ActorKind::User || !gate::admits(page, &visitor).await {
-        return Err(nothing());
+        return Err(nothing().into());
     }
     let secret = start(page, &visitor, (&begun.state, headers)).await?;
     Ok((secret, begun.back))
@@ -191,7 +191,7 @@ async fn start(
     page: &Page,
     visitor: &Visitor,
     (state, headers): (&str, &HeaderMap),
-) -> Result<String, Response> {
+) -> Result<String, Instead> {
     let now = page.clock.now();
     let (secret, login) = (secret(), &visitor.actor.login);
     let session = Session {
@@ -208,11 +208,11 @@ async fn start(
         Ok(()) => {}
         Err(StoreError::Conflict(_)) => {
             info!("a sign-in failed: it has made a session already");
-            return Err(gate::offer(Door::Failed, "/"));
+            return Err(gate::offer(Door::Failed, "/").into());
         }
         Err(error) => {
             warn!(error = %error, "cannot keep a session: {error}");
-            return Err(busy());
+            return Err(busy().into());
         }
     }
     if let Some(before) = cookies::read(headers, cookies::SESSION)
@@ -230,17 +230,15 @@ pub(super) async fn out(
     viewer: Viewer,
     headers: HeaderMap,
     body: Body,
-) -> Response {
-    if let Err(refused) = form(&page, &viewer, (&headers, body)).await {
-        return refused;
-    }
+) -> Answer {
+    form(&page, &viewer, (&headers, body)).await?;
     if let Err(error) = page.store.end_session(&viewer.key).await {
         warn!(error = %error, "cannot end a session: {error}");
-        return busy();
+        return Err(busy().into());
     }
     info!(who.login = %viewer.login(), "{} signed out", viewer.login());
     let answer = gate::offer(Door::SignedOut, "/");
-    with_cookie(answer, cookies::SESSION, "", 0)
+    Ok(with_cookie(answer, cookies::SESSION, "", 0))
 }
 
 fn with_cookie(mut answer: Response, name: &str, value: &str, seconds: i64) -> Response {

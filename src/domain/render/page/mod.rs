@@ -5,6 +5,7 @@
 
 mod doors;
 mod lists;
+mod offers;
 mod rows;
 mod stories;
 
@@ -17,9 +18,8 @@ use super::audit::words;
 use super::human::visible;
 
 pub use doors::{Door, confirm, door, plain};
-pub use lists::{
-    Asking, Listing, Overview, Search, Trouble, asking, listing, overview, search, waiting,
-};
+pub use lists::{Asking, Listing, Overview, Search, Trouble, listing, overview, search, waiting};
+pub use offers::asking;
 pub use stories::{Story, story};
 
 /// The style of every page: that of the report for auditors, and what the page adds to it.
