@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::app::demo::{self, Audience, DemoError};
+use crate::app::demo::{self, Audience, DemoError, Place, Show};
 
 /// Play an incident from request to revert on this machine, in about a minute
 ///
@@ -20,6 +20,18 @@ pub struct Demo {
     /// Where to leave the repository, its evidence, the configuration and the log: new, empty, or of an earlier demo
     #[arg(long, value_name = "DIR", default_value = "hallpass-demo")]
     dir: PathBuf,
+
+    /// Afterwards, leave everything running with a lively sample, to be clicked through in a browser, until Ctrl-C
+    #[arg(long)]
+    keep: bool,
+
+    /// With --keep: begin with the sample, without the incident
+    #[arg(long, requires = "keep")]
+    at_once: bool,
+
+    /// With --keep: the service's port; the stand-in gets the next. 0 for any that are free
+    #[arg(long, requires = "keep", default_value_t = 4211, value_parser = clap::value_parser!(u16).range(..65535))]
+    port: u16,
 }
 
 const EXAMPLES: &str = "\
@@ -28,6 +40,10 @@ Examples:
       Play, and leave ./hallpass-demo.
   hallpass demo --dir /tmp/hallpass
       Leave it there instead.
+  hallpass demo --keep
+      Play, then leave it running: links for a browser are printed, each as another person.
+  hallpass demo --keep --at-once --port 9000
+      Only the sample, at other ports.
   git -C hallpass-demo/access log hallpass/evidence
       Afterwards: who had what, when, why, approved by whom, removed when.
   hallpass serve --check --config hallpass-demo/hallpass.toml
@@ -50,7 +66,7 @@ impl Demo {
             Audience::Reading
         };
         let mut out = anstream::stdout();
-        match demo::play(&self.dir, audience, &mut out) {
+        match demo::play(&self.dir, self.show(), audience, &mut out) {
             Ok(()) => Ok(ExitCode::SUCCESS),
             Err(error @ DemoError::NotBegun(_)) => Err(error.into()),
             Err(DemoError::StepFailed { step, log, source }) => {
@@ -58,6 +74,15 @@ impl Demo {
                 anstream::eprintln!("  the service's log: {}", log.display());
                 Ok(ExitCode::FAILURE)
             }
+        }
+    }
+
+    fn show(&self) -> Show {
+        let place = Place { port: self.port };
+        match (self.keep, self.at_once) {
+            (false, _) => Show::Incident,
+            (true, false) => Show::Keep(place),
+            (true, true) => Show::Sample(place),
         }
     }
 }

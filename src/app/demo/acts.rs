@@ -134,7 +134,7 @@ fn introduce(stage: &Stage, teller: &mut Teller<'_>) {
             "hallpass serve",
             format!(
                 "{}  by {}",
-                stage.service,
+                stage.service.url,
                 stage.folder.show("hallpass.toml")
             ),
         ),

@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 const README: &str = include_str!("README.md");
 
 /// Everything that a demo writes at the top of the folder. An earlier demo's are removed, and nothing else.
-const OURS: [&str; 9] = [
+const OURS: [&str; 10] = [
     "access",
     "checks",
     "github",
@@ -18,6 +18,7 @@ const OURS: [&str; 9] = [
     "hallpass.toml",
     "hallpass.log",
     "app-private-key.pem",
+    "client-secret",
     "webhook-secret",
 ];
 

@@ -11,7 +11,10 @@ mod asking;
 mod desk;
 mod ending;
 mod folder;
+mod keep;
 mod proof;
+mod running;
+mod sample;
 mod stage;
 mod tally;
 mod teller;
@@ -21,7 +24,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use folder::Folder;
-use stage::Stage;
+use running::Pace;
+use stage::{Ports, Stage};
 use teller::Teller;
 
 /// Who looks at the output.
@@ -31,6 +35,24 @@ pub enum Audience {
     Watching,
     /// A file or a program.
     Reading,
+}
+
+/// What the demo does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Show {
+    /// The incident, from request to revert, and ends.
+    Incident,
+    /// The incident, then a lively sample that stays until the program is told to stop.
+    Keep(Place),
+    /// The sample at once.
+    Sample(Place),
+}
+
+/// Where what stays is found: the service at this port, the stand-in at the next; both anywhere where it is 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The port.
+    pub port: u16,
 }
 
 /// Why the demo did not come to its end.
@@ -51,12 +73,17 @@ pub enum DemoError {
     },
 }
 
-/// Plays the demo, tells it to `out`, and leaves what there is to read in `dir`.
+/// Shows the demo, tells it to `out`, and leaves what there is to read in `dir`.
 ///
 /// # Errors
 /// [`DemoError::NotBegun`] when `dir` holds something else than an earlier demo, or git is missing; [`DemoError::StepFailed`] when
 /// something did not happen within its time.
-pub fn play(dir: &Path, audience: Audience, out: &mut dyn Write) -> Result<(), DemoError> {
+pub fn play(
+    dir: &Path,
+    show: Show,
+    audience: Audience,
+    out: &mut dyn Write,
+) -> Result<(), DemoError> {
     let begun = || {
         let runtime = super::serve::runtime()?;
         runtime.block_on(desk::demand_git())?;
@@ -68,8 +95,13 @@ pub fn play(dir: &Path, audience: Audience, out: &mut dyn Write) -> Result<(), D
     let log = folder.path("hallpass.log");
     let mut teller = Teller::new(out, audience);
     runtime.block_on(async {
-        let stage = Stage::build(folder).await.map_err(DemoError::NotBegun)?;
-        let result = acts::play(&stage, &mut teller).await;
+        let pace = match show {
+            Show::Sample(_) => Pace::Lively,
+            Show::Incident | Show::Keep(_) => Pace::Usual,
+        };
+        let stage = Stage::build(folder, Ports::of(show), pace).await;
+        let mut stage = stage.map_err(DemoError::NotBegun)?;
+        let result = perform(show, &mut stage, &mut teller).await;
         stage.close().await;
         result.map_err(|source| DemoError::StepFailed {
             step: teller.step_number(),
@@ -77,4 +109,17 @@ pub fn play(dir: &Path, audience: Audience, out: &mut dyn Write) -> Result<(), D
             source,
         })
     })
+}
+
+async fn perform(show: Show, stage: &mut Stage, teller: &mut Teller<'_>) -> anyhow::Result<()> {
+    match show {
+        Show::Incident => acts::play(stage, teller).await,
+        Show::Keep(_) => {
+            acts::play(stage, teller).await?;
+            // Only now: what the incident costs is counted.
+            stage.restart(Pace::Lively).await?;
+            keep::keep(stage, teller).await
+        }
+        Show::Sample(_) => keep::keep(stage, teller).await,
+    }
 }

@@ -4,18 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 use super::desk::Desk;
 use super::folder::Folder;
+use super::running::{Pace, Running, taken};
 use super::wait::until;
-use crate::app::service::Service;
+use super::{Place, Show};
 use crate::clock::SystemClock;
-use crate::config::Config;
 use crate::domain::schema;
-use crate::providers::Registry;
 use crate::sandbox::{
     AccountKind, AppSpec, KNOWN_KEY, Permission, Ruleset, Sandbox, SandboxOptions,
 };
@@ -23,8 +19,10 @@ use crate::sandbox::{
 /// The access repository.
 pub const REPO: &str = "access";
 /// The App that the service is.
-const APP: u64 = 4211;
-const INSTALLATION: u64 = 77;
+pub const APP: u64 = 4211;
+pub const INSTALLATION: u64 = 77;
+/// The App's client id, by which people sign in.
+pub const CLIENT: &str = "Iv1.0000000000004211";
 
 macro_rules! example {
     ($($path:literal),* $(,)?) => {
@@ -72,6 +70,43 @@ const TARGETS: [&str; 7] = [
     "dashboards",
 ];
 
+/// Who a newcomer may be, and what they are to this repository.
+pub const PEOPLE: [(&str, &str); 8] = [
+    ("ada", "who asks"),
+    ("octocat", "who holds access"),
+    ("grace", "an owner of orders"),
+    ("linus", "an owner of on-call"),
+    ("mei", "an owner of money, and security"),
+    ("morgan", "an administrator"),
+    ("olga", "an auditor from outside"),
+    ("eve", "nobody here"),
+];
+
+/// Where the service and the stand-in listen; 0 is wherever it is free.
+#[derive(Debug, Clone, Copy)]
+pub struct Ports {
+    service: u16,
+    sandbox: u16,
+}
+
+impl Ports {
+    /// Those that a show needs.
+    pub fn of(show: Show) -> Self {
+        let port = match show {
+            Show::Incident => 0,
+            Show::Keep(Place { port }) | Show::Sample(Place { port }) => port,
+        };
+        let sandbox = match port {
+            0 => 0,
+            port => port.wrapping_add(1),
+        };
+        Self {
+            service: port,
+            sandbox,
+        }
+    }
+}
+
 /// The running world.
 #[derive(Debug)]
 pub struct Stage {
@@ -79,49 +114,57 @@ pub struct Stage {
     pub sandbox: Sandbox,
     /// Where everything is written.
     pub folder: Folder,
-    /// Where the service listens.
-    pub service: String,
-    stop: CancellationToken,
-    running: JoinHandle<anyhow::Result<()>>,
+    /// The service.
+    pub service: Running,
+    port: u16,
 }
 
 impl Stage {
     /// Starts the stand-in and the service, and waits until neither has anything to do.
-    pub async fn build(folder: Folder) -> anyhow::Result<Self> {
-        let options = SandboxOptions::new(Arc::new(SystemClock), folder.path("github"));
+    pub async fn build(folder: Folder, ports: Ports, pace: Pace) -> anyhow::Result<Self> {
+        let mut options = SandboxOptions::new(Arc::new(SystemClock), folder.path("github"));
+        options.port = ports.sandbox;
         let sandbox = Sandbox::start(options)
             .await
-            .context("cannot start the stand-in of GitHub")?;
+            .with_context(|| taken(ports.sandbox))?;
         populate(&sandbox)?;
-        let listener = TcpListener::bind("127.0.0.1:0")
-            .await
-            .context("cannot listen on 127.0.0.1")?;
-        let service = format!("http://{}", listener.local_addr()?);
         let secret = hex::encode(rand::random::<[u8; 24]>());
         folder.write("webhook-secret", &secret)?;
         folder.write("app-private-key.pem", KNOWN_KEY)?;
-        let toml = configuration(&sandbox, &listener.local_addr()?.to_string());
-        folder.write("hallpass.toml", &toml)?;
-        // The secrets stand in files, so nothing of the environment is needed, or could get in the way.
-        let config = Config::load(&folder.path("hallpass.toml"), |_| None)?;
-        let assembled = Service::assemble(&config, Arc::new(SystemClock), Registry::new()).await?;
-        sandbox.deliver_to(format!("{service}/webhook"), secret);
-        let stop = CancellationToken::new();
-        let running = tokio::spawn(assembled.run(listener, None, stop.clone()));
+        let running = Running::start(&sandbox, &folder, ports.service, pace).await?;
         let stage = Self {
             sandbox,
             folder,
-            service,
-            stop,
-            running,
+            service: running,
+            port: ports.service,
         };
+        stage
+            .sandbox
+            .deliver_to(format!("{}/webhook", stage.service.url), secret);
+        stage.looked().await?;
+        Ok(stage)
+    }
+
+    /// Starts the service again, at another pace.
+    pub async fn restart(&mut self, pace: Pace) -> anyhow::Result<()> {
+        self.service.close().await;
+        self.sandbox.reset_calls();
+        self.service = Running::start(&self.sandbox, &self.folder, self.port, pace).await?;
+        let secret = std::fs::read_to_string(self.folder.path("webhook-secret"))?;
+        self.sandbox
+            .deliver_to(format!("{}/webhook", self.service.url), secret);
+        self.looked().await
+    }
+
+    /// Waits until the service has looked at everything once.
+    async fn looked(&self) -> anyhow::Result<()> {
         until("the service looks at the repository when it starts", || {
-            let looked = !stage.sandbox.calls().is_empty();
+            let looked = !self.sandbox.calls().is_empty();
             looked.then_some(()).ok_or_else(|| "no call".to_owned())
         })
         .await?;
-        stage.rest().await;
-        Ok(stage)
+        self.rest().await;
+        Ok(())
     }
 
     /// Waits until the service has asked nothing for a while; at most ten seconds.
@@ -141,6 +184,12 @@ impl Stage {
         }
     }
 
+    /// A link that makes a browser somebody, and leads to the service's pages.
+    pub fn entrance(&self, login: &str) -> String {
+        let (pages, page) = (self.sandbox.url(), &self.service.page);
+        format!("{pages}/login?as={login}&return_to={page}/sign-in")
+    }
+
     /// A clone for somebody.
     pub async fn desk(&self, login: &str, name: &str) -> anyhow::Result<Desk> {
         let token = self.sandbox.personal_token(login);
@@ -149,42 +198,9 @@ impl Stage {
     }
 
     /// Ends the service in order.
-    pub async fn close(self) {
-        self.stop.cancel();
-        // What it could not finish is in its log; the play is over either way.
-        let _ = self.running.await;
+    pub async fn close(mut self) {
+        self.service.close().await;
     }
-}
-
-fn configuration(sandbox: &Sandbox, listen: &str) -> String {
-    format!(
-        "# Written by `hallpass demo`. For GitHub itself, leave out `api` and `web`; `hallpass serve --example` explains every key.\n\
-         \n\
-         [github]\n\
-         repository = \"acme/{REPO}\"\n\
-         app_id = {APP}\n\
-         installation_id = {INSTALLATION}\n\
-         private_key_file = \"app-private-key.pem\"\n\
-         webhook_secret_file = \"webhook-secret\"\n\
-         api = \"{}\"\n\
-         web = \"{}\"\n\
-         merge = \"auto\"\n\
-         merge_reverts = true\n\
-         \n\
-         [server]\n\
-         listen = \"{listen}\"\n\
-         data_dir = \"data\"\n\
-         \n\
-         [timing]\n\
-         # How long ended access is gathered before one pull request removes its files: a minute where nobody is watching.\n\
-         revert_window = \"1s\"\n\
-         \n\
-         [providers.github]\n\
-         kind = \"github-team\"\n\
-         organisation = \"acme\"\n",
-        sandbox.api_url(),
-        sandbox.url()
-    )
 }
 
 /// The example with teams in place of the roles of a database.
@@ -226,6 +242,13 @@ fn populate(sandbox: &Sandbox) -> anyhow::Result<()> {
     }
     sandbox.member("morgan");
     sandbox.owner("morgan");
+    for outsider in ["olga", "eve"] {
+        sandbox.user(outsider);
+    }
+    for (login, _) in PEOPLE {
+        // So that a link signs in without a further click.
+        sandbox.authorises(login, CLIENT);
+    }
     let files = files();
     let files: Vec<(&str, &str)> = files
         .iter()
