@@ -14,6 +14,7 @@ mod audit;
 mod aws;
 mod brake;
 mod breakglass;
+mod browser;
 mod bundle;
 mod codeowners;
 mod config;
