@@ -5,6 +5,7 @@
 
 pub mod anchor;
 pub mod approval;
+pub mod asking;
 pub mod audit;
 pub mod brake;
 pub mod catalogue;
@@ -17,6 +18,7 @@ pub mod drift;
 pub mod emergency;
 pub mod evidence;
 pub mod finding;
+pub mod foresight;
 pub mod history;
 pub mod impact;
 pub mod import;

@@ -66,7 +66,8 @@ pub(super) fn affordable(trees: [&Catalogue; 2], readings: &[Reading]) -> usize 
     (WORK / each).max(1)
 }
 
-fn memberships(teams: &[&Owner]) -> Vec<BTreeSet<Owner>> {
+/// Every way of being in `teams` that is supposed.
+pub(super) fn memberships(teams: &[&Owner]) -> Vec<BTreeSet<Owner>> {
     let some = |chosen: &dyn Fn(usize) -> bool| -> BTreeSet<Owner> {
         let chosen = teams.iter().enumerate().filter(|(i, _)| chosen(*i));
         chosen.map(|(_, team)| (*team).clone()).collect()

@@ -6,6 +6,7 @@ mod chain;
 mod life;
 mod questions;
 pub mod report;
+mod standing;
 mod story;
 mod verified;
 
@@ -18,6 +19,7 @@ pub use life::{Answered, Ended, Given, Life, Lives, Step};
 pub use questions::{
     AT_ONCE, Exception, Filter, Population, Reviewer, access_at, exceptions, population, reviewers,
 };
+pub use standing::{Stands, State, ended, holdings, of_path, since, standing};
 pub use story::{Promise, Seen, check_main, check_story, replay};
 pub use verified::{Anchor, Brought, Proved, Verified, Vouched};
 

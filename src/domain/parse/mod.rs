@@ -39,6 +39,14 @@ pub use typed::instant;
 pub(crate) use typed::ticket_pattern;
 pub use yaml::{MAX_DEPTH, MAX_NODES};
 
+/// Whether a text is text for every reader of YAML, as it stands and without quotes.
+pub(crate) fn is_plain_text(text: &str) -> bool {
+    matches!(
+        scalar::plain(text.to_owned()),
+        Ok(serde_json::Value::String(_))
+    )
+}
+
 /// Something wrong in one file, before it is known which.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault {
