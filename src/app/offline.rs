@@ -10,6 +10,7 @@ use git2::{ErrorCode, ObjectType, Oid, Repository};
 use rayon::prelude::*;
 
 use crate::clock::{Clock, SystemClock};
+use crate::config;
 use crate::domain::catalogue::{Catalogue, ChangedFile, File, REGULAR_FILE};
 use crate::domain::codeowners::LOCATIONS;
 use crate::domain::model::{BlobId, Instant};
@@ -105,6 +106,11 @@ fn open(dir: &Path) -> Result<Repository, OfflineError> {
 /// The time by the machine's clock.
 pub fn now() -> Instant {
     SystemClock.now()
+}
+
+/// Whether the terminal says of itself that it cannot move its cursor.
+pub fn terminal_is_dumb() -> bool {
+    config::environment("TERM").is_none_or(|term| term.is_empty() || term == "dumb")
 }
 
 /// What `head` changes since it left `base`, in the repository that `dir` lies in.

@@ -56,6 +56,7 @@ pub mod propose {
         Change, FileChange, commit_change, default_branch, fetch_branch, known_tip, push_branch,
         remote_url, remotes,
     };
+    pub use super::remote::fetch_commits;
 }
 
 /// What went wrong with git, named by what the caller should do.

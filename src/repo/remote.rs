@@ -97,7 +97,10 @@ fn delete(repo: &Repository, name: &str) -> Result<(), git2::Error> {
 }
 
 /// See [`super::Mirror::fetch_commits`].
-pub(super) fn fetch_commits(
+///
+/// # Errors
+/// [`RepoError::Unavailable`], [`RepoError::Refused`].
+pub fn fetch_commits(
     repo: &Repository,
     remote: &Remote,
     commits: &[CommitId],

@@ -5,7 +5,11 @@
 //!
 //! The token goes to the host that it is for and nowhere else, and is never written down.
 
+mod known;
+mod person;
 mod place;
+mod reading;
+mod requests;
 mod rest;
 mod token;
 
@@ -22,9 +26,12 @@ use crate::repo::propose as git;
 use crate::repo::{Remote, RepoError, read};
 
 pub use crate::repo::propose::FileChange;
+pub use known::{BranchState, Evidence};
+pub use person::{Identity, Me, Source};
 pub use place::{NoPlace, Place};
-pub use rest::OpenPull;
+pub use requests::{OpenRequest, OpenRequests, RequestsError, Waits};
 use rest::{NewPull, Rest};
+pub use rest::{OpenPull, RestError};
 
 /// Why nothing could be proposed.
 #[derive(Debug, thiserror::Error)]

@@ -125,7 +125,30 @@ impl<'a> Rest<'a> {
         format!("{}/repos/{}/pulls", self.place.api, self.place.repository)
     }
 
-    fn ask<T: serde::de::DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, RestError> {
+    /// A question about something else, by its path.
+    pub(super) fn get(&self, path: &str) -> RequestBuilder {
+        self.client.get(format!("{}{path}", self.place.api))
+    }
+
+    /// Where it asks.
+    pub(super) fn place(&self) -> &Place {
+        self.place
+    }
+
+    /// An answer that makes no sense.
+    pub(super) fn odd(&self, expected: &str) -> RestError {
+        RestError::Refused {
+            host: self.place.host.clone(),
+            status: 200,
+            words: format!("something that is not {expected}"),
+        }
+    }
+
+    /// Sends a request, and reads the answer.
+    pub(super) fn ask<T: serde::de::DeserializeOwned>(
+        &self,
+        request: RequestBuilder,
+    ) -> Result<T, RestError> {
         let host = || self.place.host.clone();
         let unreachable =
             |error: reqwest::Error| RestError::Unreachable(host(), error.without_url());
