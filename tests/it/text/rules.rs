@@ -802,6 +802,7 @@ fn lint(node: &serde_json::Value, place: &str) {
         "enum",
         "default",
         "examples",
+        "markdownDescription",
     ];
     let Some(object) = node.as_object() else {
         return;
