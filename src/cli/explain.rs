@@ -26,7 +26,11 @@ pub struct Explain {
 const EXAMPLES: &str = "\
 Examples:
   hallpass explain term-too-long
-  hallpass explain --json | jq -r '.rules[].name'";
+  hallpass explain --json | jq -r '.rules[].name'
+
+Exit status:
+  0  explained
+  2  there is no such rule";
 
 #[derive(Serialize)]
 struct Listing {

@@ -42,6 +42,10 @@ impl Meant {
 ///
 /// Why is in the file of the request, which `git show <merge>:<path>` prints: what people write freely is not in the evidence.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  hallpass audit access --at 2026-10-01T12:00:00Z --resource orders
+  hallpass audit access --person octocat --csv > octocat.csv")]
 pub(super) struct Access {
     #[command(flatten)]
     place: Where,
@@ -138,6 +142,10 @@ impl Access {
 
 /// Tell everything that happened to a grant, or to all grants of one file
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  hallpass audit history orders/octocat-incident
+  hallpass audit history orders/octocat-incident@1a2b3c4 --json")]
 pub(super) struct History {
     #[command(flatten)]
     place: Where,
@@ -211,6 +219,9 @@ impl History {
 ///
 /// With totals and a digest: the same period of the same evidence gives the same list to everybody.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  hallpass audit population --from 2026-07-01 --to 2026-10-01 --csv > population.csv")]
 pub(super) struct PopulationOf {
     #[command(flatten)]
     place: Where,
@@ -258,6 +269,10 @@ impl PopulationOf {
 
 /// Tell how each reviewer approves: how many, how fast, and who approves each other's access
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  hallpass audit reviewers
+  hallpass audit reviewers --resource orders --json")]
 pub(super) struct Reviewers {
     #[command(flatten)]
     place: Where,
@@ -310,6 +325,10 @@ impl Reviewers {
 
 /// List what did not go as it should: merged without proof, removed late, drift, reviews that nobody answered. Open ones first
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  hallpass audit exceptions
+  hallpass audit exceptions --late 300 --csv > exceptions.csv")]
 pub(super) struct Exceptions {
     #[command(flatten)]
     place: Where,

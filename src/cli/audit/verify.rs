@@ -20,6 +20,10 @@ use crate::domain::evidence;
 /// end came in time; that each commit of the protected branch which changes access is told of; and that the decisions, made again from what
 /// git holds, come out the same. Takes the public key by another way than the clone: who can rewrite the branch can rewrite a key beside it.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  hallpass audit verify --key evidence_key.pub
+  hallpass audit verify --key evidence_key.pub --anchor anchor.json --json")]
 pub(super) struct Verify {
     #[command(flatten)]
     place: Where,
@@ -78,6 +82,9 @@ impl Measure {
 /// Keep it where nobody who runs Hallpass can change it, every day. `verify --anchor FILE` then tells if anything before it was cut or
 /// rewritten, even by somebody who holds the signing key.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  hallpass audit anchor > anchor.json")]
 pub(super) struct PrintAnchor {
     #[command(flatten)]
     place: Where,
