@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
-use super::drift::visible;
+use super::visible::visible;
 use crate::app::doctor;
 use crate::domain::doctor::{Line, Verdict};
 

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
+use super::visible::visible;
 use crate::app::inspect;
 use crate::domain::drift::{Drift, Survey, Unanswered};
 use crate::domain::model::RoleRef;
@@ -118,11 +119,4 @@ fn what(drift: &Drift) -> String {
         [] => visible(&drift.entitlement),
         roles => roles.join(", "),
     }
-}
-
-/// What a target says, without what a terminal would obey.
-pub(super) fn visible(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
 }

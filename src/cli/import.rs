@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
 
-use super::drift::visible;
+use super::visible::visible;
 use crate::app::inspect;
 use crate::app::propose::{Choice, FileChange, Network, OpenPull, Outcome, OwnClone, Proposal};
 use crate::domain::drift::{Drift, Unanswered};

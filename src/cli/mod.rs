@@ -2,22 +2,33 @@
 //!
 //! Every command ends with 0 (done, nothing wrong), 1 (findings) or 2 (could not run).
 
+mod access;
 mod app;
 mod audit;
+mod clone;
 mod demo;
 mod doctor;
 mod drift;
 mod explain;
+mod grants;
 mod import;
 mod init;
+mod list;
 mod owners;
 mod plan;
 mod policy;
+mod proposed;
 mod reconcile;
 mod recover;
+mod renew;
+mod request;
 mod return_;
 mod serve;
+mod show;
+mod table;
 mod validate;
+mod visible;
+mod who;
 
 use std::process::ExitCode;
 
@@ -39,6 +50,7 @@ struct Arguments {
 /// What can be done. A new command is a file, a line here and a line in `Command::run`.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Access(access::Access),
     App(app::App),
     Audit(audit::Audit),
     Demo(demo::Demo),
@@ -47,19 +59,25 @@ enum Command {
     Explain(explain::Explain),
     Import(import::ImportCommand),
     Init(init::Init),
+    List(list::List),
     Owners(owners::Owners),
     Plan(plan::Plan),
     Policy(policy::Policy),
     Reconcile(reconcile::Reconcile),
     Recover(recover::Recover),
+    Renew(renew::Renew),
+    Request(request::Request),
     Return(return_::Return),
     Serve(serve::Serve),
+    Show(show::Show),
     Validate(validate::Validate),
+    Who(who::Who),
 }
 
 impl Command {
     fn run(self) -> anyhow::Result<ExitCode> {
         match self {
+            Self::Access(access) => access.run(),
             Self::App(app) => app.run(),
             Self::Audit(audit) => audit.run(),
             Self::Demo(demo) => demo.run(),
@@ -68,14 +86,19 @@ impl Command {
             Self::Explain(explain) => explain.run(),
             Self::Import(import) => import.run(),
             Self::Init(init) => init.run(),
+            Self::List(list) => list.run(),
             Self::Owners(owners) => owners.run(),
             Self::Plan(plan) => plan.run(),
             Self::Policy(policy) => policy.run(),
             Self::Reconcile(once) => once.run(),
             Self::Recover(recover) => recover.run(),
+            Self::Renew(renew) => renew.run(),
+            Self::Request(request) => request.run(),
             Self::Return(back) => back.run(),
             Self::Serve(serve) => serve.run(),
+            Self::Show(show) => show.run(),
             Self::Validate(validate) => validate.run(),
+            Self::Who(who) => who.run(),
         }
     }
 }

@@ -11,6 +11,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use serde::Serialize;
 
+use super::visible::visible;
 use crate::domain::catalogue::{File, REGULAR_FILE};
 use crate::domain::codeowners::{Codeowners, LOCATIONS, MAX_BYTES, Ownership};
 use crate::domain::finding::Finding;
@@ -310,16 +311,4 @@ fn human(answer: &Answer<'_>, bytes: &[u8]) -> String {
         out.push_str("GitHub skips such lines or reads them in its own way; Hallpass grants nothing until they are repaired.\n");
     }
     out
-}
-
-/// Text of a file or an argument, which must not move the cursor.
-fn visible(text: &str) -> String {
-    let escaped = text.chars().map(|c| {
-        if c.is_control() {
-            c.escape_unicode().to_string()
-        } else {
-            c.to_string()
-        }
-    });
-    escaped.collect()
 }

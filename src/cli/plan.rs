@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use serde::Serialize;
 
-use super::drift::visible;
+use super::visible::visible;
 use crate::app::inspect::{self, Inspection};
 use crate::app::offline;
 use crate::domain::catalogue::Catalogue;

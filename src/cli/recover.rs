@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
-use super::drift::visible;
+use super::visible::visible;
 use crate::app::recover::{self, Ask, Doing, Outcome, Recovered, Recovery, Written};
 use crate::domain::evidence::instant;
 use crate::domain::model::CommitId;

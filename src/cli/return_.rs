@@ -1,15 +1,15 @@
 //! `hallpass return`: the pull request that ends a grant early.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 use serde::Serialize;
 
-use crate::app::propose::{
-    Choice, FileChange, Network, OpenPull, Outcome, OwnClone, Proposal, ProposeError,
-};
+use super::clone::{Which, grant_path, near};
+use super::proposed::Proposed;
+use super::visible::visible;
+use crate::app::propose::{FileChange, OpenPull, Outcome, OwnClone, Proposal, ProposeError};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::model::{GrantPath, Login, Subject};
 use crate::domain::parse;
@@ -29,21 +29,11 @@ pub struct Return {
     /// The grant: RESOURCE/NAME, or the path of its file
     #[arg(value_name = "RESOURCE/NAME")]
     grant: String,
-    /// A clone of the access repository, or a folder in it
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    dir: PathBuf,
-    /// The remote that is the access repository [default: origin, or the only one]
-    #[arg(long, value_name = "NAME")]
-    remote: Option<String>,
-    /// The branch that counts [default: the remote's own]
-    #[arg(long, value_name = "BRANCH")]
-    base: Option<String>,
+    #[command(flatten)]
+    which: Which,
     /// The branch for the pull request [default: return/RESOURCE-NAME]
     #[arg(long, value_name = "BRANCH")]
     branch: Option<String>,
-    /// Only make the commit: ask GitHub nothing, push nothing
-    #[arg(long)]
-    local: bool,
     /// Answer in JSON, for programs
     #[arg(long)]
     json: bool,
@@ -80,18 +70,10 @@ struct Answer<'a> {
     role: Option<String>,
     /// Who owns the file.
     owners: Vec<String>,
-    branch: &'a str,
-    pull: Option<&'a OpenPull>,
-    /// Whether the pull request was there before.
-    already: bool,
+    #[serde(flatten)]
+    proposed: Proposed<'a>,
     /// `none` where it is known that nobody must approve, else `unless-holder-or-owner`.
     approval: &'static str,
-    /// Why it went no further; null where the pull request is open.
-    why: Option<&'a str>,
-    /// What is left to do.
-    next: &'a [String],
-    /// Why the branch that counts may have moved since; null where it was just fetched.
-    stale: Option<&'a str>,
 }
 
 /// What the branch that counts says of the grant.
@@ -111,16 +93,7 @@ impl Return {
     /// When there is no clone, or it cannot be used.
     pub fn run(&self) -> anyhow::Result<ExitCode> {
         let path = grant_path(&self.grant)?;
-        let clone = OwnClone::open(&Choice {
-            dir: &self.dir,
-            remote: self.remote.as_deref(),
-            base: self.base.as_deref(),
-            network: if self.local {
-                Network::Leave
-            } else {
-                Network::Use
-            },
-        })?;
+        let clone = self.which.open()?;
         let files = clone.files()?;
         let declared = parse::read_tree(&files);
         let branch = match &self.branch {
@@ -139,9 +112,9 @@ impl Return {
         super::print(&if self.json {
             serde_json::to_string(&answer)? + "\n"
         } else {
-            human(&answer, &told, &outcome, clone.base())
+            human(&answer, &told, clone.base())
         })?;
-        Ok(ExitCode::from(u8::from(answer.pull.is_none())))
+        Ok(ExitCode::from(u8::from(answer.proposed.pull.is_none())))
     }
 
     fn tell_absent(
@@ -151,7 +124,7 @@ impl Return {
         branch: &str,
         there: &[GrantPath],
     ) -> anyhow::Result<()> {
-        let near = near(path, there);
+        let near = near(path.short(), there.iter().map(GrantPath::short));
         let why = format!(
             "there is no grant {} on {}",
             path.short(),
@@ -166,13 +139,15 @@ impl Return {
                 subject: None,
                 role: None,
                 owners: Vec::new(),
-                branch,
-                pull: None,
-                already: false,
+                proposed: Proposed {
+                    branch,
+                    pull: None,
+                    already: false,
+                    why: Some(&why),
+                    next: &[],
+                    stale: clone.stale(),
+                },
                 approval: "unless-holder-or-owner",
-                why: Some(&why),
-                next: &[],
-                stale: clone.stale(),
             };
             return super::print(&(serde_json::to_string(&answer)? + "\n"));
         }
@@ -186,15 +161,6 @@ impl Return {
         }
         super::print(&out)
     }
-}
-
-/// `orders/ada`, the path of the file, or the id of the grant.
-fn grant_path(text: &str) -> Result<GrantPath, ProposeError> {
-    let name = text.strip_prefix("./").unwrap_or(text);
-    let name = name.strip_prefix("access/grants/").unwrap_or(name);
-    let name = name.split_once('@').map_or(name, |(name, _)| name);
-    let name = name.strip_suffix(".yaml").unwrap_or(name);
-    Ok(GrantPath::new(format!("access/grants/{name}.yaml"))?)
 }
 
 fn propose(clone: &OwnClone, told: &Told, branch: &str) -> Result<Outcome, ProposeError> {
@@ -238,10 +204,7 @@ impl Told {
         branch: &'a str,
         stale: Option<&'a str>,
     ) -> Answer<'a> {
-        let (pull, why, next) = match outcome {
-            Outcome::Opened(open) | Outcome::Already(open) => (Some(open), None, &[][..]),
-            Outcome::Prepared { why, next } => (None, Some(why.as_str()), next.as_slice()),
-        };
+        let proposed = Proposed::of(outcome, branch, stale);
         Answer {
             grant: self.path.short(),
             path: self.path.as_str(),
@@ -250,17 +213,12 @@ impl Told {
             subject: self.subject.as_ref().map(ToString::to_string),
             role: self.role.clone(),
             owners: self.owners.clone(),
-            branch,
-            pull,
-            already: matches!(outcome, Outcome::Already(_)),
-            approval: if self.holds(pull) {
+            approval: if self.holds(proposed.pull) {
                 "none"
             } else {
                 "unless-holder-or-owner"
             },
-            why,
-            next,
-            stale,
+            proposed,
         }
     }
 
@@ -271,49 +229,12 @@ impl Told {
     }
 }
 
-fn human(answer: &Answer<'_>, told: &Told, outcome: &Outcome, base: &str) -> String {
+fn human(answer: &Answer<'_>, told: &Told, base: &str) -> String {
     let mut out = match (&answer.subject, &answer.role) {
         (Some(subject), Some(role)) => format!("{}: {role} of {subject}\n", answer.grant),
         _ => format!("{}\n", answer.grant),
     };
-    // Writing to a String cannot fail.
-    match outcome {
-        Outcome::Opened(open) => {
-            let _ = writeln!(out, "  opened #{}: {}", open.number, visible(&open.url));
-        }
-        Outcome::Already(open) => {
-            let _ = writeln!(
-                out,
-                "  #{} is open already: {}",
-                open.number,
-                visible(&open.url)
-            );
-        }
-        Outcome::Prepared { why, next } => {
-            let _ = writeln!(
-                out,
-                "  prepared on branch {} of this clone, and no further: {}",
-                visible(answer.branch),
-                visible(why)
-            );
-            if let Some(stale) = answer.stale.filter(|stale| stale != why) {
-                let _ = writeln!(
-                    out,
-                    "  {base} is as it was last fetched: {}",
-                    visible(stale)
-                );
-            }
-            for (verb, step) in ["then", "and"].iter().zip(next) {
-                let step = visible(step);
-                let what = if step.starts_with("http") {
-                    "open "
-                } else {
-                    ""
-                };
-                let _ = writeln!(out, "  {verb} {what}{step}");
-            }
-        }
-    }
+    out.push_str(&answer.proposed.lines(base));
     out.push_str(&approval(answer, told));
     out
 }
@@ -338,31 +259,4 @@ fn approval(answer: &Answer<'_>, told: &Told) -> String {
             several.join(", ")
         ),
     }
-}
-
-/// At most three names that are like the one that was asked for.
-fn near(path: &GrantPath, there: &[GrantPath]) -> Vec<String> {
-    let asked = path.short();
-    let mut likely: Vec<(f64, &str)> = there
-        .iter()
-        .map(|other| (strsim::jaro_winkler(asked, other.short()), other.short()))
-        .filter(|(likeness, _)| *likeness > 0.85)
-        .collect();
-    likely.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
-    let names = likely.into_iter().take(3);
-    names.map(|(_, name)| name.to_owned()).collect()
-}
-
-/// Text from elsewhere, which must not move the cursor.
-fn visible(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            let escaped: Vec<char> = if c.is_control() {
-                c.escape_unicode().collect()
-            } else {
-                vec![c]
-            };
-            escaped
-        })
-        .collect()
 }

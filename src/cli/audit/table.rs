@@ -1,11 +1,10 @@
 //! Answers as lines of cells: for people and for spreadsheets.
 
-use std::fmt::Write as _;
-
 use anyhow::Context as _;
 use serde::Serialize;
 
-use super::super::drift::visible;
+use super::super::table;
+use super::super::visible::visible;
 use super::Form;
 use crate::domain::evidence;
 use crate::domain::model::Instant;
@@ -38,27 +37,7 @@ pub(super) fn cell(at: Option<Instant>) -> String {
 
 impl Table {
     fn text(&self) -> String {
-        if self.rows.is_empty() {
-            return "nothing\n".to_owned();
-        }
-        let mut widths: Vec<usize> = self.columns.iter().map(|c| c.len()).collect();
-        for row in &self.rows {
-            for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max(visible(cell).chars().count());
-            }
-        }
-        let mut out = String::new();
-        let header = self.columns.iter().map(|c| c.to_uppercase()).collect();
-        for row in std::iter::once(&header).chain(&self.rows) {
-            let mut line = String::new();
-            for (width, cell) in widths.iter().zip(row) {
-                // Writing to a String cannot fail.
-                let _ = write!(line, "{:width$}  ", visible(cell));
-            }
-            out.push_str(line.trim_end());
-            out.push('\n');
-        }
-        out
+        table::text(self.columns, &self.rows, table::width())
     }
 
     fn csv(&self) -> anyhow::Result<String> {
