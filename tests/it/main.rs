@@ -9,6 +9,7 @@ mod abuse;
 mod actions;
 mod anchors;
 mod approval;
+mod asking;
 mod attacks;
 mod audit;
 mod aws;

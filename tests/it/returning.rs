@@ -1,108 +1,42 @@
 //! `hallpass return`, run as a program in a clone, against the stand-in and the service.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use git2::Repository;
 use hallpass::app::propose::{NoPlace, Place};
 use hallpass::domain::model::PullNumber;
 use hallpass::sandbox::Change;
 use serde_json::Value;
-use tempfile::TempDir;
 
+use crate::asking::{self, Said};
 use crate::scenario::{hearing_and_deaf, hearing_and_deaf_with};
 use crate::world::{Ears, REPO, World, file, grant};
 
-/// Somebody's clone of the access repository, made before anything was asked for, and an empty home.
-pub struct Desk {
-    folder: TempDir,
-    origin: String,
-}
+/// Somebody's clone of the access repository, made before anything was asked for, from which access is given back.
+pub struct Desk(asking::Desk);
 
-/// What the program said.
-#[derive(Debug)]
-struct Said {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-impl Said {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {self:?}"))
+impl std::ops::Deref for Desk {
+    type Target = asking::Desk;
+    fn deref(&self) -> &asking::Desk {
+        &self.0
     }
 }
 
 impl Desk {
     pub fn new(world: &World) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let bare = world.sandbox.repository_path(REPO);
-        let clone = folder.path().join("clone");
-        let repo = Repository::clone(bare.to_str().unwrap(), &clone).unwrap();
-        let origin = format!("{}/acme/{REPO}.git", world.sandbox.url());
-        repo.remote_set_url("origin", &origin).unwrap();
-        let mut config = repo.config().unwrap();
-        config.set_str("user.name", "Somebody").unwrap();
-        config
-            .set_str("user.email", "somebody@example.org")
-            .unwrap();
-        Self { folder, origin }
-    }
-
-    pub fn clone(&self) -> PathBuf {
-        self.folder.path().join("clone")
-    }
-
-    fn repo(&self) -> Repository {
-        Repository::open(self.clone()).unwrap()
-    }
-
-    /// `127.0.0.1:PORT`
-    pub fn host(&self) -> String {
-        self.origin.split('/').nth(2).unwrap().to_owned()
+        Self(asking::Desk::of(&world.sandbox))
     }
 
     /// Runs `hallpass return` with these arguments and this environment alone.
     async fn run(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Said {
-        self.run_in(&self.clone(), environment, arguments).await
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "tests run the real program")]
-    async fn run_in(&self, dir: &Path, environment: &[(&str, &str)], arguments: &[&str]) -> Said {
-        let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_hallpass"))
-            .current_dir(dir)
-            .env_clear()
-            .env("HOME", self.folder.path())
-            .envs(environment.iter().copied())
-            .arg("return")
-            .args(arguments)
-            .output()
+        self.0
+            .run(environment, &[&["return"], arguments].concat())
             .await
-            .unwrap();
-        Said {
-            code: output.status.code().unwrap(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
     }
 
     /// As somebody with a token for the stand-in.
     async fn as_person(&self, world: &World, login: &str, arguments: &[&str]) -> Said {
-        let token = world.sandbox.personal_token(login);
-        let host = self.host();
-        let environment = [("GH_ENTERPRISE_TOKEN", token.as_str()), ("GH_HOST", &host)];
-        let said = self.run(&environment, arguments).await;
-        assert!(!format!("{said:?}").contains(&token));
-        said
-    }
-
-    /// What cannot be seen of it but matters to whoever works here: the branch, its tip, the index, the work tree.
-    fn state(&self) -> String {
-        let repo = self.repo();
-        let head = repo.head().unwrap();
-        let (name, tip) = (head.name().unwrap().to_owned(), head.target());
-        let statuses = repo.statuses(None).unwrap();
-        let index = std::fs::read(repo.path().join("index")).unwrap();
-        format!("{name} {tip:?} {} {}", statuses.len(), hex::encode(index))
+        let words = [&["return"], arguments].concat();
+        self.0.as_person(&world.sandbox, login, &words).await
     }
 }
 
@@ -289,7 +223,7 @@ async fn what_cannot_be_pushed_or_opened_is_left_to_be_finished() {
     let world = World::hearing().await;
     given(&world).await;
     let desk = Desk::new(&world);
-    let host = desk.host();
+    let host = desk.host().to_owned();
     let wrong = [("GH_ENTERPRISE_TOKEN", "ghp_wrong"), ("GH_HOST", &host)];
     let said = desk.run(&wrong, &["db/ada-incident"]).await;
     assert_eq!(said.code, 1, "{said:?}");
@@ -366,7 +300,7 @@ async fn a_token_goes_to_no_host_that_it_is_not_for() {
     }
     assert_eq!(world.sandbox.calls().len(), 0, "nobody was asked");
     // Whoever says that the host is GitHub's means it.
-    let host = desk.host();
+    let host = desk.host().to_owned();
     let named = [("GH_TOKEN", token.as_str()), ("GH_HOST", &host)];
     let said = desk.run(&named, &["db/ada-incident"]).await;
     assert_eq!(said.code, 0, "{said:?}");
@@ -380,13 +314,13 @@ async fn the_token_of_githubs_own_command_line_is_used() {
     given(&world).await;
     let desk = Desk::new(&world);
     let token = world.sandbox.personal_token("ada");
-    let program = desk.folder.path().join("gh");
-    let host = desk.host();
+    let program = desk.home().join("gh");
+    let host = desk.host().to_owned();
     let text =
         format!("#!/bin/sh\n[ \"$*\" = \"auth token --hostname {host}\" ] && echo {token}\n");
     std::fs::write(&program, text).unwrap();
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let path = desk.folder.path().to_str().unwrap().to_owned();
+    let path = desk.home().to_str().unwrap().to_owned();
     let said = desk.run(&[("PATH", &path)], &["db/ada-incident"]).await;
     assert_eq!(said.code, 0, "{said:?}");
     assert!(said.out.contains("you hold it"), "{}", said.out);
@@ -441,7 +375,9 @@ async fn what_is_no_clone_of_a_repository_on_github_is_refused_without_its_secre
     given(&world).await;
     let desk = Desk::new(&world);
     let nowhere = tempfile::tempdir().unwrap();
-    let said = desk.run_in(nowhere.path(), &[], &["db/ada-incident"]).await;
+    let said = desk
+        .run_in(nowhere.path(), &[], &["return", "db/ada-incident"])
+        .await;
     assert_eq!(said.code, 2);
     assert!(said.err.contains("run this in a clone"), "{}", said.err);
 
@@ -468,7 +404,7 @@ async fn what_is_no_clone_of_a_repository_on_github_is_refused_without_its_secre
         "{}",
         said.err
     );
-    repo.remote_set_url("origin", &desk.origin).unwrap();
+    repo.remote_set_url("origin", &desk.origin()).unwrap();
     let said = desk.run(&[], &["db/ada-incident", "--base", "trunk"]).await;
     assert_eq!(said.code, 2);
     assert!(said.err.contains("knows no branch `trunk`"), "{}", said.err);
