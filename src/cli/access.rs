@@ -72,28 +72,7 @@ impl Access {
                 self.who
             );
         };
-        let held = |filter: &Filter| {
-            let mut held = standing(&view, filter);
-            held.retain(Stands::is_held);
-            held
-        };
-        let of_name = match &subject {
-            Subject::Person(login) => login.to_string(),
-            Subject::Service(name) => name.to_string(),
-        };
-        let mut grants = held(&Filter {
-            subject: Some(of_name),
-            ..Filter::default()
-        });
-        grants.retain(|stands| stands.subject == subject);
-        let mut services = match &subject {
-            Subject::Person(login) => held(&Filter {
-                own: Some(login.clone()),
-                ..Filter::default()
-            }),
-            Subject::Service(_) => Vec::new(),
-        };
-        services.retain(|stands| stands.subject != subject);
+        let [grants, services] = held(&view, &subject);
         let declared = view.subject(&self.who).is_some();
         let unknown = view.unknown();
         let lines = |all: &[Stands<'_>]| -> Vec<Line> {
@@ -116,6 +95,25 @@ impl Access {
         let nobody = grants.is_empty() && services.is_empty() && !declared;
         Ok(ExitCode::from(u8::from(nobody)))
     }
+}
+
+/// What `subject` has, and what the services have that it answers for.
+fn held<'v>(view: &'v View, subject: &Subject) -> [Vec<Stands<'v>>; 2] {
+    let own = match subject {
+        Subject::Person(login) => Some(login.clone()),
+        Subject::Service(_) => None,
+    };
+    let is_person = own.is_some();
+    let all = standing(
+        view,
+        &Filter {
+            own,
+            ..Filter::default()
+        },
+    );
+    let held = all.into_iter().filter(Stands::is_held);
+    let (grants, others): (Vec<_>, Vec<_>) = held.partition(|one| one.subject == *subject);
+    [grants, if is_person { others } else { Vec::new() }]
 }
 
 fn human(view: &View, subject: &Subject, [grants, services]: [&[Stands<'_>]; 2]) -> String {

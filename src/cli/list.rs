@@ -91,6 +91,8 @@ struct Open<'a> {
     waits: Waits,
 }
 
+const WHO: &str = "who you are is not known, so this is everybody's: name yourself with --person, or set github.user with `git config`";
+
 fn resource(text: &str) -> Result<ResourceName, String> {
     ResourceName::new(text).map_err(|error| error.to_string())
 }
@@ -103,31 +105,9 @@ impl List {
     pub fn run(&self) -> anyhow::Result<ExitCode> {
         let view = self.which.look()?;
         let me = view.me().map(|me| &me.login);
-        let mut unknown = view.unknown();
-        let requests = match view.clone.open_requests(&view.base, me) {
-            Ok(found) => Some(found),
-            Err(error) => {
-                let why = format!("{:#}", anyhow::Error::from(error));
-                unknown.push(format!(
-                    "what is open, and what waits for you, is not known: {why}"
-                ));
-                None
-            }
-        };
-        unknown.extend(requests.iter().flat_map(|found| found.unknown.clone()));
-        if me.is_none() && !self.is_about_others() {
-            unknown.push(format!(
-                "who you are is not known, so this is everybody's: name yourself with --person, or set github.user with `git config` ({} people are declared)",
-                view.base.people.len()
-            ));
-        }
+        let (requests, unknown) = self.requests(&view);
         let mut grants = standing(&view, &self.filter(me));
         grants.retain(|stands| !self.soon || is_soon(stands, view.now));
-        let requests = requests.map(|found| {
-            let meant = self.meant(found, me).into_iter();
-            let checked = meant.map(|request| (view.clone.check_of(&request), request));
-            checked.collect::<Vec<Checked>>()
-        });
         super::print(&match self.json {
             true => {
                 let answer = Answer {
@@ -146,6 +126,29 @@ impl List {
             false => self.human(&view, &grants, requests.as_deref()) + &notes(&unknown),
         })?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// What is open, with what its checks say, and what is not known.
+    fn requests(&self, view: &View) -> (Option<Vec<Checked>>, Vec<String>) {
+        let me = view.me().map(|me| &me.login);
+        let mut unknown = view.unknown();
+        if me.is_none() && !self.is_about_others() {
+            unknown.push(WHO.to_owned());
+        }
+        let found = match view.clone.open_requests(&view.base, me) {
+            Ok(found) => found,
+            Err(error) => {
+                let why = anyhow::Error::from(error);
+                unknown.push(format!(
+                    "what is open, and what waits for you, is not known: {why:#}"
+                ));
+                return (None, unknown);
+            }
+        };
+        unknown.extend(found.unknown.clone());
+        let meant = self.meant(found, me).into_iter();
+        let checked = meant.map(|request| (view.clone.check_of(&request), request));
+        (Some(checked.collect()), unknown)
     }
 
     fn is_about_others(&self) -> bool {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
-use super::clone::{Which, near};
+use super::clone::{View, Which, near};
 use super::grants::{COLUMNS, Filter, Line, cells, notes, standing};
 use super::table;
 use crate::domain::model::{ResourceName, RoleName};
@@ -72,16 +72,9 @@ impl Who {
         let declared = view.base.resources.get(&resource);
         let has = |role: &RoleName| declared.is_some_and(|r| r.roles.contains_key(role));
         let known = declared.is_some() && role.as_ref().is_none_or(has);
-        if grants.is_empty() && !known {
-            let names = view.base.resources.keys().map(ResourceName::as_str);
-            let likely = match near(resource.as_str(), names).join(", ") {
-                likely if likely.is_empty() || declared.is_some() => String::new(),
-                likely => format!("; did you mean {likely}?"),
-            };
-            if !self.json {
-                absent(&format!("there is no {what} in the catalogue{likely}\n"))?;
-                return Ok(ExitCode::FAILURE);
-            }
+        if grants.is_empty() && !known && !self.json {
+            super::print(&absent(&view, what, &resource))?;
+            return Ok(ExitCode::FAILURE);
         }
         let unknown = view.unknown();
         super::print(&match self.json {
@@ -105,6 +98,21 @@ impl Who {
     }
 }
 
-fn absent(text: &str) -> anyhow::Result<()> {
-    super::print(&super::visible::visible_lines(text, ""))
+/// That there is no such thing, and what is like it.
+fn absent(view: &View, what: &str, resource: &ResourceName) -> String {
+    let names = view.base.resources.keys().map(ResourceName::as_str);
+    let likely = match view.base.resources.get(resource) {
+        Some(there) => {
+            let roles = there.roles.keys().map(|role| format!("{resource}/{role}"));
+            roles.collect::<Vec<_>>()
+        }
+        None => near(resource.as_str(), names),
+    };
+    match likely.is_empty() {
+        true => format!("there is no {what} in the catalogue\n"),
+        false => format!(
+            "there is no {what} in the catalogue, but {}\n",
+            likely.join(", ")
+        ),
+    }
 }

@@ -123,20 +123,7 @@ fn judge(facts: &Facts<'_>, teams: &BTreeSet<Owner>, in_: &BTreeSet<Owner>) -> V
         users: BTreeMap::new(),
     };
     suppose_owners(facts, &mut roster);
-    let pull = Pull {
-        number: PullNumber(0),
-        author: facts.author.clone(),
-        title: String::new(),
-        state: PullState::Open,
-        draft: false,
-        base_branch: facts.branch.to_owned(),
-        head: facts.base_commit.clone(),
-        head_branch: String::new(),
-        from_fork: false,
-        commits: 1,
-        pushers: Pushers::Known(facts.author.iter().map(|author| author.id).collect()),
-        reviews: Vec::new(),
-    };
+    let pull = pull(facts);
     decide(&Case {
         pull: &pull,
         protected_branch: facts.branch,
@@ -150,6 +137,24 @@ fn judge(facts: &Facts<'_>, teams: &BTreeSet<Owner>, in_: &BTreeSet<Owner>) -> V
         around: &Surroundings::default(),
         now: facts.now,
     })
+}
+
+/// The pull request, as it will be opened.
+fn pull(facts: &Facts<'_>) -> Pull {
+    Pull {
+        number: PullNumber(0),
+        author: facts.author.clone(),
+        title: String::new(),
+        state: PullState::Open,
+        draft: false,
+        base_branch: facts.branch.to_owned(),
+        head: facts.base_commit.clone(),
+        head_branch: String::new(),
+        from_fork: false,
+        commits: 1,
+        pushers: Pushers::Known(facts.author.iter().map(|author| author.id).collect()),
+        reviews: Vec::new(),
+    }
 }
 
 /// Seats somebody behind each owner of what is asked for. Who they are decides who can approve, which is not told here; but what could

@@ -189,26 +189,11 @@ pub(in crate::cli) fn findings(ready: &Ready, checked: &Checked) -> String {
 pub(in crate::cli) fn summary(view: &View, ready: &Ready, checked: &Checked) -> String {
     let (role, grant) = (ready.role(), &ready.grant);
     let mut rows = Vec::new();
-    let mut binding = Vec::new();
     if let Some((resource, of)) = view.base.role(&role.resource, &role.role) {
-        rows.push(("what", of.description.clone()));
-        rows.push((
-            "where",
-            format!("{} ({} risk)", resource.description, resource.risk),
-        ));
-        binding.push((role.clone(), of));
+        let place = format!("{} ({} risk)", resource.description, resource.risk);
+        rows.extend([("what", of.description.clone()), ("where", place)]);
     }
-    let parts = view.base.parts(&role).into_iter().flatten();
-    binding
-        .extend(parts.filter_map(|part| {
-            Some((part.clone(), view.base.role(&part.resource, &part.role)?.1))
-        }));
-    let emergency = match grant.emergency {
-        true => super::draft::Emergency::Yes,
-        false => super::draft::Emergency::No,
-    };
-    let limits = limits(&binding, emergency);
-    rows.push(("term", term_in_words(grant) + &limits_in_words(&limits)));
+    rows.push(("term", term_in_words(grant) + &limits_of(view, ready)));
     rows.push(("reason", grant.reason.clone()));
     rows.extend(grant.ticket.clone().map(|ticket| ("ticket", ticket)));
     rows.extend(grant.risk.clone().map(|risk| ("risk", risk)));
@@ -231,6 +216,20 @@ pub(in crate::cli) fn summary(view: &View, ready: &Ready, checked: &Checked) -> 
     }
     out.push_str(&approvers(checked));
     out
+}
+
+/// The limits of its term, in words.
+fn limits_of(view: &View, ready: &Ready) -> String {
+    let roles = view.base.binding(&ready.path, &ready.grant).into_iter();
+    let declared = roles.filter_map(|name| {
+        let (_, role) = view.base.role(&name.resource, &name.role)?;
+        Some((name, role))
+    });
+    let emergency = match ready.grant.emergency {
+        true => super::draft::Emergency::Yes,
+        false => super::draft::Emergency::No,
+    };
+    limits_in_words(&limits(&declared.collect::<Vec<_>>(), emergency))
 }
 
 fn you(view: &View, subject: Subject) -> String {

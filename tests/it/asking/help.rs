@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use hallpass::clock::{Clock as _, SystemClock};
+
 use super::{Desk, Example};
 
 #[expect(
@@ -165,7 +167,7 @@ fn shell(desk: &Desk, token: &str, line: &str) -> (i32, String, String) {
 async fn the_examples_of_the_commands_for_requesters_can_be_run_as_they_stand() {
     let (bare, granted) = (Example::new().await, Example::granted().await);
     // An instant of the help is in the past some day.
-    let later = (chrono::Utc::now() + chrono::TimeDelta::days(5))
+    let later = (SystemClock.now() + chrono::TimeDelta::days(5))
         .format("%Y-%m-%dT18:00:00Z")
         .to_string();
     let instant = regex::Regex::new(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ").unwrap();
