@@ -4,8 +4,8 @@ use tracing::{Instrument as _, error, info, info_span};
 
 use super::safety::SEEN;
 use super::{ReconcileError, Reconciler};
-use crate::domain::safety::SafeMode;
 use crate::domain::model::CommitId;
+use crate::domain::safety::SafeMode;
 use crate::repo::RepoError;
 
 /// Events in one push.

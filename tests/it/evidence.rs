@@ -15,11 +15,12 @@ use hallpass::domain::drift::{Difference, Drift, Known};
 use hallpass::domain::emergency::{Asked, Review};
 use hallpass::domain::evidence::{
     Arrived, DecidedOn, Event, Giving, Kind, Place, Record, Removal, Sealed, adopted, anchored,
-    blocked, called_off, cancelled, canonical, deployment_approved, deployment_waiting, digest, drift_over,
-    drift_removed, drifted, first_look, granted, held, key_changed, landed, merged_without_proof,
-    of_verdict, orphaned, release_unsigned, released, reverted, review_answers_unsigned,
-    review_asked, review_completed, review_lapsed, review_opened, review_overdue, review_unsigned,
-    reviewed, revoked, safe_mode_entered, safe_mode_left, seal, started, stopped,
+    blocked, called_off, cancelled, canonical, deployment_approved, deployment_waiting, digest,
+    drift_over, drift_removed, drifted, first_look, granted, held, key_changed, landed,
+    merged_without_proof, of_verdict, orphaned, release_unsigned, released, reverted,
+    review_answers_unsigned, review_asked, review_completed, review_lapsed, review_opened,
+    review_overdue, review_unsigned, reviewed, revoked, safe_mode_entered, safe_mode_left, seal,
+    started, stopped,
 };
 use hallpass::domain::ledger::{Cause, Entry, Granted, Revoked, State};
 use hallpass::domain::model::{

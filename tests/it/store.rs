@@ -19,8 +19,8 @@ use hallpass::domain::model::{
 };
 use hallpass::domain::remark::Remark;
 use hallpass::store::{
-    ALL_GRANTS, Addressed, Handled, Judged, Ledger, List, Mark, Notice, Scope, Sent, Session, SessionKey, Standing, Store,
-    StoreError, Tally, Wake, Whose,
+    ALL_GRANTS, Addressed, Handled, Judged, Ledger, List, Mark, Notice, Scope, Sent, Session,
+    SessionKey, Standing, Store, StoreError, Tally, Wake, Whose,
 };
 use sqlx::Connection;
 use tempfile::TempDir;

@@ -39,7 +39,7 @@ impl Shown {
         Ok(Self {
             now: page.clock.now(),
             repository: page.settings.repository.to_string(),
-            safe_mode: note.as_deref().map(safety::means),
+            safe_mode: note.as_deref().map(safety::explained),
         })
     }
 
