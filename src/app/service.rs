@@ -20,7 +20,7 @@ use crate::domain::model::ConnectionName;
 use crate::domain::people::Outsiders;
 use crate::domain::report::Pages;
 use crate::forge::github::{self, GitHub, GitHubSettings};
-use crate::github_app::SignIn;
+use crate::github_app::{Failure, SignIn};
 use crate::http::{self, Shared, Source, page};
 use crate::metrics::Metrics;
 use crate::providers::{Counted, Provider, Registry};
@@ -89,7 +89,8 @@ impl Service {
             ..forge_settings(config, Arc::clone(&clock))
         };
         let forge = GitHub::new(settings_of_forge).context("cannot set up the GitHub App")?;
-        let forge = Arc::new(forge.with_sign_in(sign_in(config)));
+        let sign_in = sign_in(config).context("cannot set up signing in")?;
+        let forge = Arc::new(forge.with_sign_in(sign_in));
         let mut providers = super::providers::connect(config, &forge, &clock)?;
         providers.extend(extra);
         let providers = counted(providers, &metrics);
@@ -277,12 +278,12 @@ pub(super) fn own_key(config: &Config) -> PathBuf {
 }
 
 /// How people sign in to the page; `None` where there is none.
-fn sign_in(config: &Config) -> Option<SignIn> {
-    config.page.as_ref().map(|page| SignIn {
-        client_id: page.client_id.clone(),
-        client_secret: page.client_secret.clone(),
-        web: config.github.web.clone(),
-    })
+fn sign_in(config: &Config) -> Result<Option<SignIn>, Failure> {
+    let signing_in = |page: &config::Page| {
+        let (id, secret) = (page.client_id.clone(), page.client_secret.clone());
+        SignIn::new(id, secret, &config.github.web)
+    };
+    config.page.as_ref().map(signing_in).transpose()
 }
 
 fn page_settings(config: &Config, page: &config::Page) -> page::Settings {

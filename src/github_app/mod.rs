@@ -110,18 +110,7 @@ impl App {
                     "the App's private key is no RSA key in PEM form: {e}"
                 ))
             })?;
-        let crab = Octocrab::builder()
-            .base_uri(settings.api.as_str().trim_end_matches('/'))
-            .map_err(|e| refused(format!("`{}` is no address: {e}", settings.api)))?
-            .set_connect_timeout(Some(CONNECT_TIME))
-            .set_read_timeout(Some(CALL_TIME))
-            .set_write_timeout(Some(CALL_TIME))
-            .build()
-            .map_err(|e| {
-                refused(format!(
-                    "no HTTPS client (are CA certificates installed?): {e}"
-                ))
-            })?;
+        let crab = client(&settings.api)?;
         Ok(Arc::new(Self {
             crab,
             api: settings.api,
@@ -141,18 +130,6 @@ impl App {
     /// The time, as tokens go by it.
     pub fn now(&self) -> Instant {
         self.clock.now()
-    }
-
-    /// Sends, and reads the whole answer.
-    async fn exchange(
-        &self,
-        request: http::Request<octocrab::OctoBody>,
-    ) -> Result<(http::response::Parts, Bytes), BoxError> {
-        let (parts, body) = self.crab.send(request).await?.into_parts();
-        Ok((
-            parts,
-            Limited::new(body, ANSWER_BYTES).collect().await?.to_bytes(),
-        ))
     }
 
     /// One call, once. Success is any 2xx.
@@ -197,10 +174,11 @@ impl App {
             .crab
             .build_request(request, body)
             .map_err(|e| Failure::unreadable(what, e))?;
-        let (parts, body) = match tokio::time::timeout(CALL_TIME, self.exchange(request)).await {
-            Ok(answer) => answer.map_err(|source| Failure::unavailable(what, source))?,
-            Err(elapsed) => return Err(Failure::unavailable(what, elapsed)),
-        };
+        let (parts, body) =
+            match tokio::time::timeout(CALL_TIME, exchange(&self.crab, request)).await {
+                Ok(answer) => answer.map_err(|source| Failure::unavailable(what, source))?,
+                Err(elapsed) => return Err(Failure::unavailable(what, elapsed)),
+            };
         Span::current().record("http.response.status_code", parts.status.as_u16());
         tracing::debug!(status = parts.status.as_u16(), "asked GitHub for {what}");
         if parts.status.is_success() {
@@ -430,6 +408,38 @@ impl Installation {
             .await
             .map_err(|e| e.unauthorized_is_final())
     }
+}
+
+/// A client of what is below `root`: whatever it is asked for, octocrab looks for it there.
+fn client(root: &Url) -> Result<Octocrab, Failure> {
+    let refused = |reason: String| Failure::Refused {
+        what: "setting up the GitHub App".to_owned(),
+        reason,
+    };
+    Octocrab::builder()
+        .base_uri(root.as_str().trim_end_matches('/'))
+        .map_err(|e| refused(format!("`{root}` is no address: {e}")))?
+        .set_connect_timeout(Some(CONNECT_TIME))
+        .set_read_timeout(Some(CALL_TIME))
+        .set_write_timeout(Some(CALL_TIME))
+        .build()
+        .map_err(|e| {
+            refused(format!(
+                "no HTTPS client (are CA certificates installed?): {e}"
+            ))
+        })
+}
+
+/// Sends, and reads the whole answer.
+async fn exchange(
+    crab: &Octocrab,
+    request: http::Request<octocrab::OctoBody>,
+) -> Result<(http::response::Parts, Bytes), BoxError> {
+    let (parts, body) = crab.send(request).await?.into_parts();
+    Ok((
+        parts,
+        Limited::new(body, ANSWER_BYTES).collect().await?.to_bytes(),
+    ))
 }
 
 /// What is left of one of GitHub's limits, and of which.

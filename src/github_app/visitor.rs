@@ -2,13 +2,13 @@
 
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{Method, StatusCode};
-use octocrab::OctoBody;
+use octocrab::{OctoBody, Octocrab};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use url::{Url, form_urlencoded};
 
-use super::{App, CALL_TIME, Failure, decode};
+use super::{App, CALL_TIME, Failure, client, decode, exchange};
 use crate::domain::visitor::Came;
 
 /// What is asked for.
@@ -18,12 +18,25 @@ const WHAT: &str = "a sign-in";
 /// <https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-user-access-token-for-a-github-app>
 #[derive(Debug, Clone)]
 pub struct SignIn {
-    /// The App's client id.
-    pub client_id: String,
-    /// Its client secret.
-    pub client_secret: SecretString,
-    /// Where people go to sign in: `https://github.com`, or `https://HOST`.
-    pub web: Url,
+    client_id: String,
+    client_secret: SecretString,
+    /// Where people go to sign in is not where the API is.
+    crab: Octocrab,
+}
+
+impl SignIn {
+    /// Signing in to the App of this client id and secret at `web`: `https://github.com`, or `https://HOST`.
+    ///
+    /// # Errors
+    /// [`Failure::Refused`] when the machine has no certificates to trust.
+    pub fn new(client_id: String, client_secret: SecretString, web: &Url) -> Result<Self, Failure> {
+        let crab = client(web)?;
+        Ok(Self {
+            client_id,
+            client_secret,
+            crab,
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -42,8 +55,8 @@ impl App {
         sign_in: &SignIn,
         came: Came<'_>,
     ) -> Result<SecretString, Failure> {
-        let request = exchange(sign_in, came).map_err(|e| Failure::unreadable(WHAT, e))?;
-        let answer = tokio::time::timeout(CALL_TIME, self.exchange(request)).await;
+        let request = question(sign_in, came).map_err(|e| Failure::unreadable(WHAT, e))?;
+        let answer = tokio::time::timeout(CALL_TIME, exchange(&sign_in.crab, request)).await;
         let token = match answer {
             Ok(Ok((parts, body))) => token_in(parts.status, &body),
             Ok(Err(source)) => Err(Failure::unavailable(WHAT, source)),
@@ -76,7 +89,7 @@ impl App {
 }
 
 /// The question, as a form.
-fn exchange(sign_in: &SignIn, came: Came<'_>) -> Result<http::Request<OctoBody>, http::Error> {
+fn question(sign_in: &SignIn, came: Came<'_>) -> Result<http::Request<OctoBody>, http::Error> {
     let body = form_urlencoded::Serializer::new(String::new())
         .append_pair("client_id", &sign_in.client_id)
         .append_pair("client_secret", sign_in.client_secret.expose_secret())
@@ -84,10 +97,9 @@ fn exchange(sign_in: &SignIn, came: Came<'_>) -> Result<http::Request<OctoBody>,
         .append_pair("code_verifier", came.verifier)
         .append_pair("redirect_uri", came.callback)
         .finish();
-    let root = sign_in.web.as_str().trim_end_matches('/');
     http::Request::builder()
         .method(Method::POST)
-        .uri(format!("{root}/login/oauth/access_token"))
+        .uri("/login/oauth/access_token")
         .header(ACCEPT, "application/json")
         .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
         .body(OctoBody::from(body))

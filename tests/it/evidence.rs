@@ -433,6 +433,7 @@ fn subject_lines_tell_the_story() {
             "Reviewed: grace signs for octocat on orders/readonly",
             "Merged unsigned: the review of octocat on orders/readonly is still due",
             "Overdue: nobody has reviewed octocat on orders/readonly",
+            "Called off: grace ends octocat on orders/readonly at once",
             "Revoked: octocat on orders/readonly (expired)",
             "Revoked: octocat on orders/readonly (expired)",
             "Cancelled: octocat on orders/readonly was never given (expired)",

@@ -132,9 +132,9 @@ pub(super) fn offer(door: Door, back: &str) -> Response {
     let query = match back_to(back) {
         "/" => String::new(),
         back => {
-            let mut query = form_urlencoded::Serializer::new(String::from("?"));
+            let mut query = form_urlencoded::Serializer::new(String::new());
             query.append_pair("to", back);
-            query.finish()
+            format!("?{}", query.finish())
         }
     };
     let mut answer = html(StatusCode::UNAUTHORIZED, page::door(door, &query));

@@ -111,9 +111,9 @@ pub(super) async fn rows(
     let last = found.last().filter(|_| more);
     let mark = last.and_then(|entry| Mark::after(&list, entry));
     let next = mark.map(|mark| {
-        let mut query = url::form_urlencoded::Serializer::new(format!("{place}?"));
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
         query.append_pair("after", &mark.word());
-        query.finish()
+        format!("{place}?{}", query.finish())
     });
     Ok((found, next))
 }
