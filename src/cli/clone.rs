@@ -62,7 +62,7 @@ impl Which {
     /// The flags that name another clone than the usual one, as they were given.
     pub(super) fn flags(&self) -> Vec<String> {
         let mut words = Vec::new();
-        if self.dir != PathBuf::from(".") {
+        if self.dir.as_os_str() != "." {
             words.extend(["--dir".to_owned(), self.dir.display().to_string()]);
         }
         for (flag, value) in [("--remote", &self.remote), ("--base", &self.base)] {
