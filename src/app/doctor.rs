@@ -9,7 +9,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 
 use super::inspect::Inspection;
-use super::{channels, needs, providers, service};
+use super::{channels, needs, service};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
 use crate::domain::catalogue::Catalogue;

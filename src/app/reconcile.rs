@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::doctor;
 use super::logging;
 use super::service::{Service, Telling};
+use super::traces::Traces;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Sketch};
 use crate::domain::doctor::{Area, Line, Verdict};
@@ -52,15 +53,17 @@ pub struct Done {
 pub fn once(path: &Path, patience: TimeDelta, format: logging::Format) -> anyhow::Result<Done> {
     let sketch = Sketch::read(path).unwrap_or_default();
     let mut config = Config::load(path, secrets(&sketch))?;
-    logging::start(format);
+    let traces = super::serve::begin(&config, format)?;
     let scratch = tempfile::tempdir().context("cannot make a temporary folder")?;
     if sketch.server.data_dir.is_none() {
         keep_nothing(&mut config, scratch.path());
     }
-    super::serve::runtime()?.block_on(async {
+    let done = super::serve::runtime()?.block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         once_with(&config, clock, Registry::new(), patience).await
-    })
+    });
+    traces.into_iter().for_each(Traces::end);
+    done
 }
 
 /// The environment, with a secret of webhooks where there is none: nobody is listened to here.

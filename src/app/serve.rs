@@ -52,7 +52,7 @@ pub fn run(path: &Path, format: logging::Format) -> anyhow::Result<()> {
 }
 
 /// Starts logs, and traces where they are asked for.
-fn begin(config: &Config, format: logging::Format) -> anyhow::Result<Option<Traces>> {
+pub(super) fn begin(config: &Config, format: logging::Format) -> anyhow::Result<Option<Traces>> {
     let traces = config.server.traces.as_ref().map(Traces::to).transpose()?;
     logging::start(format, traces.as_ref());
     Ok(traces)

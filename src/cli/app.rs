@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use url::Url;
 
-use super::drift::visible;
+use super::visible::visible;
 use crate::app::init::Mode;
 use crate::app::registration::{self, Plan, Registered, Wish};
 

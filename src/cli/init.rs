@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
-use super::drift::visible;
+use super::visible::visible;
 use crate::app::init::{self, Became, Given, Interview, Mode, Outcome, Scaffold, Standing};
 use crate::domain::doctor::Verdict;
 use crate::domain::render;

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use chrono::TimeDelta;
 use clap::Args;
 
-use super::drift::visible;
 use super::serve::LogFormat;
+use super::visible::visible;
 use crate::app::reconcile::{self, Done};
 use crate::domain::evidence::instant;
 

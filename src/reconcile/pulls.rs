@@ -51,7 +51,7 @@ impl Reconciler {
         if let Some(mode) = safe_mode {
             // By a branch or a ledger that is in doubt nothing is decided, only told.
             let check = report::paused(check, &verdict, &mode);
-            self.remember(&facts, &verdict, &check).await?;
+            self.remember_verdict(&facts, &verdict, &check).await?;
             return self.publish(number, &check).await;
         }
         self.store
@@ -60,7 +60,7 @@ impl Reconciler {
                 &evidence::of_verdict(&facts.pull, &facts.decided_on, &verdict, facts.now),
             )
             .await?;
-        self.remember(&facts, &verdict, &check).await?;
+        self.remember_verdict(&facts, &verdict, &check).await?;
         self.publish(number, &check).await?;
         self.note_waiting(&facts, &verdict, &check.title).await?;
         self.merge_when_due(&facts, &verdict, merges).await?;
@@ -123,7 +123,7 @@ impl Reconciler {
     }
 
     /// Remembers what it waits for, for the page; nothing of what does not concern Hallpass.
-    async fn remember(
+    async fn remember_verdict(
         &self,
         facts: &Facts,
         verdict: &Verdict,

@@ -191,6 +191,10 @@ fn because(cause: &Cause) -> &'static str {
         Cause::OwnerGone => "nobody is accountable for the service any more",
         Cause::ReviewEnded => "an owner ended it in an access review",
         Cause::ReviewLapsed => "no owner answered for it in an access review",
+        Cause::OwnerEmergency => "an owner ended it at once",
+        Cause::HolderEmergency => {
+            "whoever had it, or answers for the service that did, ended it at once"
+        }
     }
 }
 
