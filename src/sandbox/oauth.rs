@@ -87,11 +87,16 @@ pub struct Asking {
 }
 
 impl Asking {
-    /// Where the browser goes with an answer.
-    pub fn back(&self, answer: &[(&str, &str)]) -> String {
+    /// The address that the browser goes back to.
+    pub fn target(&self) -> &str {
         let first = self.client.spec.callbacks.first();
         let target = self.redirect.as_ref().or(first);
-        let target = target.map(String::as_str).unwrap_or_default();
+        target.map(String::as_str).unwrap_or_default()
+    }
+
+    /// Where the browser goes with an answer.
+    pub fn back(&self, answer: &[(&str, &str)]) -> String {
+        let target = self.target();
         let Ok(mut url) = Url::parse(target) else {
             return target.to_owned();
         };

@@ -33,7 +33,7 @@ async fn a_newcomer_asks_corrects_approves_and_merges_at_the_stand_ins_pages() {
     window.fill("#value", &asked).await;
     window.press_words("Commit").await;
     window.until("Waiting for @acme/orders-owners").await;
-    window.until("at least 1 approving review").await;
+    window.until("At least 1 approving review").await;
 
     window.is("grace").await;
     window

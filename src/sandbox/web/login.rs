@@ -79,7 +79,7 @@ fn authorize(visit: &Visit<'_>, asking: &Asking) -> Replied {
     let mut apps = visit.world.apps.iter();
     let app = apps.find(|app| app.id == asking.client.app);
     let app = app.map(|app| app.slug.clone()).unwrap_or_default();
-    let callback = asking.back(&[]);
+    let callback = asking.target().to_owned();
     let origin = Url::parse(&callback).map(|url| url.origin().ascii_serialization());
     let frame = Frame::of(visit, format!("Sign in to {app}"));
     let page = Authorize {
