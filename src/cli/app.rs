@@ -15,6 +15,10 @@ use crate::app::registration::{self, Plan, Registered, Wish};
 
 /// The GitHub App that Hallpass is
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  hallpass app create --config access-setup/hallpass.toml --url https://hallpass.acme.example
+      Register the App that the configuration needs, and keep its secrets beside it.")]
 pub struct App {
     #[command(subcommand)]
     command: AppCommand,

@@ -216,8 +216,11 @@ impl Memory {
     }
 
     fn due(&self, every: TimeDelta, now: Instant) -> Instant {
-        let newest = self.newest.as_ref().map(|newest| newest.written);
-        newest.map_or(now, |at| at.min(now) + every)
+        match self.newest.as_ref().map(|newest| newest.written) {
+            // What a clock that was ahead has written puts the next one off by nothing; servers may differ a little.
+            Some(at) if at <= now + LATE => at + every,
+            Some(_) | None => now,
+        }
     }
 
     /// How long an anchor is overdue at `now`; zero where none is.
@@ -232,7 +235,8 @@ impl Memory {
 
     /// Whether the place is to be compared at `now`.
     pub fn is_to_be_compared(&self, now: Instant) -> bool {
-        self.compared.is_none_or(|at| at.min(now) + COMPARED <= now)
+        self.compared
+            .is_none_or(|at| at > now || at + COMPARED <= now)
     }
 
     /// What the evidence must hold, by what is known of this place.

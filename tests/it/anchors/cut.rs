@@ -11,7 +11,7 @@ use hallpass::reconcile::Vouched;
 use hallpass::sandbox::Change;
 
 use super::{Anchored, files, hours, memory, safe_mode, told_by_doctor};
-use crate::world::{REPO, World, grant};
+use crate::world::{Ears, REPO, World, grant};
 
 const EVIDENCE: &str = "hallpass/evidence";
 
@@ -35,14 +35,14 @@ fn before(world: &World, commit: Oid, n: u32) -> Oid {
 
 /// Ada has `db/readonly` for two hours, and what tells of it was anchored.
 async fn with_ada() -> Anchored {
-    let of = Anchored::new().await;
+    let of = Anchored::every(Ears::Deaf, "10m").await;
     let text = grant("ada", "readonly", "2h");
     let pull = of.world.request("ada", "db/ada-incident", &text).await;
     of.world.approve(pull, "grace").await;
-    of.world.advance(TimeDelta::minutes(1)).await;
-    of.world.resync().await;
     let before = of.anchors().len();
-    assert!(before >= 1);
+    of.world.advance(TimeDelta::minutes(11)).await;
+    of.world.resync().await;
+    assert!(of.anchors().len() > before, "what tells of ada is anchored");
     of
 }
 

@@ -24,9 +24,9 @@ async fn open() -> Site {
 /// What an answer makes a browser keep under `name`, as it sends it back.
 fn kept(answer: &Answer, name: &str) -> Option<String> {
     let cookies = answer.headers.get_all("set-cookie").iter();
-    let texts = cookies.map(|c| c.to_str().unwrap().to_owned());
+    let mut texts = cookies.map(|c| c.to_str().unwrap().to_owned());
     let ours = |c: &String| c.starts_with(&format!("{name}="));
-    let cookie = texts.filter(ours).next_back()?;
+    let cookie = texts.rfind(ours)?;
     let gone = cookie.contains("Max-Age=0");
     let pair = cookie.split(';').next().unwrap().to_owned();
     (!gone).then_some(pair)
