@@ -4,7 +4,7 @@
 //! - Only spans of our own leave, and of them only what [`ATTRIBUTES`] lists: numbers, words of the program, and names of connections and
 //!   repositories. No log line does, no name of a person, no text of a request, no secret.
 //! - Nothing waits for the collector. A thread of its own sends; what does not fit into its queue meanwhile is dropped, and an end of the
-//!   process waits [`GRACE`] for it.
+//!   process waits `GRACE` for it.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -259,7 +259,7 @@ fn an_anchor(seq: u64, written: &str) -> SignedAnchor {
     let head = Anchor {
         seq,
         record: format!("sha256:{}", "0".repeat(64)),
-        commit: CommitId::new(&"a".repeat(40)).unwrap(),
+        commit: CommitId::new("a".repeat(40)).unwrap(),
         at: written.parse().unwrap(),
     };
     let written: Instant = written.parse().unwrap();

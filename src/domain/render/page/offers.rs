@@ -70,7 +70,7 @@ const RESOURCES: usize = 50;
 /// What can be asked for, after the resource `after`.
 ///
 /// # Errors
-/// As [`overview`].
+/// As [`super::overview`].
 pub fn asking(
     frame: Frame<'_>,
     declared: Option<&Catalogue>,
