@@ -1,0 +1,328 @@
+//! The reference: what must and must not be, worked out from what happened in the world, by none of the code under test.
+//!
+//! It knows the example's few roles by heart, and every request's text, because the simulation wrote it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::TimeDelta;
+use git2::Oid;
+use hallpass::domain::model::Instant;
+use hallpass::domain::pull::ReviewState;
+
+use super::hub::{Asked, Hub};
+use super::target::Held;
+
+/// A role that can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Role {
+    pub resource: &'static str,
+    pub name: &'static str,
+    /// At which target.
+    pub target: &'static str,
+    /// What it is called there.
+    pub gives: &'static str,
+    /// In minutes.
+    pub longest: i64,
+    pub approvals: usize,
+    /// Whose approval counts.
+    pub owners: &'static str,
+}
+
+/// Every role.
+pub const ROLES: [Role; 4] = [
+    Role {
+        resource: "db",
+        name: "readonly",
+        target: "vault",
+        gives: "reader",
+        longest: 8 * 60,
+        approvals: 1,
+        owners: "dba",
+    },
+    Role {
+        resource: "db",
+        name: "admin",
+        target: "vault",
+        gives: "admin",
+        longest: 2 * 60,
+        approvals: 2,
+        owners: "dba",
+    },
+    // Another name for the same access: the set of both holds it.
+    Role {
+        resource: "db",
+        name: "support",
+        target: "vault",
+        gives: "reader",
+        longest: 4 * 60,
+        approvals: 1,
+        owners: "dba",
+    },
+    Role {
+        resource: "queue",
+        name: "consumer",
+        target: "bus",
+        gives: "consumer",
+        longest: 24 * 60,
+        approvals: 1,
+        owners: "ops",
+    },
+];
+
+/// What one request asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    pub person: String,
+    pub role: Role,
+    /// In minutes.
+    pub minutes: i64,
+    /// Makes the text unlike any other.
+    pub note: u64,
+}
+
+impl Ask {
+    /// The file.
+    pub fn text(&self) -> String {
+        format!(
+            "person: {}\nrole: {}\nduration: {}m\nreason: The orders of customer {} look wrong today.\n",
+            self.person, self.role.name, self.minutes, self.note
+        )
+    }
+
+    /// What it gives.
+    pub fn held(&self) -> Held {
+        (self.role.gives.to_owned(), self.person.clone())
+    }
+}
+
+/// A request that reached the protected branch.
+#[derive(Debug, Clone)]
+pub struct Arrived {
+    pub path: String,
+    pub blob: Oid,
+    pub pull: Option<u64>,
+    pub at: Instant,
+    /// `None` for a text that asks for nothing.
+    pub ask: Option<Ask>,
+    /// In how many of the steps since it was in order, and in how many it was not.
+    pub in_order: u32,
+    pub not_in_order: u32,
+    /// When its file went, or said something else.
+    pub gone: Option<Instant>,
+    /// Whether somebody touched the same access by hand, so that nothing is expected of it.
+    pub touched: bool,
+}
+
+impl Arrived {
+    /// When it ends by its term.
+    pub fn ends(&self) -> Option<Instant> {
+        Some(self.at + TimeDelta::minutes(self.ask.as_ref()?.minutes))
+    }
+
+    fn is_of(&self, target: &str, held: &Held) -> bool {
+        let ask = self.ask.as_ref();
+        ask.is_some_and(|ask| ask.role.target == target && ask.held() == *held)
+    }
+}
+
+/// Everything that was asked for and that landed.
+#[derive(Debug, Default)]
+pub struct Model {
+    asks: BTreeMap<Oid, Ask>,
+    pub arrived: Vec<Arrived>,
+    seen: usize,
+    /// Given by hand, so never ours: what is at which target.
+    pub by_hand: BTreeSet<(&'static str, Held)>,
+    /// Who left, and since when that must be known: a list of the organisation's members is good for ten minutes, a file that is
+    /// gone from the protected branch is seen at once.
+    pub left: BTreeMap<String, Instant>,
+}
+
+/// How long a list of the organisation's members is good for.
+pub const LIST_IS_GOOD: TimeDelta = TimeDelta::minutes(10);
+
+impl Model {
+    /// Notes what the file with this blob asks for.
+    pub fn wrote(&mut self, blob: Oid, ask: &Ask) {
+        self.asks.insert(blob, ask.clone());
+    }
+
+    /// Notes what landed since the last time, and weighs all of it as things stand now.
+    pub fn look(&mut self, hub: &Hub, now: Instant) {
+        let landed = hub.landed();
+        for landing in &landed[self.seen..] {
+            let git = git2::Repository::open(hub.path()).unwrap();
+            let parent = git
+                .find_commit(landing.commit)
+                .unwrap()
+                .parent_id(0)
+                .unwrap();
+            let (before, after) = (hub.grants(parent), hub.grants(landing.commit));
+            for (path, blob) in &before {
+                if after.get(path) != Some(blob) {
+                    let there = self.arrived.iter_mut().filter(|a| a.path == *path);
+                    for arrived in there.filter(|a| a.gone.is_none()) {
+                        arrived.gone = Some(landing.at);
+                    }
+                }
+            }
+            for (path, blob) in after {
+                if before.get(&path) != Some(&blob) {
+                    self.arrived.push(Arrived {
+                        ask: self.asks.get(&blob).cloned(),
+                        path,
+                        blob,
+                        pull: landing.pull,
+                        at: landing.at,
+                        in_order: 0,
+                        not_in_order: 0,
+                        gone: None,
+                        touched: false,
+                    });
+                }
+            }
+        }
+        self.seen = landed.len();
+        let verdicts: Vec<bool> = self
+            .arrived
+            .iter()
+            .map(|arrived| self.in_order(hub, arrived, now).is_ok())
+            .collect();
+        for (arrived, in_order) in self.arrived.iter_mut().zip(verdicts) {
+            match in_order {
+                true => arrived.in_order += 1,
+                false => arrived.not_in_order += 1,
+            }
+        }
+    }
+
+    /// Whether what arrived is to be given by everything that is so now, but for the time; or what is wrong with it.
+    pub fn in_order(&self, hub: &Hub, arrived: &Arrived, now: Instant) -> Result<(), String> {
+        let ask = arrived.ask.as_ref().ok_or("it asks for nothing")?;
+        let folder = format!("access/grants/{}/", ask.role.resource);
+        let number = arrived.pull.ok_or("nobody proposed it")?;
+        let asked = hub.asked(number);
+        let merged = asked.state.clone();
+        let late = |at: Instant| at > arrived.at;
+        if !arrived.path.starts_with(&folder) {
+            return Err("the role is offered elsewhere".to_owned());
+        }
+        if asked.touches_control {
+            return Err("it also changes what decides".to_owned());
+        }
+        if ask.minutes > ask.role.longest {
+            return Err("its term is too long".to_owned());
+        }
+        if self.has_left(&ask.person, now) {
+            return Err("the person left".to_owned());
+        }
+        if !matches!(merged, hallpass::domain::pull::PullState::Merged { .. }) {
+            return Err("it is not merged".to_owned());
+        }
+        let mut counted = BTreeSet::new();
+        for by in reviewers(&asked) {
+            let said = asked.reviews.iter().rev().find(|r| {
+                r.by == by && !matches!(r.state, ReviewState::Commented | ReviewState::Pending)
+            });
+            let Some(said) = said else { continue };
+            if !hub.is_in(ask.role.owners, &by) {
+                continue;
+            }
+            match said.state {
+                ReviewState::ChangesRequested | ReviewState::ObjectionDismissed => {
+                    return Err(format!("{by} objects"));
+                }
+                ReviewState::Approved => {}
+                _ => continue,
+            }
+            let same = hub.blob(said.commit, &arrived.path) == Some(arrived.blob);
+            let independent =
+                by != asked.author && !asked.pushers.contains(&by) && by != ask.person;
+            if same && independent && !late(said.at) {
+                counted.insert(by);
+            }
+        }
+        if counted.len() < ask.role.approvals {
+            return Err(format!("only {counted:?} approved it"));
+        }
+        Ok(())
+    }
+
+    /// Whether somebody left, and that must be known.
+    fn has_left(&self, person: &str, now: Instant) -> bool {
+        self.left.get(person).is_some_and(|since| *since <= now)
+    }
+
+    /// Whether this may be given at this moment.
+    pub fn may_be_given(
+        &self,
+        hub: &Hub,
+        target: &str,
+        held: &Held,
+        now: Instant,
+    ) -> Result<(), String> {
+        let mut why = vec!["nothing asks for it".to_owned()];
+        for arrived in self.arrived.iter().filter(|a| a.is_of(target, held)) {
+            let running = arrived.ends().is_some_and(|ends| now < ends);
+            match self.in_order(hub, arrived, now) {
+                Ok(()) if running => return Ok(()),
+                Ok(()) => why.push(format!("{} is over", arrived.path)),
+                Err(error) => why.push(format!("{} of #{:?}: {error}", arrived.path, arrived.pull)),
+            }
+        }
+        Err(why.join("; "))
+    }
+
+    /// Whether this may be there at this moment. What ends because something went is given some time: that is only inferred.
+    pub fn may_be_held(
+        &self,
+        target: &'static str,
+        held: &Held,
+        now: Instant,
+        inferred: Inferred,
+    ) -> bool {
+        if self.by_hand.contains(&(target, held.clone())) {
+            return true;
+        }
+        let of = self.arrived.iter().filter(|a| a.is_of(target, held));
+        of.filter(|arrived| arrived.in_order > 0).any(|arrived| {
+            let running = arrived.ends().is_some_and(|ends| now < ends);
+            let left = self.has_left(&held.1, now);
+            let there = arrived.gone.is_none() && !left;
+            running && (there || inferred == Inferred::Tolerated)
+        })
+    }
+
+    /// What must be there once everything has come to rest.
+    pub fn must_be_held(&self, now: Instant) -> Vec<(&'static str, Held, String)> {
+        let live = self.arrived.iter().filter(|arrived| {
+            let running = arrived.ends().is_some_and(|ends| now < ends);
+            let steady = arrived.in_order > 0 && arrived.not_in_order == 0;
+            running && steady && arrived.gone.is_none() && !arrived.touched
+        });
+        let held = live.filter_map(|arrived| {
+            let ask = arrived.ask.as_ref()?;
+            let here = !self.left.contains_key(&ask.person);
+            here.then(|| (ask.role.target, ask.held(), arrived.path.clone()))
+        });
+        held.collect()
+    }
+
+    /// Somebody touched this by hand: nothing is expected of it any more.
+    pub fn touched(&mut self, target: &str, held: &Held) {
+        for arrived in self.arrived.iter_mut().filter(|a| a.is_of(target, held)) {
+            arrived.touched = true;
+        }
+    }
+}
+
+/// Whether access may still be there that ends because something vanished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inferred {
+    Tolerated,
+    MustBeGone,
+}
+
+fn reviewers(asked: &Asked) -> BTreeSet<String> {
+    asked.reviews.iter().map(|said| said.by.clone()).collect()
+}
