@@ -490,10 +490,13 @@ impl World {
             .filter(|line| !line.starts_with("Landed: "))
             .collect();
         let ids = regex::Regex::new("[0-9a-f]{12,40}").unwrap();
+        // The order counts for each account alone: what is given to one and taken from another at one instant, passes do beside each other.
+        let mut effects = self.vault.effects();
+        effects.sort_by_key(|effect| effect[1..].to_owned());
         let text = format!(
             "ledger {:#?}\nvault {:#?}\nopen {:#?}\ntold {told:#?}",
             self.ledger().await,
-            self.vault.effects(),
+            effects,
             self.open_pulls()
         );
         ids.replace_all(&text, "ID").into_owned()
