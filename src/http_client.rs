@@ -27,8 +27,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
+pub use crate::domain::causes::chain;
 pub use failure::Failure;
-pub use failure::chain;
 pub use listing::Listing;
 pub use reach::{Guard, LinkLocal, Reach};
 pub use signed::Signer;

@@ -3,12 +3,14 @@
 //! The same facts give the same verdict, today and when an auditor replays them. The shell around it ([`crate::reconcile`])
 //! observes, calls [`decision::decide`] or [`plan::plan`], and acts.
 
+pub mod address;
 pub mod anchor;
 pub mod approval;
 pub mod asking;
 pub mod audit;
 pub mod brake;
 pub mod catalogue;
+pub mod causes;
 pub mod changes;
 pub mod codeowners;
 pub mod decision;

@@ -5,6 +5,7 @@ use http::header::HeaderName;
 use url::Url;
 
 use super::BoxError;
+use crate::domain::address;
 
 /// A path of these segments. Whatever a segment holds, it stays one segment.
 pub fn path(segments: &[&str]) -> String {
@@ -22,21 +23,13 @@ pub fn query(path: &str, pairs: &[(&str, &str)]) -> String {
     format!("{path}?{}", pairs.join("&"))
 }
 
-/// Percent-encodes everything but letters, digits, `-`, `_`, `~` and inner dots.
+/// As a step of a path.
 fn encoded(text: &str) -> String {
-    // `.` and `..` would be steps in a path.
-    let steps = text.bytes().all(|b| b == b'.');
-    let plain = |b: u8| {
-        b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'~') || (b == b'.' && !steps)
-    };
-    text.bytes().fold(String::new(), |mut out, b| {
-        if plain(b) {
-            out.push(char::from(b));
-        } else {
-            out.push_str(&format!("%{b:02X}"));
-        }
-        out
-    })
+    // `.` and `..` would be steps of another kind.
+    match text.bytes().all(|b| b == b'.') {
+        true => text.replace('.', "%2E"),
+        false => address::encoded(text, b""),
+    }
 }
 
 /// What the `Link` header calls the next page, which must be of the same server: our token goes there.

@@ -173,15 +173,3 @@ pub(super) fn words(status: StatusCode, body: &[u8], secrets: &Secrets) -> Strin
     let plain = line.chars().filter(|c| !c.is_control());
     plain.take(WORDS).collect()
 }
-
-/// An error with its causes, in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
-}

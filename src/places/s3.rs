@@ -13,6 +13,7 @@ use url::Url;
 
 use super::http::receipt;
 use super::{Place, PlaceError, Stands, failed, there_already};
+use crate::domain::address::encoded;
 use crate::domain::anchor::LONGEST;
 use crate::providers::aws::{Keys, Paths, ToSign, sign_call};
 use crate::providers::http::{Answer, Call, Failure, Http};
@@ -155,7 +156,7 @@ impl S3 {
         // S3 signs a blank as `%20`, which a form writes as `+`.
         let query: Vec<String> = query
             .iter()
-            .map(|(name, value)| format!("{name}={}", encoded(value)))
+            .map(|(name, value)| format!("{name}={}", encoded(value, b"")))
             .collect();
         url.set_query(Some(&query.join("&")));
         let answer = self.call(WHAT, (Method::GET, url), &[], b"").await?;
@@ -172,17 +173,6 @@ impl S3 {
     fn told(&self, failure: Failure) -> PlaceError {
         failed(&self.shown(), failure)
     }
-}
-
-/// All but what no encoding touches.
-fn encoded(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.~".contains(&b);
-    text.bytes()
-        .map(|b| match plain(b) {
-            true => char::from(b).to_string(),
-            false => format!("%{b:02X}"),
-        })
-        .collect()
 }
 
 #[async_trait]

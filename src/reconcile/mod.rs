@@ -60,6 +60,7 @@ use crate::providers::{ProviderError, Registry};
 use crate::repo::{Mirror, Remote, RepoError, Signers};
 use crate::store::{Scope, Store, StoreError};
 
+pub use crate::domain::causes::chain;
 pub use anchors::{Anchoring, Anchorings};
 pub use grants::MainOutcome;
 pub use recover::{Recovered, Recovery, Told, Vouched};
@@ -383,16 +384,4 @@ async fn aside<T: Send + 'static>(
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         Err(_) => Err(ReconcileError::Unsettled("shutting down".to_owned())),
     }
-}
-
-/// An error with its causes, on one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

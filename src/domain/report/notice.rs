@@ -1,5 +1,6 @@
 //! The comment that tells holders what ends soon, how to keep it and how to let it go.
 
+use super::super::address;
 use super::super::approval::list;
 use super::super::evidence::instant;
 use super::super::model::{GrantPath, Instant, Login, PullNumber, RoleRef, Subject, Term};
@@ -120,15 +121,7 @@ fn grant(pages: &Pages, one: &EndingGrant) -> String {
     )
 }
 
-/// Percent-encodes everything but letters, digits, `-`, `_`, `.`, `~` and `/`.
+/// With the slashes of a path left as they are.
 fn encoded(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.~/".contains(&b);
-    text.bytes().fold(String::new(), |mut out, b| {
-        if plain(b) {
-            out.push(char::from(b));
-        } else {
-            out.push_str(&format!("%{b:02X}"));
-        }
-        out
-    })
+    address::encoded(text, b"/")
 }

@@ -1,5 +1,6 @@
 //! One grant in a list.
 
+use super::super::super::address;
 use super::super::super::ledger::{Entry, State};
 use super::super::super::model::{GrantId, Instant, RoleRef, Subject};
 use super::super::audit::words;
@@ -89,17 +90,9 @@ pub(super) fn resource_href(role: &RoleRef) -> String {
     format!("/resource/{}", role.resource)
 }
 
-/// Percent-encodes everything but letters, digits, `-`, `_`, `.`, `@`, `+`, `~` and `/`.
+/// With what the names of grants have in them left as it is.
 pub(super) fn encoded(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.@+~/".contains(&b);
-    text.bytes().fold(String::new(), |mut out, b| {
-        if plain(b) {
-            out.push(char::from(b));
-        } else {
-            out.push_str(&format!("%{b:02X}"));
-        }
-        out
-    })
+    address::encoded(text, b"@+/")
 }
 
 impl Row {
