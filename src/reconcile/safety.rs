@@ -119,9 +119,9 @@ impl Reconciler {
         &self,
         tip: &CommitId,
     ) -> Result<Option<SafeMode>, ReconcileError> {
-        match self.compare_evidence().await? {
-            Compared::Doubtful(mode) => Ok(Some(mode)),
-            Compared::Same | Compared::Known(_) => self.rewritten(tip).await,
+        match self.doubt_of_evidence().await? {
+            Some(mode) => Ok(Some(mode)),
+            None => self.rewritten(tip).await,
         }
     }
 
