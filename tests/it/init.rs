@@ -270,14 +270,7 @@ async fn the_number_of_a_person_is_asked_of_github() {
 pub async fn standin(folder: &Path) -> Sandbox {
     let clock = std::sync::Arc::new(hallpass::clock::SystemClock);
     let mut options = SandboxOptions::new(clock, folder.join("github"));
-    let contracts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contracts");
-    options.contracts = Some(
-        hallpass::sandbox::Contracts::load(
-            contracts.join("github-rest.json"),
-            contracts.join("github-webhooks.json"),
-        )
-        .unwrap(),
-    );
+    options.contracts = Some(crate::contracts::github());
     Sandbox::start(options).await.unwrap()
 }
 

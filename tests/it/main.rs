@@ -21,6 +21,7 @@ mod codeowners;
 mod config;
 mod context;
 mod contract;
+mod contracts;
 mod decision;
 mod demo;
 mod deployments;

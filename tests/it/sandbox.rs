@@ -8,7 +8,7 @@ mod signing_in;
 
 use std::path::Path;
 use std::process::Output;
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -27,15 +27,6 @@ use octocrab::models::{AppId, InstallationId};
 use octocrab::{EncodingKey, Octocrab};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-
-static CONTRACTS: LazyLock<Contracts> = LazyLock::new(|| {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contracts");
-    Contracts::load(
-        dir.join("github-rest.json"),
-        dir.join("github-webhooks.json"),
-    )
-    .expect("the contracts are in the repository")
-});
 
 const APP: u64 = 77;
 const INSTALLATION: u64 = 4711;
@@ -61,7 +52,7 @@ async fn acme() -> World {
     ));
     let dir = tempfile::tempdir().unwrap();
     let mut options = SandboxOptions::new(clock.clone(), dir.path().join("forge"));
-    options.contracts = Some(CONTRACTS.clone());
+    options.contracts = Some(crate::contracts::github());
     let sandbox = Sandbox::start(options).await.unwrap();
     for login in ["ada", "linus", "grace", "root"] {
         sandbox.member(login);

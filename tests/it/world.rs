@@ -21,13 +21,14 @@ use hallpass::http;
 use hallpass::providers::{Provider, Registry};
 use hallpass::reconcile::Vouched;
 use hallpass::sandbox::{
-    AppSpec, Change, CheckView, Contracts, KNOWN_KEY, MergeMethod, Permission, Ruleset, Sandbox,
+    AppSpec, Change, CheckView, KNOWN_KEY, MergeMethod, Permission, Ruleset, Sandbox,
     SandboxOptions, Verdict,
 };
 use hallpass::store::Scope;
 use hallpass::worker::Resync;
 use tokio_util::sync::CancellationToken;
 
+use crate::contracts;
 use crate::vault::Vault;
 
 pub use crash::{at_every_wait, killed_at};
@@ -84,18 +85,11 @@ impl World {
         let start = "2026-11-23T09:00:00Z".parse().unwrap();
         let clock = Arc::new(ManualClock::at(start));
         let folder = tempfile::tempdir().unwrap();
-        let contracts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contracts");
         let mut options = SandboxOptions::new(
             Arc::clone(&clock) as Arc<dyn Clock>,
             folder.path().join("github"),
         );
-        options.contracts = Some(
-            Contracts::load(
-                contracts.join("github-rest.json"),
-                contracts.join("github-webhooks.json"),
-            )
-            .unwrap(),
-        );
+        options.contracts = Some(contracts::github());
         let sandbox = Sandbox::start(options).await.unwrap();
         populate(&sandbox);
         let merge = if github.contains("merge =") {

@@ -1,7 +1,7 @@
 //! The forge against the stand-in: state, permissions, and GitHub's contract on every call.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -13,17 +13,13 @@ use hallpass::forge::github::{GitHub, GitHubSettings, MergeMethod};
 use hallpass::forge::{Forge, ForgeError, MergeOutcome, Proposal};
 use hallpass::metrics::Metrics;
 use hallpass::sandbox::{
-    AppSpec, Change, Contracts, Down, KNOWN_KEY, Membership, Permission, RateLimit, Ruleset,
-    Sandbox, SandboxOptions, Verdict, When,
+    AppSpec, Change, Down, KNOWN_KEY, Membership, Permission, RateLimit, Ruleset, Sandbox,
+    SandboxOptions, Verdict, When,
 };
 use secrecy::ExposeSecret;
 
 use super::scripted::noon;
-
-static CONTRACTS: LazyLock<Contracts> = LazyLock::new(|| {
-    let file = |name: &str| format!("{}/tests/contracts/{name}", env!("CARGO_MANIFEST_DIR"));
-    Contracts::load(file("github-rest.json"), file("github-webhooks.json")).unwrap()
-});
+use crate::contracts;
 
 /// The organisation `acme` with its repository `access`, the people octocat, grace and mallory, and the team `dba` of grace.
 pub struct World {
@@ -47,7 +43,7 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::at(noon()));
         let mut options = SandboxOptions::new(clock.clone(), dir.path());
-        options.contracts = Some(CONTRACTS.clone());
+        options.contracts = Some(contracts::github());
         let sandbox = Sandbox::start(options).await.unwrap();
         sandbox.app(AppSpec::hallpass(7, KNOWN_KEY)).unwrap();
         sandbox.installation(7, 70);
