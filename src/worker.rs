@@ -117,7 +117,9 @@ impl Worker {
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         match tokio::time::timeout(PATIENCE, self.reconciler.due()).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => error!(error = %error, "cannot look at what is due yet: {error}"),
+            Ok(Err(error)) => {
+                error!(error = %chain(&error), "cannot look at what is due yet: {}", chain(&error))
+            }
             Err(_) => warn!("a target does not answer; what is due there is asked for again"),
         }
         // On a task of its own: whatever the others have to compute, what is due does not wait for that.
@@ -135,7 +137,7 @@ impl Worker {
             self.run_messages(&stop)
         );
         if let Err(error) = due.await {
-            error!(error = %error, "what ends what is due has ended badly: {error}");
+            error!(error = %chain(&error), "what ends what is due has ended badly: {}", chain(&error));
         }
     }
 
@@ -153,7 +155,7 @@ impl Worker {
                     next
                 }
                 Err(error) => {
-                    error!(error = %error, "cannot look at what is due: {error}");
+                    error!(error = %chain(&error), "cannot look at what is due: {}", chain(&error));
                     Some(now + TimeDelta::seconds(1))
                 }
             };
@@ -194,13 +196,13 @@ impl Worker {
         async {
             let done = unharmed(self.reconciler.due_on(&connection)).await;
             if let Err(error) = &done {
-                error!(error = %error, "cannot end what is due on {connection}: {error}");
+                error!(error = %chain(&error), "cannot end what is due on {connection}: {}", chain(&error));
             }
             // What failed waits for its next attempt. What waits for a proof is not ours to do, and must not make us spin.
             let waits = match self.ask_for_the_undone().await {
                 Ok(waiting) => waiting.contains(&connection),
                 Err(error) => {
-                    error!(error = %error, "cannot look at what is due: {error}");
+                    error!(error = %chain(&error), "cannot look at what is due: {}", chain(&error));
                     true
                 }
             };
@@ -250,12 +252,12 @@ impl Worker {
             let started = work.start_due(self).await;
             self.last_pass.send_replace(Some(self.clock.now()));
             if let Err(error) = started {
-                error!(error = %error, "cannot read the queue: {error}");
+                error!(error = %chain(&error), "cannot read the queue: {}", chain(&error));
             }
             if reverts_asked + REVERTS_ASKED <= self.clock.now() {
                 reverts_asked = self.clock.now();
                 if let Err(error) = work.during(self.ask_for_reverts()).await {
-                    error!(error = %error, "cannot look for ended grants to tidy up: {error}");
+                    error!(error = %chain(&error), "cannot look for ended grants to tidy up: {}", chain(&error));
                 }
             }
             // A deferred wake comes due without a bell.
@@ -271,7 +273,7 @@ impl Worker {
             if let Some(done) = done
                 && let Err(error) = work.take(self, done).await
             {
-                error!(error = %error, "cannot write to the queue: {error}");
+                error!(error = %chain(&error), "cannot write to the queue: {}", chain(&error));
             }
         }
         // What was begun is finished as far as that goes quickly; a start looks at everything anyway.
@@ -318,10 +320,10 @@ impl Worker {
         while !stop.is_cancelled() {
             let now = self.clock.now();
             if let Err(error) = self.store.wake(&[Wake::All, Wake::Remarks], now).await {
-                error!(error = %error, "cannot ask for a resync: {error}");
+                error!(error = %chain(&error), "cannot ask for a resync: {}", chain(&error));
             }
             if let Err(error) = self.store.note_served(now).await {
-                error!(error = %error, "cannot note that this database is in use: {error}");
+                error!(error = %chain(&error), "cannot note that this database is in use: {}", chain(&error));
             }
             self.bell.notify_one();
             tokio::select! {

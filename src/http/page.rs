@@ -28,6 +28,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use url::Url;
 
 use crate::clock::Clock;
+use crate::domain::causes::chain;
 use crate::domain::model::{Owner, RepoName};
 use crate::domain::render::page;
 use crate::domain::report::Pages;
@@ -176,7 +177,7 @@ fn html<E: std::error::Error>(status: StatusCode, made: Result<String, E>) -> Re
     match made {
         Ok(text) => (status, Html(text)).into_response(),
         Err(error) => {
-            tracing::error!(error = %error, "a page cannot be written: {error}");
+            tracing::error!(error = %chain(&error), "a page cannot be written: {}", chain(&error));
             (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "the page cannot be written\n",

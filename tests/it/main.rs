@@ -17,6 +17,7 @@ mod brake;
 mod breakglass;
 mod browser;
 mod bundle;
+mod causes;
 mod codeowners;
 mod config;
 mod context;

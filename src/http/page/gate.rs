@@ -14,6 +14,7 @@ use url::form_urlencoded;
 
 use super::shown::reading;
 use super::{Instead, Page, cookies, html, nothing};
+use crate::domain::causes::chain;
 use crate::domain::model::{Actor, ActorKind, Login};
 use crate::domain::render::page::{self, Door};
 use crate::domain::visitor::Visitor;
@@ -93,7 +94,7 @@ pub(super) async fn known(page: &Page, headers: &HeaderMap) -> Result<Option<Vie
             return Err(nothing().into());
         }
         if let Err(error) = page.store.vouch_for_session(&key, now).await {
-            warn!(error = %error, "cannot note who may see the page: {error}");
+            warn!(error = %chain(&error), "cannot note who may see the page: {}", chain(&error));
         }
     }
     Ok(Some(Viewer {
@@ -117,7 +118,7 @@ pub(super) async fn admits(page: &Page, visitor: &Visitor) -> bool {
             false
         }
         Ok(Err(error)) => {
-            warn!(who.login = %login, error = %error, "cannot ask whether {login} may see the page: {error}");
+            warn!(who.login = %login, error = %chain(&error), "cannot ask whether {login} may see the page: {}", chain(&error));
             false
         }
         Err(_) => {

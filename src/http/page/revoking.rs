@@ -13,6 +13,7 @@ use url::form_urlencoded;
 use super::gate::{Viewer, go};
 use super::shown::{Shown, declared, reading};
 use super::{Answer, Instead, Page, busy, html, nothing, plain};
+use crate::domain::causes::chain;
 use crate::domain::ledger::Entry;
 use crate::domain::model::{GrantId, Owner};
 use crate::domain::render::page;
@@ -80,7 +81,7 @@ async fn call_off(page: &Page, viewer: &Viewer, entry: &Entry, reason: &str) -> 
             (why.to_owned(), StatusCode::SERVICE_UNAVAILABLE)
         }
         Err(error) => {
-            warn!(grant.key = %id, error = %error, "cannot call `{id}` off: {error}");
+            warn!(grant.key = %id, error = %chain(&error), "cannot call `{id}` off: {}", chain(&error));
             let why = "It could not be written down. Try again, or delete its file from the protected branch.";
             (why.to_owned(), StatusCode::SERVICE_UNAVAILABLE)
         }

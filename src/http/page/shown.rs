@@ -8,6 +8,7 @@ use tracing::warn;
 use super::gate::Viewer;
 use super::{Instead, Page, busy};
 use crate::domain::catalogue::Catalogue;
+use crate::domain::causes::chain;
 use crate::domain::ledger::Entry;
 use crate::domain::model::Instant;
 use crate::domain::render::page::{Asking, Frame};
@@ -62,7 +63,7 @@ pub(super) async fn reading<T>(
 ) -> Result<T, Instead> {
     let _turn = page.readers.acquire().await.map_err(|_| busy())?;
     read.await.map_err(|error| {
-        warn!(error = %error, "a page cannot be read: {error}");
+        warn!(error = %chain(&error), "a page cannot be read: {}", chain(&error));
         busy().into()
     })
 }
@@ -72,7 +73,7 @@ pub(super) async fn declared(page: &Page) -> Option<Arc<Catalogue>> {
     match tokio::time::timeout(DECLARED, page.worker.declared()).await {
         Ok(Ok(declared)) => declared,
         Ok(Err(error)) => {
-            warn!(error = %error, "the page cannot read what the branch declares: {error}");
+            warn!(error = %chain(&error), "the page cannot read what the branch declares: {}", chain(&error));
             None
         }
         Err(_) => None,

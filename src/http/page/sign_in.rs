@@ -20,6 +20,7 @@ use tracing::{info, warn};
 use super::gate::{self, Viewer, back_to, digest, go};
 use super::revoking::form;
 use super::{Answer, Instead, Page, busy, cookies, nothing};
+use crate::domain::causes::chain;
 use crate::domain::model::ActorKind;
 use crate::domain::render::page::Door;
 use crate::domain::visitor::{Came, Visitor};
@@ -179,7 +180,7 @@ async fn introduced(page: &Page, came: Came<'_>) -> Option<Visitor> {
     match tokio::time::timeout(PATIENCE, page.worker.introduce(came)).await {
         Ok(Ok(visitor)) => Some(visitor),
         Ok(Err(error)) => {
-            warn!(error = %error, "a sign-in failed: {error}");
+            warn!(error = %chain(&error), "a sign-in failed: {}", chain(&error));
             None
         }
         Err(_) => None,
@@ -211,14 +212,14 @@ async fn start(
             return Err(gate::offer(Door::Failed, "/").into());
         }
         Err(error) => {
-            warn!(error = %error, "cannot keep a session: {error}");
+            warn!(error = %chain(&error), "cannot keep a session: {}", chain(&error));
             return Err(busy().into());
         }
     }
     if let Some(before) = cookies::read(headers, cookies::SESSION)
         && let Err(error) = page.store.end_session(&digest(before)).await
     {
-        warn!(error = %error, "cannot end the session before: {error}");
+        warn!(error = %chain(&error), "cannot end the session before: {}", chain(&error));
     }
     info!(who.login = %login, who.id = visitor.actor.id.0, "{login} signed in");
     Ok(secret)
@@ -233,7 +234,7 @@ pub(super) async fn out(
 ) -> Answer {
     form(&page, &viewer, (&headers, body)).await?;
     if let Err(error) = page.store.end_session(&viewer.key).await {
-        warn!(error = %error, "cannot end a session: {error}");
+        warn!(error = %chain(&error), "cannot end a session: {}", chain(&error));
         return Err(busy().into());
     }
     info!(who.login = %viewer.login(), "{} signed out", viewer.login());
