@@ -49,7 +49,9 @@ fn is_digits(value: &str) -> bool {
 
 /// Whether `value` is a day as `2027-01-04`.
 fn is_day(value: &str) -> bool {
-    value.len() == 10 && value.parse::<chrono::NaiveDate>().is_ok()
+    // chrono also reads blanks and signs where digits belong.
+    let day = value.parse::<chrono::NaiveDate>();
+    value.len() == 10 && day.is_ok_and(|day| day.to_string() == value)
 }
 
 /// Whether `name` is one of owners and twelve digits.

@@ -18,9 +18,14 @@ use crate::domain::round::{Answer, AnswerLine, Answers, Schedule};
 
 /// Reads an instant in its one accepted form, `2026-11-30T18:00:00Z`; `None` for any other text.
 pub fn instant(text: &str) -> Option<Instant> {
-    let form = text.len() == 20 && text.is_ascii() && text.as_bytes()[10] == b'T';
+    // chrono also reads blanks and signs where digits belong.
+    let fits = |(form, found): (u8, u8)| form == found || form == b'0' && found.is_ascii_digit();
+    let form = b"0000-00-00T00:00:00Z";
+    if text.len() != form.len() || !form.iter().copied().zip(text.bytes()).all(fits) {
+        return None;
+    }
     // chrono reads `:60` as a leap second; no other instant is written so.
-    if !form || text.get(17..19) == Some("60") {
+    if text.get(17..19) == Some("60") {
         return None;
     }
     let naive = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%SZ").ok()?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use hallpass::domain::decision::Outcome;
-use hallpass::domain::model::{GrantPath, RepoPath};
+use hallpass::domain::model::{GrantPath, RepoPath, SheetPath};
 use hallpass::domain::parse::read_tree;
 use hallpass::domain::rules::{check_tree, is_control_path};
 use hallpass::sandbox::{Change, MergeMethod};
@@ -99,6 +99,27 @@ fn ac_39_a_path_that_climbs_hides_or_overflows_is_no_grant() {
             scene.adds(path, WANTED).approves("grace").approves("judy");
             assert_ne!(verdict(&scene).outcome, Outcome::Approved, "{path:?}");
         }
+    }
+}
+
+#[test]
+fn ac_39_a_day_in_a_path_has_one_form() {
+    let sheet = |day: &str| format!("access/reviews/{day}/dba-0123456789ab.yaml");
+    assert!(SheetPath::new(sheet("2027-01-04")).is_ok());
+    for day in [
+        "2027- 1- 4",
+        "2027 -1-04",
+        "+2027-1-04",
+        "-027-01-04",
+        " 2027-1-04",
+        "2027-1-04 ",
+        "2027-02-29",
+        "2027-1-4",
+    ] {
+        let path = sheet(day);
+        assert!(SheetPath::new(&path).is_err(), "{path:?}");
+        let tree = read_tree(&[plain(&path, GRANT)]);
+        assert_eq!(places(&tree.findings), [format!("{path}:1:1 bad-path")]);
     }
 }
 

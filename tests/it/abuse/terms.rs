@@ -122,6 +122,17 @@ fn ac_49_an_instant_has_one_form() {
             assert!(found[0].ends_with("bad-value"), "{text}: {found:?}");
         }
     }
+    // What a schema lets through nowhere, and a command line might.
+    for text in [
+        "2026-11- 3T20:00:00Z",
+        "2026-11-23T 9:00:00Z",
+        "2026-11-23T20:00: 0Z",
+        "+2026-1-23T20:00:00Z",
+        "-026-11-23T20:00:00Z",
+        " 2026-1-23T20:00:00Z",
+    ] {
+        assert_eq!(instant(text), None, "{text}");
+    }
     let right = instant("2026-11-23T20:00:00Z").expect("the one form");
     assert_eq!(
         right.format("%Y-%m-%dT%H:%M:%SZ").to_string(),
