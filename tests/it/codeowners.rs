@@ -270,6 +270,31 @@ fn every_strict_problem_names_line_column_and_rule() {
 }
 
 #[test]
+fn what_a_problem_names_is_shown_and_not_obeyed() {
+    let long = "x".repeat(10_000);
+    for text in [
+        "* \u{11}",
+        "* \u{1b}[2J",
+        "* @a\u{202e}",
+        "/\u{1b}[31m[a] @a",
+        "/a\u{202e}b @a",
+        "!\u{7} @a",
+        "/a/\u{7}/../b @a",
+        long.as_str(),
+        &format!("* {long}"),
+        &format!("/[{long} @a"),
+    ] {
+        let problems = read(text).problems;
+        assert!(!problems.is_empty(), "{text:?}");
+        for problem in problems {
+            let obeyed = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}');
+            assert!(!problem.message.contains(obeyed), "{:?}", problem.message);
+            assert!(problem.message.chars().count() < 300, "{}", problem.message);
+        }
+    }
+}
+
+#[test]
 fn a_line_that_is_not_utf8_is_skipped_and_told() {
     let codeowners = Codeowners::parse("CODEOWNERS", b"* @d\n/\xc3\xa9\xff @x\n");
     assert_eq!(owners(&codeowners, "a"), "@d");

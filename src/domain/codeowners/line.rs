@@ -155,6 +155,22 @@ fn is_hidden(c: char) -> bool {
         || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
+/// `text` as a message shows it: everything in it can be seen, and it is not longer than a line.
+fn shown(text: &str) -> String {
+    let mut shown = String::new();
+    for c in text.chars().take(60) {
+        if is_hidden(c) {
+            shown.extend(c.escape_unicode());
+        } else {
+            shown.push(c);
+        }
+    }
+    if text.chars().nth(60).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
 fn hidden(line: &str) -> Option<Fault> {
     let (at, c) = line.char_indices().find(|(_, c)| is_hidden(*c))?;
     Some(Fault {
@@ -174,7 +190,7 @@ fn ambiguous(line: &str, start: usize, pattern: &str) -> Option<Fault> {
         Some(Fault {
             column: column(line, start + at),
             rule: AMBIGUOUS,
-            message: format!("the pattern `{pattern}` {message}"),
+            message: format!("the pattern `{}` {message}", shown(pattern)),
             help: help.to_owned(),
         })
     };
@@ -184,7 +200,10 @@ fn ambiguous(line: &str, start: usize, pattern: &str) -> Option<Fault> {
     if let Some((at, c)) = special {
         return fault(
             at,
-            format!("contains `{c}`, which CODEOWNERS does not read as gitignore does"),
+            format!(
+                "contains `{}`, which CODEOWNERS does not read as gitignore does",
+                shown(&pattern[at..at + c.len_utf8()])
+            ),
             "Use ASCII letters, digits, `*`, `?`, and a line for each folder; rename what cannot be written so.",
         );
     }
@@ -226,7 +245,8 @@ fn invalid_pattern(column: u32, pattern: &str, why: &str) -> Fault {
         column,
         rule: INVALID,
         message: format!(
-            "the pattern `{pattern}` {why}; GitHub skips the line, so an earlier one decides"
+            "the pattern `{}` {why}; GitHub skips the line, so an earlier one decides",
+            shown(pattern)
         ),
         help: "To take a path out of a folder, add a later line for that path with its own owners."
             .to_owned(),
@@ -237,7 +257,10 @@ fn invalid_owner(column: u32, token: &str) -> Fault {
     Fault {
         column,
         rule: INVALID,
-        message: format!("`{token}` is no owner; GitHub skips the line, so an earlier one decides"),
+        message: format!(
+            "`{}` is no owner; GitHub skips the line, so an earlier one decides",
+            shown(token)
+        ),
         help: "Write an owner as `@login`, `@organisation/team` or an email address; a path with a space needs `\\` before it.".to_owned(),
     }
 }
