@@ -254,9 +254,10 @@ impl Http {
     /// [`Failure::Refused`] for a segment that no address can hold.
     pub fn route(&self, segments: &[&str], query: &[(&str, &str)]) -> Result<Url, Failure> {
         let mut url = self.url.clone();
-        let steps = |segment: &str| segment.is_empty() || segment.bytes().all(|b| b == b'.');
-        if let Some(odd) = segments.iter().find(|segment| steps(segment)) {
-            // To a URL `..` is the folder above, however it is encoded.
+        // To a URL `..` is the folder above, however it is encoded; and line ends and tabs are nothing, so that another name is left.
+        let lost = |c: char| matches!(c, '\t' | '\n' | '\r');
+        let unfit = |segment: &str| segment.bytes().all(|b| b == b'.') || segment.contains(lost);
+        if let Some(odd) = segments.iter().find(|segment| unfit(segment)) {
             return Err(Failure::refused(
                 "writing an address",
                 format!("{odd:?} cannot be part of one"),
