@@ -268,3 +268,59 @@ fn a_file_is_one_room() {
         );
     }
 }
+
+/// The fuzz targets are a package of their own, which this run does not build.
+#[test]
+fn every_fuzz_target_is_built_and_has_something_to_begin_with() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz");
+    let files = fs::read_dir(root.join("fuzz_targets")).unwrap();
+    let name = |path: PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
+    let files: BTreeSet<String> = files.map(|f| name(f.unwrap().path())).collect();
+    let manifest: toml::Table = fs::read_to_string(root.join("Cargo.toml"))
+        .unwrap()
+        .parse()
+        .unwrap();
+    let bins = manifest["bin"].as_array().unwrap().iter();
+    let built: BTreeSet<String> = bins
+        .map(|bin| {
+            let (name, path) = (bin["name"].as_str().unwrap(), bin["path"].as_str().unwrap());
+            assert_eq!(path, format!("fuzz_targets/{name}.rs"));
+            name.to_owned()
+        })
+        .collect();
+    assert_eq!(files, built);
+    let run = fs::read_to_string(root.join("run")).unwrap();
+    let without: Vec<&String> = files
+        .iter()
+        .filter(|name| !run.contains(&format!("\n    {name})\n")))
+        .collect();
+    assert!(
+        without.is_empty(),
+        "tests/fuzz/run has no seeds for {without:?}"
+    );
+}
+
+#[test]
+fn what_is_fuzzed_is_what_is_shipped() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let locked = |path: &str| -> BTreeSet<(String, String)> {
+        let lock = fs::read_to_string(root.join(path)).unwrap();
+        let lock: toml::Table = lock.parse().unwrap();
+        let packages = lock["package"].as_array().unwrap().iter();
+        let text = |package: &toml::Value, key: &str| package[key].as_str().unwrap().to_owned();
+        packages
+            .map(|package| (text(package, "name"), text(package, "version")))
+            .collect()
+    };
+    let (ours, fuzzed) = (locked("Cargo.lock"), locked("tests/fuzz/Cargo.lock"));
+    let known: BTreeSet<&String> = ours.iter().map(|(name, _)| name).collect();
+    let others: Vec<_> = fuzzed
+        .difference(&ours)
+        .filter(|(name, _)| known.contains(name))
+        .collect();
+    assert!(
+        others.is_empty(),
+        "tests/fuzz/Cargo.lock has other versions: {others:?}; \
+         cp Cargo.lock tests/fuzz/ && cargo metadata --manifest-path tests/fuzz/Cargo.toml >/dev/null"
+    );
+}
