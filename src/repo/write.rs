@@ -1,7 +1,8 @@
 //! Writing to the mirror: the folder, its lock, commits of our own and the branches that hold them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
+use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::Path;
 
 use git2::{ErrorCode, ObjectType, Odb, Oid, Repository};
@@ -21,6 +22,7 @@ pub(super) fn local(branch: &str) -> String {
 /// Makes a bare repository at `path`, unless there is one.
 pub(super) fn init(path: &Path) -> Result<(), RepoError> {
     let what = format!("make a mirror at {}", path.display());
+    free(path).map_err(broken_file(&what))?;
     match Repository::open_bare(path) {
         Ok(_) => Ok(()),
         Err(error) if error.code() == ErrorCode::NotFound => {
@@ -42,16 +44,47 @@ pub(super) fn open(path: &Path) -> Result<Repository, RepoError> {
     Repository::open_bare(path).map_err(broken(&format!("open the mirror at {}", path.display())))
 }
 
+/// The name of the file that is our own lock.
+const LOCK: &str = "hallpass.lock";
+
 /// Waits for the turn of this call. The lock ends with the value, and with the process.
 pub(super) fn lock(repo: &Repository) -> Result<File, RepoError> {
     let what = "lock the mirror";
-    let file = File::options()
-        .create(true)
-        .append(true)
-        .open(repo.path().join("hallpass.lock"))
-        .map_err(broken_file(what))?;
+    let file = lock_file(repo.path()).map_err(broken_file(what))?;
     file.lock().map_err(broken_file(what))?;
     Ok(file)
+}
+
+fn lock_file(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.create(true).append(true).open(path.join(LOCK))
+}
+
+/// Removes what a process that was killed left locked: the locks of libgit2 are files, which outlive it, and nothing could be written there
+/// ever again. Whoever writes holds our own lock, so that none of them is in use while we do.
+fn free(path: &Path) -> io::Result<()> {
+    fs::create_dir_all(path)?;
+    let own = lock_file(path)?;
+    match own.try_lock() {
+        Ok(()) => remove_locks(path),
+        // Somebody is writing, and needs theirs.
+        Err(TryLockError::WouldBlock) => Ok(()),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Removes the locks in `folder`, and those of references below it.
+fn remove_locks(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let (entry, kind) = entry.and_then(|entry| Ok((entry.path(), entry.file_type()?)))?;
+        let is_below = kind.is_dir() && !entry.ends_with("objects");
+        if is_below {
+            remove_locks(&entry)?;
+        } else if entry.extension().is_some_and(|e| e == "lock") && !entry.ends_with(LOCK) {
+            fs::remove_file(&entry)?;
+        }
+    }
+    Ok(())
 }
 
 /// Files to remove.

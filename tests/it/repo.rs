@@ -5,6 +5,7 @@
 mod evidence;
 mod fixture;
 mod history;
+mod killed;
 mod packs;
 mod remote;
 mod signed;
