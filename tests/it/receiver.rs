@@ -6,4 +6,4 @@ mod canary;
 mod contract;
 mod odd;
 mod program;
-mod server;
+pub mod server;

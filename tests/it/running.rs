@@ -1,7 +1,7 @@
 //! The program as a service beside a test, by the real time.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use hallpass::clock::{Clock as _, SystemClock};
@@ -14,8 +14,9 @@ use crate::world::{REPO, World, file, grant};
 /// `hallpass serve`, running. Dropping it kills it.
 pub struct Running {
     process: Child,
+    out: BufReader<ChildStdout>,
     log: tempfile::NamedTempFile,
-    /// Where it listens.
+    /// Where it listens; empty until it does.
     pub address: String,
 }
 
@@ -28,34 +29,63 @@ impl Drop for Running {
 
 impl Running {
     /// Starts it, and waits until it listens.
-    pub fn start(mut command: Command) -> Self {
+    pub fn start(command: Command) -> Self {
+        let mut running = Self::begin(command);
+        running.listens();
+        running
+    }
+
+    /// Starts it, and waits for nothing.
+    pub fn begin(mut command: Command) -> Self {
         let log = tempfile::NamedTempFile::new().unwrap();
         let streams = command.stdout(Stdio::piped()).stderr(log.reopen().unwrap());
         let mut process = streams.spawn().unwrap();
-        let mut line = String::new();
-        let mut out = BufReader::new(process.stdout.take().unwrap());
-        out.read_line(&mut line).unwrap();
-        let said = || std::fs::read_to_string(log.path()).unwrap();
-        let address = line.trim().strip_prefix("listening on ");
-        let address = address.unwrap_or_else(|| panic!("{}", said())).to_owned();
         Self {
+            out: BufReader::new(process.stdout.take().unwrap()),
             process,
             log,
-            address,
+            address: String::new(),
         }
+    }
+
+    /// Waits until it listens.
+    pub fn listens(&mut self) {
+        let mut line = String::new();
+        self.out.read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening on ");
+        let address = address.unwrap_or_else(|| panic!("{}", self.log()));
+        self.address = address.to_owned();
+    }
+
+    /// What it logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log.path()).unwrap()
+    }
+
+    /// Kills it while it runs. What it logged.
+    pub fn kill(mut self) -> String {
+        let ended = self.process.try_wait().unwrap();
+        assert_eq!(ended, None, "it ended by itself:\n{}", self.log());
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        self.log()
+    }
+
+    /// Lets it stand still, or go on.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.process), signal).unwrap();
     }
 
     /// Asks it to end in order. Its status, and what it logged.
     pub fn end(mut self) -> (Option<i32>, String) {
-        kill_process(Pid::from_child(&self.process), Signal::TERM).unwrap();
-        let log = || std::fs::read_to_string(self.log.path()).unwrap();
+        self.signal(Signal::TERM);
         for _ in 0..2400 {
             if let Some(status) = self.process.try_wait().unwrap() {
-                return (status.code(), log());
+                return (status.code(), self.log());
             }
             std::thread::sleep(Duration::from_millis(25));
         }
-        panic!("it does not end:\n{}", log());
+        panic!("it does not end:\n{}", self.log());
     }
 }
 

@@ -2,9 +2,9 @@
 
 use chrono::TimeDelta;
 use hallpass::reconcile::Vouched;
-use hallpass::sandbox::Change;
+use hallpass::sandbox::{Change, Verdict};
 
-use crate::world::{Ears, World, file, grant};
+use crate::world::{Ears, REPO, World, at_every_wait, file, grant};
 
 fn hours(n: i64) -> TimeDelta {
     TimeDelta::hours(n)
@@ -75,4 +75,75 @@ async fn ended_with_backup_of(moment: usize) -> bool {
     let revoked = world.told("revoked").len();
     assert_eq!(revoked, 2, "each end is told once, backup {moment}");
     true
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_backup_from_the_middle_of_giving_never_gives_again_what_ended() {
+    at_every_wait(1, async |at| ended_with_copy_of(Moment::Approved, at).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_backup_from_the_middle_of_taking_never_gives_again_what_ended() {
+    at_every_wait(4, async |at| {
+        ended_with_copy_of(Moment::GivenBack, at).await
+    })
+    .await;
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    Approved,
+    GivenBack,
+}
+
+/// Ada is given access and gives it back; the service dies at a wait of one of the two, of which the database is the backup that is put
+/// back while her term would still run. Whether it had finished before that wait.
+async fn ended_with_copy_of(moment: Moment, at: usize) -> bool {
+    let mut world = World::new(Ears::Hearing, "").await;
+    let pull = world
+        .request("ada", "db/ada-incident", &grant("ada", "readonly", "8h"))
+        .await;
+    if moment == Moment::GivenBack {
+        world.approve(pull, "grace").await;
+        let back = [Change::delete(file("db/ada-incident"))];
+        let sandbox = &world.sandbox;
+        sandbox.push("ada", REPO, "back", &back, "Back").unwrap();
+        let opened = sandbox.open_pull("ada", REPO, "back", "main", "Back", "");
+        opened.unwrap();
+    } else {
+        let why = "Fine with me, the incident is real.";
+        let approved = world
+            .sandbox
+            .review("grace", REPO, pull, Verdict::Approve, why);
+        approved.unwrap();
+    }
+    world.sandbox.settle().await;
+    let (finished, backup) = world.copied_at(at).await;
+    if moment == Moment::Approved {
+        assert_eq!(world.holders("reader"), ["ada"], "backup at wait {at}");
+        let back = Change::delete(file("db/ada-incident"));
+        world.propose("ada", &[back]).await;
+    }
+    world.advance(hours(1)).await;
+    let effects = ["+reader ada", "-reader ada"];
+    assert_eq!(world.vault.effects(), effects, "backup at wait {at}");
+
+    world.put_back(backup.path()).await;
+    world.start().await;
+    world.resync().await;
+    world.advance(hours(1)).await;
+    assert_eq!(world.vault.effects(), effects, "put back, wait {at}");
+    world.recover(&Vouched::default()).await;
+    world.resync().await;
+    world.advance(hours(1)).await;
+    assert_eq!(world.vault.effects(), effects, "recovered, wait {at}");
+    assert_eq!(world.told("granted").len(), 1, "wait {at}");
+    assert_eq!(world.told("revoked").len(), 1, "wait {at}");
+    world.assert_each_event_once();
+    // And what is asked for from here on is given.
+    let text = grant("mei", "readonly", "1h");
+    let pull = world.request("mei", "db/mei-incident", &text).await;
+    world.approve(pull, "grace").await;
+    assert_eq!(world.holders("reader"), ["mei"], "wait {at}");
+    finished
 }

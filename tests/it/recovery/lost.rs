@@ -214,7 +214,7 @@ async fn lose(moment: Moment, at: usize) -> (bool, String) {
         Moment::Emergency | Moment::Signed => &["+admin ada"],
     };
     assert_eq!(world.vault.effects(), wanted, "lost at wait {at}");
-    assert_each_event_once(&world);
+    world.assert_each_event_once();
     if moment == Moment::Bundle {
         assert_eq!(readers(&world), ["ada"], "lost at wait {at}");
         let parts = ["kit/ada-night active"; 2];
@@ -228,14 +228,6 @@ async fn lose(moment: Moment, at: usize) -> (bool, String) {
     let summary = world.summary().await;
     let calm = summary.lines().filter(|line| !line.contains("Safe mode"));
     (finished, calm.collect::<Vec<_>>().join("\n"))
-}
-
-fn assert_each_event_once(world: &World) {
-    let evidence = world.evidence();
-    let keys = evidence.iter().flat_map(|m| m.lines());
-    let keys: Vec<&str> = keys.filter(|l| l.starts_with("Event-Key:")).collect();
-    let once: BTreeSet<&&str> = keys.iter().collect();
-    assert_eq!(once.len(), keys.len(), "an event stands twice");
 }
 
 #[tokio::test(flavor = "multi_thread")]

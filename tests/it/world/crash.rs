@@ -1,5 +1,6 @@
 //! A crash between any two steps that touch the world.
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -53,6 +54,29 @@ impl World {
     }
 }
 
+impl World {
+    /// No event stands twice in the evidence.
+    pub fn assert_each_event_once(&self) {
+        let evidence = self.evidence();
+        let keys = evidence.iter().flat_map(|m| m.lines());
+        let keys: Vec<&str> = keys.filter(|l| l.starts_with("Event-Key:")).collect();
+        let once: BTreeSet<&&str> = keys.iter().collect();
+        assert_eq!(once.len(), keys.len(), "an event stands twice");
+    }
+}
+
+impl World {
+    /// [`World::crashed_at`], where the database is copied as the crash leaves it.
+    pub async fn copied_at(&mut self, at: usize) -> (bool, tempfile::TempDir) {
+        let worker = Arc::clone(self.service().worker());
+        let ended = CrashAt::wait(at, worker.run_once(Resync::QueueOnly)).await;
+        drop(worker);
+        let copy = self.back_up().await;
+        self.resync().await;
+        (matches!(ended, Ended::Finished(_)), copy)
+    }
+}
+
 /// Runs `inner` until its `at`-th wait and kills it there; `None` where it did not get to its end.
 pub async fn killed_at<F: Future>(at: usize, inner: F) -> Option<F::Output> {
     match CrashAt::wait(at, inner).await {
@@ -63,12 +87,7 @@ pub async fn killed_at<F: Future>(at: usize, inner: F) -> Option<F::Output> {
 
 /// Plays `life` anew with a crash at its first wait, at its second, ... until it tells that it finished before the crash. Every wait at
 /// first, where ledger and target are touched; then in steps that grow by one for each `slowly` waits, as each world takes its time.
-/// A run of all tests takes steps that grow thrice as fast; `HALLPASS_LONG`, which `tests/run --long` sets, takes all of these.
 pub async fn at_every_wait(slowly: usize, mut life: impl AsyncFnMut(usize) -> bool) {
-    let slowly = match std::env::var_os("HALLPASS_LONG") {
-        Some(_) => slowly,
-        None => (slowly / 3).max(2),
-    };
     let (mut at, mut crashes) = (0, 0);
     while !life(at).await {
         crashes += 1;
