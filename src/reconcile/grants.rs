@@ -123,6 +123,9 @@ impl Reconciler {
             );
             return Ok(MainOutcome::default());
         };
+        if self.is_behind(&tip).await? {
+            return Err(behind());
+        }
         let remote = self.remote().await?;
         self.record_arrivals(&tip).await?;
         let main = self.mirror.grants(&tip).await?;
@@ -190,7 +193,8 @@ impl Reconciler {
             }
         }
         let events = self.tell_arrivals(cursor.as_ref(), tip, now).await?;
-        self.store.commit_arrivals(&entries, &events, tip).await?;
+        let moved = (cursor.as_ref(), tip);
+        self.store.commit_arrivals(&entries, &events, moved).await?;
         if count > 0 {
             info!(count, tip = %tip.short(), "{count} grant files landed on `{}`", self.settings.protected_branch);
         }
@@ -503,6 +507,11 @@ impl Reconciler {
         }
         Ok(same)
     }
+}
+
+/// Why a look is not gone by.
+pub(super) fn behind() -> ReconcileError {
+    ReconcileError::Unsettled("another server has seen more of the branch meanwhile".to_owned())
 }
 
 /// Whether the entry's time has come and a proof is all that it waits for.

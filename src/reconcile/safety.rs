@@ -68,14 +68,13 @@ impl Reconciler {
         if let Some(mode) = self.safe_mode().await? {
             return Ok(Some(mode));
         }
-        let Some(mode) = self.rewritten(base).await? else {
+        let seen = self.store.cursor().await?;
+        if let Some(seen) = seen
+            && self.still_holds(base, &seen).await?
+        {
             return Ok(None);
-        };
-        let SafeMode::MainRewritten { seen, .. } = &mode else {
-            return Ok(None);
-        };
-        let older = self.still_holds(base, seen).await?;
-        Ok(Some(mode).filter(|_| !older))
+        }
+        self.rewritten(base).await
     }
 
     /// Fetches the protected branch and the evidence, and returns the tip of the former.
@@ -190,12 +189,30 @@ impl Reconciler {
         let Some(seen) = self.store.cursor().await? else {
             return Ok(None);
         };
-        let holds = seen == *tip || self.still_holds(&seen, tip).await?;
-        Ok((!holds).then(|| SafeMode::MainRewritten {
+        if seen == *tip || self.still_holds(&seen, tip).await? {
+            return Ok(None);
+        }
+        // Another server may have seen it grow since this one fetched.
+        if let Some(newest) = self.fetch_main().await?
+            && self.still_holds(&seen, &newest).await?
+            && self.still_holds(tip, &newest).await?
+        {
+            return Ok(None);
+        }
+        Ok(Some(SafeMode::MainRewritten {
             branch: self.settings.protected_branch.clone(),
             seen,
             tip: tip.clone(),
         }))
+    }
+
+    /// Whether the ledger has recorded more of the protected branch than `tip` holds, as another server does. Asked after what is to be judged
+    /// by `tip` was read from the ledger.
+    pub(super) async fn is_behind(&self, tip: &CommitId) -> Result<bool, ReconcileError> {
+        match self.store.cursor().await? {
+            Some(seen) if seen != *tip => Ok(!self.still_holds(&seen, tip).await?),
+            _ => Ok(false),
+        }
     }
 
     /// Whether `tip` stands on what was seen before. A commit that is not there any more was rewritten away.

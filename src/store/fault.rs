@@ -36,7 +36,8 @@ fn passes(code: &str) -> bool {
     if code.len() == 5 {
         // Connection, transaction rolled back, resources, operator intervention, object in use, system error:
         // https://www.postgresql.org/docs/current/errcodes-appendix.html
-        return ["08", "40", "53", "55", "57", "58"]
+        // And the one code of an invalid state that says that the connection was ended, for standing still.
+        return ["08", "40", "53", "55", "57", "58", "25P03"]
             .iter()
             .any(|class| code.starts_with(class));
     }

@@ -131,6 +131,22 @@ pub(super) async fn move_cursor(
     set_note(tx, CURSOR, cursor.as_str()).await
 }
 
+/// Makes sure that the cursor is where it was read.
+pub(super) async fn cursor_is(
+    tx: &mut Transaction<'_, Any>,
+    before: Option<&CommitId>,
+) -> Result<(), StoreError> {
+    let row = sqlx::query("SELECT value FROM meta WHERE name = $1")
+        .bind(CURSOR)
+        .fetch_optional(&mut **tx)
+        .await?;
+    let now: Option<String> = row.map(|row| row.try_get(0)).transpose()?;
+    match now.as_deref() == before.map(CommitId::as_str) {
+        true => Ok(()),
+        false => Err(StoreError::Conflict(CURSOR.to_owned())),
+    }
+}
+
 pub(super) async fn forget_cursor(tx: &mut Transaction<'_, Any>) -> Result<(), StoreError> {
     forget_note(tx, CURSOR).await
 }

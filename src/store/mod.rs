@@ -40,8 +40,8 @@ use crate::domain::model::{
 /// What went wrong with the database, named by what the caller should do.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Somebody else wrote the entry first: read again, decide again.
-    #[error("the ledger entry {0} was changed by somebody else meanwhile")]
+    /// Somebody else wrote the entry, or moved the cursor, first: read again, decide again.
+    #[error("{0} in the ledger was changed by somebody else meanwhile")]
     Conflict(String),
     /// Try again.
     #[error("the database is unavailable: {0}")]
@@ -245,17 +245,18 @@ impl Store {
         self.inner.commits.write(Commit { entries, events }).await
     }
 
-    /// [`Store::commit`], and moves the cursor of the protected branch in the same transaction.
+    /// [`Store::commit`], and moves the cursor of the protected branch in the same transaction: from where it was read to where it is now.
     ///
     /// # Errors
-    /// As [`Store::commit`].
+    /// As [`Store::commit`]; [`StoreError::Conflict`] too when somebody else moved the cursor since it was read.
     pub async fn commit_arrivals(
         &self,
         entries: &[Entry],
         events: &[Event],
-        cursor: &CommitId,
+        (before, cursor): (Option<&CommitId>, &CommitId),
     ) -> Result<(), StoreError> {
         let mut tx = self.inner.writer.begin().await?;
+        ledger::cursor_is(&mut tx, before).await?;
         ledger::write(&mut tx, entries).await?;
         outbox::append(&mut tx, events).await?;
         ledger::move_cursor(&mut tx, cursor).await?;

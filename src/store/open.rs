@@ -27,6 +27,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const SQLITE_SETTINGS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
      PRAGMA busy_timeout = 5000; PRAGMA trusted_schema = OFF;";
 
+/// Settings of every connection to PostgreSQL that writes: a server that stands still or is cut off in the middle of a transaction holds the
+/// turn of all writers, until the database ends it.
+const POSTGRES_SETTINGS: &str = "SET idle_in_transaction_session_timeout = '5s'";
+
 pub(super) async fn open(url: &str) -> Result<Store, StoreError> {
     sqlx::any::install_default_drivers();
     let (dialect, lock) = match scheme(url)? {
@@ -118,19 +122,23 @@ fn scheme(url: &str) -> Result<Dialect, StoreError> {
 }
 
 fn pool(dialect: Dialect, connections: u32) -> AnyPoolOptions {
+    let settings = match dialect {
+        Dialect::Sqlite => SQLITE_SETTINGS,
+        Dialect::Postgres => POSTGRES_SETTINGS,
+    };
     let options = AnyPoolOptions::new()
         .max_connections(connections)
-        .acquire_timeout(PATIENCE);
+        .acquire_timeout(PATIENCE)
+        .after_connect(move |connection, _| {
+            Box::pin(async move { connection.execute(settings).await.map(|_| ()) })
+        });
     match dialect {
         Dialect::Postgres => options,
         Dialect::Sqlite => options
             // A file does not go away behind our back, and opening it again costs more than keeping it.
             .test_before_acquire(false)
             .idle_timeout(None)
-            .max_lifetime(None)
-            .after_connect(|connection, _| {
-                Box::pin(async move { connection.execute(SQLITE_SETTINGS).await.map(|_| ()) })
-            }),
+            .max_lifetime(None),
     }
 }
 

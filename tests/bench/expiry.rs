@@ -241,7 +241,7 @@ async fn write_ledger(
         .collect();
     service
         .store()
-        .commit_arrivals(&entries, &[], &tip)
+        .commit_arrivals(&entries, &[], (None, &tip))
         .await
         .unwrap();
 }

@@ -74,4 +74,5 @@ mod tidy;
 mod traces;
 mod vault;
 mod webhook;
+mod wire;
 mod world;

@@ -1,9 +1,12 @@
-//! Two servers on one PostgreSQL database, as the manifests run them.
+//! Several servers on one PostgreSQL database, as the manifests run them.
+
+mod divided;
 
 use std::path::Path;
 use std::process::Command;
 
 use hallpass::sandbox::Change;
+use sqlx::{Connection as _, Executor as _};
 
 use crate::audit::Desk;
 use crate::postgres::server::Server;
@@ -73,4 +76,32 @@ async fn two_servers_on_one_database_give_and_take_once_and_one_goes_on_alone() 
     let (code, said) = Desk::of(&world).verify(&[]);
     assert_eq!(code, 0, "{said}");
     world.assert_contract();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_server_works_on_while_a_newer_one_changes_the_schema_and_does_not_start_after() {
+    let database = Server::shared().database("replicas_newer").await;
+    let world = world(PACE).await;
+    let folder = tempfile::tempdir().unwrap();
+    let older = Running::start(replica(&world, folder.path(), &database));
+    ask_and_get(&world, "ada").await;
+    let mut newer = sqlx::PgConnection::connect(&database).await.unwrap();
+    for change in [
+        "ALTER TABLE ledger ADD COLUMN later TEXT",
+        "ALTER TABLE outbox ADD COLUMN later TEXT",
+        "ALTER TABLE wake ADD COLUMN later TEXT",
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (9999, 'later', true, '', 0)",
+    ] {
+        newer.execute(change).await.unwrap();
+    }
+    give_back(&world, "ada").await;
+    let (code, log) = older.end();
+    assert_eq!(code, Some(0), "{log}");
+    assert_told_once(&world, "ada");
+
+    let refused = replica(&world, folder.path(), &database).output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    let why = "it was written by a newer version of Hallpass (its schema has migration 9999); run that version";
+    assert!(said.contains(why), "{said}");
 }

@@ -302,18 +302,31 @@ on_both! {
 
     async fn the_cursor_moves_with_the_arrivals_or_not_at_all(store: Store) {
         assert_eq!(store.cursor().await.unwrap(), None);
-        store.commit_arrivals(&[arrived("ada")], &[], &commit('1')).await.unwrap();
+        store.commit_arrivals(&[arrived("ada")], &[], (None, &commit('1'))).await.unwrap();
         assert_eq!(store.cursor().await.unwrap(), Some(commit('1')));
 
-        store.commit_arrivals(&[arrived("ada")], &[], &commit('2')).await.unwrap_err();
+        let first = commit('1');
+        store.commit_arrivals(&[arrived("ada")], &[], (Some(&first), &commit('2'))).await.unwrap_err();
         assert_eq!(store.cursor().await.unwrap(), Some(commit('1')));
-        store.commit_arrivals(&[], &[], &commit('3')).await.unwrap();
+        store.commit_arrivals(&[], &[], (Some(&first), &commit('3'))).await.unwrap();
         assert_eq!(store.cursor().await.unwrap(), Some(commit('3')));
+    }
+
+    async fn a_cursor_that_somebody_else_moved_stays_there(store: Store) {
+        let (first, second) = (commit('1'), commit('2'));
+        store.commit_arrivals(&[], &[], (None, &first)).await.unwrap();
+        for before in [None, Some(&second)] {
+            let moved = store.commit_arrivals(&[arrived("ada")], &[event("late")], (before, &second)).await;
+            assert!(matches!(moved, Err(StoreError::Conflict(_))), "{moved:?}");
+        }
+        assert_eq!(store.cursor().await.unwrap(), Some(first));
+        assert_eq!(store.entries(Scope::All).await.unwrap(), []);
+        assert_eq!(store.unpublished(10).await.unwrap(), []);
     }
 
     async fn a_rebuilt_ledger_replaces_the_old_one_or_nothing(store: Store) {
         let old = [active("old", "ada", 5), active("kept", "mei", 5)];
-        store.commit_arrivals(&old, &[event("old")], &commit('1')).await.unwrap();
+        store.commit_arrivals(&old, &[event("old")], (None, &commit('1'))).await.unwrap();
         store.set_note("safe-mode", "evidence-ahead").await.unwrap();
         let entries = [active("kept", "mei", 7), active("new", "linus", 9)];
         let cursor = commit('2');

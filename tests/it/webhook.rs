@@ -570,7 +570,11 @@ async fn it_is_ready_once_the_branch_was_read_while_the_database_answers_and_the
         "{body}"
     );
     let tip = CommitId::new("0123456789abcdef0123456789abcdef01234567").unwrap();
-    service.store.commit_arrivals(&[], &[], &tip).await.unwrap();
+    service
+        .store
+        .commit_arrivals(&[], &[], (None, &tip))
+        .await
+        .unwrap();
     service.clock.advance(TimeDelta::seconds(180));
     assert_eq!(ready().await, (200, json!(180)));
     assert_eq!(look().await.1["granting"], true);
