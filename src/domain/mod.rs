@@ -25,6 +25,7 @@ pub mod history;
 pub mod impact;
 pub mod import;
 pub mod landing;
+pub mod late;
 pub mod ledger;
 pub mod message;
 pub mod model;

@@ -15,6 +15,7 @@ use super::{ReconcileError, Reconciler, chain};
 use crate::domain::decision::{Admission, Approved};
 use crate::domain::emergency::{Emergency, Review};
 use crate::domain::evidence::{self, Giving, Removal};
+use crate::domain::late::Late;
 use crate::domain::ledger::{Cause, Entry, Granted, Holder, Revoked, State, Terms, Wanted};
 use crate::domain::model::{Access, ConnectionName, GrantId, Instant, RoleRef};
 use crate::domain::parse;
@@ -205,40 +206,45 @@ impl Reconciler {
             entry.review = Some(Review::due());
         }
         let mut entry = self.write(entry, &[]).await?;
-        let called_at = self.now();
-        match self.call_grant(&entry, approved).await {
-            Ok(answer) => {
-                if let Some(terms) = &mut entry.terms {
-                    let access = &mut terms.access;
-                    access.account.id = answer.account_id.clone().or(access.account.id.take());
-                    access.entitlement_id = answer
-                        .entitlement_id
-                        .clone()
-                        .or(access.entitlement_id.take());
-                }
-                entry.state = State::Active;
-                entry.attempts = 0;
-                entry.last_error = None;
-                entry.wake_at = entry.terms.as_ref().map(|t| t.ends);
-                let giving = Giving {
-                    on: &on,
-                    answer: &answer,
-                    replaces: replaces.and_then(|old| old.id.as_ref()),
-                    residual: self.residual(&entry),
-                    called_at,
-                };
-                let event = evidence::granted(&entry, giving, self.now());
-                let entry = self.write(entry, &[event]).await?;
-                let begun = entry.terms.as_ref().map_or(entry.arrival.at, |t| t.starts);
-                let access = approved.access();
-                self.metrics.granted(&access.connection, self.now() - begun);
-                info!(grant.id = %entry.id, read_back = %answer.read_back, "granted `{}`", entry.id);
-                if let Some(emergency) = Emergency::of(&entry) {
-                    warn!(grant.id = %entry.id, review_by = %emergency.review_by, "break-glass: {} was given, to be reviewed until {}", emergency.who_what(), evidence::instant(emergency.review_by));
-                }
+        let (asked, called_at) = (entry.clone(), self.now());
+        let answer = self.call_grant(&entry, approved).await;
+        let settled = async {
+            let answer = match answer {
+                Ok(answer) => answer,
+                Err(failure) => return self.failed(entry, "grant", &failure).await,
+            };
+            if let Some(terms) = &mut entry.terms {
+                let access = &mut terms.access;
+                access.account.id = answer.account_id.clone().or(access.account.id.take());
+                access.entitlement_id = answer
+                    .entitlement_id
+                    .clone()
+                    .or(access.entitlement_id.take());
             }
-            Err(failure) => self.failed(entry, "grant", &failure).await?,
-        }
+            entry.state = State::Active;
+            entry.attempts = 0;
+            entry.last_error = None;
+            entry.wake_at = entry.terms.as_ref().map(|t| t.ends);
+            let giving = Giving {
+                on: &on,
+                answer: &answer,
+                replaces: replaces.and_then(|old| old.id.as_ref()),
+                residual: self.residual(&entry),
+                called_at,
+            };
+            let event = evidence::granted(&entry, giving, self.now());
+            let entry = self.write(entry, &[event]).await?;
+            let begun = entry.terms.as_ref().map_or(entry.arrival.at, |t| t.starts);
+            let access = approved.access();
+            self.metrics.granted(&access.connection, self.now() - begun);
+            info!(grant.id = %entry.id, read_back = %answer.read_back, "granted `{}`", entry.id);
+            if let Some(emergency) = Emergency::of(&entry) {
+                warn!(grant.id = %entry.id, review_by = %emergency.review_by, "break-glass: {} was given, to be reviewed until {}", emergency.who_what(), evidence::instant(emergency.review_by));
+            }
+            Ok(())
+        };
+        let settled = settled.await;
+        self.or_set_right(Late::Grant, &asked, settled).await?;
         Ok(true)
     }
 
@@ -322,9 +328,21 @@ impl Reconciler {
         }
         entry.state = State::Revoking;
         entry.wake_at = Some(self.now());
-        let mut entry = self.write(entry, &[]).await?;
-        let called_at = self.now();
-        match self.call_revoke(&entry).await {
+        let entry = self.write(entry, &[]).await?;
+        let (asked, called_at) = (entry.clone(), self.now());
+        let answer = self.call_revoke(&entry).await;
+        let settled = self.settle_revoke(entry, answer, (due, called_at)).await;
+        self.or_set_right(Late::Revoke, &asked, settled).await
+    }
+
+    /// Writes down how a call to take something went.
+    async fn settle_revoke(
+        &self,
+        mut entry: Entry,
+        answer: Result<Revoked, ProviderError>,
+        (due, called_at): (Instant, Instant),
+    ) -> Result<(), ReconcileError> {
+        match answer {
             Ok(answer) if answer.still_effective_through.is_empty() => {
                 let now = self.now();
                 entry.settle(State::Ended, now);

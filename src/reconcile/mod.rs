@@ -24,6 +24,7 @@ mod evidence;
 mod grants;
 mod holds;
 mod last_use;
+mod late;
 mod messages;
 mod notices;
 mod people;

@@ -38,6 +38,7 @@ mod http_client;
 mod impact;
 mod init;
 mod kills;
+mod late;
 mod ldap;
 mod metrics;
 mod mysql;

@@ -1,6 +1,7 @@
 //! Several servers on one PostgreSQL database, as the manifests run them.
 
 mod divided;
+mod late;
 
 use std::path::Path;
 use std::process::Command;
