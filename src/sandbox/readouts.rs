@@ -248,6 +248,19 @@ impl Sandbox {
         Some(blob.content().to_vec())
     }
 
+    /// Everything that is written in all repositories beside git: pull requests, comments, reviews, checks, issues, answers to deployments. To
+    /// look for what must not stand there.
+    pub fn written(&self) -> String {
+        let world = self.world();
+        let of = |repo: &super::world::Repo| {
+            format!(
+                "{:?} {:?} {:?} {:?} {:?}\n",
+                repo.pulls, repo.comments, repo.checks, repo.issues, repo.runs
+            )
+        };
+        world.repos.iter().map(of).collect()
+    }
+
     /// Where the bare repository lies.
     pub fn repository_path(&self, repo: &str) -> PathBuf {
         let world = self.world();

@@ -40,6 +40,7 @@ mod init;
 mod kills;
 mod late;
 mod ldap;
+mod leaks;
 mod metrics;
 mod mysql;
 mod notices;

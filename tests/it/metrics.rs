@@ -13,6 +13,7 @@ use hallpass::metrics::{MEDIA, Metrics, State};
 use hallpass::providers::{Counted, Provider};
 
 use crate::brake::{crowd, crowded, vanish};
+use crate::leaks;
 use crate::vault::Vault;
 use crate::world::{Ears, World, grant};
 use exposition::Scrape;
@@ -33,7 +34,9 @@ async fn text(world: &World) -> String {
     let answer = get(world.service().metrics_router(), "/metrics").await;
     assert_eq!(answer.status(), 200);
     assert_eq!(answer.headers()["content-type"], MEDIA);
-    answer.text().await.unwrap()
+    let text = answer.text().await.unwrap();
+    leaks::in_record("the metrics", &text);
+    text
 }
 
 async fn scrape(world: &World) -> Scrape {

@@ -15,6 +15,7 @@ use hallpass::store::{Session, SessionKey};
 use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
 
+use crate::leaks;
 use crate::world::{Ears, REPO, World, person_file};
 
 /// Where people reach the page, as its configuration says.
@@ -100,17 +101,19 @@ impl Site {
 
     pub async fn answer(sent: reqwest::RequestBuilder) -> Answer {
         let answer = sent.send().await.unwrap();
-        Answer {
+        let answer = Answer {
             status: answer.status().as_u16(),
             headers: answer.headers().clone(),
             text: answer.text().await.unwrap(),
-        }
+        };
+        leaks::in_text("a page", &answer.text);
+        answer
     }
 
     /// The cookie of somebody who signed in just now.
     pub async fn session(&self, login: &str, id: UserId) -> String {
         let secret = format!(
-            "the session of {login}, number {:016x}",
+            "the canary of {login}'s session, number {:016x}",
             rand::random::<u64>()
         );
         let now = hallpass::clock::Clock::now(&*self.world.clock);

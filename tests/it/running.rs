@@ -9,6 +9,7 @@ use hallpass::domain::model::PullNumber;
 use hallpass::sandbox::{Change, Verdict};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::leaks::{self, REMARK};
 use crate::world::{REPO, World, file, grant};
 
 /// `hallpass serve`, running. Dropping it kills it.
@@ -24,6 +25,9 @@ impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+        if !std::thread::panicking() {
+            leaks::in_record("the log", std::fs::read(self.log.path()).unwrap());
+        }
     }
 }
 
@@ -137,7 +141,7 @@ pub async fn ask_and_get(world: &World, login: &str) {
         !sandbox.checks(REPO, &head).is_empty()
     })
     .await;
-    let approved = sandbox.review("grace", REPO, pull, Verdict::Approve, "Fine with me.");
+    let approved = sandbox.review("grace", REPO, pull, Verdict::Approve, REMARK);
     approved.unwrap();
     until("it is given", || holds(world, login)).await;
 }

