@@ -18,6 +18,7 @@ mod visitor;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -77,6 +78,8 @@ pub struct App {
     metrics: Metrics,
     /// Installations that were looked up, by the account they are on.
     installed: tokio::sync::Mutex<BTreeMap<Login, u64>>,
+    /// How often GitHub did not accept a token of ours that should still have been good.
+    forgotten: AtomicU64,
 }
 
 impl std::fmt::Debug for App {
@@ -119,6 +122,7 @@ impl App {
             clock: settings.clock,
             metrics: settings.metrics,
             installed: tokio::sync::Mutex::default(),
+            forgotten: AtomicU64::default(),
         }))
     }
 

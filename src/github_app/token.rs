@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use chrono::{DateTime, TimeDelta};
 use http::{Method, StatusCode};
@@ -45,6 +46,8 @@ struct Token {
     secret: SecretString,
     renew_at: Instant,
     expires_at: Instant,
+    /// [`App::forgotten`] when it was asked for.
+    forgotten: u64,
 }
 
 #[derive(Serialize)]
@@ -160,7 +163,10 @@ impl Installation {
     pub async fn token(&self) -> Result<SecretString, Failure> {
         let mut kept = self.token.lock().await;
         let now = self.app.clock.now();
-        let Some(token) = kept.clone() else {
+        // Whoever suspends an App ends all of its tokens. One that git has shows that nowhere else, and would be kept until it is old.
+        let forgotten = self.app.forgotten.load(Ordering::Relaxed);
+        let known = kept.clone().filter(|token| token.forgotten == forgotten);
+        let Some(token) = known else {
             return self.fetch(&mut kept).await;
         };
         if now < token.renew_at {
@@ -184,11 +190,13 @@ impl Installation {
             }
             _ => *kept = None,
         }
+        self.app.forgotten.fetch_add(1, Ordering::Relaxed);
         self.fetch(&mut kept).await
     }
 
     /// Asks for a token. The caller holds the lock, so that many callers make one request.
     async fn fetch(&self, kept: &mut Option<Token>) -> Result<SecretString, Failure> {
+        let forgotten = self.app.forgotten.load(Ordering::Relaxed);
         let id = self.id().await?;
         let what = format!("an installation token for {}", self.place);
         let body = TokenRequest {
@@ -221,6 +229,7 @@ impl Installation {
             secret: secret.clone(),
             renew_at: now + life * 4 / 5,
             expires_at: answer.expires_at,
+            forgotten,
         });
         Ok(secret)
     }

@@ -1,17 +1,19 @@
-//! The abuse cases of the catalogue of threats, sections 2a and 2b: for each number, AC-1 to AC-50, at least one attack that must
-//! fail.
+//! The abuse cases of the catalogue of threats: for each number of sections 2a and 2b, AC-1 to AC-50, at least one attack that must fail; of
+//! the others those that no other suite tries.
 //!
 //! The outcome is the one that the design demands. Where the catalogue asks for more ceremony (seasoned memberships, the agreement
 //! of two owners), the test says what holds instead.
 
 mod authority;
 mod files;
+mod lifecycle;
 mod merges;
 mod parity;
 mod paths;
 mod reviews;
 mod size;
 mod terms;
+mod transport;
 
 use std::collections::BTreeMap;
 
