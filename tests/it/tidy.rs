@@ -104,7 +104,8 @@ const CONCRETE: &[&str] = &[
 /// Files at which `unsafe` may stand, with the reason in the code.
 const UNSAFE_ALLOWED: &[&str] = &["src/repo/transport.rs"];
 
-fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+/// The Rust files below a folder of this repository, each by its path there.
+pub fn sources(folder: &str) -> Vec<(PathBuf, String)> {
     fn walk(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
         let mut entries: Vec<_> = fs::read_dir(folder)
             .unwrap()
