@@ -147,7 +147,7 @@ fn what_is_looked_for_is_found_however_it_is_written() {
         STANDARD_NO_PAD.encode(secret),
         STANDARD_NO_PAD.encode(format!("a{secret}")),
         STANDARD_NO_PAD.encode(format!("a:{secret}")),
-        format!("[{:?}]", KNOWN_KEY),
+        format!("[{KNOWN_KEY:?}]"),
         format!("... {line}"),
         format!("Bearer ghs_{}", "0a".repeat(18)),
         "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiI0MjQyIn0.x".to_owned(),

@@ -32,10 +32,10 @@ impl Drop for World {
                 leaks::in_text(&file.display().to_string(), std::fs::read(&file).unwrap());
             }
         }
-        for repository in entries(&self.folder.path().join("github")) {
-            if let Ok(git) = git2::Repository::open_bare(&repository) {
-                search(&git);
-            }
+        let repositories = entries(&self.folder.path().join("github/acme"));
+        assert!(!repositories.is_empty(), "what was pushed is searched");
+        for repository in repositories {
+            search(&git2::Repository::open_bare(repository).unwrap());
         }
     }
 }
