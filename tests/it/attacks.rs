@@ -220,6 +220,88 @@ async fn a_target_that_hangs_keeps_nobody_elses_access_alive() {
     running.abort();
 }
 
+/// AC-74: what is about to be given is written down before the target is called, so that it is answered for whatever comes then.
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_target_is_called_the_ledger_says_for_what() {
+    let world = World::hearing().await;
+    let pull = world
+        .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+        .await;
+    world.vault.hangs(true);
+    let look = async {
+        while world.vault.hanging() == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let meanwhile = world.ledger().await;
+        world.vault.hangs(false);
+        meanwhile
+    };
+    let ((), meanwhile) = tokio::join!(world.approve(pull, "grace"), look);
+    assert_eq!(meanwhile, ["db/ada-incident granting"]);
+    assert_eq!(world.holders("reader"), ["ada"]);
+}
+
+/// AC-87: what became due while the service was off goes before anything new is given.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_takes_away_what_is_overdue_before_it_looks_at_anything() {
+    let mut world = World::new(Ears::Hearing, "merge = \"off\"").await;
+    let mut asked = Vec::new();
+    for who in ["ada", "linus"] {
+        let text = grant(who, "readonly", "2h");
+        let pull = world.request(who, &format!("db/{who}"), &text).await;
+        world.approve(pull, "grace").await;
+        asked.push(pull);
+    }
+    world.merge_as_admin(asked[0], MergeMethod::Merge).await;
+    world.stop().await;
+    world.clock.advance(TimeDelta::hours(3));
+    let sandbox = &world.sandbox;
+    sandbox
+        .merge_as_admin("root", REPO, asked[1], MergeMethod::Merge)
+        .unwrap();
+    world.start().await;
+    let worker = world.service().worker();
+    worker.run_once(Resync::Everything).await.unwrap();
+    let effects = ["+reader ada", "-reader ada", "+reader linus"];
+    assert_eq!(world.vault.effects(), effects);
+    // Not even the branch was looked at before.
+    let told = world.evidence();
+    let last = |kind| told.iter().rposition(|message| message.contains(kind));
+    assert!(last("Event: revoked") < last("Event: landed"), "{told:#?}");
+}
+
+/// AC-80: what was taken and is still there by another way is not over, and is asked for until it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn access_that_goes_on_by_another_way_is_not_over() {
+    let world = World::hearing().await;
+    let pull = world
+        .request("ada", "db/ada-incident", &grant("ada", "readonly", "10m"))
+        .await;
+    world.approve(pull, "grace").await;
+    world.vault.leads_through(Some("the group admins"));
+    world.advance(TimeDelta::minutes(10)).await;
+    assert_eq!(world.ledger().await, ["db/ada-incident revoking"]);
+    assert!(world.told("revoked").is_empty());
+    let said = world.entries().await.remove(0).last_error.unwrap();
+    assert!(said.contains("the group admins"), "{said}");
+    world.vault.leads_through(None);
+    world.advance(TimeDelta::hours(1)).await;
+    assert_eq!(world.ledger().await, ["db/ada-incident ended"]);
+    assert_eq!(world.told("revoked").len(), 1);
+}
+
+/// AC-01: whoever a pull request names in CODEOWNERS owns nothing before it is merged.
+#[tokio::test(flavor = "multi_thread")]
+async fn owners_that_a_pull_request_names_do_not_approve_it() {
+    let world = World::hearing().await;
+    let owners = Change::write(".github/CODEOWNERS", "* @linus\n");
+    let pull = world.propose("mallory", &[owners]).await;
+    world.approve(pull, "linus").await;
+    assert_eq!(world.conclusion(pull), "in_progress");
+    world.approve(pull, "mei").await;
+    assert_eq!(world.conclusion(pull), "success");
+}
+
 /// AC-88, F25: a bug that one target brings to light stops nobody else.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_stops_only_what_it_happened_in() {

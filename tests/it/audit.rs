@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use chrono::TimeDelta;
 use hallpass::sandbox::{Change, MergeMethod};
 
-use crate::world::{Ears, REPO, World, file, grant};
+use crate::world::{Ears, REPO, World, file, grant, person_file};
 
 fn minutes(n: i64) -> TimeDelta {
     TimeDelta::minutes(n)
@@ -189,6 +189,26 @@ async fn an_auditor_finds_whole_what_the_service_wrote_and_is_answered() {
     assert_eq!(found["ended"], 1);
     let (_, said) = desk.answer(&["reviewers"]);
     assert!(said.contains("grace"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_cell_for_a_spreadsheet_is_a_formula() {
+    let world = World::new(Ears::Hearing, "").await;
+    let formula = "=1+1";
+    let ada = world.sandbox.file(REPO, "main", &person_file("ada"));
+    let ada = text(&ada.unwrap()).replace("vault: ada", &format!("vault: \"{formula}\""));
+    let ada = Change::write(person_file("ada"), ada);
+    world.decree(&[ada]).await;
+    let pull = world
+        .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+        .await;
+    world.approve(pull, "grace").await;
+    world.advance(minutes(1)).await;
+    assert_eq!(world.holders("reader"), [formula]);
+    let desk = Desk::of(&world);
+    let (_, csv) = desk.answer(&["access", "--at", "2026-11-23T10:00:00Z", "--csv"]);
+    let cells: Vec<&str> = csv.lines().nth(1).unwrap().split(',').collect();
+    assert!(cells.contains(&"'=1+1"), "{csv}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -113,6 +113,20 @@ fn a_person_is_there_by_file_by_number_and_by_membership() {
             Allowed,
             Some(Gone),
         ),
+        (
+            "another number in the file, and a member too",
+            &[ADA_ANEW],
+            members(&[(9, "ada")]),
+            Refused,
+            Some(Gone),
+        ),
+        (
+            "another number in the file, and no organisation",
+            &[ADA_ANEW],
+            NOBODY_FAILED,
+            Refused,
+            Some(Gone),
+        ),
         ("renamed", &[ADA], members(&[(1, "ada-new")]), Refused, None),
         (
             "renamed, and the login taken",

@@ -48,6 +48,8 @@ struct State {
     /// Listings do not come back.
     mute: bool,
     panics: bool,
+    /// By what else accounts have a role that is taken from them.
+    other_way: Option<&'static str>,
     faults: VecDeque<Fault>,
 }
 
@@ -179,6 +181,11 @@ impl Vault {
         self.0.lock().unwrap().panics = panics;
     }
 
+    /// Whoever loses a role has it by `other_way` still.
+    pub fn leads_through(&self, other_way: Option<&'static str>) {
+        self.0.lock().unwrap().other_way = other_way;
+    }
+
     async fn answers(&self) {
         let panics = self.0.lock().unwrap().panics;
         assert!(!panics, "a bug of the vault, as the test wants it");
@@ -291,8 +298,10 @@ impl Provider for Vault {
         self.answers().await;
         let result = self.change(access, false);
         tokio::task::yield_now().await;
+        let other_way = self.0.lock().unwrap().other_way;
         result.map(|()| Revoked {
             read_back: format!("{} does not hold it", access.account.name),
+            still_effective_through: other_way.map(str::to_owned).into_iter().collect(),
             ..Revoked::default()
         })
     }
