@@ -33,6 +33,7 @@ mod duties;
 mod evidence;
 mod github;
 mod golden;
+mod guards;
 mod hanging;
 mod http_client;
 mod impact;
