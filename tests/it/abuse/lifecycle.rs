@@ -46,7 +46,7 @@ async fn ac_98_a_row_that_somebody_edits_gives_nothing_without_proof() {
         let forged = Entry {
             state,
             terms: (state != State::Arrived).then(|| terms.clone()),
-            wake_at: (state != State::Arrived).then(|| terms.ends),
+            wake_at: (state != State::Arrived).then_some(terms.ends),
             settled_at: None,
             ..denied
         };

@@ -41,8 +41,11 @@ async fn ac_52_every_delivery_of_a_whole_life_sent_again_in_any_order_changes_no
     assert_eq!(world.vault.effects(), ["+reader ada", "-reader ada"]);
 }
 
+/// Brings trouble about, or ends it.
+type Trouble = fn(&World, bool);
+
 /// What can happen to an App, and how it is over again.
-const TROUBLES: [(&str, fn(&World, bool)); 5] = [
+const TROUBLES: [(&str, Trouble); 5] = [
     ("suspended", |world, on| {
         world.sandbox.suspend(INSTALLATION, on);
     }),
