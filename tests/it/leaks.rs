@@ -113,22 +113,27 @@ impl Write for Ear {
     }
 }
 
-/// Listens to the log of this process from here on, and more closely than an operator does who looks for a mistake. What is logged by
-/// default goes to standard error, as `hallpass serve` does it.
+/// Listens to the log of this process from here on. What is logged by default goes to standard error, as `hallpass serve` does it; a run that
+/// may take long (`HALLPASS_LONG`) listens more closely than that, to what an operator sees who looks for a mistake.
 pub fn listen() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
+        let usual = "warn,hallpass=info,octocrab=off";
+        let heard = match std::env::var_os("HALLPASS_LONG") {
+            Some(_) => "warn,hallpass=trace",
+            None => usual,
+        };
         // The two share how spans are written, so neither has colours.
-        let usual = fmt::layer()
+        let told = fmt::layer()
             .with_ansi(false)
             .with_writer(std::io::stderr)
-            .with_filter(EnvFilter::new("warn,hallpass=info,octocrab=off"));
+            .with_filter(EnvFilter::new(usual));
         let all = fmt::layer()
             .with_ansi(false)
             .with_writer(|| Ear(&HEARD))
-            .with_filter(EnvFilter::new("warn,hallpass=trace"));
+            .with_filter(EnvFilter::new(heard));
         tracing_subscriber::registry()
-            .with(usual)
+            .with(told)
             .with(all)
             .try_init()
             .expect("nobody else listens");
