@@ -38,7 +38,6 @@ mod hanging;
 mod http_client;
 mod impact;
 mod init;
-mod kills;
 mod late;
 mod ldap;
 mod leaks;

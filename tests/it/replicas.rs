@@ -2,7 +2,6 @@
 
 mod divided;
 mod late;
-mod three;
 
 use std::path::Path;
 use std::process::Command;

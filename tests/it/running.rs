@@ -66,15 +66,6 @@ impl Running {
         std::fs::read_to_string(self.log.path()).unwrap()
     }
 
-    /// Kills it while it runs. What it logged.
-    pub fn kill(mut self) -> String {
-        let ended = self.process.try_wait().unwrap();
-        assert_eq!(ended, None, "it ended by itself:\n{}", self.log());
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-        self.log()
-    }
-
     /// Lets it stand still, or go on.
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.process), signal).unwrap();
@@ -95,7 +86,7 @@ impl Running {
 
 /// Waits until something is so.
 pub async fn until(what: &str, so: impl Fn() -> bool) {
-    for _ in 0..2400 {
+    for _ in 0..7200 {
         if so() {
             return;
         }
