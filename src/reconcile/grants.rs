@@ -123,9 +123,7 @@ impl Reconciler {
             );
             return Ok(MainOutcome::default());
         };
-        if self.is_behind(&tip).await? {
-            return Err(behind());
-        }
+        self.is_not_behind(&tip).await?;
         let remote = self.remote().await?;
         self.record_arrivals(&tip).await?;
         let main = self.mirror.grants(&tip).await?;
@@ -507,11 +505,6 @@ impl Reconciler {
         }
         Ok(same)
     }
-}
-
-/// Why a look is not gone by.
-pub(super) fn behind() -> ReconcileError {
-    ReconcileError::Unsettled("another server has seen more of the branch meanwhile".to_owned())
 }
 
 /// Whether the entry's time has come and a proof is all that it waits for.

@@ -8,7 +8,6 @@ use sha2::{Digest, Sha256};
 use tracing::info;
 
 use super::case::newest;
-use super::grants::behind;
 use super::{ReconcileError, Reconciler};
 use crate::domain::evidence;
 use crate::domain::ledger::Entry;
@@ -77,9 +76,7 @@ impl Reconciler {
     ) -> Result<Vec<Entry>, ReconcileError> {
         let untidied = self.store.entries(Scope::Untidied).await?;
         let current = self.current(&untidied).await?;
-        if self.is_behind(tip).await? {
-            return Err(behind());
-        }
+        self.is_not_behind(tip).await?;
         let is_current = |entry: &Entry| {
             let newest = current.get(&entry.path).into_iter().flatten();
             newest.into_iter().any(|e| e.id == entry.id)

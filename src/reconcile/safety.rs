@@ -206,13 +206,17 @@ impl Reconciler {
         }))
     }
 
-    /// Whether the ledger has recorded more of the protected branch than `tip` holds, as another server does. Asked after what is to be judged
-    /// by `tip` was read from the ledger.
-    pub(super) async fn is_behind(&self, tip: &CommitId) -> Result<bool, ReconcileError> {
-        match self.store.cursor().await? {
-            Some(seen) if seen != *tip => Ok(!self.still_holds(&seen, tip).await?),
-            _ => Ok(false),
+    /// Makes sure that the ledger has not recorded more of the protected branch than `tip` holds, as another server does. Asked after what is to
+    /// be judged by `tip` was read from the ledger.
+    pub(super) async fn is_not_behind(&self, tip: &CommitId) -> Result<(), ReconcileError> {
+        if let Some(seen) = self.store.cursor().await?
+            && seen != *tip
+            && !self.still_holds(&seen, tip).await?
+        {
+            let why = "another server has seen more of the branch meanwhile";
+            return Err(ReconcileError::Unsettled(why.to_owned()));
         }
+        Ok(())
     }
 
     /// Whether `tip` stands on what was seen before. A commit that is not there any more was rewritten away.

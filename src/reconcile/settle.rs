@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::grants::{Weighed, behind, waits_for_proof};
+use super::grants::{Weighed, waits_for_proof};
 use super::{ReconcileError, Reconciler};
 use crate::domain::decision::Admission;
 use crate::domain::ledger::{Entry, State};
@@ -117,10 +117,8 @@ impl Reconciler {
         let mut entries = self.store.entries(Scope::Live(connection)).await?;
         entries.extend(self.arrived_for(connection, look).await?);
         // What came after this look would seem to be gone by it.
-        if let Some(tip) = &look.tip
-            && self.is_behind(tip).await?
-        {
-            return Err(behind());
+        if let Some(tip) = &look.tip {
+            self.is_not_behind(tip).await?;
         }
         let lane = Lane {
             connection: Some(connection),
