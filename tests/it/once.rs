@@ -19,6 +19,7 @@ pub struct Team {
     pub world: World,
     key: SecretString,
     public: String,
+    folder: tempfile::TempDir,
 }
 
 impl Team {
@@ -34,13 +35,22 @@ impl Team {
         let path = folder.path().join("evidence_key");
         let public = Signers::at(&path).unwrap().public();
         let key = std::fs::read_to_string(&path).unwrap().into();
-        Self { world, key, public }
+        Self {
+            world,
+            key,
+            public,
+            folder,
+        }
     }
 
     /// A run on a machine that knows nothing: it goes until nothing is left to do, and waits for nothing.
+    ///
+    /// Each has a folder of its own. A run that was killed closes its database a moment later, which takes files away by their names.
     pub async fn try_run(&self) -> anyhow::Result<Done> {
-        let _ = std::fs::remove_dir_all(self.world.data());
         let (mut config, clock, extra) = self.world.parts();
+        let machine = tempfile::tempdir_in(self.folder.path()).unwrap();
+        config.server.data_dir = machine.path().to_owned();
+        config.store.url = format!("sqlite://{}/hallpass.db", machine.path().display()).into();
         config.evidence.key = Some(self.key.clone());
         once_with(&config, clock, extra, TimeDelta::zero()).await
     }
@@ -226,7 +236,7 @@ async fn evidence_of_another_key_is_told_and_nothing_is_granted() {
     let stranger = Team {
         key: other.key.clone(),
         public: other.public.clone(),
-        world: team.world,
+        ..team
     };
     let done = stranger.try_run().await.unwrap();
     let told: Vec<&str> = done.attention.iter().map(|l| l.says.as_str()).collect();
