@@ -226,6 +226,8 @@ pub struct Timing {
 pub struct Notices {
     /// How long before the end holders are told; `None`: they are not.
     pub ends_soon: Option<EndsSoon>,
+    /// Whether pull requests are labelled by how they stand.
+    pub labels: bool,
 }
 
 /// The page for people.

@@ -2,11 +2,12 @@
 //!
 //! Tasks, so that none waits for another: *due* ends what is due by time and needs neither forge nor git; *wakes* works off the
 //! queue, see `work.rs`; the *tick* asks for everything once in a while, which is what makes a lost webhook cost delay and nothing
-//! else; *evidence*, *anchors*, *drift* and *messages* run beside them.
+//! else; *evidence*, *anchors*, *drift*, *messages* and *labels* run beside them.
 //!
 //! Accepted race: a wake that arrives while its work is under way stays in the queue and is worked off once more.
 
 mod beside;
+mod labels;
 mod messages;
 mod page;
 mod work;
@@ -134,7 +135,8 @@ impl Worker {
             self.run_evidence(&stop),
             self.run_anchors(&stop),
             self.run_drift(&stop),
-            self.run_messages(&stop)
+            self.run_messages(&stop),
+            self.run_labels(&stop)
         );
         if let Err(error) = due.await {
             error!(error = %chain(&error), "what ends what is due has ended badly: {}", chain(&error));
@@ -513,6 +515,7 @@ impl Worker {
             self.anchor_once().await;
         }
         self.tell_quickly().await;
+        self.label().await;
         Ok(())
     }
 }

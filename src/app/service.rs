@@ -329,6 +329,7 @@ pub(super) fn settings(config: &Config) -> Settings {
         retry_cap: delta(config.timing.retry_cap),
         proof_grace: PROOF_GRACE,
         ends_soon: config.notices.ends_soon,
+        labels: config.notices.labels,
         reminders: config.channels.reminders.clone(),
         pages: pages(config),
         outsiders: if config.github.outsiders {

@@ -337,8 +337,10 @@ fn notices(mut table: Table<'_>) -> Notices {
             .map(Some)
             .map_err(|_| "Write a share of the term from \"1%\" to \"90%\", or \"off\""),
     });
+    let labels = table.switch("labels");
     table.finish();
     Notices {
+        labels,
         ends_soon: ends_soon.unwrap_or_else(|| Some(EndsSoon::default())),
     }
 }

@@ -24,6 +24,7 @@ pub mod foresight;
 pub mod history;
 pub mod impact;
 pub mod import;
+pub mod label;
 pub mod landing;
 pub mod late;
 pub mod ledger;

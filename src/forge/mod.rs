@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use secrecy::SecretString;
 
+use crate::domain::label::Label;
 use crate::domain::model::{Actor, CommitId, Instant, Owner, PullNumber};
 use crate::domain::pull::{Pull, PullListed, Roster};
 use crate::domain::remark::Remark;
@@ -136,6 +137,9 @@ pub trait Forge: Send + Sync {
     /// it carries.
     async fn comment(&self, number: PullNumber, marker: &str, text: &str)
     -> Result<(), ForgeError>;
+
+    /// Sees to it that of our labels a pull request, open or not, carries `label` and no other. Whether anything was to be changed.
+    async fn label(&self, number: PullNumber, label: Option<Label>) -> Result<bool, ForgeError>;
 
     /// What was written on pull requests, open or not, or changed there since `at`: oldest change first.
     async fn remarks_since(&self, at: Instant) -> Result<Vec<Remark>, ForgeError>;

@@ -87,6 +87,22 @@ impl Reconciler {
         )))
     }
 
+    /// What would keep `who` from calling a grant off now; `None`: they may.
+    ///
+    /// # Errors
+    /// When git or database fail.
+    pub async fn kept_from_calling_off(
+        &self,
+        grant: &GrantId,
+        who: &Actor,
+    ) -> Result<Option<Called>, ReconcileError> {
+        match self.store.entry(grant).await? {
+            None => Ok(Some(Called::NotHeld)),
+            Some(entry) if is_ending(&entry) => Ok(Some(Called::Before)),
+            Some(entry) => Ok(self.standing_of(&entry, who).await?.err()),
+        }
+    }
+
     /// Notes that `who` ended it, with the event of that.
     async fn note_off(
         &self,

@@ -23,6 +23,7 @@ mod enforce;
 mod evidence;
 mod grants;
 mod holds;
+mod labels;
 mod last_use;
 mod late;
 mod messages;
@@ -131,6 +132,8 @@ pub struct Settings {
     pub proof_grace: TimeDelta,
     /// How long before its end the holder of a grant is told; `None`: never.
     pub ends_soon: Option<EndsSoon>,
+    /// Whether pull requests are labelled by how they stand.
+    pub labels: bool,
     /// When people are told again of what still waits.
     pub reminders: Reminders,
     /// Where files are edited in a browser.

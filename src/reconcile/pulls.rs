@@ -164,6 +164,7 @@ impl Reconciler {
         self.store
             .remember_check(number, id.0, &check.head, &digest)
             .await?;
+        self.relabel(number).await?;
         info!(pull = number.0, check.title = %check.title, "published the check of #{number}: {}", check.title);
         Ok(())
     }

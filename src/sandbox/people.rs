@@ -328,6 +328,23 @@ impl Sandbox {
         })
     }
 
+    /// Puts a label on a pull request.
+    ///
+    /// # Errors
+    /// When there is no such pull request.
+    pub fn label(
+        &self,
+        user: &str,
+        repo: &str,
+        pull: PullNumber,
+        name: &str,
+    ) -> Result<(), Refusal> {
+        self.with_pull(user, repo, |world, repo, _| {
+            world.pull_mut(repo, pull.0)?.labels.push(name.to_owned());
+            Ok(())
+        })
+    }
+
     /// Closes without merging.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use sqlx::any::AnyRow;
 use sqlx::{Any, AnyPool, Row, Transaction};
 
 use super::fault::{instant, natural, text};
-use super::{Store, StoreError, Writer, outbox};
+use super::{Store, StoreError, Writer};
 use crate::domain::evidence::Event;
 use crate::domain::message::{Message, Topic};
 use crate::domain::model::Instant;
@@ -57,15 +57,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Broken`] names a row that cannot be understood.
     pub async fn events_to_tell(&self, most: u32) -> Result<Vec<(u64, Event)>, StoreError> {
-        let Some(cursor) = self.note(CURSOR).await? else {
-            let last = outbox::last(&self.inner.readers).await?;
-            self.set_note(CURSOR, &last.to_string()).await?;
-            return Ok(Vec::new());
-        };
-        let cursor = cursor
-            .parse()
-            .map_err(|_| StoreError::broken(format!("the note {CURSOR} holds {cursor:?}")))?;
-        outbox::after(&self.inner.readers, cursor, most).await
+        self.events_past(CURSOR, most).await
     }
 
     /// Queues messages, and notes that people are told of events up to `sequence`, in one transaction. What is queued or was told under

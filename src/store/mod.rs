@@ -13,6 +13,7 @@ mod deployments;
 mod drift;
 mod fault;
 mod group;
+mod labels;
 mod ledger;
 mod messages;
 mod notices;
@@ -394,6 +395,25 @@ impl Store {
     /// When the database cannot be read.
     pub async fn note(&self, name: &str) -> Result<Option<String>, StoreError> {
         ledger::note(&self.inner.readers, name).await
+    }
+
+    /// Events past the one that the note `cursor` holds, in the order they were written, at most `most`. The first time there are none:
+    /// the cursor is set to the last.
+    pub(super) async fn events_past(
+        &self,
+        cursor: &str,
+        most: u32,
+    ) -> Result<Vec<(u64, Event)>, StoreError> {
+        let readers = &self.inner.readers;
+        let Some(past) = self.note(cursor).await? else {
+            let last = outbox::last(readers).await?;
+            self.set_note(cursor, &last.to_string()).await?;
+            return Ok(Vec::new());
+        };
+        let past = past
+            .parse()
+            .map_err(|_| StoreError::broken(format!("the note {cursor} holds {past:?}")))?;
+        outbox::after(readers, past, most).await
     }
 
     /// Notes `value` under `name`, in place of what was noted there.

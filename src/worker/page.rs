@@ -38,6 +38,18 @@ impl Worker {
         self.reconciler.fetched().await
     }
 
+    /// What would keep somebody from calling a grant off now; `None`: they may.
+    ///
+    /// # Errors
+    /// When git or database fail.
+    pub async fn kept_from_calling_off(
+        &self,
+        grant: &GrantId,
+        who: &Actor,
+    ) -> Result<Option<Called>, ReconcileError> {
+        self.reconciler.kept_from_calling_off(grant, who).await
+    }
+
     /// Calls a grant off on somebody's word, and has what is due looked at now.
     ///
     /// # Errors

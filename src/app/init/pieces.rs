@@ -251,6 +251,9 @@ fn configuration(answers: &Answers) -> String {
     text.push_str(
         "# Hallpass merges what is approved, and tidies up after what has ended.\nmerge = \"auto\"\nmerge_reverts = true\n",
     );
+    text.push_str(
+        "\n[notices]\n# Pull requests carry a label that says how they stand.\nlabels = true\n",
+    );
     if answers.mode == Mode::ServiceLess {
         text.push_str(
             "\n[timing]\n# A run does not wait to gather what ended.\nrevert_window = \"1s\"\n",

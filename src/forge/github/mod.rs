@@ -5,6 +5,7 @@
 mod checks;
 mod comments;
 mod issues;
+mod labels;
 mod proposals;
 mod pulls;
 mod roster;
@@ -23,6 +24,7 @@ use url::Url;
 
 use super::{CheckId, Forge, ForgeError, GitAccess, Issue, MergeOutcome, Proposal};
 use crate::clock::Clock;
+use crate::domain::label::Label;
 use crate::domain::model::{Actor, CommitId, Instant, Login, Owner, PullNumber, RepoName};
 use crate::domain::pull::{Pull, PullListed, Roster};
 use crate::domain::remark::Remark;
@@ -247,6 +249,10 @@ impl Forge for GitHub {
         text: &str,
     ) -> Result<(), ForgeError> {
         Ok(self.write_comment(number, marker, text).await?)
+    }
+
+    async fn label(&self, number: PullNumber, label: Option<Label>) -> Result<bool, ForgeError> {
+        Ok(self.set_label(number, label).await?)
     }
 
     async fn remarks_since(&self, at: Instant) -> Result<Vec<Remark>, ForgeError> {

@@ -1,0 +1,32 @@
+//! The label that a pull request carries at the forge, so that a list of pull requests shows how each of them stands.
+//!
+//! A label is for people and proves nothing: nothing is decided by one, and whoever may label may change it.
+
+/// How a pull request that concerns access stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Label {
+    /// It is open, and nothing of it is against the rules: owners are waited for, or the merge.
+    Waiting,
+    /// It is open, and as it stands nobody can approve it.
+    ToBeChanged,
+    /// It was merged, and something of it is held or will be.
+    Live,
+    /// It was merged, and nothing of it is held any more, or ever was.
+    Over,
+}
+
+impl Label {
+    /// Every label, with its name at the forge.
+    pub const ALL: [(Self, &'static str); 4] = [
+        (Self::Waiting, "access: waiting"),
+        (Self::ToBeChanged, "access: to be changed"),
+        (Self::Live, "access: live"),
+        (Self::Over, "access: over"),
+    ];
+
+    /// Its name at the forge.
+    pub fn name(self) -> &'static str {
+        let found = Self::ALL.into_iter().find(|(label, _)| *label == self);
+        found.map_or("access: waiting", |(_, name)| name)
+    }
+}
