@@ -123,6 +123,15 @@ pub fn holds(entry: &Entry, accountable: &[UserId], who: &Actor) -> bool {
     }
 }
 
+/// Whether `who` could be one of `owners`, as far as can be told without the forge: by name, or in a team.
+pub fn may_own(owners: &[Owner], who: &Actor) -> bool {
+    owners.iter().any(|owner| match owner {
+        Owner::Team { .. } => true,
+        Owner::User(login) => *login == who.login,
+        Owner::Email(_) => false,
+    })
+}
+
 /// Through which of `owners` somebody may end access at once; `Err` says what the forge did not tell, where it could have made one.
 pub fn owns(owners: &[Owner], roster: &Roster, who: &Actor) -> Result<Option<Owner>, String> {
     let mut unknown = None;

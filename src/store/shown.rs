@@ -140,14 +140,16 @@ impl Store {
         .await
     }
 
-    /// How many grants are admitted and not over.
+    /// How many grants are admitted and not over: in all, and of these the ones that have not begun.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn count_live(&self) -> Result<u64, StoreError> {
-        let sql = "SELECT COUNT(*) FROM ledger WHERE live = 1 AND connection IS NOT NULL";
-        let count = sqlx::query_scalar(sql).fetch_one(&self.inner.readers);
-        natural("a count", count.await?)
+    pub async fn count_live(&self) -> Result<(u64, u64), StoreError> {
+        let sql = "SELECT COUNT(*), COUNT(CASE WHEN state = 'scheduled' THEN 1 END) FROM ledger \
+                   WHERE live = 1 AND connection IS NOT NULL";
+        let counts = sqlx::query_as(sql).fetch_one(&self.inner.readers);
+        let (all, scheduled): (i64, i64) = counts.await?;
+        Ok((natural("a count", all)?, natural("a count", scheduled)?))
     }
 
     /// One entry.

@@ -754,7 +754,7 @@ on_both! {
             }
             assert_eq!(names(&found), expected, "{list:?}");
         }
-        assert_eq!(store.count_live().await.unwrap(), 7);
+        assert_eq!(store.count_live().await.unwrap(), (7, 0));
         for (words, expected) in [("G3", &["g3"][..]), ("%", &[]), ("_", &[]), ("unproved", &["unproved"]), ("mei", &["o0", "o1", "o2", "o3", "o4"])] {
             let mut found = store.found(words, 9).await.unwrap();
             found.sort_by(|a, b| a.id.cmp(&b.id));

@@ -102,10 +102,12 @@ pub(super) async fn grant(
     let mut drift = reading(&page, page.store.first_drift(4 * TROUBLES)).await?;
     drift.retain(|known| known.drift.grants.contains(&entry.id));
     let shown = Shown::read(&page).await?;
+    let declared = declared(&page).await;
     let of = Story {
         entry: &entry,
         told: &told,
         drift: &drift,
+        theirs: declared.is_none_or(|declared| revoking::may_be_theirs(&declared, &entry, &viewer)),
     };
     let made = page::story(shown.frame(&page, &viewer), of);
     Ok(html(StatusCode::OK, made))

@@ -52,7 +52,7 @@ struct Now {
     drift: Vec<Known>,
     held: Vec<Brake>,
     live: Vec<Entry>,
-    count: u64,
+    count: (u64, u64),
     waiting: Vec<Waiting>,
     over: Vec<Entry>,
 }

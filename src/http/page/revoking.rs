@@ -13,6 +13,7 @@ use url::form_urlencoded;
 use super::gate::{Viewer, go};
 use super::shown::{Shown, declared, reading};
 use super::{Answer, Instead, Page, busy, html, nothing, plain};
+use crate::domain::catalogue::Catalogue;
 use crate::domain::causes::chain;
 use crate::domain::ledger::Entry;
 use crate::domain::model::{GrantId, Owner};
@@ -25,7 +26,20 @@ const LARGEST: usize = 16 * 1024;
 /// How long a form may take to arrive.
 const ARRIVAL: Duration = Duration::from_secs(10);
 
-/// `GET /grant/{resource}/{name}/end`: asks whether it is really meant.
+/// How long GitHub may take to say who somebody is before the question is shown without it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What comes of a question that was not answered by ending it.
+enum Said<'a> {
+    /// Asked for the first time.
+    Nothing,
+    /// It may be tried again; what was wrong, and the reason that was given.
+    Wrong(&'a str, &'a str),
+    /// It is not theirs to end; why.
+    No(&'a str),
+}
+
+/// `GET /grant/{resource}/{name}/end`: asks whether it is really meant, unless it is not theirs to end.
 pub(super) async fn ask(
     State(page): State<Arc<Page>>,
     viewer: Viewer,
@@ -35,7 +49,35 @@ pub(super) async fn ask(
     if !entry.state.may_be_held() || entry.called_off.is_some() {
         return Ok(go(&place(&entry.id)));
     }
-    question(&page, &viewer, &entry, (None, "", StatusCode::OK)).await
+    let kept = tokio::time::timeout(PATIENCE, async {
+        let _turn = page.asking.acquire().await.ok()?;
+        let kept = page.worker.kept_from_calling_off(&entry.id, &viewer.actor);
+        kept.await.ok()?
+    });
+    match kept.await {
+        Ok(Some(Called::NotTheirs(owners))) => {
+            let why = not_theirs(&owners);
+            question(
+                &page,
+                &viewer,
+                &entry,
+                (Said::No(&why), StatusCode::FORBIDDEN),
+            )
+            .await
+        }
+        // Who cannot be asked about now is asked about when the answer comes.
+        _ => question(&page, &viewer, &entry, (Said::Nothing, StatusCode::OK)).await,
+    }
+}
+
+/// Whether `viewer` may be one of those who may end `entry`, by what the protected branch declares.
+pub(super) fn may_be_theirs(declared: &Catalogue, entry: &Entry, viewer: &Viewer) -> bool {
+    let subject = entry.subject_and_role().map(|(subject, _)| subject);
+    let accountable = subject
+        .map(|s| declared.beneficiaries(s))
+        .unwrap_or_default();
+    let owners = visitor::owners_of(&declared.codeowners, entry);
+    visitor::holds(entry, &accountable, &viewer.actor) || visitor::may_own(owners, &viewer.actor)
 }
 
 /// `POST /grant/{resource}/{name}/end`: ends it, if this is theirs to end.
@@ -52,7 +94,7 @@ pub(super) async fn end(
     if !visitor::says_why(reason) {
         let why = format!("Say why, in {REASON_SHORTEST} to {REASON_LONGEST} characters.");
         let status = StatusCode::UNPROCESSABLE_ENTITY;
-        return question(&page, &viewer, &entry, (Some(&why), reason, status)).await;
+        return question(&page, &viewer, &entry, (Said::Wrong(&why, reason), status)).await;
     }
     call_off(&page, &viewer, &entry, reason).await
 }
@@ -74,7 +116,11 @@ async fn call_off(page: &Page, viewer: &Viewer, entry: &Entry, reason: &str) -> 
                 .to_owned(),
             StatusCode::CONFLICT,
         ),
-        Ok(Called::NotTheirs(owners)) => (not_theirs(&owners), StatusCode::FORBIDDEN),
+        Ok(Called::NotTheirs(owners)) => {
+            let why = not_theirs(&owners);
+            info!(grant.key = %id, who.login = %viewer.login(), "`{id}` was not called off by {}: {why}", viewer.login());
+            return question(page, viewer, entry, (Said::No(&why), StatusCode::FORBIDDEN)).await;
+        }
         Ok(Called::NotKnown(what)) => {
             warn!(grant.key = %id, "cannot ask whose `{id}` is to end: {what}");
             let why = "GitHub does not say just now who its owners are. Try again, or delete its file from the protected branch.";
@@ -87,7 +133,7 @@ async fn call_off(page: &Page, viewer: &Viewer, entry: &Entry, reason: &str) -> 
         }
     };
     info!(grant.key = %id, who.login = %viewer.login(), "`{id}` was not called off by {}: {why}", viewer.login());
-    question(page, viewer, entry, (Some(&why), reason, status)).await
+    question(page, viewer, entry, (Said::Wrong(&why, reason), status)).await
 }
 
 fn not_theirs(owners: &[Owner]) -> String {
@@ -104,14 +150,18 @@ async fn question(
     page: &Page,
     viewer: &Viewer,
     entry: &Entry,
-    (refused, reason, status): (Option<&str>, &str, StatusCode),
+    (said, status): (Said<'_>, StatusCode),
 ) -> Answer {
     let declared = declared(page).await;
     let codeowners = declared.as_ref().map(|d| &d.codeowners);
     let owners = codeowners.map_or(&[][..], |c| visitor::owners_of(c, entry));
     let shown = Shown::read(page).await?;
     let frame = shown.frame(page, viewer);
-    let made = page::confirm(frame, entry, owners, (refused, reason));
+    let made = match said {
+        Said::Nothing => page::confirm(frame, entry, owners, (None, Some(""))),
+        Said::Wrong(why, reason) => page::confirm(frame, entry, owners, (Some(why), Some(reason))),
+        Said::No(why) => page::confirm(frame, entry, owners, (Some(why), None)),
+    };
     Ok(html(status, made))
 }
 

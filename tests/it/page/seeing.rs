@@ -87,6 +87,20 @@ async fn every_answer_forbids_what_a_page_does_not_need() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_has_not_begun_is_not_counted_as_held() {
+    let site = Site::open().await;
+    let ada = site.signed_in("ada").await;
+    given(&site, "db/ada-incident", &grant("ada", "readonly", "2h")).await;
+    let now = site.get("/", &ada).await.words();
+    assert!(now.contains("Live 1 "), "{now}");
+    assert!(!now.contains("to begin"), "{now}");
+    let later = grant("mei", "readonly", "2h") + "starts: 2026-11-23T12:00:00Z\n";
+    given(&site, "db/mei-night", &later).await;
+    let now = site.get("/", &ada).await.words();
+    assert!(now.contains("Live 1 and 1 to begin"), "{now}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_live_what_waits_and_what_ended_stand_on_the_first_page() {
     let site = Site::open().await;
     let ada = site.signed_in("ada").await;

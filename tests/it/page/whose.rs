@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use hallpass::domain::model::{Actor, ActorKind, Owner, UserId};
 use hallpass::domain::pull::{Collaborator, Lookup, Roster, Team};
-use hallpass::domain::visitor::{holds, is_among, owns, says_why};
+use hallpass::domain::visitor::{holds, is_among, may_own, owns, says_why};
 
 use crate::approval::scene::{actor, login, team};
 use crate::store::active;
@@ -128,4 +128,16 @@ fn a_reason_says_something() {
         assert_eq!(says_why(text), fine, "{text:?}");
     }
     assert!(says_why(&"x".repeat(500)) && !says_why(&"x".repeat(501)));
+}
+
+#[test]
+fn without_the_forge_only_a_team_or_their_own_name_lets_somebody_be_an_owner() {
+    let named = [Owner::User(login("heidi"))];
+    assert!(may_own(&named, &actor("heidi")));
+    assert!(!may_own(&named, &actor("mallory")));
+    assert!(
+        may_own(&owners(), &actor("mallory")),
+        "the team may know them"
+    );
+    assert!(!may_own(&[], &actor("heidi")));
 }

@@ -64,12 +64,13 @@ struct ConfirmPage<'a> {
     owners: Vec<String>,
     account: String,
     refused: Option<String>,
-    reason: String,
+    reason: Option<&'a str>,
     shortest: usize,
     longest: usize,
 }
 
-/// The question before access is ended at once. `refused` says why the last answer was none, and `reason` what it said.
+/// The question before access is ended at once. `refused` says why it was not ended, and `reason` the reason that was given for it; `None` where
+/// another reason would not help.
 ///
 /// # Errors
 /// As [`super::overview`].
@@ -77,7 +78,7 @@ pub fn confirm(
     frame: Frame<'_>,
     entry: &Entry,
     owners: &[Owner],
-    (refused, reason): (Option<&str>, &str),
+    (refused, reason): (Option<&str>, Option<&str>),
 ) -> Result<String, askama::Error> {
     let terms = entry.terms.as_ref();
     ConfirmPage {
@@ -95,7 +96,7 @@ pub fn confirm(
             )
         }),
         refused: refused.map(visible),
-        reason: reason.to_owned(),
+        reason,
         shortest: REASON_SHORTEST,
         longest: REASON_LONGEST,
         frame,

@@ -134,8 +134,8 @@ pub struct Overview<'a> {
     pub trouble: Trouble<'a>,
     /// What ends next.
     pub live: &'a [Entry],
-    /// How many are live in all.
-    pub count: u64,
+    /// How many are live in all, and of these the ones that have not begun.
+    pub count: (u64, u64),
     /// What waits.
     pub waiting: &'a [Asking],
     /// What ended last.
@@ -154,6 +154,8 @@ struct OverviewPage<'a> {
     drift: Vec<Differs>,
     live: Vec<Row>,
     count: u64,
+    held: u64,
+    scheduled: u64,
     waiting: &'a [Asking],
     over: Vec<Row>,
 }
@@ -172,7 +174,9 @@ pub fn overview(frame: Frame<'_>, of: Overview<'_>) -> Result<String, askama::Er
         unreviewed: rows(of.trouble.unreviewed),
         drift: of.trouble.drift.iter().map(Differs::of).collect(),
         live: rows(of.live),
-        count: of.count,
+        count: of.count.0,
+        held: of.count.0.saturating_sub(of.count.1),
+        scheduled: of.count.1,
         waiting: of.waiting,
         over: rows(of.over),
         frame,

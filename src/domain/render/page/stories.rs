@@ -19,6 +19,8 @@ pub struct Story<'a> {
     pub told: &'a [(Event, Option<CommitId>)],
     /// How its target system differs.
     pub drift: &'a [Known],
+    /// Whether whoever looks may end it, as far as is known without asking the forge.
+    pub theirs: bool,
 }
 
 /// One step of a story.
@@ -60,7 +62,7 @@ struct StoryPage<'a> {
 pub fn story(frame: Frame<'_>, of: Story<'_>) -> Result<String, askama::Error> {
     let entry = of.entry;
     let held = matches!(entry.state, State::Granting | State::Active);
-    let may_end = held && entry.called_off.is_none();
+    let may_end = held && entry.called_off.is_none() && of.theirs;
     let live = !entry.state.is_final() && entry.state != State::Arrived;
     let off = entry.called_off.as_ref().and_then(|off| {
         let by = off.by.as_ref()?.login.to_string();
