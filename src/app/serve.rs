@@ -11,13 +11,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::logging;
-use super::service::{Service, Telling};
+use super::service::Service;
 use super::traces::Traces;
 use crate::clock::SystemClock;
 use crate::config::{self, Config};
 use crate::providers::Registry;
 use crate::reconcile::chain;
-use crate::worker::Resync;
 
 /// How long a service may take to say whether it is ready. It gives its database two seconds.
 const PROBE: Duration = Duration::from_secs(4);
@@ -61,29 +60,6 @@ pub(super) fn begin(config: &Config, format: logging::Format) -> anyhow::Result<
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     let listener = TcpListener::bind(address).await;
     listener.with_context(|| format!("cannot listen on {address}; is another process there?"))
-}
-
-/// Looks at everything once, does what is due, writes the evidence, and ends. Tells whether all of that was possible: what was
-/// not stays in the database for the next run.
-///
-/// # Errors
-/// As [`run`].
-pub fn once(path: &Path, format: logging::Format) -> anyhow::Result<bool> {
-    let config = Config::load(path, config::environment)?;
-    let traces = begin(&config, format)?;
-    let done = runtime()?.block_on(async {
-        let service = Service::assemble(&config, Arc::new(SystemClock), Registry::new()).await?;
-        service.tell_start(Telling::WhenChanged).await?;
-        service.worker().run_once(Resync::Everything).await?;
-        let store = service.store();
-        // A look that did not succeed is put off; one that did leaves the queue.
-        let finished =
-            store.next_wake_due().await?.is_none() && store.unpublished(1).await?.is_empty();
-        store.close().await;
-        Ok(finished)
-    });
-    traces.into_iter().for_each(Traces::end);
-    done
 }
 
 /// Reads the configuration and says what is wrong with it, without starting anything.

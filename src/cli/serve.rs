@@ -23,11 +23,8 @@ pub struct Serve {
     /// Say what is wrong with the configuration and end
     #[arg(long, conflicts_with = "example")]
     check: bool,
-    /// Look at everything once, do what is due, and end: for a scheduled job instead of a service
-    #[arg(long, conflicts_with_all = ["example", "check"])]
-    once: bool,
     /// Ask the service that runs by this configuration whether it is ready, and end: for a container's health check
-    #[arg(long, conflicts_with_all = ["example", "check", "once"])]
+    #[arg(long, conflicts_with_all = ["example", "check"])]
     probe: bool,
     /// How log lines are written, on standard error; HALLPASS_LOG=hallpass=debug shows more of them
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
@@ -42,14 +39,12 @@ Examples:
       Is ./hallpass.toml right, and is every secret there? Starts nothing and asks nobody.
   hallpass serve --config /etc/hallpass/hallpass.toml --log json
       Run until told to stop.
-  hallpass serve --once
-      In a scheduled job: access ends when the job next runs.
   hallpass serve --probe
       Does the service on this machine do its work? What a load balancer asks for at /health/ready.
 
 Exit status:
   0  stopped in order
-  1  with --once: something could not be done, and is tried again by the next run; with --probe: it is not ready
+  1  with --probe: it is not ready
   2  could not run";
 
 /// How log lines are written.
@@ -76,7 +71,6 @@ impl Serve {
     /// # Errors
     /// When the configuration, the database or the address cannot be used.
     pub fn run(&self) -> anyhow::Result<ExitCode> {
-        let format = self.log.format();
         if self.example {
             super::print(serve::EXAMPLE)?;
         } else if self.check {
@@ -88,15 +82,8 @@ impl Serve {
             if !health.ready {
                 return Ok(ExitCode::FAILURE);
             }
-        } else if self.once {
-            if !serve::once(&self.config, format)? {
-                anstream::eprintln!(
-                    "error: not everything could be done; the log says why, and the next run tries again"
-                );
-                return Ok(ExitCode::FAILURE);
-            }
         } else {
-            serve::run(&self.config, format)?;
+            serve::run(&self.config, self.log.format())?;
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -36,19 +36,6 @@ fn configured(more: &str) -> tempfile::TempDir {
     dir
 }
 
-#[test]
-fn a_single_look_that_could_not_be_finished_fails() {
-    let dir = configured("");
-    let (code, said) = serve(dir.path(), &["--once"]);
-    assert!(
-        said.ends_with(
-            "error: not everything could be done; the log says why, and the next run tries again\n"
-        ),
-        "{said}"
-    );
-    assert_eq!(code, 1);
-}
-
 /// Answers one question about health with this status and these words, and says what was asked.
 fn healthy(
     status: &'static str,
