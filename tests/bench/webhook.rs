@@ -1,16 +1,25 @@
-//! How fast `hallpass serve` accepts signed webhooks: `cargo bench --bench webhook [-- RATE SECONDS]`.
+//! How fast `hallpass serve` accepts signed webhooks: `cargo bench --bench webhook [-- RATE SECONDS [SLOW]]`.
 //!
 //! Starts the real program, sends `RATE` signed deliveries a second from this process over loopback, and prints the latency from
 //! sending to the `202`. Each delivery is durable before it is answered. The target of DESIGN, section 8, is p99 <= 20 ms at
 //! 2,000/s on two cores.
+//!
+//! With `SLOW`, that many connections send a byte a second meanwhile, and others send what is unsigned, malformed or too large. At the end
+//! it is told how each was answered, what is missing in the queue, and how much memory the program took.
 
 #![expect(clippy::disallowed_methods, reason = "times the real program")]
 
+#[path = "webhook/siege.rs"]
+mod siege;
+
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
+use hallpass::store::{Store, TakenWake, Wake};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use tokio::sync::Semaphore;
@@ -33,13 +42,36 @@ fn main() {
         .collect();
     let rate = numbers.first().copied().unwrap_or(2_000);
     let seconds = numbers.get(1).copied().unwrap_or(10);
+    let slow = numbers.get(2).copied().unwrap_or(0);
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let (_server, address) = start(folder.path());
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    let mut times = runtime.block_on(send(&address, rate, seconds));
+    let (server, address) = start(folder.path());
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime")
+    };
+    let at_first = memory(&server, "VmRSS:");
+    let siege = (slow > 0).then(|| siege::Siege::lay(&address, slow));
+    let mut times = runtime().block_on(send(&address, rate, seconds));
+    if let Some(siege) = siege {
+        for (what, count) in siege.raise() {
+            println!("{count:>8}  {what}");
+        }
+    }
+    println!(
+        "memory: {at_first} MiB at first, {} MiB at the end, {} MiB at most",
+        memory(&server, "VmRSS:"),
+        memory(&server, "VmHWM:")
+    );
+    drop(server);
+    let sent: BTreeSet<u64> = (0..rate * seconds).map(pull).collect();
+    let queued = runtime().block_on(queued(folder.path()));
+    println!(
+        "{} pull requests were told of, {} of them are not in the queue",
+        sent.len(),
+        sent.difference(&queued).count()
+    );
     times.sort();
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
@@ -51,6 +83,33 @@ fn main() {
         at(0.99),
         at(1.0)
     );
+}
+
+/// How much memory the program takes, or took at most, in MiB.
+fn memory(server: &Server, which: &str) -> u64 {
+    let status = format!("/proc/{}/status", server.0.id());
+    let text = std::fs::read_to_string(status).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(which));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    number.and_then(|n| n.parse::<u64>().ok()).unwrap_or(0) / 1024
+}
+
+/// Which pull request the `n`-th delivery tells of.
+fn pull(n: u64) -> u64 {
+    n % 500 + 1
+}
+
+/// What waits in the queue that the program left.
+async fn queued(folder: &std::path::Path) -> BTreeSet<u64> {
+    let url = format!("sqlite://{}/data/hallpass.db", folder.display());
+    let store = Store::read(&url).await.expect("its database");
+    let ever = DateTime::<Utc>::MAX_UTC;
+    let wakes = store.due_wakes(ever).await.expect("its queue");
+    let number = |taken: &TakenWake| match taken.wake {
+        Wake::Pull(number) => Some(number.0),
+        _ => None,
+    };
+    wakes.iter().filter_map(number).collect()
 }
 
 fn start(folder: &std::path::Path) -> (Server, String) {
@@ -99,7 +158,7 @@ async fn send(address: &str, rate: u64, seconds: u64) -> Vec<Duration> {
         tasks.spawn(async move {
             let body = format!(
                 r#"{{"action":"synchronize","pull_request":{{"number":{}}},"repository":{{"full_name":"acme/access"}},"installation":{{"id":1}}}}"#,
-                n % 500 + 1
+                pull(n)
             );
             let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).expect("any length");
             mac.update(body.as_bytes());
