@@ -126,6 +126,9 @@ fn configuration(sandbox: &Sandbox, listen: &str, pace: Pace) -> String {
          revert_window = \"1s\"\n\
          {lively}\
          \n\
+         [notices]\n\
+         labels = true\n\
+         \n\
          [page]\n\
          # Browsers take the page's cookies without TLS under this name of their own machine alone.\n\
          url = \"{page}\"\n\
