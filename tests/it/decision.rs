@@ -4,6 +4,7 @@ mod admission;
 mod glass;
 mod lifecycle;
 pub mod office;
+mod poison;
 mod report;
 
 use std::collections::BTreeMap;

@@ -4,13 +4,13 @@
 use std::sync::{LazyLock, OnceLock};
 
 use hallpass::domain::catalogue::ChangedFile;
-use hallpass::domain::decision::{Change, Outcome, Standing, Verdict, decide};
-use hallpass::domain::finding::{Finding, Severity};
+use hallpass::domain::decision::decide;
 use hallpass::domain::history::{Ending, Past};
 use hallpass::domain::model::{BlobId, Gives, PullNumber, RepoPath, RoleRef, Subject};
 use hallpass::domain::report::{Check, check};
 use hallpass_fuzz::approval::scene::{FILE, Scene, at, login};
 use hallpass_fuzz::decision::office::{WANTED, holds};
+use hallpass_fuzz::decision::poison::poisoned;
 use hallpass_fuzz::page::Page;
 use hallpass_fuzz::{alone, office};
 use libfuzzer_sys::fuzz_target;
@@ -35,39 +35,6 @@ static REQUEST: LazyLock<Scene> = LazyLock::new(|| {
     scene
 });
 
-/// A verdict with untrusted text wherever it can stand.
-fn poisoned(texts: &[String; 6]) -> Verdict {
-    let [reason, ticket, risk, message, path, unknown] = texts.clone();
-    let mut verdict = decide(&REQUEST.case());
-    let request = &mut verdict.requests[0];
-    let mut grant = request.grant.clone().expect("a grant");
-    grant.reason.clone_from(&reason);
-    grant.ticket = Some(ticket.clone());
-    grant.risk = Some(risk.clone());
-    let mut before = grant.clone();
-    before.reason.push_str("before");
-    before.ticket = Some(format!("before{risk}"));
-    before.risk = Some(format!("before{ticket}"));
-    request.grant = Some(grant);
-    request.change = Change::Amend(Some(before));
-    if let Standing::Missing(missing) = &mut request.approval {
-        missing.unknown.push(unknown.clone());
-    }
-    for severity in [Severity::Error, Severity::Warning] {
-        verdict.findings.push(Finding {
-            path: path.clone(),
-            line: 3,
-            column: 7,
-            rule: "some-rule",
-            severity,
-            message: message.clone(),
-            help: reason.clone(),
-        });
-    }
-    verdict.outcome = Outcome::Uncertain(vec![unknown]);
-    verdict
-}
-
 fn read(check: &Check) -> Page {
     assert!(!check.title.contains(char::is_control), "{:?}", check.title);
     Page::read(&check.summary)
@@ -77,7 +44,7 @@ fn read(check: &Check) -> Page {
 fn requests(texts: &[String; 6]) {
     static TAME: OnceLock<(String, Page)> = OnceLock::new();
     let page = |texts: &[String; 6]| {
-        let check = check(&REQUEST.case(), &poisoned(texts));
+        let check = check(&REQUEST.case(), &poisoned(decide(&REQUEST.case()), texts));
         let page = read(&check);
         (check, page)
     };

@@ -13,6 +13,7 @@ pub mod approval {
 #[path = "../../it/decision"]
 pub mod decision {
     pub mod office;
+    pub mod poison;
 }
 
 /// An approved grant, by the only way there is.

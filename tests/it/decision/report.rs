@@ -1,7 +1,5 @@
 //! The check as people read it: whole pages, compared with golden ones, and what hostile text does to them.
 
-use hallpass::domain::decision::{Change, Outcome, Standing, Verdict};
-use hallpass::domain::finding::{Finding, Severity};
 use hallpass::domain::history::{Ending, Past};
 use hallpass::domain::model::{BlobId, Gives, GrantPath, PullNumber, RepoPath, RoleRef, Subject};
 use hallpass::domain::pull::ReviewState;
@@ -12,6 +10,7 @@ use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 use super::office::{
     FOR_SERVICE, OWNERS, WANTED, failed, holds, merged, office, request, standing, verdict,
 };
+use super::poison::poisoned;
 use crate::approval::scene::{FILE, Scene, actor, at, blob, commit, login};
 
 fn checked(scene: &Scene) -> Check {
@@ -337,39 +336,6 @@ fn hostile() -> impl Strategy<Value = String> {
     prop::collection::vec(part, 1..12).prop_map(|parts| parts.join(""))
 }
 
-/// A verdict with untrusted text wherever it can stand.
-fn poisoned(scene: &Scene, texts: &[String; 6]) -> Verdict {
-    let [reason, ticket, risk, message, path, unknown] = texts.clone();
-    let mut verdict = verdict(scene);
-    let request = &mut verdict.requests[0];
-    let mut grant = request.grant.clone().expect("a grant");
-    grant.reason.clone_from(&reason);
-    grant.ticket = Some(ticket.clone());
-    grant.risk = Some(risk.clone());
-    let mut before = grant.clone();
-    before.reason.push_str("before");
-    before.ticket = Some(format!("before{risk}"));
-    before.risk = Some(format!("before{ticket}"));
-    request.grant = Some(grant);
-    request.change = Change::Amend(Some(before));
-    if let Standing::Missing(missing) = &mut request.approval {
-        missing.unknown.push(unknown.clone());
-    }
-    for severity in [Severity::Error, Severity::Warning] {
-        verdict.findings.push(Finding {
-            path: path.clone(),
-            line: 3,
-            column: 7,
-            rule: "some-rule",
-            severity,
-            message: message.clone(),
-            help: reason.clone(),
-        });
-    }
-    verdict.outcome = Outcome::Uncertain(vec![unknown]);
-    verdict
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
@@ -379,8 +345,8 @@ proptest! {
         scene.around.past = past();
         holds(&mut scene, "octocat", "ledger", "readonly", 90);
         let tame = ["a", "b", "c", "d", "e", "f"].map(str::to_owned);
-        let expected = check(&scene.case(), &poisoned(&scene, &tame));
-        let found = check(&scene.case(), &poisoned(&scene, &texts));
+        let expected = check(&scene.case(), &poisoned(verdict(&scene), &tame));
+        let found = check(&scene.case(), &poisoned(verdict(&scene), &texts));
         prop_assert_eq!(skeleton(&found.summary), skeleton(&expected.summary), "{}", found.summary);
         prop_assert_eq!(words(&found.summary).1, words(&expected.summary).1);
         prop_assert_eq!(&found.title, &expected.title);
