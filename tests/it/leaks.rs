@@ -114,14 +114,14 @@ impl Write for Ear {
 }
 
 /// Listens to the log of this process from here on. What is logged by default goes to standard error, as `hallpass serve` does it; a run that
-/// may take long (`HALLPASS_LONG`) listens more closely than that, to what an operator sees who looks for a mistake.
+/// may take long (`tests/run --long`) listens more closely than that, to what an operator sees who looks for a mistake.
 pub fn listen() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let usual = "warn,hallpass=info,octocrab=off";
-        let heard = match std::env::var_os("HALLPASS_LONG") {
-            Some(_) => "warn,hallpass=trace",
-            None => usual,
+        let heard = match crate::is_long() {
+            true => "warn,hallpass=trace",
+            false => usual,
         };
         // The two share how spans are written, so neither has colours.
         let told = fmt::layer()

@@ -79,3 +79,8 @@ mod vault;
 mod webhook;
 mod wire;
 mod world;
+
+/// Whether this run may take long, as `tests/run --long` says.
+fn is_long() -> bool {
+    std::env::var_os("HALLPASS_LONG").is_some()
+}

@@ -87,11 +87,11 @@ pub async fn killed_at<F: Future>(at: usize, inner: F) -> Option<F::Output> {
 
 /// Plays `life` anew with a crash at its first wait, at its second, ... until it tells that it finished before the crash. Every wait at
 /// first, where ledger and target are touched; then in steps that grow by one for each `slowly` waits, as each world takes its time.
-/// A run of all tests takes steps that grow thrice as fast; `HALLPASS_LONG`, which `tests/run --long` sets, takes all of these.
+/// A run of all tests takes steps that grow thrice as fast; `tests/run --long` takes all of these.
 pub async fn at_every_wait(slowly: usize, mut life: impl AsyncFnMut(usize) -> bool) {
-    let slowly = match std::env::var_os("HALLPASS_LONG") {
-        Some(_) => slowly,
-        None => (slowly / 3).max(slowly.min(2)),
+    let slowly = match crate::is_long() {
+        true => slowly,
+        false => (slowly / 3).max(slowly.min(2)),
     };
     let (mut at, mut crashes) = (0, 0);
     while !life(at).await {

@@ -8,7 +8,7 @@ use super::World;
 use crate::leaks;
 
 /// Of the worlds that one test plays, only so many are searched to the last file, and all of them in a run that may take long
-/// (`HALLPASS_LONG`); the others are searched where it costs nothing.
+/// (`tests/run --long`); the others are searched where it costs nothing.
 const WHOLE: usize = 1;
 
 impl Drop for World {
@@ -23,7 +23,7 @@ impl Drop for World {
             let metrics = service.worker().reconciler().metrics().text(None).unwrap();
             leaks::in_record("the metrics", metrics);
         }
-        if worlds_before() >= WHOLE && std::env::var_os("HALLPASS_LONG").is_none() {
+        if worlds_before() >= WHOLE && !crate::is_long() {
             return;
         }
         for file in entries(&self.data()) {
