@@ -1,5 +1,5 @@
-//! What a database knows beside the ledger, carried from one run to the next where no database is kept: who was asked or told already,
-//! which removals are held back, what drifted.
+//! What a database knows beside the ledger, carried from one run to the next where no database is kept: who was asked or told already, what
+//! goes on, which removals are held back, what drifted.
 //!
 //! It stands on a branch of its own, signed. Lost, or put back as it was earlier, it costs that somebody is asked or told once more; the
 //! ledger does not come from here, and nothing is given or kept by it: a release and an answer are weighed by their proof, whenever.
@@ -13,13 +13,16 @@ use super::safety::SEEN;
 use super::{ReconcileError, Reconciler};
 use crate::domain::drift::{Changes, Known};
 use crate::repo::Keepsake;
-use crate::store::Scope;
+use crate::store::{Scope, Standing};
 
 /// What is carried. What a later version adds, an earlier one leaves out.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Carried {
     notes: BTreeMap<String, String>,
     drift: Vec<Known>,
+    /// What goes on, and how often people were told of it.
+    #[serde(default)]
+    standing: Vec<Standing>,
 }
 
 impl Reconciler {
@@ -32,16 +35,13 @@ impl Reconciler {
         if used || !self.store.entries(Scope::All).await?.is_empty() {
             return Ok(());
         }
-        let Some(carried) = self.carried(branch).await? else {
+        let carried = self.carried(branch).await?.unwrap_or_else(|| {
             info!("no earlier run left notes on `{branch}`");
-            return Ok(());
-        };
-        let notes: Vec<_> = carried
-            .notes
-            .into_iter()
-            .map(|(n, v)| (n, Some(v)))
-            .collect();
-        self.store.commit_noting(&[], &[], &notes).await?;
+            Carried::default()
+        });
+        self.store
+            .take_over(carried.notes, &carried.standing, self.now())
+            .await?;
         for known in carried.drift {
             let at = known.first_seen;
             let new = Changes {
@@ -63,6 +63,7 @@ impl Reconciler {
         let carried = Carried {
             notes,
             drift: self.store.drift(None).await?,
+            standing: self.store.standing("").await?.into_values().collect(),
         };
         if self.carried(branch).await?.as_ref() == Some(&carried) {
             return Ok(());

@@ -30,6 +30,7 @@ impl Reconciler {
             return Ok(());
         }
         self.store.relabel_changed().await?;
+        let mut refused = None;
         for (pull, word) in self.store.to_relabel().await? {
             let label = self.store.label_of(pull).await?;
             match self.forge.label(pull, label).await {
@@ -38,10 +39,18 @@ impl Reconciler {
                     info!(pull = pull.0, "labelled #{pull} as {name:?}");
                 }
                 Ok(false) | Err(ForgeError::NotFound { .. }) => {}
+                // One that the forge does not take keeps no other waiting.
+                Err(error @ ForgeError::Refused { .. }) => {
+                    refused = Some(error);
+                    continue;
+                }
                 Err(error) => return Err(error.into()),
             }
             self.store.relabelled(pull, &word).await?;
         }
-        Ok(())
+        match refused {
+            Some(error) => Err(error.into()),
+            None => Ok(()),
+        }
     }
 }

@@ -16,7 +16,7 @@ use crate::domain::model::{Instant, PullNumber};
 const NOTE: &str = "label:";
 
 /// Up to which event pull requests were noted.
-const CURSOR: &str = "labelled";
+pub(super) const CURSOR: &str = "labelled";
 
 /// How many events are looked at in one transaction.
 const BATCH: u32 = 500;

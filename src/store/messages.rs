@@ -48,7 +48,7 @@ pub enum Sent {
 }
 
 /// Up to which event of the outbox people were told.
-const CURSOR: &str = "messages:cursor";
+pub(super) const CURSOR: &str = "messages:cursor";
 
 impl Store {
     /// Events that nobody was told of yet, in the order they were written, at most `most`. The first time there are none: what was

@@ -19,6 +19,7 @@ mod messages;
 mod notices;
 mod open;
 mod outbox;
+mod portable;
 mod remarks;
 mod sessions;
 mod shown;
@@ -397,25 +398,6 @@ impl Store {
         ledger::note(&self.inner.readers, name).await
     }
 
-    /// Events past the one that the note `cursor` holds, in the order they were written, at most `most`. The first time there are none:
-    /// the cursor is set to the last.
-    pub(super) async fn events_past(
-        &self,
-        cursor: &str,
-        most: u32,
-    ) -> Result<Vec<(u64, Event)>, StoreError> {
-        let readers = &self.inner.readers;
-        let Some(past) = self.note(cursor).await? else {
-            let last = outbox::last(readers).await?;
-            self.set_note(cursor, &last.to_string()).await?;
-            return Ok(Vec::new());
-        };
-        let past = past
-            .parse()
-            .map_err(|_| StoreError::broken(format!("the note {cursor} holds {past:?}")))?;
-        outbox::after(readers, past, most).await
-    }
-
     /// Notes `value` under `name`, in place of what was noted there.
     ///
     /// # Errors
@@ -450,17 +432,6 @@ impl Store {
     /// When it was not written.
     pub async fn note_stopped(&self, stopped: Event) -> Result<(), StoreError> {
         self.note_with(SERVED, None, &[stopped]).await
-    }
-
-    /// Everything that was noted, by name, but what holds for this database alone: how far the protected branch was read, and when
-    /// it was in use.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn portable_notes(&self) -> Result<Vec<(String, String)>, StoreError> {
-        let mut notes = self.notes("").await?;
-        notes.retain(|(name, _)| ![ledger::CURSOR, SERVED].contains(&name.as_str()));
-        Ok(notes)
     }
 
     /// Everything that was noted under names that begin with `prefix`, by name.

@@ -76,6 +76,24 @@ async fn a_forge_that_takes_no_label_delays_the_label_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_that_the_forge_refuses_keeps_no_other_from_its_label() {
+    let world = World::new(Ears::Hearing, ON).await;
+    world.sandbox.fail_next(Some(ADD), 99, 403, When::Before);
+    let first = world.request("ada", "db/ada-incident", &ada()).await;
+    let text = grant("mei", "readonly", "2h");
+    let second = world.request("mei", "db/mei-incident", &text).await;
+    world.sandbox.heal();
+    world.sandbox.fail_next(Some(ADD), 1, 403, When::Before);
+    let worker = world.service().worker();
+    let done = worker.reconciler().bring_labels_up_to_date().await;
+    assert!(done.is_err(), "it is said that one was refused");
+    let labelled = [first, second].map(|pull| labels(&world, pull));
+    assert_eq!(labelled, [vec![], vec!["access: waiting".to_owned()]]);
+    world.settle().await;
+    assert_eq!(labels(&world, first), ["access: waiting"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_crash_at_any_wait_ends_in_the_right_label() {
     at_every_wait(4, async |at| {
         let mut world = World::new(Ears::Hearing, ON).await;

@@ -3,6 +3,7 @@
 use hallpass::sandbox::Change;
 
 use super::{Team, minutes};
+use crate::notify::endpoint::Endpoint;
 use crate::reviews;
 use crate::world::{REPO, grant};
 
@@ -100,4 +101,62 @@ async fn a_holder_is_told_once_that_access_ends_soon() {
     }
     let said = team.world.sandbox.pull(REPO, pull).comments;
     assert_eq!(said.len(), 1, "{said:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_are_told_once_of_what_waits_begins_and_ends_however_many_runs_there_are() {
+    let endpoint = Endpoint::start().await;
+    let events = "\"waiting\", \"granted\", \"ended\"";
+    let github = endpoint.section(events) + "[notices]\nlabels = true\n";
+    let team = Team::with(&github).await;
+    team.run().await;
+    let pull = team.request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"));
+    let labels = || team.world.sandbox.pull(REPO, pull).labels;
+    for _ in 0..4 {
+        team.run_later(minutes(5)).await;
+    }
+    assert_eq!(
+        endpoint.titles_of("waiting").len(),
+        1,
+        "{:?}",
+        endpoint.titles()
+    );
+    assert_eq!(labels(), ["access: waiting"]);
+    // Nobody answers: the reminder comes after its hour.
+    for _ in 0..10 {
+        team.run_later(minutes(6)).await;
+    }
+    assert_eq!(
+        endpoint.titles_of("waiting").len(),
+        2,
+        "{:?}",
+        endpoint.titles()
+    );
+    team.approve(pull, "grace");
+    for _ in 0..3 {
+        team.run_later(minutes(5)).await;
+    }
+    assert_eq!(
+        endpoint.titles_of("granted").len(),
+        1,
+        "{:?}",
+        endpoint.titles()
+    );
+    assert_eq!(labels(), ["access: live"]);
+    for _ in 0..3 {
+        team.run_later(minutes(45)).await;
+    }
+    assert_eq!(
+        endpoint.titles_of("ended").len(),
+        1,
+        "{:?}",
+        endpoint.titles()
+    );
+    assert_eq!(
+        endpoint.titles_of("waiting").len(),
+        2,
+        "{:?}",
+        endpoint.titles()
+    );
+    assert_eq!(labels(), ["access: over"]);
 }
