@@ -206,7 +206,7 @@ impl Reconciler {
             entry.review = Some(Review::due());
         }
         let mut entry = self.write(entry, &[]).await?;
-        let (asked, called_at) = (entry.clone(), self.now());
+        let (call, called_at) = (self.under_way(Late::Grant, &entry), self.now());
         let answer = self.call_grant(&entry, approved).await;
         let settled = async {
             let answer = match answer {
@@ -244,8 +244,11 @@ impl Reconciler {
             Ok(())
         };
         let settled = settled.await;
-        self.or_set_right(Late::Grant, &asked, settled).await?;
-        Ok(true)
+        match settled {
+            Ok(()) => call.is_written(),
+            Err(_) => self.set_right_after(call).await?,
+        }
+        settled.map(|()| true)
     }
 
     async fn call_grant(
@@ -275,12 +278,11 @@ impl Reconciler {
         entry: &Entry,
         access: &Access,
     ) -> Result<Vec<Access>, ReconcileError> {
-        let live = self.store.entries(Scope::Live(&access.connection)).await?;
+        let live = self.store.entries(Scope::Same(access)).await?;
         let held = live
             .into_iter()
             .filter(|e| e.id != entry.id && e.state.may_be_held());
-        let held = held.filter_map(|e| e.terms.map(|terms| terms.access));
-        Ok(held.filter(|held| held.key() == access.key()).collect())
+        Ok(held.filter_map(|e| Some(e.terms?.access)).collect())
     }
 
     /// Whether the account has this access already, and not from us: then it is not ours to take over, nor to end.
@@ -329,10 +331,12 @@ impl Reconciler {
         entry.state = State::Revoking;
         entry.wake_at = Some(self.now());
         let entry = self.write(entry, &[]).await?;
-        let (asked, called_at) = (entry.clone(), self.now());
+        let (call, called_at) = (self.under_way(Late::Revoke, &entry), self.now());
         let answer = self.call_revoke(&entry).await;
         let settled = self.settle_revoke(entry, answer, (due, called_at)).await;
-        self.or_set_right(Late::Revoke, &asked, settled).await
+        // Another server may have begun to give the same meanwhile, and read back what was there before this call.
+        self.set_right_after(call).await?;
+        settled
     }
 
     /// Writes down how a call to take something went.

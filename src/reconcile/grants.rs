@@ -95,7 +95,7 @@ impl Reconciler {
     /// When forge, git or database fail.
     pub async fn main(&self) -> Result<MainOutcome, ReconcileError> {
         let outcome = self.look_at_main().await;
-        if outcome.is_err() {
+        if outcome.as_ref().is_err_and(|error| !error.is_overtaken()) {
             // What waits for a proof waits on; without this it would be due again at once, for ever.
             let now = self.now();
             let live = self.store.entries(Scope::Waiting).await?;
@@ -111,6 +111,7 @@ impl Reconciler {
     }
 
     async fn look_at_main(&self) -> Result<MainOutcome, ReconcileError> {
+        self.set_right().await?;
         let tip = self.fetch_main().await?;
         if let Some(mode) = self.find_safe_mode(tip.as_ref()).await? {
             self.go_by_evidence(&mode).await?;
@@ -123,7 +124,6 @@ impl Reconciler {
             );
             return Ok(MainOutcome::default());
         };
-        self.is_not_behind(&tip).await?;
         let remote = self.remote().await?;
         self.record_arrivals(&tip).await?;
         let main = self.mirror.grants(&tip).await?;
@@ -148,7 +148,8 @@ impl Reconciler {
 
     /// Records every grant file that landed since the last look.
     async fn record_arrivals(&self, tip: &CommitId) -> Result<(), ReconcileError> {
-        let cursor = self.store.cursor().await?;
+        // What is written below moves exactly this cursor.
+        let cursor = self.is_not_behind(tip).await?;
         if cursor.as_ref() == Some(tip) {
             return Ok(());
         }

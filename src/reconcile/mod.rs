@@ -86,12 +86,20 @@ pub enum ReconcileError {
     /// What is known contradicts what was known before. Granting waits until it does not any more; what is due by time still ends.
     #[error("safe mode, nothing is granted: {0}")]
     Safe(SafeMode),
+    /// Another look, of this server or of another one, has seen more of the protected branch. It, or the next, does what is to be done.
+    #[error("the protected branch was seen to have grown since this look")]
+    Overtaken,
     /// What was read does not fit together yet, such as a head that git does not have. Look again.
     #[error("not consistent yet: {0}")]
     Unsettled(String),
 }
 
 impl ReconcileError {
+    /// Whether somebody else is at the same: nothing failed, and nothing is to be put off.
+    pub(super) fn is_overtaken(&self) -> bool {
+        matches!(self, Self::Overtaken | Self::Store(StoreError::Conflict(_)))
+    }
+
     /// When trying again makes sense, if the other side said so.
     pub fn retry_at(&self) -> Option<Instant> {
         match self {
@@ -159,6 +167,8 @@ pub struct Reconciler {
     lanes: BTreeMap<ConnectionName, tokio::sync::Mutex<()>>,
     /// Places for the calls that give and take at each connection.
     calls: BTreeMap<ConnectionName, tokio::sync::Semaphore>,
+    /// Calls of which it is not certain that the ledger says what they did.
+    unwritten: late::Unwritten,
     /// For grants on connections that this server does not have.
     stray_lane: tokio::sync::Mutex<()>,
     /// What recent commits declare. A commit never changes, so neither does its entry.
@@ -236,6 +246,7 @@ impl Reconciler {
             settings,
             lanes,
             calls,
+            unwritten: late::Unwritten::default(),
             stray_lane,
             catalogues,
             members: tokio::sync::Mutex::default(),

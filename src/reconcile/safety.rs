@@ -207,16 +207,18 @@ impl Reconciler {
     }
 
     /// Makes sure that the ledger has not recorded more of the protected branch than `tip` holds, as another server does. Asked after what is to
-    /// be judged by `tip` was read from the ledger.
-    pub(super) async fn is_not_behind(&self, tip: &CommitId) -> Result<(), ReconcileError> {
-        if let Some(seen) = self.store.cursor().await?
-            && seen != *tip
-            && !self.still_holds(&seen, tip).await?
-        {
-            let why = "another server has seen more of the branch meanwhile";
-            return Err(ReconcileError::Unsettled(why.to_owned()));
+    /// be judged by `tip` was read from the ledger. Returns how far it has recorded it.
+    pub(super) async fn is_not_behind(
+        &self,
+        tip: &CommitId,
+    ) -> Result<Option<CommitId>, ReconcileError> {
+        let cursor = self.store.cursor().await?;
+        match &cursor {
+            Some(seen) if seen != tip && !self.still_holds(seen, tip).await? => {
+                Err(ReconcileError::Overtaken)
+            }
+            _ => Ok(cursor),
         }
-        Ok(())
     }
 
     /// Whether `tip` stands on what was seen before. A commit that is not there any more was rewritten away.

@@ -59,6 +59,8 @@ impl Reconciler {
             .collect();
         let presences = self.presences(tip, &admissions).await?;
         let mut waiting = self.store.entries(Scope::Waiting).await?;
+        // What another server has recorded meanwhile is not gone because this look has not seen it.
+        self.is_not_behind(tip).await?;
         let unsettled = plan::unsettled(&main, &waiting, &admissions, &presences);
         waiting.retain(|e| e.state == State::Arrived);
         let brakes = self.brakes().await?;
@@ -170,6 +172,7 @@ impl Reconciler {
             mut entries,
             look,
         } = lane;
+        self.set_right().await?;
         let nothing = Look::default();
         let known = look.unwrap_or(&nothing);
         for entry in &mut entries {

@@ -220,6 +220,11 @@ pub(super) async fn entries(readers: &AnyPool, scope: Scope<'_>) -> Result<Vec<E
                  (SELECT access_key FROM ledger WHERE live = 1 AND connection = $1 AND wake_at <= $2)";
             select(readers, filter, vec![connection.to_string(), text(now)]).await
         }
+        Scope::Same(access) => {
+            let filter = "live = 1 AND connection = $1 AND access_key = $2";
+            let values = vec![access.connection.to_string(), access.key()];
+            select(readers, filter, values).await
+        }
         Scope::Waiting => {
             let filter = "live = 1 AND state IN ('arrived', 'scheduled', 'granting')";
             select(readers, filter, vec![]).await

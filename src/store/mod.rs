@@ -36,7 +36,7 @@ use sqlx::AnyPool;
 use crate::domain::evidence::Event;
 use crate::domain::ledger::Entry;
 use crate::domain::model::{
-    CommitId, ConnectionName, GrantPath, Instant, PullNumber, RepoName, Subject,
+    Access, CommitId, ConnectionName, GrantPath, Instant, PullNumber, RepoName, Subject,
 };
 
 /// What went wrong with the database, named by what the caller should do.
@@ -123,6 +123,8 @@ pub enum Scope<'a> {
     Live(&'a ConnectionName),
     /// Entries of one connection that are due at the instant, and every other live entry for the same access.
     Due(&'a ConnectionName, Instant),
+    /// Entries for one access that are not final.
+    Same(&'a Access),
     /// Entries that wait for a proof: arrived (they belong to no connection yet), scheduled, or about to be given.
     Waiting,
     /// Every entry that is not final.

@@ -1,10 +1,21 @@
 //! What is asked for again after a call that came late.
 
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use hallpass::clock::Clock as _;
 use hallpass::domain::late::{Late, asked_again};
 use hallpass::domain::ledger::{Entry, State};
+use hallpass::domain::model::{ConnectionName, GrantPath};
+use hallpass::reconcile::ReconcileError;
+use hallpass::sandbox::Verdict;
+use hallpass::worker::Resync;
+use tokio::task::JoinHandle;
 
 use crate::approval::scene::at;
 use crate::evidence::entry;
+use crate::running::until;
+use crate::world::{REPO, World, file, grant};
 
 fn in_state(state: State) -> Entry {
     Entry {
@@ -48,4 +59,82 @@ fn what_a_late_call_may_have_undone_is_asked_for_again() {
         }
     }
     assert_eq!(asked_again(Late::Grant, None, &[], at(5)), []);
+}
+
+/// ada's two hours are given.
+async fn given() -> World {
+    let world = World::hearing().await;
+    let text = grant("ada", "readonly", "2h");
+    let pull = world.request("ada", "db/ada-incident", &text).await;
+    world.approve(pull, "grace").await;
+    assert_eq!(world.holders("reader"), ["ada"]);
+    world
+}
+
+/// What is due at the vault is worked on, as far as the call that hangs there.
+async fn due_until_it_hangs(world: &World) -> JoinHandle<Result<(), ReconcileError>> {
+    world.vault.hangs(true);
+    let worker = Arc::clone(world.service().worker());
+    let vault = ConnectionName::new("vault").unwrap();
+    let pass = tokio::spawn(async move { worker.reconciler().due_on(&vault).await });
+    until("the call that hangs", || world.vault.hanging() == 1).await;
+    pass
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_server_gives_while_this_one_takes_the_same_is_asked_for_again() {
+    let world = given().await;
+    world.clock.advance(TimeDelta::hours(2));
+    let pass = due_until_it_hangs(&world).await;
+    // The other read back that it is there, and so it was.
+    let held = world.entries().await.remove(0);
+    let path = GrantPath::new(&file("db/ada-morning")).unwrap();
+    let mut newer = Entry::arrived(path, held.blob.clone(), held.arrival.clone());
+    newer.state = State::Active;
+    newer.terms.clone_from(&held.terms);
+    if let Some(terms) = &mut newer.terms {
+        terms.ends += TimeDelta::hours(2);
+    }
+    let store = world.service().store();
+    store.commit(&[newer.clone()], &[]).await.unwrap();
+    world.vault.hangs(false);
+    pass.await.unwrap().unwrap();
+    assert!(world.holders("reader").is_empty(), "it was taken");
+    let now = store.entry(&newer.id).await.unwrap().unwrap();
+    assert_eq!(now.state, State::Granting, "it is given again");
+    assert_eq!(
+        world.ledger().await,
+        ["db/ada-incident ended", "db/ada-morning granting"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_call_did_whose_pass_was_given_up_is_set_right_by_the_next() {
+    let world = World::hearing().await;
+    let text = grant("ada", "readonly", "2h");
+    let pull = world.request("ada", "db/ada-incident", &text).await;
+    world.vault.hangs(true);
+    let worker = Arc::clone(world.service().worker());
+    world
+        .sandbox
+        .review("grace", REPO, pull, Verdict::Approve, "Fine with me.")
+        .unwrap();
+    let pass = tokio::spawn(async move { worker.run_once(Resync::Everything).await });
+    until("the call that hangs", || world.vault.hanging() == 1).await;
+    pass.abort();
+    until("the pass is given up", || world.vault.hanging() == 0).await;
+    // The other server finishes it and takes it away; then the call of this one arrives.
+    let mut entry = world.entries().await.remove(0);
+    assert_eq!(entry.state, State::Granting);
+    entry.settle(State::Ended, world.clock.now());
+    world.service().store().commit(&[entry], &[]).await.unwrap();
+    world.vault.hangs(false);
+    world.vault.give_by_hand("reader", "ada");
+    world.resync().await;
+    world.resync().await;
+    assert!(
+        world.holders("reader").is_empty(),
+        "{:?}",
+        world.vault.effects()
+    );
 }

@@ -10,11 +10,14 @@ use crate::running::{Running, ask_and_get, give_back, until, world};
 use crate::wire::{Way, Wire};
 use crate::world::World;
 
-/// Two servers on one database. What the second asks the stand-in of GitHub goes by a wire.
+/// Two servers on one database. What each asks the stand-in of GitHub goes by a wire of its own.
 struct Two {
     world: World,
     one: Running,
     two: Running,
+    /// That of the first.
+    first: Wire,
+    /// That of the second.
     wire: Wire,
     _folders: [tempfile::TempDir; 2],
 }
@@ -23,17 +26,21 @@ impl Two {
     async fn on(database: &str) -> Self {
         let world = world(PACE).await;
         let host = world.sandbox.url().trim_start_matches("http://");
+        let first = Wire::to(host.parse().unwrap()).await;
         let wire = Wire::to(host.parse().unwrap()).await;
         let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
         let [one, two] = [0, 1].map(|n| replica(&world, folders[n].path(), database));
-        let file = folders[1].path().join("hallpass.toml");
-        let toml = std::fs::read_to_string(&file).unwrap();
-        std::fs::write(&file, toml.replace(host, &wire.address().to_string())).unwrap();
+        for (folder, wire) in folders.iter().zip([&first, &wire]) {
+            let file = folder.path().join("hallpass.toml");
+            let toml = std::fs::read_to_string(&file).unwrap();
+            std::fs::write(&file, toml.replace(host, &wire.address().to_string())).unwrap();
+        }
         let [one, two] = [one, two].map(Running::start);
         Self {
             world,
             one,
             two,
+            first,
             wire,
             _folders: folders,
         }
@@ -111,6 +118,34 @@ async fn what_came_after_a_look_is_not_taken_for_gone_by_it() {
     assert_eq!(told, Vec::<String>::new(), "nobody ended anything");
     let members = world.sandbox.team_members("readers");
     assert_eq!(members.len(), 3, "{members:?}");
+    two.end();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_server_is_still_weighing_is_not_taken_for_gone() {
+    let database = Server::shared().database("replicas_weighing").await;
+    let two = Two::on(&database).await;
+    let world = &two.world;
+    // The second has seen the branch with what Ada asked for, and gets no answer to whose merge that is.
+    two.one.signal(Signal::STOP);
+    two.wire.lose_at("/pulls?per_page=100 ", Way::Back);
+    let asks = ask_and_get(world, "ada");
+    let first_goes_on = async {
+        two.wire.holds().await;
+        two.one.signal(Signal::CONT);
+    };
+    tokio::join!(asks, first_goes_on);
+    // The first records what Mei asks for, and gets no answer either. The second finishes its look, and gives it by the next.
+    two.first.lose_at("/pulls?per_page=100 ", Way::Back);
+    let asks = ask_and_get(world, "mei");
+    let second_goes_on = async {
+        two.first.holds().await;
+        two.wire.heal();
+    };
+    tokio::join!(asks, second_goes_on);
+    two.first.heal();
+    assert_eq!(world.told("cancelled"), Vec::<String>::new());
+    assert_eq!(world.told("revoked"), Vec::<String>::new());
     two.end();
 }
 
