@@ -94,6 +94,10 @@ impl Locator {
             "issue_comment" => self.comment(),
             "check_run" => self.checks(self.check_run.as_ref()),
             "check_suite" => self.checks(self.check_suite.as_ref()),
+            // Nothing is decided by one, and most of them are ours.
+            "pull_request" if matches!(self.action.as_deref(), Some("labeled" | "unlabeled")) => {
+                Verdict::Ignore("a label")
+            }
             _ if name.starts_with("pull_request") => match &self.pull_request {
                 Some(pull) => Verdict::Look(vec![Wake::Pull(PullNumber(pull.number))]),
                 None => Verdict::Ignore("no pull request"),

@@ -49,15 +49,15 @@ impl Reconciler {
     /// Forgets a pull request that is not open any more, and wakes those that ask for the same subjects.
     pub(super) async fn forget_asks(&self, number: PullNumber) -> Result<(), ReconcileError> {
         let before = self.store.forget_asks(number).await?;
-        self.relabel(number).await?;
-        self.wake_others(before).await
+        self.wake_others(before).await?;
+        self.relabel(number).await
     }
 
     /// [`Reconciler::forget_asks`] for a pull request that was closed without a merge: approvers of the next one are told.
     pub(super) async fn turn_down(&self, number: PullNumber) -> Result<(), ReconcileError> {
         let before = self.store.turn_down_asks(number, self.now()).await?;
-        self.relabel(number).await?;
-        self.wake_others(before).await
+        self.wake_others(before).await?;
+        self.relabel(number).await
     }
 
     async fn wake_others(

@@ -157,6 +157,8 @@ impl Reconciler {
         if last.as_ref().is_some_and(|(_, _, shown)| *shown == digest) {
             return Ok(());
         }
+        // Before it is remembered that this was published: a crash in between must not lose it.
+        self.relabel(number).await?;
         let id = self
             .forge
             .publish_check(check, last.map(|(id, _, _)| CheckId(id)))
@@ -164,7 +166,6 @@ impl Reconciler {
         self.store
             .remember_check(number, id.0, &check.head, &digest)
             .await?;
-        self.relabel(number).await?;
         info!(pull = number.0, check.title = %check.title, "published the check of #{number}: {}", check.title);
         Ok(())
     }

@@ -1,8 +1,9 @@
 //! Pull requests whose label at the forge may be out of date.
 //!
-//! Design: each has a note, set with what changed or after it; whoever brings the label up to date takes the note away, unless it was
-//! set again meanwhile. What happens to grants is found in the outbox of the evidence, past a cursor that moves in the transaction that
-//! sets the notes.
+//! Design: each has a note that says from when on it is to be looked at, set before what it follows from is regarded as done. Whoever looks
+//! puts that off first, so that of several servers one looks, and what a crash left behind is looked at again; and takes the note away in
+//! the end, unless it was set again meanwhile. What happens to grants is found in the outbox of the evidence, past a cursor that moves in
+//! the transaction that sets the notes.
 
 use std::collections::BTreeSet;
 
@@ -34,7 +35,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Broken`] names a row that cannot be understood.
-    pub async fn relabel_changed(&self) -> Result<(), StoreError> {
+    pub async fn relabel_changed(&self, now: Instant) -> Result<(), StoreError> {
         loop {
             let events = self.events_past(CURSOR, BATCH).await?;
             let Some((last, _)) = events.last() else {
@@ -42,38 +43,67 @@ impl Store {
             };
             let pull = |(_, event): &(u64, Event)| event.record.get("pull")?.as_u64();
             let pulls: BTreeSet<u64> = events.iter().filter_map(pull).collect();
-            let last = last.to_string();
             let mut tx = self.inner.writer.begin().await?;
             for pull in pulls {
-                ledger::set_note(&mut tx, &format!("{NOTE}{pull}"), &last).await?;
+                ledger::set_note(&mut tx, &format!("{NOTE}{pull}"), &text(now)).await?;
             }
-            ledger::set_note(&mut tx, CURSOR, &last).await?;
+            ledger::set_note(&mut tx, CURSOR, &last.to_string()).await?;
             tx.commit().await?;
         }
     }
 
-    /// The pull requests whose label may be out of date, each with the word that [`Store::relabelled`] wants back.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn to_relabel(&self) -> Result<Vec<(PullNumber, String)>, StoreError> {
-        let notes = self.notes(NOTE).await?.into_iter();
-        let read = |(name, word): (String, String)| {
-            let number = name.strip_prefix(NOTE)?.parse().ok()?;
-            Some((PullNumber(number), word))
-        };
-        Ok(notes.filter_map(read).collect())
-    }
-
-    /// Takes the note away, unless it was set again since `word` was read.
+    /// Forgets whose label may be out of date: nobody is to look.
     ///
     /// # Errors
     /// When it was not written.
-    pub async fn relabelled(&self, pull: PullNumber, word: &str) -> Result<(), StoreError> {
+    pub async fn forget_labels(&self) -> Result<(), StoreError> {
+        let mut tx = self.inner.writer.begin().await?;
+        sqlx::query("DELETE FROM meta WHERE name = $1 OR name LIKE $2")
+            .bind(CURSOR)
+            .bind(format!("{NOTE}%"))
+            .execute(&mut *tx)
+            .await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Takes over at most `most` pull requests whose label may be out of date at `now`, those that have waited longest first: until `until`
+    /// nobody else is given them.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn to_relabel(
+        &self,
+        now: Instant,
+        until: Instant,
+        most: usize,
+    ) -> Result<Vec<PullNumber>, StoreError> {
+        let (now, until) = (text(now), text(until));
+        let mut due = self.notes(NOTE).await?;
+        due.retain(|(_, at)| *at <= now);
+        due.sort_by(|(_, a), (_, b)| a.cmp(b));
+        due.truncate(most);
+        let mut taken = Vec::new();
+        for (name, at) in due {
+            let put_off = "UPDATE meta SET value = $3 WHERE name = $1 AND value = $2";
+            let mut tx = self.inner.writer.begin().await?;
+            let done = sqlx::query(put_off).bind(&name).bind(&at).bind(&until);
+            let ours = done.execute(&mut *tx).await?.rows_affected() == 1;
+            tx.commit().await?;
+            let number = name.strip_prefix(NOTE).and_then(|n| n.parse().ok());
+            taken.extend(number.filter(|_| ours).map(PullNumber));
+        }
+        Ok(taken)
+    }
+
+    /// Takes the note away, unless it was set again since it was put off until `until`.
+    ///
+    /// # Errors
+    /// When it was not written.
+    pub async fn relabelled(&self, pull: PullNumber, until: Instant) -> Result<(), StoreError> {
         let mut tx = self.inner.writer.begin().await?;
         sqlx::query("DELETE FROM meta WHERE name = $1 AND value = $2")
             .bind(format!("{NOTE}{pull}"))
-            .bind(word)
+            .bind(text(until))
             .execute(&mut *tx)
             .await?;
         Ok(tx.commit().await?)

@@ -5,32 +5,40 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::{Worker, unharmed};
+use crate::domain::model::Instant;
 use crate::reconcile::chain;
 
 /// How often it is looked for labels that may be out of date.
 const LOOK: TimeDelta = TimeDelta::seconds(1);
 
-/// How long a forge that did not take one is left alone.
-const REST: TimeDelta = TimeDelta::minutes(1);
+/// How long a few labels take at least, so that many leave calls to what matters more.
+const FEW: TimeDelta = TimeDelta::seconds(10);
 
 impl Worker {
     /// Labels, until `stop`.
     pub(super) async fn run_labels(&self, stop: &CancellationToken) {
-        while self.reconciler.labels() && !stop.is_cancelled() {
-            let pause = if self.label().await { LOOK } else { REST };
+        loop {
+            let next = self.label().await;
+            if !self.reconciler.labels() {
+                return;
+            }
+            let now = self.clock.now();
+            let next = next.map_or(now + LOOK, |at| at.max(now + FEW));
             tokio::select! {
-                () = stop.cancelled() => {}
-                () = self.clock.sleep_until(self.clock.now() + pause) => {}
+                () = stop.cancelled() => return,
+                () = self.clock.sleep_until(next) => {}
             }
         }
     }
 
-    /// Labels what is to be labelled now. Whether that was done; what was not is done by the next look.
-    pub(super) async fn label(&self) -> bool {
-        let done = unharmed(self.reconciler.bring_labels_up_to_date()).await;
-        if let Err(error) = &done {
-            warn!(error = %error, "cannot label pull requests: {}", chain(error));
+    /// Labels what is to be labelled now. When there is more to do, where that is known.
+    pub(super) async fn label(&self) -> Option<Instant> {
+        match unharmed(self.reconciler.bring_labels_up_to_date()).await {
+            Ok(next) => next,
+            Err(error) => {
+                warn!(error = %error, "cannot look for labels: {}", chain(&error));
+                Some(self.clock.now() + TimeDelta::minutes(1))
+            }
         }
-        done.is_ok()
     }
 }
