@@ -138,7 +138,8 @@ impl Reconciler {
             return Ok(Ok(Standing::Holder));
         }
         let Some(tip) = self.mirror.tip(&self.settings.protected_branch).await? else {
-            return Ok(Err(Called::NotTheirs(Vec::new())));
+            let what = "the protected branch was not read yet".to_owned();
+            return Ok(Err(Called::NotKnown(what)));
         };
         let base = self.catalogue(&tip).await?;
         let subject = entry.subject_and_role().map(|(subject, _)| subject);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use futures_util::future::OptionFuture;
 use tracing::{info, warn};
 use url::form_urlencoded;
 
@@ -49,13 +50,17 @@ pub(super) async fn ask(
     if !entry.state.may_be_held() || entry.called_off.is_some() {
         return Ok(go(&place(&entry.id)));
     }
-    let kept = tokio::time::timeout(PATIENCE, async {
-        let _turn = page.asking.acquire().await.ok()?;
+    // Looking at the question takes no turn from those who answer it.
+    let turn = match page.asking.available_permits() {
+        0..=2 => None,
+        _ => page.asking.try_acquire().ok(),
+    };
+    let kept = OptionFuture::from(turn.as_ref().map(|_| {
         let kept = page.worker.kept_from_calling_off(&entry.id, &viewer.actor);
-        kept.await.ok()?
-    });
+        tokio::time::timeout(PATIENCE, kept)
+    }));
     match kept.await {
-        Ok(Some(Called::NotTheirs(owners))) => {
+        Some(Ok(Ok(Some(Called::NotTheirs(owners))))) => {
             let why = not_theirs(&owners);
             question(
                 &page,
