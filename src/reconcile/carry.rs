@@ -12,6 +12,7 @@ use tracing::{info, warn};
 use super::safety::SEEN;
 use super::{ReconcileError, Reconciler};
 use crate::domain::drift::{Changes, Known};
+use crate::domain::message::Message;
 use crate::repo::Keepsake;
 use crate::store::{Scope, Standing};
 
@@ -63,7 +64,7 @@ impl Reconciler {
         let carried = Carried {
             notes,
             drift: self.store.drift(None).await?,
-            standing: self.store.standing("").await?.into_values().collect(),
+            standing: self.goes_on().await?,
         };
         if self.carried(branch).await?.as_ref() == Some(&carried) {
             return Ok(());
@@ -82,6 +83,22 @@ impl Reconciler {
             .mirror
             .push(&self.remote().await?, branch, true)
             .await?)
+    }
+
+    /// What goes on, with how often it was told. What it says in full is found again by the next run, and is not for a branch that everybody
+    /// reads.
+    async fn goes_on(&self) -> Result<Vec<Standing>, ReconcileError> {
+        let all = self.store.standing("").await?.into_values();
+        let bare = |standing: Standing| Standing {
+            message: Message {
+                facts: Vec::new(),
+                to_do: None,
+                links: Vec::new(),
+                ..standing.message
+            },
+            ..standing
+        };
+        Ok(all.filter(|standing| standing.open).map(bare).collect())
     }
 
     async fn carried(&self, branch: &str) -> Result<Option<Carried>, ReconcileError> {

@@ -136,7 +136,7 @@ impl Reconciler {
         let mut changed = Vec::new();
         for message in current {
             match known.remove(&message.key) {
-                Some(before) if before.open && before.message.title == message.title => {}
+                Some(before) if before.open && same(&before.message, &message) => {}
                 Some(before) => changed.push(Standing {
                     open: true,
                     message,
