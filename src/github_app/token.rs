@@ -165,15 +165,14 @@ impl Installation {
         let now = self.app.clock.now();
         // Whoever suspends an App ends all of its tokens. One that git has shows that nowhere else, and would be kept until it is old.
         let forgotten = self.app.forgotten.load(Ordering::Relaxed);
-        let known = kept.clone().filter(|token| token.forgotten == forgotten);
-        let Some(token) = known else {
+        let Some(token) = kept.clone() else {
             return self.fetch(&mut kept).await;
         };
-        if now < token.renew_at {
+        if token.forgotten == forgotten && now < token.renew_at {
             return Ok(token.secret);
         }
         match self.fetch(&mut kept).await {
-            // Renewing early is for exactly this: the old one still serves.
+            // Renewing early is for exactly this: the old one still serves, unless it is one that was ended.
             Err(Failure::Unavailable { .. }) if now + TimeDelta::seconds(60) < token.expires_at => {
                 Ok(token.secret)
             }

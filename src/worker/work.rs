@@ -1,8 +1,8 @@
 //! What is under way at once: looks at the protected branch one after another, a few pull requests beside them, and beside both one
 //! pass for each connection, so that a target that is slow or hangs keeps neither a check nor another target's access waiting.
 //!
-//! Accepted race: a connection's pass goes by a look that another look may have overtaken. Nothing is given by it that was not
-//! proved then, each entry is written only as it was read, and the newer look follows.
+//! Accepted race: a connection's pass goes by a look that another look may overtake. What it began before is finished: nothing is given that
+//! was not proved then, and each entry is written only as it was read. What it would begin afterwards is left to the newer look.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
@@ -241,6 +241,10 @@ impl Worker {
         result: Result<(), ReconcileError>,
         again: bool,
     ) -> Result<(), StoreError> {
+        if matches!(result, Err(ReconcileError::Overtaken)) {
+            // Nothing failed: another look is what it takes.
+            return self.store.wake(&[Wake::Main], self.clock.now()).await;
+        }
         let failed = result.is_err();
         self.retry(Some(connection), result).await?;
         if again && !failed {

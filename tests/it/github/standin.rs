@@ -616,6 +616,25 @@ async fn an_app_that_was_installed_anew_is_found_again() {
 }
 
 #[tokio::test]
+async fn a_token_in_doubt_serves_while_github_gives_no_other() {
+    let world = World::new().await;
+    let (number, _) = world.request("ada");
+    world.github.pull(number).await.unwrap();
+    let before = world.github.git_access().await.unwrap().token;
+    // One of the tokens is not taken: those of others may have ended with it.
+    let some = "GET /repos/{owner}/{repo}/pulls/{pull_number}";
+    world.sandbox.fail_next(Some(some), 1, 401, When::Before);
+    world.github.pull(number).await.unwrap();
+    let tokens = "POST /app/installations/{installation_id}/access_tokens";
+    world.sandbox.fail_next(Some(tokens), 99, 503, When::Before);
+    let during = world.github.git_access().await.unwrap().token;
+    assert_eq!(during.expose_secret(), before.expose_secret());
+    world.sandbox.heal();
+    let after = world.github.git_access().await.unwrap().token;
+    assert_ne!(after.expose_secret(), before.expose_secret());
+}
+
+#[tokio::test]
 async fn a_comment_is_written_once_and_edited_in_place() {
     let world = World::new().await;
     let (pull, _) = world.request("ada");
