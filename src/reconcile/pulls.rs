@@ -15,7 +15,7 @@ use crate::domain::message::Waiting;
 use crate::domain::model::PullNumber;
 use crate::domain::proposal;
 use crate::domain::pull::PullState;
-use crate::domain::report::{self, Check};
+use crate::domain::report::{self, Check, CheckStatus};
 use crate::forge::{CheckId, ForgeError, MergeOutcome};
 use crate::store::{Judged, Wake};
 
@@ -157,8 +157,10 @@ impl Reconciler {
         if last.as_ref().is_some_and(|(_, _, shown)| *shown == digest) {
             return Ok(());
         }
-        // Before it is remembered that this was published: a crash in between must not lose it.
-        self.relabel(number).await?;
+        // Before it is remembered that this was published: a crash in between must not lose it. What is merged in a moment is labelled then.
+        if check.status != CheckStatus::Success || self.settings.merge == Merging::Off {
+            self.relabel(number).await?;
+        }
         let id = self
             .forge
             .publish_check(check, last.map(|(id, _, _)| CheckId(id)))
