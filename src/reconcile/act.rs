@@ -245,7 +245,7 @@ impl Reconciler {
         };
         let settled = settled.await;
         match settled {
-            Ok(()) => call.is_written(),
+            Ok(()) => call.written_down(),
             Err(_) => self.set_right_after(call).await?,
         }
         settled.map(|()| true)

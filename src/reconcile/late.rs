@@ -25,7 +25,7 @@ pub(super) struct UnderWay<'a> {
 
 impl UnderWay<'_> {
     /// The ledger says what the call did.
-    pub fn is_written(mut self) {
+    pub fn written_down(mut self) {
         self.call = None;
     }
 }
@@ -64,7 +64,7 @@ impl Reconciler {
         while let Some((late, entry)) = next() {
             let call = self.under_way(late, &entry);
             self.ask_again(late, &entry).await?;
-            call.is_written();
+            call.written_down();
         }
         Ok(())
     }

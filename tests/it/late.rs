@@ -88,7 +88,7 @@ async fn what_another_server_gives_while_this_one_takes_the_same_is_asked_for_ag
     let pass = due_until_it_hangs(&world).await;
     // The other read back that it is there, and so it was.
     let held = world.entries().await.remove(0);
-    let path = GrantPath::new(&file("db/ada-morning")).unwrap();
+    let path = GrantPath::new(file("db/ada-morning")).unwrap();
     let mut newer = Entry::arrived(path, held.blob.clone(), held.arrival.clone());
     newer.state = State::Active;
     newer.terms.clone_from(&held.terms);
