@@ -58,7 +58,7 @@ impl Reconciler {
             .into_values()
             .map(|lane| self.act_in_order(lane, weighed));
         let results: Vec<Result<(), ReconcileError>> = stream::iter(work)
-            .buffer_unordered(PARALLEL)
+            .buffer_unordered(self.at_once(PARALLEL))
             .collect()
             .await;
         results.into_iter().collect()

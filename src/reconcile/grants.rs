@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt as _};
 use tracing::{info, warn};
 
 use super::case::Facts;
@@ -65,8 +65,12 @@ impl Reconciler {
     /// When the database fails.
     pub async fn due(&self) -> Result<(), ReconcileError> {
         let connections = self.store.due_connections(self.now()).await?;
-        let passes = connections.iter().map(|connection| self.due_on(connection));
-        join_all(passes).await.into_iter().collect()
+        let at_once = self.at_once(connections.len().max(1));
+        let pass = |connection| async move { self.due_on(&connection).await };
+        let passes = stream::iter(connections).map(pass);
+        let results: Vec<Result<(), ReconcileError>> =
+            passes.buffer_unordered(at_once).collect().await;
+        results.into_iter().collect()
     }
 
     /// [`Reconciler::due`] for one connection, as soon as no other pass is at it.

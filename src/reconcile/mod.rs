@@ -202,6 +202,8 @@ pub struct Reconciler {
     /// When old messages were last forgotten.
     tidied: Mutex<Option<Instant>>,
     metrics: Metrics,
+    /// Held by whatever is done, where one thing is done after another.
+    turn: Option<tokio::sync::Mutex<()>>,
 }
 
 impl std::fmt::Debug for Reconciler {
@@ -264,6 +266,32 @@ impl Reconciler {
             resting: Mutex::default(),
             tidied: Mutex::default(),
             metrics: Metrics::default(),
+            turn: None,
+        }
+    }
+
+    /// The same loop, which does one thing after another: for a simulation, in which nothing may depend on which thread is quicker.
+    #[must_use]
+    pub fn one_by_one(mut self) -> Self {
+        self.turn = Some(tokio::sync::Mutex::default());
+        self
+    }
+
+    /// How many of `most` may be done beside each other.
+    fn at_once(&self, most: usize) -> usize {
+        if self.is_one_by_one() { 1 } else { most }
+    }
+
+    /// Whether one thing is done after another.
+    pub(crate) fn is_one_by_one(&self) -> bool {
+        self.turn.is_some()
+    }
+
+    /// Waits for its turn, where one thing is done after another.
+    pub(crate) async fn turn(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        match &self.turn {
+            Some(turn) => Some(turn.lock().await),
+            None => None,
         }
     }
 

@@ -104,7 +104,10 @@ impl<'w> Work<'w> {
             return 0;
         }
         (self.to_follow, self.on_branch) = (false, true);
-        let job = async { Done::Follow(unharmed(worker.follow()).await) };
+        let job = async {
+            let _turn = worker.reconciler.turn().await;
+            Done::Follow(unharmed(worker.follow()).await)
+        };
         self.jobs
             .push(Box::pin(job.instrument(info_span!("follow"))));
         1
@@ -145,9 +148,12 @@ impl<'w> Work<'w> {
                     self.to_follow |= passes.connections.is_empty();
                     self.start_passes(worker, &passes);
                     self.on_branch = !passes.connections.is_empty();
+                    // No clock of ours may decide what comes first where one thing is done after another.
+                    let unhurried = worker.reconciler.is_one_by_one();
+                    let patience = if unhurried { Duration::MAX } else { PATIENCE };
                     self.waits = self
                         .on_branch
-                        .then(|| Box::pin(tokio::time::sleep(PATIENCE)));
+                        .then(|| Box::pin(tokio::time::sleep(patience)));
                 }
                 written?;
             }
@@ -183,6 +189,7 @@ impl<'w> Work<'w> {
             let (connection, look) = (connection.clone(), Arc::clone(&passes.look));
             let span = info_span!("pass", provider.connection = %connection);
             let job = async move {
+                let _turn = worker.reconciler.turn().await;
                 let result = unharmed(worker.reconciler.settle(&connection, &look)).await;
                 Done::Pass(connection, result)
             };
@@ -193,6 +200,7 @@ impl<'w> Work<'w> {
 
 impl Worker {
     async fn work_on(&self, taken: TakenWake) -> Done {
+        let _turn = self.reconciler.turn().await;
         let mut passes = Passes::default();
         let looked = unharmed(self.look_at(&taken.wake, &mut passes)).await;
         self.count(&taken, &looked);
