@@ -10,6 +10,7 @@
 //! none: they name commits by id, and an object never changes.
 
 mod evidence;
+mod handles;
 mod history;
 mod keeping;
 mod packs;
@@ -35,6 +36,7 @@ use crate::domain::catalogue::{Catalogue, ChangedFile, File};
 use crate::domain::evidence::{Arrived, Event};
 use crate::domain::model::{BlobId, CommitId, GrantPath, Instant, RepoPath};
 use crate::domain::replay::Merged;
+use handles::Handles;
 
 pub use keeping::Keepsake;
 pub use signature::{KeyError, Signers, anchored_by};
@@ -137,11 +139,11 @@ pub struct Told {
     pub events: Vec<(CommitId, Option<String>)>,
 }
 
-/// A local copy of the access repository. Cheap to clone; the folder is opened anew for every call, because libgit2's handle
-/// must not be shared between threads.
+/// A local copy of the access repository. Cheap to clone; clones share open handles.
 #[derive(Debug, Clone)]
 pub struct Mirror {
     path: std::path::PathBuf,
+    handles: Arc<Handles>,
 }
 
 impl Mirror {
@@ -152,6 +154,7 @@ impl Mirror {
     pub async fn open(path: &Path) -> Result<Self, RepoError> {
         let mirror = Self {
             path: path.to_owned(),
+            handles: Arc::default(),
         };
         let path = mirror.path.clone();
         on_blocking_thread(move || write::init(&path)).await?;
@@ -456,8 +459,9 @@ impl Mirror {
     ) -> Result<Vec<CommitId>, RepoError> {
         let (signers, branch) = (signers.clone(), branch.to_owned());
         let events = events.to_vec();
-        self.locked(move |repo| evidence::append(repo, &signers, &branch, &events))
-            .await
+        // A handle of its own: what many events are collected in for one pack stays with it.
+        let work = move |repo: &Repository| evidence::append(repo, &signers, &branch, &events);
+        self.locked_with(Arc::default(), work).await
     }
 
     /// What the fetched evidence branch has told since `seen`, or from its beginning where that is not on it (any more). `None` where
@@ -549,27 +553,40 @@ impl Mirror {
         &self,
         work: impl FnOnce(&Repository) -> Result<T, RepoError> + Send + 'static,
     ) -> Result<T, RepoError> {
-        let path = self.path.clone();
-        on_blocking_thread(move || work(&write::open(&path)?)).await
+        let Self { path, handles } = self.clone();
+        on_blocking_thread(move || handles.with(&path, work)).await
     }
 
     async fn locked<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Repository) -> Result<T, RepoError> + Send + 'static,
     ) -> Result<T, RepoError> {
-        self.reading(move |repo| {
+        let lent = Arc::clone(&self.handles);
+        self.locked_with(lent, work).await
+    }
+
+    /// [`Mirror::locked`], with a handle of `lent`.
+    async fn locked_with<T: Send + 'static>(
+        &self,
+        lent: Arc<Handles>,
+        work: impl FnOnce(&Repository) -> Result<T, RepoError> + Send + 'static,
+    ) -> Result<T, RepoError> {
+        let Self { path, handles } = self.clone();
+        let work = move |repo: &Repository| {
             let _lock = write::lock(repo)?;
             let done = work(repo)?;
-            // What was asked for is done; a mirror that grows is no reason to stop granting or revoking.
-            if let Err(error) = packs::tidy(repo) {
-                tracing::warn!(
+            match packs::tidy(repo) {
+                Ok(true) => handles.let_go(),
+                Ok(false) => {}
+                // What was asked for is done; a mirror that grows is no reason to stop granting or revoking.
+                Err(error) => tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "cannot merge the packs of the mirror: {error}"
-                );
+                ),
             }
             Ok(done)
-        })
-        .await
+        };
+        on_blocking_thread(move || lent.with(&path, work)).await
     }
 }
 

@@ -21,8 +21,8 @@ struct Pack {
     size: u64,
 }
 
-/// Merges small packs and loose objects into one pack, when there are many.
-pub(super) fn tidy(repo: &Repository) -> Result<(), RepoError> {
+/// Merges small packs and loose objects into one pack, when there are many. Whether there were.
+pub(super) fn tidy(repo: &Repository) -> Result<bool, RepoError> {
     let objects = repo.path().join("objects");
     let packs = packs(&objects.join("pack")).map_err(broken_file("list the packs"))?;
     let loose = loose_in(&objects, 0x17)
@@ -30,7 +30,7 @@ pub(super) fn tidy(repo: &Repository) -> Result<(), RepoError> {
         .len()
         > LOOSE;
     if packs.len() <= PACKS && !loose {
-        return Ok(());
+        return Ok(false);
     }
     let mut files = Vec::new();
     let mut builder = repo.packbuilder().map_err(broken("merge packs"))?;
@@ -65,7 +65,7 @@ pub(super) fn tidy(repo: &Repository) -> Result<(), RepoError> {
     for path in files.iter().filter(|path| !is_made(path)) {
         fs::remove_file(path).map_err(broken_file("remove what was merged"))?;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// The smaller packs, up to the first that is larger than all before it together: so an object is moved seldom.
