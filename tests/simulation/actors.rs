@@ -14,17 +14,20 @@ use super::hub::{Asked, Edit};
 use super::model::{Ask, LIST_IS_GOOD, ROLES, Role};
 use super::world::{DBA, OPS, PEOPLE, World, person};
 
+/// How many requests may be open before somebody sees to them: each is judged anew whenever another is merged, which proves little.
+const CROWD: usize = 7;
+
 impl World {
-    fn below(&mut self, n: u32) -> u32 {
+    pub(super) fn below(&mut self, n: u32) -> u32 {
         self.dice.random_range(0..n)
     }
 
     /// In `percent` of a hundred cases.
-    fn chance(&mut self, percent: u32) -> bool {
+    pub(super) fn chance(&mut self, percent: u32) -> bool {
         self.dice.random_ratio(percent, 100)
     }
 
-    fn somebody(&mut self) -> &'static str {
+    pub(super) fn somebody(&mut self) -> &'static str {
         PEOPLE.choose(&mut self.dice).unwrap()
     }
 
@@ -41,13 +44,13 @@ impl World {
     }
 
     /// A request for somebody, mostly as it should be.
-    fn ask(&mut self, person: &str) -> Ask {
+    pub(super) fn ask(&mut self, person: &str) -> Ask {
         let role: Role = *ROLES.choose(&mut self.dice).unwrap();
         let longest = u32::try_from(role.longest).unwrap();
         let minutes = match self.below(10) {
             0 => i64::from(longest) + 30,
-            1..=6 => i64::from(self.dice.random_range(5..=60_u32.min(longest))),
-            _ => i64::from(self.dice.random_range(5..=longest)),
+            1..=6 => 5 * i64::from(self.dice.random_range(1..=12)),
+            _ => 5 * i64::from(self.dice.random_range(1..=longest / 5)),
         };
         Ask {
             person: person.to_owned(),
@@ -57,7 +60,7 @@ impl World {
         }
     }
 
-    fn file_of(&mut self, ask: &Ask) -> Edit {
+    pub(super) fn file_of(&mut self, ask: &Ask) -> Edit {
         let text = ask.text();
         let blob = Oid::hash_object(git2::ObjectType::Blob, text.as_bytes()).unwrap();
         self.model.wrote(blob, ask);
@@ -72,9 +75,18 @@ impl World {
 
     /// One thing that somebody does.
     pub async fn act(&mut self) {
+        if self.open().len() > CROWD {
+            match self.below(10) {
+                0..=1 => self.closes(),
+                2 => self.merges_past_the_rules(),
+                _ => self.decides(),
+            }
+            return;
+        }
         match self.below(100) {
-            0..=29 => self.asks(),
-            30..=59 => self.decides(),
+            0..=24 => self.asks(),
+            25..=39 => self.cheats(),
+            40..=59 => self.decides(),
             60..=64 => self.changes_after_approval(),
             65..=68 => self.objects(),
             69..=71 => self.merges_past_the_rules(),
@@ -102,22 +114,31 @@ impl World {
         let ask = self.ask(person);
         let edit = self.file_of(&ask);
         let path = edit.0.clone();
-        let number = self.hub.opens(author, &[edit]);
+        let number = self.opens(author, &[edit]);
         let (role, minutes) = (ask.role.name, ask.minutes);
         self.tell(format!(
             "{author} asks in #{number} for {role} for {person}, {minutes} minutes, in {path}"
         ));
     }
 
-    /// Somebody approves, an owner or not, of what is there now or of what was there.
+    /// Opens a pull request that asks for access: one life more.
+    pub(super) fn opens(&mut self, author: &str, edits: &[Edit]) -> u64 {
+        self.lives += 1;
+        self.hub.opens(author, edits)
+    }
+
+    /// Somebody approves, mostly an owner, of what is there now or of what was there.
     fn decides(&mut self) {
         let Some(asked) = self.some_open() else {
             return;
         };
-        let who = match self.below(6) {
+        let at_queue = self.hub.touches(&asked, "access/grants/queue/");
+        let owners = if at_queue { OPS } else { DBA };
+        let who = match self.below(8) {
             0 => self.somebody(),
-            n if n % 2 == 0 => DBA.choose(&mut self.dice).unwrap(),
-            _ => OPS.choose(&mut self.dice).unwrap(),
+            1 if asked.touches_control => "root",
+            2 if PEOPLE.contains(&asked.author.as_str()) => asked.author.as_str(),
+            _ => owners.choose(&mut self.dice).unwrap(),
         };
         let number = asked.number;
         self.hub
@@ -211,7 +232,7 @@ impl World {
         }
         let edit = (path.clone(), self.file_of(&ask).1);
         let who = before.person.clone();
-        let number = self.hub.opens(&who, &[edit]);
+        let number = self.opens(&who, &[edit]);
         let (role, minutes) = (ask.role.name, ask.minutes);
         self.tell(format!(
             "{who} asks in #{number} for {role} for {minutes} minutes in {path}, which stands already"
@@ -228,7 +249,12 @@ impl World {
         };
         if self.chance(15) {
             self.tell(format!("root removes {path} from main"));
-            self.hub.pushes_to_main(&[(path, None)]);
+            self.hub.pushes_to_main(&[(path.clone(), None)]);
+            if self.chance(40) {
+                let text = self.model.text_at(&path);
+                self.tell(format!("root puts {path} back at once"));
+                self.hub.pushes_to_main(&[(path, text)]);
+            }
             return;
         }
         let number = self.hub.opens(&who, &[(path.clone(), None)]);
@@ -285,12 +311,11 @@ impl World {
         if self.chance(50) {
             if target.give_by_hand(&held) {
                 self.tell(format!("{held:?} is given by hand at {name}"));
-                self.model.by_hand.insert((name, held.clone()));
-                self.model.touched(name, &held);
+                self.model.given_by_hand(name, &held);
             }
         } else if target.take_by_hand(&held) {
             self.tell(format!("{held:?} is taken by hand at {name}"));
-            self.model.touched(name, &held);
+            self.model.taken_by_hand(name, &held);
         }
     }
 
@@ -322,7 +347,7 @@ impl World {
             self.hub.pushes_to_main(&[edit]);
             return;
         }
-        let number = self.hub.opens(&ask.person, &[edit]);
+        let number = self.opens(&ask.person, &[edit]);
         self.tell(format!("#{number} puts {path} back"));
     }
 
@@ -333,7 +358,7 @@ impl World {
         let edit = self.file_of(&ask);
         let owners = format!("* @{who}\n");
         let control = (".github/CODEOWNERS".to_owned(), Some(owners));
-        let number = self.hub.opens(who, &[edit, control]);
+        let number = self.opens(who, &[edit, control]);
         self.tell(format!("{who} asks in #{number}, and to own everything"));
     }
 
@@ -352,10 +377,18 @@ impl World {
 
     /// Some time passes, some people do something, and the service sees to it, however often it dies on the way.
     pub async fn goes_on(&mut self) {
+        // Mostly so that what was merged at different times ends at once.
         let seconds = match self.below(10) {
-            0..=5 => self.dice.random_range(1..120),
-            6..=8 => self.dice.random_range(120..1_800),
-            _ => self.dice.random_range(1_800..14_400),
+            0..=3 => 300,
+            4..=6 => 300 * self.dice.random_range(1..=6),
+            7 => 300 * self.dice.random_range(6..=48),
+            _ => self.dice.random_range(1..1_800),
+        };
+        let odd = self.now().timestamp() % 300;
+        let seconds = if seconds % 300 == 0 {
+            seconds - odd
+        } else {
+            seconds
         };
         let weather = match self.below(10) {
             0..=4 => Weather::default(),
@@ -380,7 +413,7 @@ impl World {
                 self.tell(format!("{target} is down: {down}"));
             }
         }
-        for _ in 0..self.dice.random_range(4..=16) {
+        for _ in 0..self.dice.random_range(6..=24) {
             self.act().await;
         }
         let resync = match self.chance(75) {
@@ -389,5 +422,7 @@ impl World {
         };
         self.run(resync).await;
         self.check().await;
+        self.note_ledger().await;
+        self.tidies();
     }
 }

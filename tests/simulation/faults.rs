@@ -1,8 +1,11 @@
 //! What goes wrong, and when: it follows from the seed and from what is called, not from the order in which tasks happen to run.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
+use chrono::TimeDelta;
+use hallpass::clock::{Clock, ManualClock};
+use hallpass::domain::model::Instant;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use sha2::{Digest, Sha256};
@@ -38,25 +41,30 @@ struct State {
     weather: Weather,
     /// How often each call was made in this step.
     made: BTreeMap<String, u64>,
-    /// Whether something failed in this step, by who was called.
-    failed: BTreeMap<&'static str, u32>,
+    /// When a call last failed, by who was called.
+    failed: BTreeMap<&'static str, Instant>,
     died: bool,
     down: BTreeMap<&'static str, bool>,
 }
+
+/// How long after a failure a target may go without being asked again: the longest pause between two attempts.
+pub const RETRIED: TimeDelta = TimeDelta::minutes(5);
 
 /// What goes wrong.
 #[derive(Debug)]
 pub struct Faults {
     seed: u64,
+    clock: Arc<ManualClock>,
     state: Mutex<State>,
     /// Rung when the process dies.
     death: Notify,
 }
 
 impl Faults {
-    pub fn of(seed: u64) -> Self {
+    pub fn of(seed: u64, clock: &Arc<ManualClock>) -> Self {
         Self {
             seed,
+            clock: Arc::clone(clock),
             state: Mutex::default(),
             death: Notify::new(),
         }
@@ -72,7 +80,6 @@ impl Faults {
         state.step = step;
         state.weather = weather;
         state.made.clear();
-        state.failed.clear();
         state.died = false;
     }
 
@@ -85,10 +92,11 @@ impl Faults {
         self.state().down.get(whom).copied().unwrap_or_default()
     }
 
-    /// Whether a call to `whom` failed in this step, or the process died.
-    pub fn failed(&self, whom: &'static str) -> bool {
+    /// Whether the process died in this step, or a call to `whom` failed so lately that it need not have been tried again.
+    pub fn excuse(&self, whom: &'static str) -> bool {
         let state = self.state();
-        state.died || state.failed.contains_key(whom)
+        let failed = state.failed.get(whom);
+        state.died || failed.is_some_and(|at| self.clock.now() <= *at + RETRIED)
     }
 
     /// How this call to `whom` goes. A dead process calls nobody: what it still tries does not happen.
@@ -116,7 +124,7 @@ impl Faults {
             };
         }
         if down || dice.random_ratio(weather.failing, 100) {
-            *state.failed.entry(whom).or_default() += 1;
+            state.failed.insert(whom, self.clock.now());
             return if down || first {
                 Falls::Before
             } else {

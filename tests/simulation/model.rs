@@ -133,6 +133,8 @@ pub struct Model {
     seen: usize,
     /// Given by hand, so never ours: what is at which target.
     pub by_hand: BTreeSet<(&'static str, Held)>,
+    /// What is given by hand now, and was never asked for: nobody but who gave it may take it.
+    unmanaged: BTreeSet<(&'static str, Held)>,
     /// Who left, and since when that must be known: a list of the organisation's members is good for ten minutes, a file that is
     /// gone from the protected branch is seen at once.
     pub left: BTreeMap<String, Instant>,
@@ -183,17 +185,37 @@ impl Model {
             }
         }
         self.seen = landed.len();
-        let verdicts: Vec<bool> = self
+        // What is over needs no verdict any more.
+        let runs = |arrived: &Arrived| arrived.ends().is_some_and(|ends| now < ends);
+        let verdicts: Vec<Option<bool>> = self
             .arrived
             .iter()
-            .map(|arrived| self.in_order(hub, arrived, now).is_ok())
+            .map(|a| runs(a).then(|| self.in_order(hub, a, now).is_ok()))
             .collect();
         for (arrived, in_order) in self.arrived.iter_mut().zip(verdicts) {
             match in_order {
-                true => arrived.in_order += 1,
-                false => arrived.not_in_order += 1,
+                Some(true) => arrived.in_order += 1,
+                Some(false) => arrived.not_in_order += 1,
+                None => {}
             }
         }
+    }
+
+    /// Whether what a merged pull request brought is over since so long that nobody will look at it again.
+    pub fn is_long_over(&self, number: u64, now: Instant) -> bool {
+        let long = TimeDelta::hours(1);
+        let mut of = self.arrived.iter().filter(|a| a.pull == Some(number));
+        of.all(|arrived| {
+            let ends = arrived.ends().unwrap_or(arrived.at);
+            let over = arrived.gone.map_or(ends, |gone| gone.min(ends));
+            over + long < now || (arrived.in_order == 0 && arrived.at + long < now)
+        })
+    }
+
+    /// What stands at a path of the protected branch.
+    pub fn text_at(&self, path: &str) -> Option<String> {
+        let mut of = self.arrived.iter().rev().filter(|a| a.path == path);
+        of.find_map(|arrived| Some(arrived.ask.as_ref()?.text()))
     }
 
     /// Whether what arrived is to be given by everything that is so now, but for the time; or what is wrong with it.
@@ -263,10 +285,12 @@ impl Model {
     ) -> Result<(), String> {
         let mut why = vec!["nothing asks for it".to_owned()];
         for arrived in self.arrived.iter().filter(|a| a.is_of(target, held)) {
-            let running = arrived.ends().is_some_and(|ends| now < ends);
+            if arrived.ends().is_none_or(|ends| ends <= now) {
+                why.push(format!("{} is over", arrived.path));
+                continue;
+            }
             match self.in_order(hub, arrived, now) {
-                Ok(()) if running => return Ok(()),
-                Ok(()) => why.push(format!("{} is over", arrived.path)),
+                Ok(()) => return Ok(()),
                 Err(error) => why.push(format!("{} of #{:?}: {error}", arrived.path, arrived.pull)),
             }
         }
@@ -308,8 +332,28 @@ impl Model {
         held.collect()
     }
 
+    /// Whether this may be taken by the service.
+    pub fn may_be_taken(&self, target: &'static str, held: &Held) -> bool {
+        !self.unmanaged.contains(&(target, held.clone()))
+    }
+
+    /// Somebody gave this by hand.
+    pub fn given_by_hand(&mut self, target: &'static str, held: &Held) {
+        self.by_hand.insert((target, held.clone()));
+        if !self.arrived.iter().any(|a| a.is_of(target, held)) {
+            self.unmanaged.insert((target, held.clone()));
+        }
+        self.touched(target, held);
+    }
+
+    /// Somebody took this by hand.
+    pub fn taken_by_hand(&mut self, target: &'static str, held: &Held) {
+        self.unmanaged.remove(&(target, held.clone()));
+        self.touched(target, held);
+    }
+
     /// Somebody touched this by hand: nothing is expected of it any more.
-    pub fn touched(&mut self, target: &str, held: &Held) {
+    fn touched(&mut self, target: &str, held: &Held) {
         for arrived in self.arrived.iter_mut().filter(|a| a.is_of(target, held)) {
             arrived.touched = true;
         }

@@ -25,7 +25,7 @@ const KIND: Kind = Kind {
 pub type Held = (String, String);
 
 /// One change at the target.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Effect {
     Given(Held),
     Taken(Held),

@@ -13,6 +13,7 @@ use hallpass::domain::message::Reminders;
 use hallpass::domain::model::{ConnectionName, Instant};
 use hallpass::domain::notice::EndsSoon;
 use hallpass::domain::people::Outsiders;
+use hallpass::domain::pull::PullState;
 use hallpass::domain::report::Pages;
 use hallpass::forge::Forge;
 use hallpass::providers::{Provider, Registry};
@@ -25,7 +26,7 @@ use rand::rngs::StdRng;
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
-use super::faults::{Faults, Weather};
+use super::faults::{Faults, RETRIED, Weather};
 use super::hub::{Edit, Hub, number_of};
 use super::model::{Inferred, Model, ROLES};
 use super::target::{Effect, Target};
@@ -52,6 +53,8 @@ pub struct World {
     /// What happened, in words.
     pub story: Vec<String>,
     pub step: u64,
+    /// How many requests were opened.
+    pub lives: usize,
     trace: Sha256,
     service: Option<Service>,
     folder: tempfile::TempDir,
@@ -111,7 +114,7 @@ impl World {
     pub async fn of(seed: u64) -> Self {
         let start: Instant = "2026-11-23T09:00:00Z".parse().unwrap();
         let clock = Arc::new(ManualClock::at(start));
-        let faults = Arc::new(Faults::of(seed));
+        let faults = Arc::new(Faults::of(seed, &clock));
         let folder = tempfile::tempdir().unwrap();
         let owners =
             "* @acme/security\n/access/grants/db/ @acme/dba\n/access/grants/queue/ @acme/ops\n";
@@ -140,6 +143,7 @@ impl World {
             dice: StdRng::seed_from_u64(seed),
             story: Vec::new(),
             step: 0,
+            lives: 0,
             trace: Sha256::new(),
             service: None,
             faults,
@@ -184,12 +188,13 @@ impl World {
             Arc::clone(&clock),
             Signers::at(&key().1).unwrap(),
             settings(),
-        );
+        )
+        .one_by_one();
         let pace = Pace {
             resync: TimeDelta::seconds(60),
             full: TimeDelta::minutes(10),
             drift: TimeDelta::minutes(10),
-            retry_cap: TimeDelta::minutes(5),
+            retry_cap: RETRIED,
         };
         let bell = Arc::new(Notify::new());
         let worker = Worker::new(reconciler, store.clone(), clock, pace, bell);
@@ -253,16 +258,26 @@ impl World {
         let now = self.now();
         self.model.look(&self.hub, now);
         for target in self.targets.clone() {
-            for effect in target.effects() {
+            let mut effects = target.effects();
+            // What is done for different people has no order.
+            effects.sort();
+            for effect in effects {
                 self.trace.update(format!("{effect:?}"));
                 if let Effect::Given(held) = effect {
                     let may = self.model.may_be_given(&self.hub, target.name, &held, now);
                     if let Err(why) = may {
                         self.fail(&format!("{held:?} was given at {}: {why}", target.name));
                     }
+                } else if let Effect::Taken(held) = effect
+                    && !self.model.may_be_taken(target.name, &held)
+                {
+                    self.fail(&format!(
+                        "{held:?} was taken at {}, where it was given by hand",
+                        target.name
+                    ));
                 }
             }
-            let excused = self.faults.failed(target.name) || self.faults.is_down(target.name);
+            let excused = self.faults.excuse(target.name);
             for held in target.held() {
                 let inferred = Inferred::Tolerated;
                 let may = self.model.may_be_held(target.name, &held, now, inferred);
@@ -271,9 +286,33 @@ impl World {
                 }
             }
         }
+        if let Some(panicked) = super::panicked() {
+            self.fail(&format!("the service panicked: {panicked}"));
+        }
+    }
+
+    /// Adds to the trace where the ledger stands.
+    pub async fn note_ledger(&mut self) {
         for entry in self.entries().await {
             let line = format!("{} {}\n", entry.path.short(), entry.state.as_str());
             self.trace.update(line);
+        }
+    }
+
+    /// Forgets the heads of what is long over.
+    pub fn tidies(&self) {
+        let now = self.now();
+        for asked in self.hub.pulls() {
+            let over = match asked.state {
+                PullState::Open => false,
+                PullState::Closed => true,
+                PullState::Merged { at, .. } => {
+                    at + TimeDelta::hours(1) < now && self.model.is_long_over(asked.number, now)
+                }
+            };
+            if over {
+                self.hub.lets_go(asked.number);
+            }
         }
     }
 
@@ -320,6 +359,11 @@ impl World {
     /// Every term runs out. Then nothing is held but what was given by hand, nothing stands on the protected branch, and the evidence
     /// is whole and right.
     pub async fn ends(&mut self) {
+        for asked in self.hub.pulls() {
+            if asked.state == PullState::Open {
+                self.hub.closes(asked.number);
+            }
+        }
         self.passes(TimeDelta::hours(25), Weather::default()).await;
         self.run(Resync::Everything).await;
         self.check().await;
@@ -371,11 +415,12 @@ impl World {
     pub fn fail(&self, what: &str) -> ! {
         let skip = self.story.len().saturating_sub(200);
         panic!(
-            "seed {}, step {}, {}: {what}\n{}",
+            "seed {}, step {}, {}: {what}\n{}\n{}",
             self.seed,
             self.step,
             self.now(),
-            self.story[skip..].join("\n")
+            self.story[skip..].join("\n"),
+            super::again(self.seed)
         );
     }
 }
@@ -388,7 +433,7 @@ fn settings() -> Settings {
         merge: Merging::Auto,
         merge_reverts: Merging::Auto,
         revert_window: TimeDelta::seconds(60),
-        retry_cap: TimeDelta::minutes(5),
+        retry_cap: RETRIED,
         proof_grace: TimeDelta::minutes(2),
         ends_soon: Some(EndsSoon::default()),
         pages: Pages {
