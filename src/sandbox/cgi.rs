@@ -1,12 +1,12 @@
 //! Git over HTTP, by git's own server: `git http-backend`, one child process for each request.
 
-use std::process::Stdio;
+use std::fs::File;
+use std::io::{Seek as _, Write as _};
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use git2::Oid;
 use http::{HeaderName, HeaderValue, StatusCode};
-use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 use super::auth::{Caller, Needs};
@@ -219,20 +219,21 @@ async fn run(
         command.env(name, value);
     }
     let failed = |error: std::io::Error| Refusal::new(500, format!("git http-backend: {error}"));
-    let mut child = command.spawn().map_err(failed)?;
-    let stdin = child.stdin.take();
-    let feed = async {
-        if let Some(mut stdin) = stdin {
-            // The child may have read enough and closed its end.
-            let _ = stdin.write_all(&request.body).await;
-        }
-    };
-    let (output, ()) = tokio::join!(child.wait_with_output(), feed);
-    let output = output.map_err(failed)?;
+    command.stdin(file_of(&request.body).map_err(failed)?);
+    let output = command.output().await.map_err(failed)?;
     response_of(&output.stdout).ok_or_else(|| {
         let words = String::from_utf8_lossy(&output.stderr);
         Refusal::new(500, format!("git http-backend: {words}"))
     })
+}
+
+/// A file without a name that holds `body`, to be read from its beginning. Not a pipe, which would end early where we do: git waits at full
+/// speed, and for ever, for what was announced to it and does not come.
+fn file_of(body: &[u8]) -> std::io::Result<File> {
+    let mut file = tempfile::tempfile()?;
+    file.write_all(body)?;
+    file.rewind()?;
+    Ok(file)
 }
 
 /// Variables that would lead git to another repository.
@@ -257,10 +258,6 @@ fn backend(shared: &Shared, target: &Target, request: &Whole) -> Command {
     let header = |name: &str| request.header(name).unwrap_or_default();
     let mut command = Command::new("git");
     command.arg("http-backend").kill_on_drop(true);
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
     for name in MISLEADING {
         command.env_remove(name);
     }

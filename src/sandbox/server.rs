@@ -57,8 +57,16 @@ impl Whole {
     }
 }
 
-/// Serves every request.
+/// Serves every request. What reaches git is done to its end, as at GitHub, whether or not anybody waits for the answer by then.
 pub async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    if !request.uri().path().contains(".git/") {
+        return respond(shared, request).await;
+    }
+    let responded = tokio::spawn(respond(shared, request)).await;
+    responded.unwrap_or_else(|panic| answer(violation(vec![format!("git panicked: {panic}")])))
+}
+
+async fn respond(shared: Arc<Shared>, request: Request) -> Response {
     if *shared.down.borrow() != Down::No {
         return answer(Answer::json(
             503,

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 mod deploying;
+mod hung_up;
 mod moved;
 mod signing_in;
 

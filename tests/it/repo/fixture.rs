@@ -1,6 +1,6 @@
 //! A repository made with git itself, and a server of it that keeps count.
 
-use std::io::Write;
+use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
@@ -306,14 +306,12 @@ async fn backend(server: &Server, request: Request) -> Response<axum::body::Body
     if let Some(kind) = parts.headers.get(header::CONTENT_TYPE) {
         git.env("CONTENT_TYPE", kind.to_str().unwrap());
     }
-    let mut child = tokio::process::Command::from(git)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    tokio::spawn(async move { tokio::io::AsyncWriteExt::write_all(&mut stdin, &body).await });
-    let output = child.wait_with_output().await.unwrap().stdout;
+    // From a file: git waits for ever, at full speed, for the rest of a pipe whose writer was killed.
+    let mut asked = tempfile::tempfile().unwrap();
+    asked.write_all(&body).unwrap();
+    asked.rewind().unwrap();
+    let mut git = tokio::process::Command::from(git);
+    let output = git.stdin(asked).output().await.unwrap().stdout;
     let split = output.windows(4).position(|w| w == b"\r\n\r\n").unwrap();
     let mut response = Response::builder();
     for line in std::str::from_utf8(&output[..split]).unwrap().lines() {
