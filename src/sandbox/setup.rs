@@ -15,9 +15,10 @@ use super::refusal::Refusal;
 use super::world::{App, Belonging, Installation, OrganisationRole, Repo, Team, Token, World};
 
 impl Sandbox {
-    /// A person without any rights. The id is fresh.
+    /// A person without any rights. The id is fresh, unless there is somebody of that name: a login is of one account.
     pub fn user(&self, login: &str) -> UserId {
-        self.account(login, None, AccountKind::User)
+        let known = self.world().account(login).map(|known| UserId(known.id));
+        known.unwrap_or_else(|| self.account(login, None, AccountKind::User))
     }
 
     /// An account of any kind, with an id of the caller's choice.

@@ -103,3 +103,12 @@ async fn a_repository_that_an_installation_was_not_given_is_hidden_from_it() {
     assert_eq!(get("/repos/acme/shop").await.status, 404);
     world.assert_contract_held();
 }
+
+#[tokio::test]
+async fn a_login_is_of_one_account_until_that_is_called_otherwise() {
+    let world = acme().await;
+    let ada = world.member("ada");
+    assert_eq!(world.member("Ada"), ada);
+    world.rename_user("ada", "ada-of-old");
+    assert_ne!(world.member("ada"), ada);
+}
