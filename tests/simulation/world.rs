@@ -436,6 +436,7 @@ fn settings() -> Settings {
         retry_cap: RETRIED,
         proof_grace: TimeDelta::minutes(2),
         ends_soon: Some(EndsSoon::default()),
+        labels: false,
         pages: Pages {
             repository: "https://forge.example.org/acme/access".to_owned(),
             branch: "main".to_owned(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
+use hallpass::domain::label::Label;
 use hallpass::domain::model::{Actor, CommitId, Instant, Owner, PullNumber};
 use hallpass::domain::pull::{
     Collaborator, Lookup, Pull, PullListed, PullState, Pushers, Review, Roster, Team,
@@ -214,6 +215,10 @@ impl Forge for Hub {
     async fn comment(&self, number: PullNumber, marker: &str, _: &str) -> Result<(), ForgeError> {
         self.call(&format!("comment {marker} on #{number}"), || Ok(()))
             .await
+    }
+
+    async fn label(&self, number: PullNumber, _: Option<Label>) -> Result<bool, ForgeError> {
+        self.call(&format!("label #{number}"), || Ok(false)).await
     }
 
     async fn tell_issue(
