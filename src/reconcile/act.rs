@@ -183,7 +183,7 @@ impl Reconciler {
             entry.terms = Some(terms);
             entry.state = State::Scheduled;
             let from_elsewhere = match held.is_empty() {
-                true => self.held_from_elsewhere(approved.access()).await,
+                true => self.held_there(approved.access()).await,
                 false => Ok(false),
             };
             match from_elsewhere {
@@ -285,10 +285,9 @@ impl Reconciler {
         Ok(held.filter_map(|e| Some(e.terms?.access)).collect())
     }
 
-    /// Whether the account has this access already, and not from us: then it is not ours to take over, nor to end.
-    ///
-    /// Asked only before the first intent: afterwards what is found there may be our own doing.
-    async fn held_from_elsewhere(&self, access: &Access) -> Result<bool, ProviderError> {
+    /// Whether the account has this access, as the target says. Before the first intent, that is not from us: then it is not ours to take
+    /// over, nor to end. Afterwards what is found there may be our own doing.
+    pub(super) async fn held_there(&self, access: &Access) -> Result<bool, ProviderError> {
         let Some(provider) = self.providers.get(&access.connection) else {
             return Err(not_configured(access.connection.as_str()));
         };
@@ -320,6 +319,9 @@ impl Reconciler {
         retained_by: &[GrantId],
     ) -> Result<(), ReconcileError> {
         let due = due_since(&entry, &cause, self.now());
+        if retained_by.is_empty() {
+            entry = self.tell_if_given(entry).await?;
+        }
         entry.cause = Some(cause);
         if !retained_by.is_empty() {
             let now = self.now();
@@ -388,7 +390,7 @@ impl Reconciler {
     }
 
     /// What the target's kind says may still work after a removal.
-    fn residual(&self, entry: &Entry) -> &'static str {
+    pub(super) fn residual(&self, entry: &Entry) -> &'static str {
         let provider = entry.connection().and_then(|c| self.providers.get(c));
         provider.map_or("Nothing was ever given.", |p| p.kind().residual)
     }

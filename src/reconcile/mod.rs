@@ -29,6 +29,7 @@ mod late;
 mod messages;
 mod notices;
 mod people;
+mod perhaps;
 mod pulls;
 mod recover;
 mod remarks;

@@ -10,6 +10,7 @@ use hallpass::sandbox::{Change, Down, MergeMethod, Verdict};
 use hallpass::worker::Resync;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::Desk;
 use crate::vault::Fault;
 use crate::world::{Ears, REPO, World, file, grant};
 
@@ -145,6 +146,39 @@ async fn a_grant_that_never_answered_ends_on_time_without_the_forge() {
     world.sandbox.down(Down::Unavailable);
     world.advance(TimeDelta::seconds(600 - 511)).await;
     assert!(world.holders("reader").is_empty());
+}
+
+/// Whoever had access has it in the evidence, though nobody knew of it before it was over.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_given_without_an_answer_is_told_as_given_when_it_ends_before_the_next_call() {
+    let world = World::hearing().await;
+    let pull = world
+        .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+        .await;
+    world.vault.fail([Fault::After]);
+    world.approve(pull, "grace").await;
+    assert_eq!(world.ledger().await, ["db/ada-incident granting"]);
+    let gone = Change::delete(file("db/ada-incident"));
+    world.propose("ada", &[gone]).await;
+    assert_eq!(world.ledger().await, ["db/ada-incident ended"]);
+    assert_eq!(world.vault.effects(), ["+reader ada", "-reader ada"]);
+    for kind in ["granted", "revoked"] {
+        assert_eq!(world.told(kind).len(), 1, "{kind}");
+    }
+    let (code, said) = Desk::of(&world).verify(&[]);
+    assert_eq!(code, 0, "{said}");
+
+    // What was never given is not told as given.
+    let pull = world
+        .request("ada", "db/ada-again", &grant("ada", "readonly", "2h"))
+        .await;
+    world.vault.fail([Fault::Before]);
+    world.approve(pull, "grace").await;
+    assert_eq!(world.ledger().await[0], "db/ada-again granting");
+    let gone = Change::delete(file("db/ada-again"));
+    world.propose("ada", &[gone]).await;
+    assert_eq!(world.told("granted").len(), 1);
+    assert_eq!(world.vault.effects().len(), 2);
 }
 
 /// AC-25, AC-27: what went and came back between two looks ended when it went.
