@@ -38,6 +38,7 @@ mod hanging;
 mod http_client;
 mod impact;
 mod init;
+mod kills;
 mod labels;
 mod late;
 mod ldap;

@@ -1,8 +1,9 @@
 //! The program as a service beside a test, by the real time.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::Duration;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 
 use hallpass::clock::{Clock as _, SystemClock};
 use hallpass::domain::model::PullNumber;
@@ -12,10 +13,14 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::leaks::{self, REMARK};
 use crate::world::{REPO, World, file, grant};
 
+/// How long anything may take that is waited for here.
+pub const PATIENCE: Duration = Duration::from_secs(180);
+
 /// `hallpass serve`, running. Dropping it kills it.
 pub struct Running {
     process: Child,
-    out: BufReader<ChildStdout>,
+    /// What it says first: where it listens.
+    says: Receiver<String>,
     log: tempfile::NamedTempFile,
     /// Where it listens; empty until it does.
     pub address: String,
@@ -25,7 +30,9 @@ impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
-        if !std::thread::panicking() {
+        if std::thread::panicking() {
+            println!("{}\n== was running", self.log());
+        } else {
             leaks::in_record("the log", std::fs::read(self.log.path()).unwrap());
         }
     }
@@ -44,8 +51,18 @@ impl Running {
         let log = tempfile::NamedTempFile::new().unwrap();
         let streams = command.stdout(Stdio::piped()).stderr(log.reopen().unwrap());
         let mut process = streams.spawn().unwrap();
+        let (told, says) = channel();
+        let mut out = BufReader::new(process.stdout.take().unwrap());
+        // A pipe cannot be read with an end to the patience.
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            let _ = out.read_line(&mut line);
+            let _ = told.send(line);
+            // Nothing that it says later may hold it up.
+            let _ = std::io::copy(&mut out, &mut std::io::sink());
+        });
         Self {
-            out: BufReader::new(process.stdout.take().unwrap()),
+            says,
             process,
             log,
             address: String::new(),
@@ -54,8 +71,8 @@ impl Running {
 
     /// Waits until it listens.
     pub fn listens(&mut self) {
-        let mut line = String::new();
-        self.out.read_line(&mut line).unwrap();
+        let line = self.says.recv_timeout(PATIENCE);
+        let line = line.unwrap_or_else(|_| panic!("it does not listen:\n{}", self.log()));
         let address = line.trim().strip_prefix("listening on ");
         let address = address.unwrap_or_else(|| panic!("{}", self.log()));
         self.address = address.to_owned();
@@ -64,6 +81,15 @@ impl Running {
     /// What it logged so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log.path()).unwrap()
+    }
+
+    /// Kills it while it runs. What it logged.
+    pub fn kill(&mut self) -> String {
+        let ended = self.process.try_wait().unwrap();
+        assert_eq!(ended, None, "it ended by itself:\n{}", self.log());
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        self.log()
     }
 
     /// Lets it stand still, or go on.
@@ -86,7 +112,8 @@ impl Running {
 
 /// Waits until something is so.
 pub async fn until(what: &str, so: impl Fn() -> bool) {
-    for _ in 0..7200 {
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
         if so() {
             return;
         }
