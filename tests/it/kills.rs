@@ -21,7 +21,7 @@ use crate::postgres::server::Server;
 use crate::running::{PATIENCE, Running};
 use people::{PEOPLE, Stage};
 
-/// How often each of the two services is killed, and in a run that may take long (`HALLPASS_LONG`).
+/// How often each of the two services is killed, and in a run that may take long (`tests/run --long`).
 const KILLS: [u64; 2] = [50, 500];
 
 /// Everything happens soon: the time of the tests is the real time.
@@ -43,11 +43,6 @@ async fn a_service_on_postgres_that_is_killed_again_and_again_loses_nothing_and_
     let database = Server::shared().database("kills").await;
     let folder = tempfile::tempdir().unwrap();
     killed(folder.path(), Some(database)).await;
-}
-
-/// Whether this run may take long.
-pub fn is_long() -> bool {
-    std::env::var_os("HALLPASS_LONG").is_some()
 }
 
 /// What everything random follows from: said by who wants to play a run again.
@@ -91,7 +86,7 @@ async fn killed(folder: &Path, database: Option<String>) {
         logs: Vec::new(),
     };
     let people = lives.stage.begin(&mut lives.dice);
-    for _ in 0..KILLS[usize::from(is_long())] {
+    for _ in 0..KILLS[usize::from(crate::is_long())] {
         lives.one().await;
     }
     let last = lives.begun().await;
