@@ -250,8 +250,12 @@ fn holding_the_same_role_by_two_grants_at_once_counts_once_as_time_of_the_holder
         (4, 7 * 3600, 2)
     );
     assert_eq!(
-        (lane.bars[0].grants, lane.bars[0].until),
-        (3, at("2026-11-02T06:00:00Z"))
+        (
+            lane.bars[0].grants,
+            lane.bars[0].until,
+            lane.bars[0].held_seconds
+        ),
+        (3, at("2026-11-02T06:00:00Z"), 6 * 3600)
     );
     assert_eq!(report.resources.listed[0].at_once.iter().max(), Some(&3));
 }
@@ -487,6 +491,11 @@ fn a_lane_has_few_bars_however_often_it_was_held_and_loses_no_grant() {
     let lane = &report.resources.listed[0].lanes.listed[0];
     assert!(lane.bars.len() <= 60, "{}", lane.bars.len());
     assert_eq!(lane.bars.iter().map(|b| b.grants).sum::<u64>(), 140);
+    // A minute in five hours is no month.
+    assert_eq!(
+        lane.bars.iter().map(|b| b.held_seconds).sum::<u64>(),
+        140 * 60
+    );
     assert_eq!(
         lane.held_seconds,
         140 * 60,

@@ -35,6 +35,8 @@ pub struct Bar<'l> {
     pub class: Class,
     /// By how many grants.
     pub grants: u64,
+    /// How many seconds of that it was held by any of them: less than all, where gaps could not be seen.
+    pub held_seconds: u64,
     /// How many of them were removed later than promised, or not at all.
     pub late: u64,
     /// The name of the first.
@@ -175,8 +177,13 @@ fn joined<'l>(all: &[&Held<'l>], gap: TimeDelta, asked: &Asked) -> Vec<Bar<'l>> 
         let first = found.len();
         for held in all.iter().filter(|held| held.class == class) {
             let late = u64::from(held.is_late(asked));
+            let since = |from: Instant| {
+                let held = (held.until - from.max(held.from)).num_seconds();
+                u64::try_from(held).unwrap_or(0)
+            };
             match found[first..].last_mut() {
                 Some(bar) if held.from - bar.until <= gap => {
+                    bar.held_seconds += since(bar.until);
                     bar.until = bar.until.max(held.until);
                     bar.goes_on |= held.goes_on;
                     bar.grants += 1;
@@ -188,6 +195,7 @@ fn joined<'l>(all: &[&Held<'l>], gap: TimeDelta, asked: &Asked) -> Vec<Bar<'l>> 
                     goes_on: held.goes_on,
                     class,
                     grants: 1,
+                    held_seconds: since(held.from),
                     late,
                     grant: &held.life.grant,
                     begun: held.begun(),

@@ -18,6 +18,10 @@ const LANE: f64 = 20.0;
 /// Where the lanes begin.
 const TOP: f64 = STRIP + 12.0;
 
+/// From which share of its time on a bar is drawn as held throughout, and how strongly one is drawn that was hardly held at all.
+const WHOLE: f64 = 0.95;
+const FAINTEST: f64 = 0.35;
+
 /// A bar that leads to the commit that began it.
 struct Link {
     href: String,
@@ -25,6 +29,8 @@ struct Link {
     x: String,
     y: String,
     width: String,
+    /// How strongly it is drawn, where it was held for a part of that time only.
+    faint: Option<String>,
     /// Where a mark says that it goes on, if it does.
     goes_on: Option<String>,
     /// Where a mark says that it was removed late, if it was.
@@ -126,9 +132,21 @@ fn link(lane: &Lane<'_>, bar: &Bar<'_>, (axis, y): (&Axis, f64), href: String) -
         0 => String::new(),
         late => format!(", {late} removed late or not at all"),
     };
+    let share = bar.held_seconds as f64 / (bar.until - bar.from).num_seconds().max(1) as f64;
+    let (faint, held) = match share < WHOLE {
+        true => (
+            Some(format!("{:.2}", FAINTEST + (1.0 - FAINTEST) * share)),
+            format!(
+                ", held for {} of that",
+                words::length(bar.held_seconds * 1_000)
+            ),
+        ),
+        false => (None, String::new()),
+    };
     Link {
         href,
         class: class_word(bar.class),
+        faint,
         x: place(x),
         y: place(y + 4.0),
         width: place(width),
@@ -136,7 +154,7 @@ fn link(lane: &Lane<'_>, bar: &Bar<'_>, (axis, y): (&Axis, f64), href: String) -
         late: (bar.late > 0).then(|| place(x + width)),
         middle: place(y + LANE / 2.0),
         title: format!(
-            "{} on {}, from {} {until}: {}, {}{late}. First: {}",
+            "{} on {}, from {} {until}{held}: {}, {}{late}. First: {}",
             visible(lane.subject),
             visible(lane.role),
             words::instant(bar.from),
