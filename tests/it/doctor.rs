@@ -320,7 +320,7 @@ async fn a_forge_that_does_not_answer_is_not_known_and_not_called_broken() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_knows_less_than_the_evidence_is_told_and_nothing_written_down() {
+async fn a_database_that_knows_less_than_the_evidence_is_told_and_nothing_is_written() {
     let mut world = sound().await;
     let pull = world
         .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))

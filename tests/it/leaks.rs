@@ -141,7 +141,7 @@ pub fn listen() {
 }
 
 #[test]
-fn what_is_looked_for_is_found_however_it_written_down() {
+fn what_is_looked_for_is_found_however_it_is_written() {
     let secret = "the canary of somebody";
     let line = KNOWN_KEY.lines().nth(3).unwrap();
     for text in [

@@ -191,7 +191,7 @@ fn ac_35_tags_directives_and_second_documents_are_refused() {
 }
 
 #[test]
-fn ac_36_a_key_stands_once_however_it_written_down() {
+fn ac_36_a_key_stands_once_however_it_is_written() {
     for again in [
         "person: bob",
         "\"person\": bob",

@@ -287,7 +287,7 @@ async fn what_begins_later_was_not_given_whatever_its_account_has() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_target_that_does_not_say_who_has_what_is_a_doubt_and_nothing_written_down() {
+async fn a_target_that_does_not_say_who_has_what_is_a_doubt_and_nothing_is_written() {
     let mut world = World::new(Ears::Deaf, "merge = \"off\"").await;
     let text = grant("ada", "readonly", "1h");
     let pull = world.request("ada", "db/ada-incident", &text).await;

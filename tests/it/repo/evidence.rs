@@ -331,7 +331,7 @@ async fn when_somebody_else_pushed_first_both_stories_are_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rewritten_or_deleted_branch_is_an_alarm_and_nothing_written_down() {
+async fn a_rewritten_or_deleted_branch_is_an_alarm_and_nothing_is_written() {
     let world = World::new().await;
     world.fetch().await;
     let commits = world.append(0..3).await;
