@@ -99,9 +99,10 @@ impl Running {
 }
 
 fn configuration(sandbox: &Sandbox, listen: &str, pace: Pace) -> String {
-    let lively = match pace {
-        Pace::Usual => "",
-        Pace::Lively => LIVELY,
+    // Whoever only reads what a life costs is told the price without labels.
+    let (lively, notices) = match pace {
+        Pace::Usual => ("", ""),
+        Pace::Lively => (LIVELY, "[notices]\nlabels = true\n\n"),
     };
     format!(
         "# Written by `hallpass demo`. For GitHub itself, leave out `api` and `web`; `hallpass serve --example` explains every key.\n\
@@ -126,10 +127,7 @@ fn configuration(sandbox: &Sandbox, listen: &str, pace: Pace) -> String {
          revert_window = \"1s\"\n\
          {lively}\
          \n\
-         [notices]\n\
-         labels = true\n\
-         \n\
-         [page]\n\
+         {notices}[page]\n\
          # Browsers take the page's cookies without TLS under this name of their own machine alone.\n\
          url = \"{page}\"\n\
          client_id = \"{CLIENT}\"\n\
