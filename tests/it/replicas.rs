@@ -2,6 +2,7 @@
 
 mod divided;
 mod late;
+mod three;
 
 use std::path::Path;
 use std::process::Command;

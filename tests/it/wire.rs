@@ -65,6 +65,11 @@ impl Wire {
         self.address
     }
 
+    /// Loses `way`.
+    pub fn lose(&self, way: Way) {
+        self.ends.now.send_modify(|now| now.lost = Some(way));
+    }
+
     /// Loses `way` as soon as something that holds `word` goes there.
     pub fn lose_at(&self, word: &'static str, way: Way) {
         *self.ends.word.lock().unwrap() = Some((word, way));
