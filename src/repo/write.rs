@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use git2::{ErrorCode, ObjectType, Odb, Oid, Repository};
 
@@ -44,6 +46,10 @@ pub(super) fn open(path: &Path) -> Result<Repository, RepoError> {
     Repository::open_bare(path).map_err(broken(&format!("open the mirror at {}", path.display())))
 }
 
+/// How often it is tried to free what a killed process left locked, and how long that waits each time.
+const FREED: u32 = 20;
+const MOMENT: Duration = Duration::from_millis(50);
+
 /// The name of the file that is our own lock.
 const LOCK: &str = "hallpass.lock";
 
@@ -65,12 +71,16 @@ fn lock_file(path: &Path) -> io::Result<File> {
 fn free(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path)?;
     let own = lock_file(path)?;
-    match own.try_lock() {
-        Ok(()) => remove_locks(path),
-        // Somebody is writing, and needs theirs.
-        Err(TryLockError::WouldBlock) => Ok(()),
-        Err(TryLockError::Error(error)) => Err(error),
+    for _ in 0..FREED {
+        match own.try_lock() {
+            Ok(()) => return remove_locks(path),
+            // A program that is just being started has our lock for a moment, until it lets go of what it inherits.
+            Err(TryLockError::WouldBlock) => thread::sleep(MOMENT),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
     }
+    // Somebody is writing, and needs theirs.
+    Ok(())
 }
 
 /// Removes the locks in `folder`, and those of references below it.
