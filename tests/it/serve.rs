@@ -100,7 +100,7 @@ fn a_second_process_is_told_who_is_in_its_way() {
     std::fs::create_dir(&data).expect("a folder");
     let lock = std::fs::File::create(data.join("hallpass.db.lock")).expect("a file");
     lock.lock().expect("a lock");
-    let (code, said) = serve(dir.path(), &["--once"]);
+    let (code, said) = serve(dir.path(), &[]);
     assert_eq!(code, 2);
     assert!(said.contains("is in use by another process"), "{said}");
     assert!(!said.contains("broken"), "{said}");

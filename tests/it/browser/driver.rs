@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 /// The name under which the protocol hides the id of an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
+/// What is said of an element whose page is not shown any more.
+const GONE: [&str; 2] = ["stale element", "does not belong to the document"];
+
 /// A session with a driver.
 pub struct Driver {
     client: reqwest::Client,
@@ -116,9 +119,14 @@ impl Driver {
         self.get(&path).await.unwrap()
     }
 
-    pub async fn click(&self, element: &str) {
-        self.post(&format!("/element/{element}/click"), json!({}))
-            .await;
+    /// Presses an element. Whether it was still there: a page may give way to the next one in between.
+    pub async fn click(&self, element: &str) -> bool {
+        let path = format!("/element/{element}/click");
+        match self.ask(Method::POST, &path, Some(json!({}))).await {
+            Ok(_) => true,
+            Err(error) if GONE.iter().any(|gone| error.contains(gone)) => false,
+            Err(error) => panic!("{path}: {error}"),
+        }
     }
 
     pub async fn fill(&self, element: &str, text: &str) {

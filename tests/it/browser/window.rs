@@ -151,22 +151,27 @@ impl Window {
     /// Chooses who one is at the stand-in's page.
     pub async fn is(&self, login: &str) {
         let path = format!("//select[@id='you']/option[.='{login}']");
-        let choice = self.find(By::XPath(&path)).await;
-        self.driver.click(&choice).await;
+        self.press_first(By::XPath(&path)).await;
         self.press("form.you button").await;
     }
 
     /// Presses what the selector finds.
     pub async fn press(&self, selector: &str) {
-        let found = self.find(By::Css(selector)).await;
-        self.driver.click(&found).await;
+        self.press_first(By::Css(selector)).await;
     }
 
     /// Presses the link or button with these words.
     pub async fn press_words(&self, words: &str) {
         let path = format!("//*[self::a or self::button][normalize-space()='{words}']");
-        let found = self.find(By::XPath(&path)).await;
-        self.driver.click(&found).await;
+        self.press_first(By::XPath(&path)).await;
+    }
+
+    /// Presses what is found first, and looks again where the page gave way to the next one in between.
+    async fn press_first(&self, by: By<'_>) {
+        let begun = Instant::now();
+        while !self.driver.click(&self.find(by).await).await {
+            assert!(begun.elapsed() < PATIENCE, "{by:?} cannot be pressed");
+        }
     }
 
     /// Types into a field.
