@@ -1,6 +1,6 @@
 //! One after the other, for each thing by itself: what was looked at before a change is still so when the change is made.
 //!
-//! Accepted: turns are of one process. Of several servers only the one that has the lease changes anything.
+//! Accepted: turns are of one process. What several servers do to one thing at once is repeated, and read back by the one that writes it down.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
