@@ -57,6 +57,9 @@ impl Store {
     /// # Errors
     /// When it was not written.
     pub async fn forget_labels(&self) -> Result<(), StoreError> {
+        if self.note(CURSOR).await?.is_none() {
+            return Ok(());
+        }
         let mut tx = self.inner.writer.begin().await?;
         sqlx::query("DELETE FROM meta WHERE name = $1 OR name LIKE $2")
             .bind(CURSOR)
