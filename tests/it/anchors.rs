@@ -199,7 +199,7 @@ async fn a_folder_that_is_not_there_is_told_as_late_delays_nothing_and_is_tried_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_between_any_two_steps_writes_each_anchor_once_and_records_it_once() {
-    at_every_wait(8, async |at| {
+    at_every_wait(24, async |at| {
         let mut of = Anchored::that_is(Ears::Hearing).await;
         let text = grant("ada", "readonly", "2h");
         of.world.request("ada", "db/ada-incident", &text).await;
