@@ -16,17 +16,16 @@ pub enum Label {
 }
 
 impl Label {
-    /// Every label, with its name at the forge.
-    pub const ALL: [(Self, &'static str); 4] = [
-        (Self::Waiting, "access: waiting"),
-        (Self::ToBeChanged, "access: to be changed"),
-        (Self::Live, "access: live"),
-        (Self::Over, "access: over"),
-    ];
+    /// Every label.
+    pub const ALL: [Self; 4] = [Self::Waiting, Self::ToBeChanged, Self::Live, Self::Over];
 
     /// Its name at the forge.
     pub fn name(self) -> &'static str {
-        let found = Self::ALL.into_iter().find(|(label, _)| *label == self);
-        found.map_or("access: waiting", |(_, name)| name)
+        match self {
+            Self::Waiting => "access: waiting",
+            Self::ToBeChanged => "access: to be changed",
+            Self::Live => "access: live",
+            Self::Over => "access: over",
+        }
     }
 }

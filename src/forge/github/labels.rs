@@ -32,7 +32,8 @@ impl GitHub {
         // GitHub tells labels apart without regard to case.
         let has = |name: &str| found.iter().any(|f| f.name.eq_ignore_ascii_case(name));
         let mut changed = false;
-        for (other, name) in Label::ALL {
+        for other in Label::ALL {
+            let name = other.name();
             if Some(other) == label && !has(name) {
                 let labels = &Added { labels: [name] };
                 let _: Vec<Named> = self.api.post(&what, &route(&[]), labels).await?;

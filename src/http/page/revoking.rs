@@ -30,16 +30,6 @@ const ARRIVAL: Duration = Duration::from_secs(10);
 /// How long GitHub may take to say who somebody is before the question is shown without it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What comes of a question that was not answered by ending it.
-enum Said<'a> {
-    /// Asked for the first time.
-    Nothing,
-    /// It may be tried again; what was wrong, and the reason that was given.
-    Wrong(&'a str, &'a str),
-    /// It is not theirs to end; why.
-    No(&'a str),
-}
-
 /// `GET /grant/{resource}/{name}/end`: asks whether it is really meant, unless it is not theirs to end.
 pub(super) async fn ask(
     State(page): State<Arc<Page>>,
@@ -66,12 +56,12 @@ pub(super) async fn ask(
                 &page,
                 &viewer,
                 &entry,
-                (Said::No(&why), StatusCode::FORBIDDEN),
+                (Some(&why), None, StatusCode::FORBIDDEN),
             )
             .await
         }
         // Who cannot be asked about now is asked about when the answer comes.
-        _ => question(&page, &viewer, &entry, (Said::Nothing, StatusCode::OK)).await,
+        _ => question(&page, &viewer, &entry, (None, Some(""), StatusCode::OK)).await,
     }
 }
 
@@ -99,7 +89,7 @@ pub(super) async fn end(
     if !visitor::says_why(reason) {
         let why = format!("Say why, in {REASON_SHORTEST} to {REASON_LONGEST} characters.");
         let status = StatusCode::UNPROCESSABLE_ENTITY;
-        return question(&page, &viewer, &entry, (Said::Wrong(&why, reason), status)).await;
+        return question(&page, &viewer, &entry, (Some(&why), Some(reason), status)).await;
     }
     call_off(&page, &viewer, &entry, reason).await
 }
@@ -124,7 +114,13 @@ async fn call_off(page: &Page, viewer: &Viewer, entry: &Entry, reason: &str) -> 
         Ok(Called::NotTheirs(owners)) => {
             let why = not_theirs(&owners);
             info!(grant.key = %id, who.login = %viewer.login(), "`{id}` was not called off by {}: {why}", viewer.login());
-            return question(page, viewer, entry, (Said::No(&why), StatusCode::FORBIDDEN)).await;
+            return question(
+                page,
+                viewer,
+                entry,
+                (Some(&why), None, StatusCode::FORBIDDEN),
+            )
+            .await;
         }
         Ok(Called::NotKnown(what)) => {
             warn!(grant.key = %id, "cannot ask whose `{id}` is to end: {what}");
@@ -138,7 +134,7 @@ async fn call_off(page: &Page, viewer: &Viewer, entry: &Entry, reason: &str) -> 
         }
     };
     info!(grant.key = %id, who.login = %viewer.login(), "`{id}` was not called off by {}: {why}", viewer.login());
-    question(page, viewer, entry, (Said::Wrong(&why, reason), status)).await
+    question(page, viewer, entry, (Some(&why), Some(reason), status)).await
 }
 
 fn not_theirs(owners: &[Owner]) -> String {
@@ -150,23 +146,19 @@ fn not_theirs(owners: &[Owner]) -> String {
     format!("You neither have it nor own it: {who}. Ask one of them, or whoever has it.")
 }
 
-/// The question, with what was wrong with the last answer.
+/// The question, with what was wrong with the last answer, and what that said; no reason: another one would not help.
 async fn question(
     page: &Page,
     viewer: &Viewer,
     entry: &Entry,
-    (said, status): (Said<'_>, StatusCode),
+    (refused, reason, status): (Option<&str>, Option<&str>, StatusCode),
 ) -> Answer {
     let declared = declared(page).await;
     let codeowners = declared.as_ref().map(|d| &d.codeowners);
     let owners = codeowners.map_or(&[][..], |c| visitor::owners_of(c, entry));
     let shown = Shown::read(page).await?;
     let frame = shown.frame(page, viewer);
-    let made = match said {
-        Said::Nothing => page::confirm(frame, entry, owners, (None, Some(""))),
-        Said::Wrong(why, reason) => page::confirm(frame, entry, owners, (Some(why), Some(reason))),
-        Said::No(why) => page::confirm(frame, entry, owners, (Some(why), None)),
-    };
+    let made = page::confirm(frame, entry, owners, (refused, reason));
     Ok(html(status, made))
 }
 
