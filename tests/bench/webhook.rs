@@ -9,6 +9,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "times the real program")]
 
+#[path = "memory.rs"]
+mod memory;
 #[path = "webhook/siege.rs"]
 mod siege;
 
@@ -51,7 +53,8 @@ fn main() {
             .build()
             .expect("a runtime")
     };
-    let at_first = memory(&server, "VmRSS:");
+    let memory = |which| memory::of(server.0.id(), which);
+    let at_first = memory("VmRSS:");
     let siege = (slow > 0).then(|| siege::Siege::lay(&address, slow));
     let mut times = runtime().block_on(send(&address, rate, seconds));
     if let Some(siege) = siege {
@@ -61,8 +64,8 @@ fn main() {
     }
     println!(
         "memory: {at_first} MiB at first, {} MiB at the end, {} MiB at most",
-        memory(&server, "VmRSS:"),
-        memory(&server, "VmHWM:")
+        memory("VmRSS:"),
+        memory("VmHWM:")
     );
     drop(server);
     let sent: BTreeSet<u64> = (0..rate * seconds).map(pull).collect();
@@ -83,15 +86,6 @@ fn main() {
         at(0.99),
         at(1.0)
     );
-}
-
-/// How much memory the program takes, or took at most, in MiB.
-fn memory(server: &Server, which: &str) -> u64 {
-    let status = format!("/proc/{}/status", server.0.id());
-    let text = std::fs::read_to_string(status).unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix(which));
-    let number = line.and_then(|line| line.split_whitespace().next());
-    number.and_then(|n| n.parse::<u64>().ok()).unwrap_or(0) / 1024
 }
 
 /// Which pull request the `n`-th delivery tells of.
