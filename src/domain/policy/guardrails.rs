@@ -9,8 +9,6 @@ use cedar_policy::{
 
 use super::facts::Action;
 use super::read::{PolicyFile, Rule, team};
-use serde_json::Value;
-
 use crate::domain::catalogue::Catalogue;
 use crate::domain::finding::{Finding, Place};
 use crate::domain::model::{BlobId, Owner, RepoPath, Resource, ResourceName, Role, RoleRef};
@@ -202,10 +200,7 @@ impl Guardrails {
 
     fn of_renewals(&self) -> BTreeSet<String> {
         let automatic = self.rules().filter(|(_, r)| is_automatic(&r.policy));
-        let speaking = automatic.filter(|(_, r)| {
-            let said = r.policy.to_json();
-            said.is_ok_and(|said| reads(&said, "renewal"))
-        });
+        let speaking = automatic.filter(|(_, r)| r.reads.contains("renewal"));
         speaking.map(|(_, r)| r.id.clone()).collect()
     }
 
@@ -293,18 +288,6 @@ fn speaks_of_reviews(policy: &Policy) -> bool {
         ActionConstraint::Eq(uid) => approve(&uid),
         ActionConstraint::In(uids) => uids.iter().any(approve),
         ActionConstraint::Any => true,
-    }
-}
-
-/// Whether a policy, in Cedar's JSON form, reads the attribute `name` of anything.
-fn reads(policy: &Value, name: &str) -> bool {
-    match policy {
-        Value::Object(fields) => {
-            fields.get("attr").and_then(Value::as_str) == Some(name)
-                || fields.values().any(|field| reads(field, name))
-        }
-        Value::Array(items) => items.iter().any(|item| reads(item, name)),
-        _ => false,
     }
 }
 

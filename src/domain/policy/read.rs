@@ -1,9 +1,11 @@
 //! One policy file: bytes to policies that the schema accepts, or what is wrong with it, at its line.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use cedar_policy::{Effect, EntityUid, Policy, PolicyId, PolicySet, ValidationMode};
 use miette::Diagnostic;
+use serde_json::Value;
 
 use super::{gate, schema};
 use crate::domain::catalogue::File;
@@ -29,6 +31,8 @@ pub(crate) struct Rule {
     pub place: Place,
     /// Its `@message`.
     pub message: Option<String>,
+    /// The attributes that it reads, of anything.
+    pub reads: BTreeSet<String>,
     /// The policy, under its own id.
     pub policy: Policy,
 }
@@ -132,18 +136,36 @@ fn rules(path: &RepoPath, text: &str, begins: &[Place]) -> Result<Vec<Rule>, Vec
     if !wrong.is_empty() {
         return Err(told.most(wrong));
     }
-    let rule = |policy: &Policy| {
+    let rule = |policy: &Policy| -> Result<Rule, Vec<Finding>> {
         let id = policy.annotation("id").unwrap_or_default().to_owned();
-        Rule {
+        let said = policy.to_json();
+        let said = said.map_err(|e| vec![told.diagnosed("policy-invalid", &e)])?;
+        let mut reads = BTreeSet::new();
+        attributes(&said, &mut reads);
+        Ok(Rule {
             place: place_of(policy.id(), begins),
             message: policy.annotation("message").map(str::to_owned),
+            reads,
             policy: policy.new_id(PolicyId::new(&id)),
             id,
-        }
+        })
     };
-    let mut rules: Vec<Rule> = set.policies().map(rule).collect();
+    let mut rules: Vec<Rule> = set.policies().map(rule).collect::<Result<_, _>>()?;
     rules.sort_by_key(|rule| rule.place);
     Ok(rules)
+}
+
+/// The attributes that a policy, in Cedar's JSON form, reads of anything. It is as deep as the policy is long.
+fn attributes(said: &Value, found: &mut BTreeSet<String>) {
+    match said {
+        Value::Object(fields) => {
+            let read = fields.get("attr").and_then(Value::as_str);
+            found.extend(read.map(str::to_owned));
+            fields.values().for_each(|field| attributes(field, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| attributes(item, found)),
+        _ => {}
+    }
 }
 
 /// Cedar calls the policies of a text `policy0`, `policy1` and so on, in its order.

@@ -349,19 +349,24 @@ fn the_longest_policy_that_is_read_can_be_asked_on_a_small_stack() {
                 first if first.starts_with("if") => "true",
                 _ => "",
             };
-            let text = with(&forbid(
-                "x",
-                &format!("{first}{}{end}", more.repeat(length)),
-            ));
-            on_a_small_stack(|| {
-                let tree = catalogue(&[(FILE, &text)]);
-                let said = ask(&tree, |_| {});
-                if length == MAX_TOKENS {
-                    assert!(matches!(said, Answer::Unusable(_)), "{first}");
-                }
-                // Whatever is said, the process goes on, and nothing that could not be evaluated permits.
-                assert!(!matches!(said, Answer::Permitted(_)) || tree.policies.broken().is_none());
-            });
+            let condition = format!("{first}{}{end}", more.repeat(length));
+            let forbids = forbid("x", &condition);
+            let approves = format!(
+                "@id(\"x\") permit (principal, action == Action::\"auto_approve\", resource) when {{ {condition} }};"
+            );
+            for text in [with(&forbids), with(&approves)] {
+                on_a_small_stack(|| {
+                    let tree = catalogue(&[(FILE, &text)]);
+                    let said = ask(&tree, |_| {});
+                    if length == MAX_TOKENS {
+                        assert!(matches!(said, Answer::Unusable(_)), "{first}");
+                    }
+                    // Whatever is said, the process goes on, and nothing that could not be evaluated permits.
+                    assert!(
+                        !matches!(said, Answer::Permitted(_)) || tree.policies.broken().is_none()
+                    );
+                });
+            }
         }
     }
 }
