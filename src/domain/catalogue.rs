@@ -251,6 +251,18 @@ impl Catalogue {
         })
     }
 
+    /// The declared roles that are no bundles.
+    pub(crate) fn plain_roles(&self) -> impl Iterator<Item = RoleRef> {
+        self.resources.values().flat_map(|resource| {
+            let roles = resource.roles.iter();
+            let plain = roles.filter(|(_, says)| says.bundled().is_none());
+            plain.map(|(role, _)| RoleRef {
+                resource: resource.name.clone(),
+                role: role.clone(),
+            })
+        })
+    }
+
     /// The grant files that give `role` to `subject`, by itself or in a bundle, or as the bundle that it is. Costs a search, not a walk.
     pub(crate) fn giving(
         &self,

@@ -41,6 +41,8 @@ pub struct Pull {
 pub struct PullListed {
     /// Its number.
     pub number: PullNumber,
+    /// Who opened it, by number; `None` for a deleted account.
+    pub author: Option<UserId>,
     /// The tip of its branch.
     pub head: CommitId,
     /// The branch it wants to change.

@@ -11,7 +11,7 @@ use super::case::Matter;
 use super::{ReconcileError, Reconciler, chain};
 use crate::domain::decision::{Asks, Pending};
 use crate::domain::model::{PullNumber, RoleRef, Subject};
-use crate::domain::pull::PullState;
+use crate::domain::pull::{Lookup, Pull, PullListed, PullState};
 use crate::store::Wake;
 
 impl Reconciler {
@@ -42,8 +42,61 @@ impl Reconciler {
                 *subject == other.subject && excluded.is_some_and(|e| e.contains(&other.role))
             })
         };
-        self.wake_pulls(others.iter().filter(concerned)).await?;
+        let concerned = others.iter().filter(concerned);
+        self.wake_pulls(concerned.map(|other| other.pull).collect())
+            .await?;
         Ok(others)
+    }
+
+    /// How many open pull requests of the author that are older ask for access, where a policy counts them. They are those that the
+    /// forge lists: one that was not looked at yet may ask, and then it is not known how many do.
+    pub(super) async fn open_requests(
+        &self,
+        matter: &Matter,
+    ) -> Result<Option<Lookup<usize>>, ReconcileError> {
+        let Matter { pull, base, .. } = matter;
+        let asks = pull.state == PullState::Open && !matter.asks.is_empty();
+        let counted = asks && base.policies.counts_requests();
+        let Some(author) = pull.author.as_ref().filter(|_| counted) else {
+            return Ok(None);
+        };
+        let failed = |why: String| Ok(Some(Lookup::Failed(why)));
+        let mut listed = match self.forge.open_pulls().await {
+            Ok(listed) => listed,
+            Err(failure) => return failed(format!("open pull requests: {failure}")),
+        };
+        if listed.iter().all(|one| one.number != pull.number) {
+            // A list that lacks what is certainly open may lack more.
+            return failed(format!("the list of them lacks #{}", pull.number));
+        }
+        let older = |one: &PullListed| one.author == Some(author.id) && one.number < pull.number;
+        listed.retain(|one| older(one) && one.base_branch == self.settings.protected_branch);
+        let numbers: Vec<PullNumber> = listed.iter().map(|other| other.number).collect();
+        let asking = self.store.which_ask(&numbers).await?;
+        for other in listed.iter().filter(|o| !asking.contains(&o.number)) {
+            let judged = self.store.last_check(other.number).await?;
+            if judged.is_none_or(|(_, head, _)| head != other.head) {
+                return failed(format!("#{} was not looked at yet", other.number));
+            }
+        }
+        Ok(Some(Lookup::Found(asking.len())))
+    }
+
+    /// Wakes the younger pull requests of the author of one that is not open any more, where a policy counts those before them.
+    pub(super) async fn wake_younger(&self, closed: &Pull) -> Result<(), ReconcileError> {
+        let Some(author) = &closed.author else {
+            return Ok(());
+        };
+        let mut younger = self.store.judged_of(&author.login).await?;
+        younger.retain(|number| *number > closed.number);
+        if younger.is_empty() {
+            return Ok(());
+        }
+        let tree = self.fetched().await?;
+        match tree.is_some_and(|tree| tree.policies.counts_requests()) {
+            true => self.wake_pulls(younger).await,
+            false => Ok(()),
+        }
     }
 
     /// Forgets a pull request that is not open any more, and wakes those that ask for the same subjects.
@@ -66,7 +119,8 @@ impl Reconciler {
     ) -> Result<(), ReconcileError> {
         let subjects = before.into_iter().map(|(subject, _)| subject).collect();
         let others = self.store.asks_of(&subjects).await?;
-        self.wake_pulls(others.iter()).await
+        self.wake_pulls(others.iter().map(|other| other.pull).collect())
+            .await
     }
 
     /// Looks at every pull request that is not among the open ones any more: how it ended decides what is kept of it.
@@ -87,18 +141,15 @@ impl Reconciler {
                 .store
                 .asks_of(&BTreeSet::from([subject.clone()]))
                 .await?;
-            self.wake_pulls(others.iter()).await
+            self.wake_pulls(others.iter().map(|other| other.pull).collect())
+                .await
         };
         if let Err(error) = woken.await {
             warn!(error = %error, "cannot wake the requests of {subject}: {}", chain(&error));
         }
     }
 
-    async fn wake_pulls(
-        &self,
-        asking: impl Iterator<Item = &Pending>,
-    ) -> Result<(), ReconcileError> {
-        let pulls: BTreeSet<PullNumber> = asking.map(|other| other.pull).collect();
+    async fn wake_pulls(&self, pulls: BTreeSet<PullNumber>) -> Result<(), ReconcileError> {
         if pulls.is_empty() {
             return Ok(());
         }

@@ -155,6 +155,7 @@ impl Reconciler {
             emergencies: self.emergencies_around(&matter.changes).await?,
             replay: self.replay(matter).await?,
             pending: self.pending(matter).await?,
+            open_requests: self.open_requests(matter).await?,
             elsewhere: self.elsewhere(matter).await?,
             may_ask_now: self.may_ask_now(matter).await?,
             past: self.past(&matter.subjects()).await?,

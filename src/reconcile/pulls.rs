@@ -102,10 +102,12 @@ impl Reconciler {
         match pull.state {
             PullState::Open => {}
             PullState::Closed => {
+                self.wake_younger(&pull).await?;
                 self.turn_down(number).await?;
                 return Ok(None);
             }
             PullState::Merged { .. } => {
+                self.wake_younger(&pull).await?;
                 self.forget_asks(number).await?;
                 self.store.wake(&[Wake::Main], self.now()).await?;
                 return Ok(None);

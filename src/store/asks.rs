@@ -70,6 +70,18 @@ impl Store {
         of(&self.inner.readers, subjects).await
     }
 
+    /// Which of these pull requests ask for access, as they were last judged.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] tells of a row that cannot be understood.
+    pub async fn which_ask(
+        &self,
+        pulls: &[PullNumber],
+    ) -> Result<BTreeSet<PullNumber>, StoreError> {
+        let asks = by(&self.inner.readers, pulls).await?;
+        Ok(asks.into_iter().map(|ask| ask.pull).collect())
+    }
+
     /// The pull requests that are remembered to be open.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! What the page shows: a few rows at a time, however many there are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
@@ -269,6 +269,19 @@ impl Store {
                 .await?;
         }
         Ok(())
+    }
+
+    /// The open pull requests of `author` that concern Hallpass, as they were last judged.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn judged_of(&self, author: &Login) -> Result<BTreeSet<PullNumber>, StoreError> {
+        let pulls: Vec<i64> = sqlx::query_scalar("SELECT pull FROM judged WHERE author = $1")
+            .bind(author.as_str())
+            .fetch_all(&self.inner.readers)
+            .await?;
+        let pull = |number| Ok(PullNumber(natural("a pull request", number)?));
+        pulls.into_iter().map(pull).collect()
     }
 
     /// What open pull requests wait for, the oldest first, at most `most` after pull request `after`.

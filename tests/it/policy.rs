@@ -2,6 +2,7 @@
 
 mod answers;
 mod cases;
+pub mod ceremony;
 mod files;
 mod life;
 mod requests;

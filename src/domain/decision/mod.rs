@@ -66,7 +66,7 @@ pub struct Case<'a> {
     pub holdings: &'a [Holding],
     /// Grants that ended or were denied and whose file still stands on the protected branch: removing exactly these needs nobody,
     /// and they stand in nobody's way. Of the files that the pull request removes, and of those that give its subjects the roles
-    /// that it asks for or roles that exclude them.
+    /// that it asks for or roles that exclude them; of whatever gives them anything, where a policy asks.
     pub ended: &'a BTreeMap<GrantPath, BlobId>,
     /// Everything else that the service knows and a clone does not.
     pub around: &'a Surroundings,

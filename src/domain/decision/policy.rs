@@ -17,7 +17,7 @@ use super::{Case, Change, Request, Standing, Verdict};
 /// What the policies forbid, or do not permit.
 pub(super) fn findings(case: &Case<'_>, requests: &[Request]) -> Vec<Finding> {
     let policies = &case.base.policies;
-    // Broken policies have their finding at each file already; teams that are not known yet are no answer.
+    // Broken policies have their finding at each file already; what is not known yet is no answer.
     if policies.is_default() || policies.broken().is_some() || !doubts(case).is_empty() {
         return Vec::new();
     }
@@ -32,7 +32,7 @@ pub(super) fn findings(case: &Case<'_>, requests: &[Request]) -> Vec<Finding> {
     found
 }
 
-/// What must be known before the policies can be asked: who is in the teams that they mention.
+/// What must be known before the policies can be asked, and is not.
 pub(super) fn unknowns(case: &Case<'_>, requests: &[Request]) -> Vec<String> {
     if requests.iter().any(asks) {
         doubts(case)
@@ -116,9 +116,10 @@ fn where_it_stands(policy: &PolicyRef) -> String {
     )
 }
 
-/// A sentence for each team that policies mention and that could not be looked up.
+/// A sentence for each thing that policies ask about and that could not be looked up: a team, how many requests are open.
 fn doubts(case: &Case<'_>) -> Vec<String> {
-    let teams = case.base.policies.teams().iter();
+    let policies = &case.base.policies;
+    let teams = policies.teams().iter();
     let doubt = |team: &Owner| match case.roster.teams.get(team) {
         Some(Lookup::Found(_) | Lookup::Absent) => None,
         Some(Lookup::Failed(why)) => Some(format!(
@@ -128,7 +129,13 @@ fn doubts(case: &Case<'_>) -> Vec<String> {
             "Who is in {team}, which a policy mentions, was not looked up."
         )),
     };
-    teams.filter_map(doubt).collect()
+    let uncounted = match &case.around.open_requests {
+        Some(Lookup::Failed(why)) if policies.counts_requests() => Some(format!(
+            "How many older requests the author has open, which a policy asks, is not known: {why}"
+        )),
+        _ => None,
+    };
+    teams.filter_map(doubt).chain(uncounted).collect()
 }
 
 /// A team that does not exist has no members, so that a policy about it says something else than what it was written for.

@@ -101,14 +101,20 @@ impl Case<'_> {
     }
 
     /// The grant files of the base in whose way a request could be, and which could be in its: what gives its subjects the roles
-    /// that it asks for, or roles that exclude them.
+    /// that it asks for, or roles that exclude them; and any role, where a policy asks what they have.
     pub fn files_beside(base: &Catalogue, asks: &Asks) -> BTreeSet<GrantPath> {
+        let giving = |subject: &Subject, role: &RoleRef| {
+            let giving = base.giving(subject, role);
+            giving.map(|(path, _)| path.clone()).collect::<Vec<_>>()
+        };
         let mut beside = BTreeSet::new();
+        if base.policies.asks_live_roles() {
+            let subjects: BTreeSet<&Subject> = asks.iter().map(|(subject, _)| subject).collect();
+            for role in base.plain_roles() {
+                beside.extend(subjects.iter().flat_map(|subject| giving(subject, &role)));
+            }
+        }
         for (subject, role) in asks {
-            let giving = |subject: &Subject, role: &RoleRef| {
-                let giving = base.giving(subject, role);
-                giving.map(|(path, _)| path.clone()).collect::<Vec<_>>()
-            };
             beside.extend(giving(subject, role));
             for excluded in base.excluded_by(role).into_iter().flatten() {
                 beside.extend(giving(subject, excluded));

@@ -37,6 +37,9 @@ pub struct Surroundings {
     pub replay: Option<Replay>,
     /// What other open pull requests ask for the same subjects. Empty: nothing, as far as they were looked at.
     pub pending: Vec<Pending>,
+    /// How many open pull requests of the author that are older ask for access. `None`: no policy asks, or it is merged; `Failed`: it is not
+    /// known.
+    pub open_requests: Option<Lookup<usize>>,
     /// When the pull request was last seen to aim at another branch: approvals that were given until then were not given for the
     /// protected one. `None`: it was never seen to.
     pub elsewhere: Option<Instant>,

@@ -103,6 +103,7 @@ struct ContextSays {
     self_requested: Option<bool>,
     #[serde(default)]
     live_roles: BTreeSet<RoleRef>,
+    open_requests: Option<i64>,
     emergency: Option<bool>,
     renewal: Option<bool>,
     author: Option<Login>,
@@ -170,6 +171,7 @@ fn overrides(says: ContextSays) -> Overrides {
         has_risk: says.has_risk,
         self_requested: says.self_requested,
         live_roles: says.live_roles,
+        open_requests: says.open_requests,
         emergency: says.emergency,
         renewal: says.renewal,
         author: says.author,

@@ -62,6 +62,7 @@ pub struct Overrides {
     pub has_risk: Option<bool>,
     pub self_requested: Option<bool>,
     pub live_roles: BTreeSet<RoleRef>,
+    pub open_requests: Option<i64>,
     pub emergency: Option<bool>,
     pub renewal: Option<bool>,
     pub author: Option<Login>,
@@ -199,6 +200,7 @@ impl Setting<'_> {
                 has_risk: context.has_risk.unwrap_or(false),
                 self_requested: context.self_requested.unwrap_or(context.author.is_none()),
                 live_roles: context.live_roles.clone(),
+                open_requests: context.open_requests.unwrap_or(0),
                 emergency: context
                     .emergency
                     .unwrap_or(case.action == Action::Emergency),

@@ -155,6 +155,8 @@ pub struct Circumstances {
     pub self_requested: bool,
     /// The roles that the subject has now, without this request.
     pub live_roles: BTreeSet<RoleRef>,
+    /// How many pull requests that its author opened before it are still open and ask for access.
+    pub open_requests: i64,
     /// Break-glass.
     pub emergency: bool,
     /// Whether it continues access that the same file gives.
@@ -179,6 +181,7 @@ impl Circumstances {
             has_risk: grant.risk.is_some(),
             self_requested: false,
             live_roles: BTreeSet::new(),
+            open_requests: 0,
             emergency: grant.emergency,
             renewal: false,
             author: None,

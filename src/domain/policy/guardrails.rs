@@ -9,6 +9,7 @@ use cedar_policy::{
 
 use super::facts::Action;
 use super::read::{PolicyFile, Rule, team};
+use super::vocabulary::OPEN_REQUESTS;
 use crate::domain::catalogue::Catalogue;
 use crate::domain::finding::{Finding, Place};
 use crate::domain::model::{BlobId, Owner, RepoPath, Resource, ResourceName, Role, RoleRef};
@@ -58,6 +59,8 @@ pub(super) struct Compiled {
     pub asks_reviewers: bool,
     /// The ids of policies that look at `context.renewal`.
     pub of_renewals: BTreeSet<String>,
+    /// Whether any looks at `context.open_requests`.
+    pub counts_requests: bool,
 }
 
 /// How long the policies of one tree may be together, in bytes: every question is asked of each of them.
@@ -152,6 +155,16 @@ impl Guardrails {
         self.compiled().of_renewals.contains(id)
     }
 
+    /// Whether a policy asks what the subject of a request has already.
+    pub fn asks_live_roles(&self) -> bool {
+        self.mentions("live_roles") || self.mentions("live_count")
+    }
+
+    /// Whether a policy asks how many older requests the author has open: only then are they counted.
+    pub fn counts_requests(&self) -> bool {
+        self.compiled().counts_requests
+    }
+
     fn rules(&self) -> impl Iterator<Item = (&PolicyFile, &Rule)> {
         let files = self.files.values();
         files.flat_map(|file| file.rules.iter().map(move |rule| (&**file, rule)))
@@ -193,9 +206,15 @@ impl Guardrails {
             teams: teams.filter_map(|l| team(l.id().unescaped())).collect(),
             asks_reviewers: !self.is_default() && asks_reviewers(policies()),
             of_renewals: self.of_renewals(),
+            counts_requests: self.mentions(OPEN_REQUESTS),
             broken: self.unusable(),
             literals,
         }
+    }
+
+    /// Whether any policy reads an attribute of this name.
+    fn mentions(&self, name: &str) -> bool {
+        self.rules().any(|(_, rule)| rule.reads.contains(name))
     }
 
     fn of_renewals(&self) -> BTreeSet<String> {

@@ -280,7 +280,7 @@ fn minutes_or_zero(length: Option<crate::domain::model::TermLength>) -> Option<V
     length.map_or(number(0), minutes)
 }
 
-pub(super) static CONTEXT: [Attribute<Circumstances>; 12] = [
+pub(super) static CONTEXT: [Attribute<Circumstances>; 14] = [
     row(
         "minutes",
         Kind::Number,
@@ -336,6 +336,18 @@ pub(super) static CONTEXT: [Attribute<Circumstances>; 12] = [
         |c| roles(c.live_roles.iter()),
     ),
     row(
+        "live_count",
+        Kind::Number,
+        "How many `live_roles` there are; as there, what is in doubt can make a policy forbid and never permit.",
+        |c| number(i64::try_from(c.live_roles.len()).unwrap_or(i64::MAX)),
+    ),
+    row(
+        OPEN_REQUESTS,
+        Kind::Number,
+        "How many pull requests that its author opened before it are still open and ask for access, drafts among them. 0 for one that is merged, and where only files are known.",
+        |c| number(c.open_requests),
+    ),
+    row(
         "emergency",
         Kind::Truth,
         "Whether the request says `emergency: true`.",
@@ -354,6 +366,9 @@ pub(super) static CONTEXT: [Attribute<Circumstances>; 12] = [
         |c| c.author.as_ref().and_then(|a| entity(&a.id)),
     ),
 ];
+
+/// Which asks how many older requests the author has open.
+pub(super) const OPEN_REQUESTS: &str = "open_requests";
 
 /// What only the context of `approve` has: the principal is the reviewer there.
 pub(super) static REVIEW: [Attribute<Circumstances>; 2] = [

@@ -55,6 +55,7 @@ pub struct PullRequest {
 pub struct PullRequestSimple {
     pub number: u64,
     pub title: String,
+    pub user: Option<Account>,
     #[serde(default)]
     pub body: Option<String>,
     pub base: Branch,
@@ -249,6 +250,7 @@ impl PullRequestSimple {
     pub fn listed(self) -> PullListed {
         PullListed {
             number: PullNumber(self.number),
+            author: self.user.map(|user| UserId(user.id)),
             head: self.head.sha,
             base_branch: self.base.name,
             head_branch: self.head.name,

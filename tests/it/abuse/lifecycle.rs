@@ -6,7 +6,8 @@ use hallpass::domain::model::{Login, Subject};
 use hallpass::sandbox::{Change, MergeMethod, Verdict};
 
 use crate::audit::Desk;
-use crate::scenario::hearing_and_deaf_with;
+use crate::policy::ceremony::{TWO_AT_ONCE, govern};
+use crate::scenario::{hearing_and_deaf, hearing_and_deaf_with};
 use crate::world::{Ears, REPO, World, file, grant};
 
 fn minutes(n: i64) -> TimeDelta {
@@ -80,6 +81,42 @@ async fn ac_100_two_who_approve_for_each_other_are_told_to_auditors() {
     };
     assert_eq!(mutual("grace"), serde_json::json!({ "linus": 1 }));
     assert_eq!(mutual("linus"), serde_json::json!({ "grace": 1 }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ac_101_nobody_is_asked_about_more_than_a_policy_lets_one_person_have_or_ask_for() {
+    let cap = "@id(\"one-role\")\n@message(\"One role at a time.\")\nforbid (principal, action == Action::\"request\", resource)\nwhen { context.live_count >= 1 };\n";
+    let one_at_once = TWO_AT_ONCE.replace(">= 2", ">= 1");
+    hearing_and_deaf(async |world| {
+        govern(world, &format!("{cap}{one_at_once}")).await;
+        let ask = async |role: &str| {
+            let name = format!("db/ada-{role}");
+            world.request("ada", &name, &grant("ada", role, "1h")).await
+        };
+        let (first, second) = (ask("readonly").await, ask("admin").await);
+        let refused = |pull, why: &str| {
+            // Other annotations make another check.
+            let head = world.sandbox.pull(REPO, pull).head_sha;
+            let check = world.sandbox.checks(REPO, &head).pop().unwrap();
+            assert_eq!(check.title, "Denied: policy-forbids");
+            assert!(check.summary.contains(why), "{}", check.summary);
+        };
+        refused(second, "Two open requests");
+        world.approve(first, "grace").await;
+        assert_eq!(world.holders("reader"), ["ada"]);
+        // No longer too many requests, and now too many roles.
+        refused(second, "One role at a time.");
+        world.approve(second, "grace").await;
+        world.approve(second, "linus").await;
+        assert!(!world.is_merged(second));
+        // With the end of the first there is nothing in its way.
+        world.advance(minutes(60)).await;
+        world.resync().await;
+        assert!(world.is_merged(second), "{:?}", world.check(second));
+        assert_eq!(world.holders("admin"), ["ada"]);
+        assert!(world.holders("reader").is_empty());
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -58,6 +58,7 @@ fn full(question: &mut Question) {
     circumstances.self_requested = true;
     circumstances.live_roles =
         BTreeSet::from([RoleRef::try_from("ledger/approver".to_owned()).unwrap()]);
+    circumstances.open_requests = 2;
     circumstances.emergency = true;
     circumstances.renewal = true;
     circumstances.author = Some(grace());
@@ -139,6 +140,8 @@ fn every_attribute_of_the_schema_is_filled_in() {
             "live_roles",
             "context.live_roles == [Role::\"ledger/approver\"]",
         ),
+        ("live_count", "context.live_count == 1"),
+        ("open_requests", "context.open_requests == 2"),
         ("emergency", "context.emergency"),
         ("renewal", "context.renewal"),
         (

@@ -17,7 +17,7 @@ use crate::decision::office::{
 };
 
 /// Approves what is read for at most two hours.
-const AUTO: &str = "@id(\"auto-read\")\npermit (principal, action == Action::\"auto_approve\", resource == Role::\"orders/readonly\")\nwhen { context.minutes <= 120 };\n";
+pub const AUTO: &str = "@id(\"auto-read\")\npermit (principal, action == Action::\"auto_approve\", resource == Role::\"orders/readonly\")\nwhen { context.minutes <= 120 };\n";
 
 /// The base has these policies.
 fn governed(scene: &mut Scene, policies: &str) {
@@ -27,21 +27,21 @@ fn governed(scene: &mut Scene, policies: &str) {
 }
 
 /// octocat's request under these policies.
-fn under(policies: &str) -> Scene {
+pub fn under(policies: &str) -> Scene {
     let mut scene = request();
     governed(&mut scene, policies);
     scene
 }
 
-fn forbidding(condition: &str) -> Scene {
+pub fn forbidding(condition: &str) -> Scene {
     under(&format!("{BASELINE}{}", forbid("no", condition)))
 }
 
-fn path() -> GrantPath {
+pub fn path() -> GrantPath {
     GrantPath::new(FILE).unwrap()
 }
 
-fn admission(scene: &Scene) -> Admission {
+pub fn admission(scene: &Scene) -> Admission {
     admit(&scene.case(), &path(), &blob(WANTED))
 }
 
@@ -226,20 +226,20 @@ fn only_what_the_ledger_knows_to_be_held_makes_a_policy_approve_by_itself() {
 }
 
 /// Another role of octocat's, and its file.
-const OTHER: &str = "access/grants/orders/octocat-admin.yaml";
+pub const OTHER: &str = "access/grants/orders/octocat-admin.yaml";
 
-fn admin() -> String {
+pub fn admin() -> String {
     WANTED.replace("readonly", "admin")
 }
 
-fn longer() -> String {
+pub fn longer() -> String {
     WANTED
         .replace("duration: 2h", "duration: 1h")
         .replace("reason: Checkout", "reason: As before, checkout")
 }
 
 /// octocat's live grant gets other terms.
-fn amended(policies: &str, content: &str) -> Scene {
+pub fn amended(policies: &str, content: &str) -> Scene {
     let mut scene = office();
     governed(&mut scene, policies);
     standing(&mut scene, FILE, WANTED);
@@ -381,7 +381,7 @@ fn refusing(condition: &str) -> Scene {
     ))
 }
 
-fn missing(verdict: &Verdict) -> &[String] {
+pub fn missing(verdict: &Verdict) -> &[String] {
     match &only(verdict).approval {
         Standing::Missing(missing) => &missing.reasons,
         other => panic!("{other:?}"),

@@ -89,6 +89,7 @@ impl Forge for Hub {
             let open = pulls.filter(|asked| asked.state == PullState::Open);
             let listed = |asked: Asked| PullListed {
                 number: PullNumber(asked.number),
+                author: Some(actor(&asked.author).id),
                 head: id(asked.head),
                 base_branch: "main".to_owned(),
                 head_branch: asked.branch,

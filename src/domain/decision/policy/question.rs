@@ -38,6 +38,7 @@ fn supposing(case: &Case<'_>, ask: &Ask<'_>, live_roles: BTreeSet<RoleRef>) -> O
         renewal,
         self_requested: self_requested(case, &grant.subject),
         live_roles,
+        open_requests: open_requests(case),
         author: case.pull.author.as_ref().map(|a| somebody(case, a)),
         ..Circumstances::of(grant, at)
     };
@@ -55,6 +56,14 @@ fn supposing(case: &Case<'_>, ask: &Ask<'_>, live_roles: BTreeSet<RoleRef>) -> O
         wanted: Wanted::of(resource, &role.role)?,
         circumstances,
     })
+}
+
+/// How many older requests the author has open. What is not known is a doubt of its own, before anything is asked.
+fn open_requests(case: &Case<'_>) -> i64 {
+    match case.around.open_requests {
+        Some(Lookup::Found(count)) => i64::try_from(count).unwrap_or(i64::MAX),
+        _ => 0,
+    }
 }
 
 /// Whether `actor` may approve what `request` asks.
@@ -142,16 +151,7 @@ fn live_roles(case: &Case<'_>, ask: &Ask<'_>) -> (BTreeSet<RoleRef>, BTreeSet<Ro
     let least = certain.map(|h| h.role.clone()).collect();
     let mut most: BTreeSet<RoleRef> = held.map(|h| h.role.clone()).collect();
     // Policies know what is had, and not by which bundle.
-    let declared = case.base.resources.values().flat_map(|resource| {
-        let roles = resource
-            .roles
-            .iter()
-            .filter(|(_, says)| says.bundled().is_none());
-        roles.map(|(role, _)| RoleRef {
-            resource: resource.name.clone(),
-            role: role.clone(),
-        })
-    });
+    let declared = case.base.plain_roles();
     let over = case.over();
     let lives = |(file, grant): (&GrantPath, &Grant)| {
         file != ask.path && grant.end(at) > at && !over.contains(file)
