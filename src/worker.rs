@@ -411,13 +411,16 @@ impl Worker {
         Ok(outcome.tip)
     }
 
-    /// What a resync does: the protected branch, then what waits for the ledger's word, then every open pull request that changed
-    /// since it was last judged.
+    /// What a resync does: the protected branch, then what waits for the ledger's word, then who owns it, then every open pull request
+    /// that changed since it was last judged.
     async fn all(&self, passes: &mut Passes) -> Result<(), ReconcileError> {
         let main = self.main(passes).await;
         let guarded = self.reconciler.guarded().await?;
         self.look_at_deployments(guarded).await?;
         let tip = main.as_ref().ok().cloned().flatten();
+        if let Some(tip) = &tip {
+            self.reconciler.watch_owners(tip).await?;
+        }
         let now = self.clock.now();
         let open = self.reconciler.forge().open_pulls().await?;
         let numbers = open.iter().map(|listed| listed.number).collect();

@@ -49,4 +49,5 @@ pub mod safety;
 pub mod schema;
 mod supposed;
 pub mod target;
+pub mod tenure;
 pub mod visitor;

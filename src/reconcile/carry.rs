@@ -3,7 +3,8 @@
 //!
 //! It stands on a branch of its own, signed. Lost, or put back as it was earlier, it costs that somebody is asked or told once more; the
 //! ledger does not come from here, and nothing is given or kept by it: a release and an answer are weighed by their proof, whenever. Of what
-//! decides, one thing is here: that a pull request was seen to aim at another branch. Lost, its approvals count as where nobody had looked.
+//! decides, two things are here: that a pull request was seen to aim at another branch, and since when owners are seen in their teams. Lost,
+//! approvals count as where nobody had looked.
 
 use std::collections::BTreeMap;
 

@@ -91,7 +91,7 @@ impl Reconciler {
         if impact::decides(&matter.changes) {
             ended.extend(self.ended_files().await?);
         }
-        let around = Surroundings {
+        let mut around = Surroundings {
             members: self.members_asked(&matter.base, &matter.subjects()).await,
             ..self.around(&matter).await?
         };
@@ -103,6 +103,7 @@ impl Reconciler {
         let sheets = around.sheets.iter();
         owners.extend(sheets.flat_map(|sheet| sheet.owners_by(&matter.base.codeowners)));
         let roster = self.forge.roster(&owners).await;
+        around.tenures = self.tenures(&matter.base, &roster).await?;
         let now = self.now();
         Ok(Facts {
             pull: matter.pull,

@@ -39,6 +39,7 @@ mod safety;
 mod settle;
 mod signatures;
 mod targets;
+mod tenures;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::AtomicU64;
@@ -176,6 +177,8 @@ pub struct Reconciler {
     catalogues: Mutex<HashMap<CommitId, Arc<Catalogue>>>,
     /// The organisation's members as last read. Held while they are read, so that they are read once.
     members: tokio::sync::Mutex<Option<people::Reading>>,
+    /// The teams of owners as last read, where a policy asks since when people are in them. Held while they are read.
+    watched: tokio::sync::Mutex<Option<tenures::Watched>>,
     /// Whether anything contradicts what was known, as last found. Held while that is written down.
     footing: tokio::sync::Mutex<safety::Footing>,
     /// Up to where the evidence was read for what is held, in safe mode.
@@ -253,6 +256,7 @@ impl Reconciler {
             stray_lane,
             catalogues,
             members: tokio::sync::Mutex::default(),
+            watched: tokio::sync::Mutex::default(),
             footing: tokio::sync::Mutex::default(),
             evidence_read: tokio::sync::Mutex::default(),
             brakes: tokio::sync::Mutex::default(),

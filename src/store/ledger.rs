@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use futures_util::TryStreamExt;
 use sqlx::any::AnyRow;
-use sqlx::{Any, AnyPool, AssertSqlSafe, Row, Transaction};
+use sqlx::{Any, AnyPool, AssertSqlSafe, Executor, Row, Transaction};
 
 use super::fault::{instant, natural, number, text};
 use super::{Scope, StoreError};
@@ -201,10 +201,13 @@ pub(super) async fn notes(
     Ok(notes)
 }
 
-pub(super) async fn note(readers: &AnyPool, name: &str) -> Result<Option<String>, StoreError> {
+pub(super) async fn note(
+    from: impl Executor<'_, Database = Any>,
+    name: &str,
+) -> Result<Option<String>, StoreError> {
     let row = sqlx::query("SELECT value FROM meta WHERE name = $1")
         .bind(name)
-        .fetch_optional(readers)
+        .fetch_optional(from)
         .await?;
     Ok(row.map(|row| row.try_get(0)).transpose()?)
 }

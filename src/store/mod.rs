@@ -25,6 +25,7 @@ mod sessions;
 mod shown;
 mod standing;
 mod tally;
+mod tenures;
 mod wakes;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,7 +2,7 @@
 //! the others those that no other suite tries. `docs/security.md` names for each of all 108 what proves it.
 //!
 //! The outcome is the one that the design demands. Where the catalogue asks for more ceremony (seasoned memberships, the agreement
-//! of two owners), the test says what holds instead.
+//! of two owners), the test says what holds instead, and what holds where a policy of the organisation asks for it.
 
 mod authority;
 mod documented;

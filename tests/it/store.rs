@@ -17,7 +17,9 @@ use hallpass::domain::model::{
     Access, Account, Actor, ActorKind, BlobId, CommitId, ConnectionName, GrantPath, Instant, Login,
     Owner, PullNumber, RepoName, ResourceName, RoleName, RoleRef, Subject, UserId,
 };
+use hallpass::domain::pull::{Lookup, Team};
 use hallpass::domain::remark::Remark;
+use hallpass::domain::tenure::ALWAYS;
 use hallpass::store::{
     ALL_GRANTS, Addressed, Handled, Judged, Ledger, List, Mark, Notice, Scope, Sent, Session,
     SessionKey, Standing, Store, StoreError, Tally, Wake, Whose,
@@ -234,6 +236,42 @@ on_both! {
         assert_eq!(store.forget_asks(PullNumber(8)).await.unwrap(), other);
         assert_eq!(store.forget_asks(PullNumber(8)).await.unwrap(), nothing);
         assert_eq!(store.asking().await.unwrap(), BTreeSet::new());
+    }
+
+    async fn since_when_people_are_in_a_team_is_kept_for_each_team(store: Store) {
+        let dba = Owner::Team { organisation: Login::new("acme").unwrap(), slug: "dba".to_owned() };
+        let crew = Owner::Team { organisation: Login::new("acme").unwrap(), slug: "d_a".to_owned() };
+        let found = |ids: &[u64]| {
+            let member = |id: &u64| Actor { id: UserId(*id), login: Login::new(format!("p{id}")).unwrap(), kind: ActorKind::User };
+            Lookup::Found(Team { can_write: true, members: ids.iter().map(member).collect() })
+        };
+        let failed = || Lookup::Failed("GitHub answered 502".to_owned());
+        assert_eq!(store.seen_in(&dba, &failed(), at(0)).await.unwrap(), None);
+        store.seen_in(&dba, &found(&[1]), at(1)).await.unwrap();
+        let known = store.seen_in(&dba, &found(&[2, 1]), at(5)).await.unwrap().unwrap();
+        assert_eq!((known.minutes(UserId(1), at(9)), known.minutes(UserId(2), at(9))), (ALWAYS, 4));
+        assert_eq!(store.seen_in(&dba, &failed(), at(6)).await.unwrap(), Some(known.clone()));
+        assert_eq!(store.seen_in(&dba, &found(&[1, 2]), at(7)).await.unwrap(), Some(known));
+        let other = store.seen_in(&crew, &found(&[2]), at(8)).await.unwrap().unwrap();
+        assert_eq!(other.minutes(UserId(2), at(9)), ALWAYS);
+        let notes = store.portable_notes().await.unwrap();
+        let of_teams: Vec<&str> = notes.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(of_teams, ["tenure:@acme/d_a", "tenure:@acme/dba"], "the next run is told of it");
+        store.set_note("tenure:@acme/dba", "{").await.unwrap();
+        let broken = store.seen_in(&dba, &found(&[1]), at(9)).await.unwrap_err();
+        assert!(broken.to_string().contains("tenure:@acme/dba"), "{broken}");
+    }
+
+    async fn of_people_whom_two_servers_see_at_once_none_is_lost(store: Store) {
+        let dba = Owner::Team { organisation: Login::new("acme").unwrap(), slug: "dba".to_owned() };
+        let nobody = Lookup::Found(Team { can_write: true, members: Vec::new() });
+        store.seen_in(&dba, &nobody, at(0)).await.unwrap();
+        let member = Actor { id: UserId(1), login: Login::new("p1").unwrap(), kind: ActorKind::User };
+        let team = Lookup::Found(Team { can_write: true, members: vec![member] });
+        let (a, b) = tokio::join!(store.seen_in(&dba, &team, at(1)), store.seen_in(&dba, &team, at(2)));
+        // Whoever was second keeps what the first saw.
+        let (a, b) = (a.unwrap().unwrap(), b.unwrap().unwrap());
+        assert_eq!(a, b);
     }
 
     async fn an_entry_is_read_back_as_it_was_written(store: Store) {

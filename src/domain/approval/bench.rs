@@ -32,10 +32,12 @@ enum PushersMay {
 }
 
 /// One person on the bench.
-pub(super) struct Member<'a> {
-    pub(super) actor: &'a Actor,
+pub(in super::super) struct Member<'a> {
+    pub(in super::super) actor: &'a Actor,
     /// The first owner of the line through which the person counts.
-    pub(super) through: &'a Owner,
+    pub(in super::super) through: &'a Owner,
+    /// The others through which the person would count as well.
+    pub(in super::super) others: Vec<&'a Owner>,
     /// Why the person must stand aside.
     pub(super) barred: Option<Barred>,
 }
@@ -209,7 +211,7 @@ impl<'a> Bench<'a> {
     }
 
     /// Everybody on the bench.
-    pub(super) fn members(&self) -> impl Iterator<Item = &Member<'a>> {
+    pub(in super::super) fn members(&self) -> impl Iterator<Item = &Member<'a>> {
         self.members.values()
     }
 
@@ -282,11 +284,16 @@ impl<'a> Bench<'a> {
     }
 
     fn sit(&mut self, owner: &'a Owner, actor: &'a Actor) {
-        self.members.entry(actor.id).or_insert(Member {
+        let member = || Member {
             actor,
             through: owner,
+            others: Vec::new(),
             barred: None,
-        });
+        };
+        let seated = self.members.entry(actor.id);
+        seated
+            .and_modify(|member| member.others.push(owner))
+            .or_insert_with(member);
     }
 
     fn not_seated<T>(&mut self, owner: &Owner, lookup: Option<&Lookup<T>>) {

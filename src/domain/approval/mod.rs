@@ -32,8 +32,8 @@ use super::model::{
 };
 
 pub(super) use automatic::prove_by_policy;
-pub(super) use bench::Bench;
 pub use bench::{Barred, Beneficiary};
+pub(super) use bench::{Bench, Member};
 pub use emergency::{prove_emergency, sign};
 pub use fewest::{Group, fewest};
 pub use release::release;

@@ -9,6 +9,8 @@
 mod line;
 mod pattern;
 
+use std::collections::BTreeSet;
+
 use super::catalogue::{File, REGULAR_FILE};
 use super::finding::{Finding, Severity};
 use super::model::{Owner, RepoPath};
@@ -131,6 +133,13 @@ impl Codeowners {
                 owners: &rule.owners,
             },
         }
+    }
+
+    /// The teams that any line names, whether it decides about a path or not.
+    pub fn teams(&self) -> BTreeSet<Owner> {
+        let named = self.rules.iter().flat_map(|rule| &rule.owners);
+        let teams = named.filter(|owner| matches!(owner, Owner::Team { .. }));
+        teams.cloned().collect()
     }
 
     fn refused(path: &'static str, fault: Fault) -> Self {

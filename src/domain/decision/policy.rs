@@ -5,11 +5,11 @@
 
 mod question;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use super::super::approval;
+use super::super::approval::{self, Bench, Beneficiary, Member};
 use super::super::finding::{Finding, Place};
-use super::super::model::{Actor, Grant, GrantPath, Owner, RoleRef, UserId};
+use super::super::model::{Grant, GrantPath, Owner, RoleRef, UserId};
 use super::super::policy::{Action, Answer, PolicyRef, Principal, Question};
 use super::super::pull::Lookup;
 use super::{Case, Change, Request, Standing, Verdict};
@@ -169,25 +169,26 @@ pub(super) fn refused(case: &Case<'_>, ask: &Ask<'_>) -> BTreeMap<UserId, String
     if !asked.iter().all(permitted) {
         return BTreeMap::new();
     }
-    let why = |question: &Question, actor: &Actor| {
-        let question = question::of_review(case, question, actor);
+    let why = |question: &Question, member: &Member<'_>| {
+        let question = question::of_review(case, question, member);
         match policies.ask(&question) {
             Answer::Permitted(_) => None,
             Answer::Forbidden(by) => Some(because(&by)),
             Answer::NotPermitted => Some(format!(
                 "no policy permits @{} to approve this",
-                actor.login
+                member.actor.login
             )),
             Answer::Unusable(why) => Some(why),
         }
     };
-    let refused = |actor: &Actor| Some((actor.id, asked.iter().find_map(|q| why(q, actor))?));
+    let refused = |member: &Member<'_>| {
+        let why = asked.iter().find_map(|q| why(q, member))?;
+        Some((member.actor.id, why))
+    };
     // The folder of a role that is asked for by itself is the file's own.
-    let owned = ask.path.within(&ask.role.resource);
-    owners(case, &owned)
-        .into_iter()
-        .filter_map(refused)
-        .collect()
+    let owned = ask.path.within(&ask.role.resource).as_repo_path();
+    let bench = Bench::of(case, &owned, &Beneficiary::default());
+    bench.members().filter_map(refused).collect()
 }
 
 fn because(policies: &[PolicyRef]) -> String {
@@ -200,30 +201,6 @@ fn because(policies: &[PolicyRef]) -> String {
         )
     };
     policies.iter().map(one).collect::<Vec<_>>().join("; ")
-}
-
-/// Everybody behind the owners of `path`.
-fn owners<'a>(case: &Case<'a>, path: &GrantPath) -> Vec<&'a Actor> {
-    let ownership = case.base.codeowners.owners(&path.as_repo_path());
-    let mut people: Vec<&Actor> = Vec::new();
-    for owner in ownership.owners() {
-        match owner {
-            Owner::User(login) => {
-                if let Some(Lookup::Found(person)) = case.roster.users.get(login) {
-                    people.push(&person.actor);
-                }
-            }
-            Owner::Team { .. } => {
-                if let Some(Lookup::Found(team)) = case.roster.teams.get(owner) {
-                    people.extend(&team.members);
-                }
-            }
-            Owner::Email(_) => {}
-        }
-    }
-    let mut seen = BTreeSet::new();
-    people.retain(|actor| seen.insert(actor.id));
-    people
 }
 
 /// Lets policies approve what nobody has approved yet, where nothing at all speaks against it.

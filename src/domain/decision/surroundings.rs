@@ -8,12 +8,13 @@ use std::sync::Arc;
 use super::super::emergency::Emergency;
 use super::super::history::Past;
 use super::super::impact::Held;
-use super::super::model::{GrantPath, Instant, PullNumber, RoleRef, Subject};
+use super::super::model::{GrantPath, Instant, Owner, PullNumber, RoleRef, Subject};
 use super::super::people::Members;
 use super::super::pull::Lookup;
 use super::super::release::Hold;
 use super::super::replay::Replay;
 use super::super::round::Sheet;
+use super::super::tenure::Tenure;
 use super::MayAsk;
 
 /// The facts around a pull request that no clone holds. `Surroundings::default()` knows nothing and demands nothing.
@@ -40,6 +41,8 @@ pub struct Surroundings {
     /// How many open pull requests of the author that are older ask for access. `None`: no policy asks, or it is merged; `Failed`: it is not
     /// known.
     pub open_requests: Option<Lookup<usize>>,
+    /// Since when people are seen in the teams that own what is asked for, where a policy asks. Absent: they were never seen there.
+    pub tenures: BTreeMap<Owner, Tenure>,
     /// When the pull request was last seen to aim at another branch: approvals that were given until then were not given for the
     /// protected one. `None`: it was never seen to.
     pub elsewhere: Option<Instant>,

@@ -109,6 +109,7 @@ struct ContextSays {
     author: Option<Login>,
     person: Option<Login>,
     service: Option<ServiceName>,
+    owner_minutes: Option<i64>,
 }
 
 /// The tests of a file, whose places are not known yet.
@@ -177,6 +178,7 @@ fn overrides(says: ContextSays) -> Overrides {
         author: says.author,
         person: says.person,
         service: says.service,
+        owner_minutes: says.owner_minutes,
     }
 }
 

@@ -12,6 +12,7 @@ use crate::domain::model::{
     Instant, Login, Owner, RepoPath, RoleRef, ServiceName, Subject, UserId,
 };
 use crate::domain::schema::nearest;
+use crate::domain::tenure::ALWAYS;
 
 /// One file of cases: `access/policies/<name>.test.yaml`.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,6 +69,7 @@ pub struct Overrides {
     pub author: Option<Login>,
     pub person: Option<Login>,
     pub service: Option<ServiceName>,
+    pub owner_minutes: Option<i64>,
 }
 
 /// The answer that is expected.
@@ -207,6 +209,7 @@ impl Setting<'_> {
                 renewal: context.renewal.unwrap_or(case.action == Action::Renew),
                 author: Some(author),
                 subject: self.subject(context)?,
+                owner_minutes: context.owner_minutes.unwrap_or(ALWAYS),
             },
             principal,
         })

@@ -165,6 +165,8 @@ pub struct Circumstances {
     pub author: Option<Somebody>,
     /// For a review: who receives the role. `None`: the principal does.
     pub subject: Option<Principal>,
+    /// For a review: for how many minutes the reviewer has been seen among the owners.
+    pub owner_minutes: i64,
 }
 
 impl Circumstances {
@@ -186,6 +188,7 @@ impl Circumstances {
             renewal: false,
             author: None,
             subject: None,
+            owner_minutes: 0,
         }
     }
 }

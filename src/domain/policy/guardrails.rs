@@ -9,7 +9,7 @@ use cedar_policy::{
 
 use super::facts::Action;
 use super::read::{PolicyFile, Rule, team};
-use super::vocabulary::OPEN_REQUESTS;
+use super::vocabulary::{OPEN_REQUESTS, OWNER_MINUTES};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::finding::{Finding, Place};
 use crate::domain::model::{BlobId, Owner, RepoPath, Resource, ResourceName, Role, RoleRef};
@@ -61,6 +61,8 @@ pub(super) struct Compiled {
     pub of_renewals: BTreeSet<String>,
     /// Whether any looks at `context.open_requests`.
     pub counts_requests: bool,
+    /// Whether any looks at `context.owner_minutes`.
+    pub seasons_owners: bool,
 }
 
 /// How long the policies of one tree may be together, in bytes: every question is asked of each of them.
@@ -165,6 +167,11 @@ impl Guardrails {
         self.compiled().counts_requests
     }
 
+    /// Whether a policy asks for how long an approver has been an owner: only then is that kept.
+    pub fn seasons_owners(&self) -> bool {
+        self.compiled().seasons_owners
+    }
+
     fn rules(&self) -> impl Iterator<Item = (&PolicyFile, &Rule)> {
         let files = self.files.values();
         files.flat_map(|file| file.rules.iter().map(move |rule| (&**file, rule)))
@@ -207,6 +214,7 @@ impl Guardrails {
             asks_reviewers: !self.is_default() && asks_reviewers(policies()),
             of_renewals: self.of_renewals(),
             counts_requests: self.mentions(OPEN_REQUESTS),
+            seasons_owners: self.mentions(OWNER_MINUTES),
             broken: self.unusable(),
             literals,
         }

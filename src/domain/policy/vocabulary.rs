@@ -370,8 +370,11 @@ pub(super) static CONTEXT: [Attribute<Circumstances>; 14] = [
 /// Which asks how many older requests the author has open.
 pub(super) const OPEN_REQUESTS: &str = "open_requests";
 
+/// Which asks for how long an approver has been an owner.
+pub(super) const OWNER_MINUTES: &str = "owner_minutes";
+
 /// What only the context of `approve` has: the principal is the reviewer there.
-pub(super) static REVIEW: [Attribute<Circumstances>; 2] = [
+pub(super) static REVIEW: [Attribute<Circumstances>; 3] = [
     may(
         "person",
         Kind::Entity("Person"),
@@ -389,6 +392,12 @@ pub(super) static REVIEW: [Attribute<Circumstances>; 2] = [
             Some(Principal::Service(service)) => entity(&service.name),
             Some(Principal::Person(_)) | None => None,
         },
+    ),
+    row(
+        OWNER_MINUTES,
+        Kind::Number,
+        "For how many whole minutes Hallpass has seen the reviewer in the team through which the approval counts; of several the longest. 52560000, a hundred years, for who was there when it was first read, or is named by login.",
+        |c| number(c.owner_minutes),
     ),
 ];
 

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::TimeDelta;
 use hallpass::domain::codeowners::{Codeowners, LOCATIONS};
 use hallpass::domain::decision::Outcome;
 use hallpass::domain::model::{Account, Actor, ActorKind, GrantPath, Login};
 use hallpass::domain::parse::read_tree;
 use hallpass::domain::pull::{Collaborator, Lookup, Pushers};
 use hallpass::domain::schema::Kind;
-use hallpass::sandbox::{AccountKind, Change, Permission};
+use hallpass::sandbox::{AccountKind, Change, MergeMethod, Permission, When};
 use proptest::prelude::*;
 
 use super::{fate, gives};
@@ -16,6 +17,7 @@ use crate::approval::scene::{FILE, PEOPLE, Scene, actor, commit, file, login};
 use crate::decision::office::{
     FOR_SERVICE, OWNERS, WANTED, office, only, request, rules, standing, verdict,
 };
+use crate::policy::ceremony::{SEASONED, govern, seasoning, seen};
 use crate::scenario::hearing_and_deaf;
 use crate::world::{REPO, grant};
 
@@ -278,6 +280,21 @@ async fn ac_10_somebody_who_was_invited_into_the_team_and_has_not_joined_does_no
 }
 
 #[test]
+fn ac_10_where_a_policy_lets_owners_season_a_second_account_does_not_count_yet() {
+    // heidi's second account is put into the team ten minutes after noon.
+    for (minute, expected) in [(10, false), (69, false), (70, true)] {
+        let mut scene = seasoning(minute);
+        seen(&mut scene, "dba", &["grace", "heidi"], &[("ivan", 10)]);
+        scene.approves("ivan");
+        assert_eq!(gives(&scene), expected, "{minute}");
+    }
+    let mut scene = seasoning(10);
+    seen(&mut scene, "dba", &["grace", "heidi"], &[("ivan", 10)]);
+    scene.approves("grace");
+    assert!(gives(&scene), "who was there all the time");
+}
+
+#[test]
 fn ac_11_apps_mannequins_and_ghosts_never_count() {
     for kind in [ActorKind::Bot, ActorKind::Other] {
         let mut scene = request();
@@ -347,8 +364,8 @@ fn ac_12_where_nobody_could_approve_it_is_said_at_once_and_never_passed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ac_15_an_accomplice_in_the_team_counts_from_then_on_and_the_evidence_names_both() {
-    // The catalogue would let memberships season; by the design, whoever is an owner now is one. What remains is that nobody
-    // can deny it: the evidence holds the reviewer's number and the team through which the approval counted.
+    // The catalogue would let memberships season, for which it takes a policy; by the design, whoever is an owner now is one. What
+    // remains is that nobody can deny it: the evidence holds the reviewer's number and the team through which the approval counted.
     hearing_and_deaf(async |world| {
         let pull = world
             .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
@@ -368,6 +385,66 @@ async fn ac_15_an_accomplice_in_the_team_counts_from_then_on_and_the_evidence_na
             granted.contains("mallory") && granted.contains("@acme/dba"),
             "{granted}"
         );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ac_15_where_a_policy_lets_owners_season_an_accomplice_counts_only_later() {
+    hearing_and_deaf(async |world| {
+        govern(world, SEASONED).await;
+        world.sandbox.join_team("mallory", "dba");
+        let pull = world
+            .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+            .await;
+        world.approve(pull, "mallory").await;
+        let waits = || {
+            assert!(!world.is_merged(pull), "{:?}", world.check(pull));
+            assert_eq!(world.vault.calls(), 0);
+        };
+        waits();
+        let check = world.check(pull);
+        assert_eq!(world.conclusion(pull), "in_progress");
+        let why = "The approval by @mallory does not count: Owners approve once they have been owners for an hour";
+        let told = format!("{} {}", check.summary, check.text);
+        assert!(told.contains(why), "{told}");
+        // A look in between that cannot read the team begins nothing anew.
+        world.sandbox.fail_next(
+            Some("GET /orgs/{org}/teams/{team_slug}/members"),
+            1_000,
+            502,
+            When::Before,
+        );
+        world.advance(TimeDelta::minutes(30)).await;
+        world.resync().await;
+        waits();
+        world.sandbox.heal();
+        world.advance(TimeDelta::minutes(29)).await;
+        world.resync().await;
+        waits();
+        // Nobody does anything, and time passes.
+        world.advance(TimeDelta::minutes(10)).await;
+        world.resync().await;
+        assert!(world.is_merged(pull), "{:?}", world.check(pull));
+        assert_eq!(world.holders("reader"), ["ada"]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ac_15_an_accomplice_who_does_not_count_yet_is_not_helped_by_a_merge() {
+    hearing_and_deaf(async |world| {
+        govern(world, SEASONED).await;
+        world.sandbox.join_team("mallory", "dba");
+        let pull = world
+            .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+            .await;
+        world.approve(pull, "mallory").await;
+        world.merge_as_admin(pull, MergeMethod::Merge).await;
+        world.advance(TimeDelta::minutes(90)).await;
+        world.resync().await;
+        assert_eq!(world.vault.calls(), 0);
+        assert_eq!(world.told("merged-without-proof").len(), 1);
     })
     .await;
 }

@@ -62,6 +62,7 @@ fn full(question: &mut Question) {
     circumstances.emergency = true;
     circumstances.renewal = true;
     circumstances.author = Some(grace());
+    circumstances.owner_minutes = 7;
 }
 
 #[test]
@@ -158,6 +159,7 @@ fn every_attribute_of_the_schema_is_filled_in() {
             "service",
             "context has service && context.service.owner.login == \"grace\"",
         ),
+        ("owner_minutes", "context.owner_minutes == 7"),
     ];
     let of_person = [
         ("login", "principal.login == \"ada\""),

@@ -159,6 +159,13 @@ fn every_word_of_a_context_reaches_the_policies() {
         ),
         None
     );
+    for (context, minutes) in [("{}", 52_560_000), ("{ owner_minutes: 7 }", 7)] {
+        let seasoned = format!(
+            "@id(\"x\") permit (principal, action == Action::\"approve\", resource) when {{ context.owner_minutes == {minutes} }};"
+        );
+        let failed = run(&seasoned, &case("approve", context, "expect: allow"));
+        assert_eq!(failed, None, "{context}");
+    }
 }
 
 #[test]

@@ -1,16 +1,24 @@
-//! Ceremony that a careful organisation can ask for by its policies: caps for each person.
+//! Ceremony that a careful organisation can ask for by its policies: caps for each person, owners who must have been owners for a while.
 
 use chrono::TimeDelta;
 use hallpass::domain::decision::{Admission, Outcome};
+use hallpass::domain::model::UserId;
 use hallpass::domain::policy::Guardrails;
-use hallpass::domain::pull::Lookup;
+use hallpass::domain::pull::{Lookup, PullState, Team};
+use hallpass::domain::tenure::{ALWAYS, Tenure};
 use hallpass::sandbox::{Change, When};
 
-use super::requests::{AUTO, OTHER, admin, admission, amended, forbidding, longer, path, under};
+use super::requests::{
+    AUTO, OTHER, admin, admission, amended, forbidding, longer, missing, path, under,
+};
 use super::{BASELINE, FILE, forbid, tree};
+use crate::approval::scene::{Scene, actor, at, login, team};
 use crate::decision::office::{holds, merged, rules, standing, verdict};
 use crate::scenario::{hearing_and_deaf, hearing_and_deaf_with};
 use crate::world::{REPO, World, grant};
+
+/// Who approves has been an owner for an hour.
+pub const SEASONED: &str = "@id(\"seasoned\")\n@message(\"Owners approve once they have been owners for an hour.\")\nforbid (principal, action == Action::\"approve\", resource)\nwhen { context.owner_minutes < 60 };\n";
 
 /// Nobody asks for more while two requests of theirs are open.
 pub const TWO_AT_ONCE: &str = "@id(\"two-at-once\")\n@message(\"Two open requests are enough: wait for one, or close it.\")\nforbid (principal, action == Action::\"request\", resource)\nwhen { context.open_requests >= 2 };\n";
@@ -140,15 +148,16 @@ fn how_many_are_open_is_doubt_where_it_is_not_known_and_a_policy_asks() {
 
 #[test]
 fn what_no_policy_mentions_is_not_looked_up() {
-    let asks = |condition: &str| {
+    let asks = |condition: &str| -> (bool, bool) {
         let policies: Guardrails = tree(&format!("{BASELINE}{condition}")).policies;
-        policies.counts_requests()
+        (policies.counts_requests(), policies.seasons_owners())
     };
-    assert!(!asks(""));
-    assert!(!asks(&forbid("x", "context.live_count > 3")));
-    assert!(asks(TWO_AT_ONCE));
-    let hidden = TWO_AT_ONCE.replace("context.open_requests", "context[\"open_requests\"]");
-    assert!(asks(&hidden));
+    assert_eq!(asks(""), (false, false));
+    assert_eq!(asks(&forbid("x", "context.live_count > 3")), (false, false));
+    assert_eq!(asks(TWO_AT_ONCE), (true, false));
+    assert_eq!(asks(SEASONED), (false, true));
+    let hidden = SEASONED.replace("context.owner_minutes", "context[\"owner_minutes\"]");
+    assert_eq!(asks(&hidden), (false, true));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -220,11 +229,247 @@ async fn drafts_count_and_what_asks_for_no_access_does_not() {
     .await;
 }
 
+// For how long somebody has been an owner.
+
+fn found(members: &[&str]) -> Lookup<Team> {
+    Lookup::Found(Team {
+        can_write: true,
+        members: members.iter().map(|m| actor(m)).collect(),
+    })
+}
+
+/// What is known after these looks, each some minutes after noon.
+fn looks(all: &[(i64, Lookup<Team>)]) -> Tenure {
+    let mut known = None;
+    for (minute, found) in all {
+        known = Tenure::after(known.as_ref(), found, at(*minute));
+    }
+    known.expect("something was found")
+}
+
+#[test]
+fn whoever_is_there_at_the_first_reading_always_was_and_others_since_they_were_seen() {
+    let failed = || Lookup::Failed("GitHub answered 502".to_owned());
+    let minutes = |known: &Tenure, who: &str, now: i64| known.minutes(actor(who).id, at(now));
+    let known = looks(&[
+        (0, found(&["grace"])),
+        (10, found(&["grace", "mallory"])),
+        (20, found(&["grace", "mallory"])),
+    ]);
+    assert_eq!(minutes(&known, "grace", 0), ALWAYS);
+    assert_eq!(minutes(&known, "mallory", 69), 59);
+    assert_eq!(minutes(&known, "mallory", 9), 0, "before they were seen");
+    assert_eq!(minutes(&known, "judy", 69), 0, "never seen");
+    // A look that failed, or that found no such team, tells of nobody that they left.
+    for gap in [failed(), Lookup::Absent] {
+        let known = looks(&[
+            (0, found(&["grace"])),
+            (10, found(&["grace", "mallory"])),
+            (20, gap),
+            (30, found(&["mallory", "grace"])),
+        ]);
+        assert_eq!(minutes(&known, "grace", 40), ALWAYS);
+        assert_eq!(minutes(&known, "mallory", 40), 30);
+    }
+    // Who goes begins anew, whoever it is.
+    let known = looks(&[
+        (0, found(&["grace", "heidi"])),
+        (10, found(&["heidi"])),
+        (20, found(&["grace", "heidi"])),
+    ]);
+    assert_eq!(minutes(&known, "grace", 40), 20);
+    assert_eq!(minutes(&known, "heidi", 40), ALWAYS);
+    // Who comes into a team that did not exist was not always there.
+    let known = looks(&[(0, Lookup::Absent), (10, found(&["mallory"]))]);
+    assert_eq!(minutes(&known, "mallory", 40), 30);
+    assert_eq!(Tenure::after(None, &failed(), at(0)), None);
+}
+
+/// Everybody of `seated` was in the team before anybody looked, `joined` since so many minutes after noon.
+pub fn seen(scene: &mut Scene, slug: &str, seated: &[&str], joined: &[(&str, i64)]) {
+    let mut all = seated.to_vec();
+    let mut readings = vec![(0, found(&all))];
+    for (who, minute) in joined {
+        all.push(who);
+        readings.push((*minute, found(&all)));
+    }
+    scene.staff(slug, &all);
+    scene.around.tenures.insert(team(slug), looks(&readings));
+}
+
+/// octocat's request where owners season, `minutes` after noon.
+pub fn seasoning(minutes: i64) -> Scene {
+    let mut scene = under(&format!("{BASELINE}{SEASONED}"));
+    scene.now = at(minutes);
+    scene
+}
+
+#[test]
+fn an_approval_counts_once_its_owner_has_been_one_for_long_enough() {
+    for (now, outcome) in [
+        (30, Outcome::Waiting),
+        (69, Outcome::Waiting),
+        (70, Outcome::Approved),
+    ] {
+        let mut scene = seasoning(now);
+        seen(&mut scene, "dba", &["grace"], &[("mallory", 10)]);
+        scene.approves("mallory");
+        let said = verdict(&scene);
+        assert_eq!(said.outcome, outcome, "{now}");
+        if outcome == Outcome::Waiting {
+            assert_eq!(
+                missing(&said),
+                [
+                    "One approval is needed, from @acme/dba: @grace can give it.",
+                    "The approval by @mallory does not count: Owners approve once they have been owners for an hour (policy seasoned)."
+                ]
+            );
+        }
+    }
+}
+
+#[test]
+fn an_owner_of_whom_nothing_is_known_is_no_old_one() {
+    let mut scene = seasoning(600);
+    scene.approves("grace");
+    assert_eq!(rules(&verdict(&scene)), ["no-eligible-approver"]);
+}
+
+#[test]
+fn of_several_owners_through_whom_somebody_counts_the_oldest_decides() {
+    let owned = |owners: &str| {
+        let mut scene = seasoning(30);
+        scene.owned(&format!("/access/ {owners}\n"));
+        seen(&mut scene, "dba", &["grace"], &[("mallory", 10)]);
+        seen(&mut scene, "security", &["judy"], &[]);
+        scene.approves("mallory");
+        scene
+    };
+    assert_eq!(verdict(&owned("@acme/dba")).outcome, Outcome::Waiting);
+    for owners in ["@acme/dba @acme/security", "@acme/security @acme/dba"] {
+        let mut scene = owned(owners);
+        assert_eq!(verdict(&scene).outcome, Outcome::Waiting, "{owners}");
+        seen(&mut scene, "security", &["judy", "mallory"], &[]);
+        assert_eq!(verdict(&scene).outcome, Outcome::Approved, "{owners}");
+    }
+    for owners in ["@acme/dba @mallory", "@mallory @acme/dba"] {
+        let mut scene = owned(owners);
+        scene.person("mallory", true);
+        assert_eq!(verdict(&scene).outcome, Outcome::Approved, "{owners}");
+        // Through a name that stands for nobody here, nobody has always been an owner.
+        scene.person("mallory", false);
+        assert_eq!(verdict(&scene).outcome, Outcome::Waiting, "{owners}");
+        scene.person("mallory", true);
+        let mallory = scene.base.people.get_mut(&login("mallory")).unwrap();
+        mallory.github_id = UserId(77);
+        assert_eq!(verdict(&scene).outcome, Outcome::Waiting, "{owners}");
+    }
+}
+
+#[test]
+fn at_the_merge_it_counts_for_how_long_somebody_had_been_an_owner_by_then() {
+    let landed = |minute: i64| {
+        let mut scene = seasoning(600);
+        seen(&mut scene, "dba", &["grace"], &[("mallory", 10)]);
+        scene.approves("mallory");
+        merged(&mut scene);
+        if let PullState::Merged { at: when, .. } = &mut scene.pull.state {
+            *when = at(minute);
+        }
+        admission(&scene)
+    };
+    assert!(matches!(landed(69), Admission::Unapproved(_)));
+    assert!(matches!(landed(70), Admission::Approved(_)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_leaves_the_team_and_comes_back_begins_anew() {
+    hearing_and_deaf(async |world| {
+        govern(world, SEASONED).await;
+        let look = async || {
+            world.advance(minutes(10)).await;
+            world.resync().await;
+        };
+        world.sandbox.join_team("mallory", "dba");
+        look().await;
+        world.advance(minutes(60)).await;
+        let pull = world
+            .request("ada", "db/ada-1", &grant("ada", "readonly", "30m"))
+            .await;
+        world.approve(pull, "mallory").await;
+        assert!(world.is_merged(pull), "{:?}", world.check(pull));
+
+        world.sandbox.leave_team("mallory", "dba");
+        look().await;
+        world.sandbox.join_team("mallory", "dba");
+        look().await;
+        let pull = world
+            .request("ada", "db/ada-2", &grant("ada", "admin", "30m"))
+            .await;
+        world.approve(pull, "mallory").await;
+        world.approve(pull, "linus").await;
+        assert!(!world.is_merged(pull), "{:?}", world.check(pull));
+        for _ in 0..6 {
+            look().await;
+        }
+        assert!(world.is_merged(pull), "{:?}", world.check(pull));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_kept_of_owners_survives_a_restart_and_is_lost_with_the_database() {
+    let mut world = World::hearing().await;
+    govern(&world, SEASONED).await;
+    world.sandbox.join_team("mallory", "dba");
+    world.advance(minutes(10)).await;
+    world.resync().await;
+    world.start().await;
+    world.resync().await;
+    let text = grant("ada", "readonly", "30m");
+    let pull = world.request("ada", "db/ada-1", &text).await;
+    world.approve(pull, "mallory").await;
+    assert!(!world.is_merged(pull), "{:?}", world.check(pull));
+    // The limit that the documentation tells: whoever is there at the first reading counts as always having been.
+    world.lose_database().await;
+    world.recover(&Default::default()).await;
+    world.resync().await;
+    assert!(world.is_merged(pull), "{:?}", world.check(pull));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn owners_are_read_before_anybody_asks_and_only_where_a_policy_wants_it() {
+    // The members of a team are read for drift too; what it may do here is not.
+    const TEAM: &str = "GET /orgs/{org}/teams/{team_slug}/repos/{owner}/{repo}";
+    let world = World::hearing().await;
+    let read = || world.sandbox.calls().get(TEAM).copied().unwrap_or(0);
+    let look_after = async |n: i64| {
+        world.advance(minutes(n)).await;
+        world.resync().await;
+    };
+    look_after(10).await;
+    assert_eq!(read(), 0);
+    govern(&world, SEASONED).await;
+    assert_eq!(read(), 2, "each team of CODEOWNERS once");
+    look_after(1).await;
+    assert_eq!(read(), 2, "and not with every tick");
+    world
+        .sandbox
+        .fail_next(Some(TEAM), 1_000, 502, When::Before);
+    look_after(10).await;
+    world.sandbox.heal();
+    let failed = read();
+    look_after(1).await;
+    assert_eq!(read(), failed + 2, "what failed is read with the next look");
+    look_after(1).await;
+    assert_eq!(read(), failed + 2);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_life_under_all_of_it_costs_few_calls_of_the_forge() {
     let world = World::hearing().await;
     let cap = forbid("cap", "context.live_count >= 5");
-    govern(&world, &format!("{TWO_AT_ONCE}{cap}")).await;
+    govern(&world, &format!("{SEASONED}{TWO_AT_ONCE}{cap}")).await;
     world.sandbox.reset_calls();
     let pull = world
         .request("ada", "db/ada-incident", &grant("ada", "readonly", "30m"))

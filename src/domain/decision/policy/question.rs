@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::super::approval::Member;
 use super::super::super::catalogue::Catalogue;
 use super::super::super::ledger::Holding;
 use super::super::super::model::{
@@ -12,6 +13,7 @@ use super::super::super::policy::{
 };
 use super::super::super::pull::{Lookup, Pushers};
 use super::super::super::rules::MOST_GRANTS;
+use super::super::super::tenure::ALWAYS;
 use super::super::{Case, Change};
 use super::Ask;
 
@@ -66,12 +68,28 @@ fn open_requests(case: &Case<'_>) -> i64 {
     }
 }
 
-/// Whether `actor` may approve what `request` asks.
-pub(super) fn of_review(case: &Case<'_>, request: &Question, actor: &Actor) -> Question {
+/// Whether `member` may approve what `request` asks.
+pub(super) fn of_review(case: &Case<'_>, request: &Question, member: &Member<'_>) -> Question {
     let mut question = request.about(Action::Approve);
     question.circumstances.subject = Some(question.principal);
-    question.principal = Principal::Person(somebody(case, actor));
+    question.circumstances.owner_minutes = owner_minutes(case, member);
+    question.principal = Principal::Person(somebody(case, member.actor));
     question
+}
+
+/// For how long somebody has been seen among the owners through which they count: the longest. A name in CODEOWNERS stands there by
+/// an owner's review, and needs no time.
+fn owner_minutes(case: &Case<'_>, member: &Member<'_>) -> i64 {
+    let at = case.judged_at();
+    let minutes = |owner: &&Owner| match owner {
+        Owner::User(_) => ALWAYS,
+        Owner::Team { .. } | Owner::Email(_) => {
+            let tenure = case.around.tenures.get(*owner);
+            tenure.map_or(0, |tenure| tenure.minutes(member.actor.id, at))
+        }
+    };
+    let through = member.others.iter().chain([&member.through]);
+    through.map(minutes).max().unwrap_or(0)
 }
 
 fn principal(case: &Case<'_>, subject: &Subject) -> Option<Principal> {
