@@ -2,8 +2,8 @@
 //!
 //! A request is judged as it was made, on what git tells of it: its file, about when it was merged, who was declared then, and what
 //! its subject held. Roles, owners and policies are those of either side, and so are the people whom the change changes; that
-//! somebody left meanwhile does not make their past requests wrong. What git does not tell, who asked and who was in which
-//! team, is tried both ways; where that decides, the answer is that it cannot be told.
+//! somebody left meanwhile does not make their past requests wrong. What git does not tell, who asked, what they had open and
+//! who was in which team, is tried both ways; where that decides, the answer is that it cannot be told.
 
 mod sides;
 mod words;

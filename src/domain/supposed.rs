@@ -1,6 +1,6 @@
 //! A request of which only the files are known, as a question to the policies.
 //!
-//! Who asked and who is in which team is in no file. Each [`Reading`] supposes one answer; what is the same in every reading is true
+//! Who asked, what else they had open and who is in which team is in no file. Each [`Reading`] supposes one answer; what is the same in every reading is true
 //! however it was.
 
 use std::collections::BTreeSet;
@@ -37,20 +37,31 @@ pub(super) struct Reading {
     teams: BTreeSet<Owner>,
     /// Whether the subject asks for themselves.
     self_requested: bool,
+    /// How many older requests of whoever asks are open, where a policy counts them.
+    open_requests: i64,
 }
+
+/// So many open requests that no cap lets another pass.
+const MANY: i64 = 1_000;
 
 /// Every way that makes a difference to the policies of `trees`.
 pub(super) fn readings(trees: [&Catalogue; 2]) -> Vec<Reading> {
     let teams = trees.into_iter().flat_map(|tree| tree.policies.teams());
     let teams: Vec<&Owner> = teams.collect::<BTreeSet<_>>().into_iter().collect();
-    let memberships = memberships(&teams).into_iter();
-    let readings = memberships.flat_map(|teams| {
-        [true, false].map(|self_requested| Reading {
-            teams: teams.clone(),
-            self_requested,
-        })
-    });
-    readings.collect()
+    let counted = trees.iter().any(|tree| tree.policies.counts_requests());
+    let open: &[i64] = if counted { &[0, MANY] } else { &[0] };
+    let mut readings = Vec::new();
+    for teams in memberships(&teams) {
+        for self_requested in [true, false] {
+            let reading = |open_requests: &i64| Reading {
+                teams: teams.clone(),
+                self_requested,
+                open_requests: *open_requests,
+            };
+            readings.extend(open.iter().map(reading));
+        }
+    }
+    readings
 }
 
 /// How many bytes of policies are asked at most about all that one change would do: some seconds of work.
@@ -171,6 +182,7 @@ fn question(
         total_minutes: begun_minutes(since, grant.end(at)),
         self_requested: reading.self_requested,
         live_roles: supposed.live_roles.clone(),
+        open_requests: reading.open_requests,
         renewal: supposed.since.is_some(),
         author: reading.self_requested.then_some(asker),
         ..Circumstances::of(grant, at)

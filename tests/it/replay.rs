@@ -100,6 +100,15 @@ fn what_depends_on_a_team_cannot_be_told_unless_every_team_gives_the_same() {
 }
 
 #[test]
+fn what_depends_on_other_requests_cannot_be_told() {
+    let past = [merged(GRANT)];
+    let cap = forbid("cap", "context.open_requests >= 3");
+    assert_eq!(turns(&past, "", &cap), ["cannot-tell: cap"]);
+    let roles = forbid("cap", "context.live_count >= 1");
+    assert!(turns(&past, "", &roles).is_empty(), "what was held is told");
+}
+
+#[test]
 fn what_depends_on_who_asked_cannot_be_told() {
     let own = forbid("not-for-oneself", "context.self_requested");
     assert_eq!(

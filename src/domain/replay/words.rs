@@ -51,7 +51,7 @@ fn heading(turn: Turn, number: usize) -> String {
             format!("{requests}: {before} as things are, {after} after the change")
         }
         Turn::CannotTell => format!(
-            "{requests} may be decided otherwise: that depends on who asked or on teams, which git does not tell"
+            "{requests} may be decided otherwise: that depends on who asked, what they had open or who was in which team, which git does not tell"
         ),
     }
 }
