@@ -43,7 +43,7 @@ mod tenures;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use chrono::TimeDelta;
 
@@ -393,26 +393,28 @@ impl Reconciler {
 
     /// What `commit` declares, parsed once.
     async fn catalogue(&self, commit: &CommitId) -> Result<Arc<Catalogue>, ReconcileError> {
-        let kept = self
-            .catalogues
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .get(commit)
-            .cloned();
+        let (kept, another) = {
+            let kept = self.kept_catalogues();
+            (kept.get(commit).cloned(), kept.values().next().cloned())
+        };
         if let Some(catalogue) = kept {
             return Ok(catalogue);
         }
         let files = self.mirror.files(commit).await?;
-        let catalogue = aside(move || Arc::new(parse::read_tree(&files))).await?;
-        let mut kept = self
-            .catalogues
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let before = another.unwrap_or_default();
+        let read = move || Arc::new(parse::read_tree_after(&files, &before));
+        let catalogue = aside(read).await?;
+        let mut kept = self.kept_catalogues();
         if kept.len() >= CATALOGUES_KEPT {
             kept.clear();
         }
         kept.insert(commit.clone(), Arc::clone(&catalogue));
         Ok(catalogue)
+    }
+
+    fn kept_catalogues(&self) -> MutexGuard<'_, HashMap<CommitId, Arc<Catalogue>>> {
+        let kept = self.catalogues.lock();
+        kept.unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// The pause before attempt `attempts + 1`: a second, doubled each time, at most the cap.

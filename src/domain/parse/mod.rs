@@ -12,7 +12,7 @@ mod scalar;
 mod typed;
 mod yaml;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use rayon::prelude::*;
 use regex::Regex;
@@ -116,10 +116,25 @@ pub(crate) enum Read {
 
 /// Reads every governed file of a tree: `access/**`, the CODEOWNERS locations, `.gitattributes`. Other paths are ignored.
 pub fn read_tree(files: &[File]) -> Catalogue {
+    read_tree_after(files, &Catalogue::default())
+}
+
+/// [`read_tree`] for the tree of another commit than `before`: a grant that has the same content there is not read again, and is held
+/// by both, so that keeping both takes little more memory than keeping one.
+pub fn read_tree_after(files: &[File], before: &Catalogue) -> Catalogue {
+    let known = before.grants.iter().zip(&before.index.places);
+    let known: HashMap<&str, (&GrantPath, &Declared, &GrantPlaces)> = known
+        .map(|((path, declared), places)| (path.as_str(), (path, declared, places)))
+        .collect();
+    let already = |file: &File| {
+        let (path, declared, places) = known.get(file.path.as_str())?;
+        let same = file.mode == REGULAR_FILE && file.blob == declared.blob;
+        same.then(|| Ok(Read::Grant((*path).clone(), (*declared).clone(), **places)))
+    };
     let reads: Vec<Result<Read, Vec<Finding>>> = files
         .par_iter()
         .with_min_len(64)
-        .filter_map(read_file)
+        .filter_map(|file| already(file).or_else(|| read_file(file)))
         .collect();
     let mut tree = Catalogue::default();
     let mut grants = Vec::new();
