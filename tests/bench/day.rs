@@ -35,6 +35,10 @@ use tokio_util::sync::CancellationToken;
 
 use crowd::{REPO, Standin};
 
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Whoever asks during the day.
 const ASKERS: usize = 40;
 /// How often one of them does.
