@@ -97,7 +97,7 @@ fn pull(n: u64) -> u64 {
 async fn queued(folder: &std::path::Path) -> BTreeSet<u64> {
     let url = format!("sqlite://{}/data/hallpass.db", folder.display());
     let store = Store::read(&url).await.expect("its database");
-    let ever = DateTime::<Utc>::MAX_UTC;
+    let ever: DateTime<Utc> = "9999-12-31T23:59:59Z".parse().expect("an instant");
     let wakes = store.due_wakes(ever).await.expect("its queue");
     let number = |taken: &TakenWake| match taken.wake {
         Wake::Pull(number) => Some(number.0),
