@@ -7,12 +7,12 @@ use hallpass::domain::pull::{PullState, ReviewState};
 use hallpass::store::Wake;
 use hallpass::worker::Resync;
 use rand::RngExt;
-use rand::seq::IndexedRandom;
+use rand::seq::{IndexedRandom, SliceRandom};
 
 use super::faults::Weather;
-use super::hub::{Asked, Edit};
+use super::hub::{Asked, Edit, is_grant};
 use super::model::{Ask, LIST_IS_GOOD, ROLES, Role};
-use super::world::{DBA, OPS, PEOPLE, World, person};
+use super::world::{DBA, OPS, PEOPLE, STAFF, World, person, staff};
 
 /// How many requests may be open before somebody sees to them: each is judged anew whenever another is merged, which proves little.
 const CROWD: usize = 7;
@@ -34,8 +34,7 @@ impl World {
     fn open(&self) -> Vec<Asked> {
         let pulls = self.hub.pulls().into_iter();
         let open = pulls.filter(|asked| asked.state == PullState::Open);
-        open.filter(|asked| !asked.author.ends_with("[bot]"))
-            .collect()
+        open.filter(|asked| !asked.is_ours()).collect()
     }
 
     fn some_open(&mut self) -> Option<Asked> {
@@ -84,7 +83,8 @@ impl World {
             return;
         }
         match self.below(100) {
-            0..=24 => self.asks(),
+            0..=9 => self.asks(),
+            10..=24 => self.asks_for_many(),
             25..=39 => self.cheats(),
             40..=59 => self.decides(),
             60..=64 => self.changes_after_approval(),
@@ -121,9 +121,36 @@ impl World {
         ));
     }
 
-    /// Opens a pull request that asks for access: one life more.
+    /// The same for many at once, as for a shift that begins: one request, and a life for each of them.
+    fn asks_for_many(&mut self) {
+        let author = self.somebody();
+        let mut many: Vec<String> = staff().collect();
+        many.shuffle(&mut self.dice);
+        many.truncate(self.dice.random_range(20..=STAFF));
+        let ask = self.ask(author);
+        let edits: Vec<Edit> = many
+            .into_iter()
+            .map(|person| {
+                let note = u64::from(self.dice.random_range(0..u32::MAX));
+                self.file_of(&Ask {
+                    person,
+                    note,
+                    ..ask.clone()
+                })
+            })
+            .collect();
+        let number = self.opens(author, &edits);
+        let (role, minutes, people) = (ask.role.name, ask.minutes, edits.len());
+        self.tell(format!(
+            "{author} asks in #{number} for {role} for {people} people, {minutes} minutes"
+        ));
+    }
+
+    /// Opens a pull request that asks for access: as many lives more as it has grants.
     pub(super) fn opens(&mut self, author: &str, edits: &[Edit]) -> u64 {
-        self.lives += 1;
+        let grants = edits.iter().filter(|(path, _)| is_grant(path));
+        self.lives += grants.count();
+        self.requests += 1;
         self.hub.opens(author, edits)
     }
 

@@ -18,6 +18,11 @@ const APP: u64 = 999;
 /// A file to be written, or with `None` removed.
 pub type Edit = (String, Option<String>);
 
+/// Whether a path is that of a grant.
+pub fn is_grant(path: &str) -> bool {
+    path.starts_with("access/grants/")
+}
+
 /// A pull request as the forge has it.
 #[derive(Debug, Clone)]
 pub struct Asked {
@@ -31,6 +36,13 @@ pub struct Asked {
     /// Whether somebody changed it to change files that decide.
     pub touches_control: bool,
     updated_at: Instant,
+}
+
+impl Asked {
+    /// Whether the service proposed it.
+    pub fn is_ours(&self) -> bool {
+        self.author.ends_with("[bot]")
+    }
 }
 
 /// A review as the forge has it.
@@ -68,6 +80,8 @@ pub struct Hub {
     faults: Arc<Faults>,
     git: Mutex<Repository>,
     state: Mutex<State>,
+    /// What stands at a path of a commit, as far as it was looked for.
+    blobs: Mutex<BTreeMap<(Oid, String), Option<Oid>>>,
 }
 
 /// The number of an account.
@@ -108,6 +122,7 @@ impl Hub {
             clock: Arc::clone(clock),
             faults: Arc::clone(faults),
             state: Mutex::default(),
+            blobs: Mutex::default(),
         };
         let first = hub.commit(&[], files, "Begin");
         hub.set("refs/heads/main", first);
@@ -194,9 +209,14 @@ impl Hub {
 
     /// The blob at a path of a commit.
     pub fn blob(&self, commit: Oid, path: &str) -> Option<Oid> {
-        let git = self.git.lock().unwrap();
-        let tree = git.find_commit(commit).ok()?.tree().ok()?;
-        tree.get_path(Path::new(path)).ok().map(|entry| entry.id())
+        let found = || {
+            let git = self.git.lock().unwrap();
+            let tree = git.find_commit(commit).ok()?.tree().ok()?;
+            tree.get_path(Path::new(path)).ok().map(|entry| entry.id())
+        };
+        let mut blobs = self.blobs.lock().unwrap();
+        let known = blobs.entry((commit, path.to_owned()));
+        *known.or_insert_with(found)
     }
 
     /// The grant files of a commit, with their blobs.
@@ -301,7 +321,7 @@ impl Hub {
             state: PullState::Open,
             pushers: BTreeSet::from([author.to_owned()]),
             reviews: Vec::new(),
-            touches_control: edits.iter().any(|(p, _)| !p.starts_with("access/grants/")),
+            touches_control: edits.iter().any(|(p, _)| !is_grant(p)),
             updated_at: self.now(),
         };
         self.state().pulls.insert(number, asked);
@@ -321,7 +341,7 @@ impl Hub {
         let asked = self.asked(number);
         let head = self.commit(&[asked.head], edits, "Change it");
         self.set(&format!("refs/pull/{number}/head"), head);
-        let control = edits.iter().any(|(p, _)| !p.starts_with("access/grants/"));
+        let control = edits.iter().any(|(p, _)| !is_grant(p));
         self.change(number, |asked| {
             asked.head = head;
             asked.pushers.insert(who.to_owned());

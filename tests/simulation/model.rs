@@ -111,6 +111,10 @@ pub struct Arrived {
     pub gone: Option<Instant>,
     /// Whether somebody touched the same access by hand, so that nothing is expected of it.
     pub touched: bool,
+    /// Whether it was there when everything had come to rest: from then on it stays until it ends.
+    settled: bool,
+    /// Whether it went together with more than can be believed: then it stays, too.
+    held_back: bool,
 }
 
 impl Arrived {
@@ -120,8 +124,15 @@ impl Arrived {
     }
 
     fn is_of(&self, target: &str, held: &Held) -> bool {
+        let (gives, person) = held;
         let ask = self.ask.as_ref();
-        ask.is_some_and(|ask| ask.role.target == target && ask.held() == *held)
+        ask.is_some_and(|ask| {
+            ask.role.target == target && ask.role.gives == gives && ask.person == *person
+        })
+    }
+
+    fn runs(&self, now: Instant) -> bool {
+        self.ends().is_some_and(|ends| now < ends)
     }
 }
 
@@ -130,6 +141,8 @@ impl Arrived {
 pub struct Model {
     asks: BTreeMap<Oid, Ask>,
     pub arrived: Vec<Arrived>,
+    /// Where among them each person's are.
+    of: BTreeMap<String, Vec<usize>>,
     seen: usize,
     /// Given by hand, so never ours: what is at which target.
     pub by_hand: BTreeSet<(&'static str, Held)>,
@@ -139,6 +152,9 @@ pub struct Model {
     /// gone from the protected branch is seen at once.
     pub left: BTreeMap<String, Instant>,
 }
+
+/// How many may vanish at once and be believed, however few there are.
+const BELIEVED: usize = 5;
 
 /// How long a list of the organisation's members is good for.
 pub const LIST_IS_GOOD: TimeDelta = TimeDelta::minutes(10);
@@ -170,8 +186,13 @@ impl Model {
             }
             for (path, blob) in after {
                 if before.get(&path) != Some(&blob) {
+                    let ask = self.asks.get(&blob).cloned();
+                    if let Some(ask) = &ask {
+                        let of = self.of.entry(ask.person.clone()).or_default();
+                        of.push(self.arrived.len());
+                    }
                     self.arrived.push(Arrived {
-                        ask: self.asks.get(&blob).cloned(),
+                        ask,
                         path,
                         blob,
                         pull: landing.pull,
@@ -180,17 +201,18 @@ impl Model {
                         not_in_order: 0,
                         gone: None,
                         touched: false,
+                        settled: false,
+                        held_back: false,
                     });
                 }
             }
         }
         self.seen = landed.len();
         // What is over needs no verdict any more.
-        let runs = |arrived: &Arrived| arrived.ends().is_some_and(|ends| now < ends);
         let verdicts: Vec<Option<bool>> = self
             .arrived
             .iter()
-            .map(|a| runs(a).then(|| self.in_order(hub, a, now).is_ok()))
+            .map(|a| a.runs(now).then(|| self.in_order(hub, a, now).is_ok()))
             .collect();
         for (arrived, in_order) in self.arrived.iter_mut().zip(verdicts) {
             match in_order {
@@ -284,7 +306,7 @@ impl Model {
         now: Instant,
     ) -> Result<(), String> {
         let mut why = vec!["nothing asks for it".to_owned()];
-        for arrived in self.arrived.iter().filter(|a| a.is_of(target, held)) {
+        for arrived in self.giving(target, held) {
             if arrived.ends().is_none_or(|ends| ends <= now) {
                 why.push(format!("{} is over", arrived.path));
                 continue;
@@ -308,39 +330,93 @@ impl Model {
         if self.by_hand.contains(&(target, held.clone())) {
             return true;
         }
-        let of = self.arrived.iter().filter(|a| a.is_of(target, held));
-        of.filter(|arrived| arrived.in_order > 0).any(|arrived| {
-            let running = arrived.ends().is_some_and(|ends| now < ends);
+        let mut of = self.giving(target, held);
+        of.any(|arrived| {
             let left = self.has_left(&held.1, now);
-            let there = arrived.gone.is_none() && !left;
-            running && (there || inferred == Inferred::Tolerated)
+            let there = (arrived.gone.is_none() || arrived.held_back) && !left;
+            let given = arrived.in_order > 0 && arrived.runs(now);
+            given && (there || inferred == Inferred::Tolerated)
         })
+    }
+
+    /// Everything that ever asked for this.
+    fn giving<'a>(&'a self, target: &str, held: &Held) -> impl Iterator<Item = &'a Arrived> {
+        let of = self.of.get(&held.1).into_iter().flatten();
+        let all = of.map(|at| &self.arrived[*at]);
+        all.filter(move |arrived| arrived.is_of(target, held))
     }
 
     /// What must be there once everything has come to rest.
     pub fn must_be_held(&self, now: Instant) -> Vec<(&'static str, Held, String)> {
-        let live = self.arrived.iter().filter(|arrived| {
-            let running = arrived.ends().is_some_and(|ends| now < ends);
-            let steady = arrived.in_order > 0 && arrived.not_in_order == 0;
-            running && steady && arrived.gone.is_none() && !arrived.touched
-        });
-        let held = live.filter_map(|arrived| {
+        let steady = |a: &&Arrived| a.in_order > 0 && a.not_in_order == 0;
+        let live = self.arrived.iter().filter(|a| self.holds(a, now));
+        let held = live.filter(steady).filter_map(|arrived| {
             let ask = arrived.ask.as_ref()?;
-            let here = !self.left.contains_key(&ask.person);
-            here.then(|| (ask.role.target, ask.held(), arrived.path.clone()))
+            Some((ask.role.target, ask.held(), arrived.path.clone()))
         });
         held.collect()
     }
 
-    /// Whether this may be taken by the service.
-    pub fn may_be_taken(&self, target: &'static str, held: &Held) -> bool {
-        !self.unmanaged.contains(&(target, held.clone()))
+    /// Whether this gives what it asks for, if it ever did.
+    fn holds(&self, arrived: &Arrived, now: Instant) -> bool {
+        let ask = arrived.ask.as_ref();
+        let here = ask.is_some_and(|ask| !self.left.contains_key(&ask.person));
+        let there = arrived.gone.is_none() || arrived.held_back;
+        here && there && arrived.runs(now) && !arrived.touched
+    }
+
+    /// Everything is at rest: what is there now, and has to be, is known to be given.
+    pub fn settles(&mut self, now: Instant) {
+        let steady = |a: &Arrived| a.in_order > 0 && a.not_in_order == 0;
+        let settled: Vec<bool> = self
+            .arrived
+            .iter()
+            .map(|a| a.settled || (steady(a) && self.holds(a, now)))
+            .collect();
+        for (arrived, settled) in self.arrived.iter_mut().zip(settled) {
+            arrived.settled = settled;
+        }
+    }
+
+    /// How many are known to be given.
+    pub fn settled(&self, now: Instant) -> usize {
+        let given = |a: &&Arrived| a.settled && self.holds(a, now);
+        self.arrived.iter().filter(given).count()
+    }
+
+    /// All files vanish at once, which nobody should believe.
+    pub fn all_vanish(&mut self) {
+        for arrived in self.arrived.iter_mut().filter(|a| a.gone.is_none()) {
+            arrived.held_back = true;
+        }
+    }
+
+    /// Whether this may be taken by the service; or what is wrong with that.
+    pub fn may_be_taken(
+        &self,
+        target: &'static str,
+        held: &Held,
+        now: Instant,
+    ) -> Result<(), String> {
+        if self.unmanaged.contains(&(target, held.clone())) {
+            return Err("it was given by hand".to_owned());
+        }
+        // What vanished at one target may be so little that it is believed.
+        let here = |a: &Arrived| a.ask.as_ref().is_some_and(|ask| ask.role.target == target);
+        let vanished = |a: &&Arrived| here(a) && a.held_back && a.settled && self.holds(a, now);
+        let few = self.arrived.iter().filter(vanished).count() <= BELIEVED;
+        let mut of = self.giving(target, held);
+        let gives = |a: &&Arrived| a.settled && self.holds(a, now) && !(few && a.held_back);
+        match of.find(gives) {
+            Some(gives) => Err(format!("{} gives it", gives.path)),
+            None => Ok(()),
+        }
     }
 
     /// Somebody gave this by hand.
     pub fn given_by_hand(&mut self, target: &'static str, held: &Held) {
         self.by_hand.insert((target, held.clone()));
-        if !self.arrived.iter().any(|a| a.is_of(target, held)) {
+        if self.giving(target, held).next().is_none() {
             self.unmanaged.insert((target, held.clone()));
         }
         self.touched(target, held);

@@ -27,7 +27,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
 use super::faults::{Faults, RETRIED, Weather};
-use super::hub::{Edit, Hub, number_of};
+use super::hub::{Asked, Edit, Hub, number_of};
 use super::model::{Inferred, Model, ROLES};
 use super::target::{Effect, Target};
 
@@ -36,10 +36,15 @@ pub const PEOPLE: [&str; 14] = [
     "ada", "ben", "cem", "dora", "emil", "finn", "gita", "hana", "grace", "linus", "mei", "olga",
     "pat", "quin",
 ];
+/// How many there are for whom others ask, many at once.
+pub const STAFF: usize = 45;
 /// Who owns the databases at first.
 pub const DBA: [&str; 3] = ["grace", "linus", "mei"];
 /// Who owns the queues at first.
 pub const OPS: [&str; 3] = ["olga", "pat", "quin"];
+
+/// How many grants have to be there that nobody believes it when all of them vanish.
+const MANY: usize = 10;
 
 /// A world.
 pub struct World {
@@ -53,8 +58,10 @@ pub struct World {
     /// What happened, in words.
     pub story: Vec<String>,
     pub step: u64,
-    /// How many requests were opened.
+    /// How many grants were asked for: a life each.
     pub lives: usize,
+    /// In how many requests.
+    pub requests: usize,
     trace: Sha256,
     service: Option<Service>,
     folder: tempfile::TempDir,
@@ -69,15 +76,30 @@ fn connection(name: &str) -> ConnectionName {
     ConnectionName::new(name).unwrap()
 }
 
+/// A folder in memory, where the system has such a place: nothing in it is to survive.
+fn folder() -> tempfile::TempDir {
+    let memory = std::path::Path::new("/dev/shm");
+    let made = match memory.is_dir() {
+        true => tempfile::tempdir_in(memory),
+        false => tempfile::tempdir(),
+    };
+    made.unwrap()
+}
+
 /// The key of the evidence: one for all worlds.
 fn key() -> &'static (tempfile::TempDir, PathBuf) {
     static KEY: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
     KEY.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = folder();
         let path = folder.path().join("key");
         Signers::at(&path).unwrap();
         (folder, path)
     })
+}
+
+/// Those for whom others ask.
+pub fn staff() -> impl Iterator<Item = String> {
+    (1..=STAFF).map(|n| format!("staff-{n}"))
 }
 
 /// The file of a person.
@@ -115,16 +137,18 @@ impl World {
         let start: Instant = "2026-11-23T09:00:00Z".parse().unwrap();
         let clock = Arc::new(ManualClock::at(start));
         let faults = Arc::new(Faults::of(seed, &clock));
-        let folder = tempfile::tempdir().unwrap();
+        let folder = folder();
         let owners =
             "* @acme/security\n/access/grants/db/ @acme/dba\n/access/grants/queue/ @acme/ops\n";
         let mut files = resources();
         files.push((".github/CODEOWNERS".to_owned(), Some(owners.to_owned())));
-        files.extend(PEOPLE.map(person));
+        let everybody = PEOPLE.map(str::to_owned).into_iter().chain(staff());
+        let everybody: Vec<String> = everybody.collect();
+        files.extend(everybody.iter().map(|login| person(login)));
         let hub = Hub::new(folder.path(), &clock, &faults, &files);
         hub.joins("security", "root");
         hub.joins_organisation("root");
-        for login in PEOPLE {
+        for login in &everybody {
             hub.joins_organisation(login);
         }
         for login in DBA {
@@ -144,6 +168,7 @@ impl World {
             story: Vec::new(),
             step: 0,
             lives: 0,
+            requests: 0,
             trace: Sha256::new(),
             service: None,
             faults,
@@ -269,12 +294,9 @@ impl World {
                         self.fail(&format!("{held:?} was given at {}: {why}", target.name));
                     }
                 } else if let Effect::Taken(held) = effect
-                    && !self.model.may_be_taken(target.name, &held)
+                    && let Err(why) = self.model.may_be_taken(target.name, &held, now)
                 {
-                    self.fail(&format!(
-                        "{held:?} was taken at {}, where it was given by hand",
-                        target.name
-                    ));
+                    self.fail(&format!("{held:?} was taken at {}: {why}", target.name));
                 }
             }
             let excused = self.faults.excuse(target.name);
@@ -354,22 +376,44 @@ impl World {
                 self.fail(&format!("at rest, {entry:#?} is not settled"));
             }
         }
+        self.model.settles(now);
+    }
+
+    /// All grant files vanish in one push. Nobody believes that: what was given stays, until its time.
+    async fn empties(&mut self) {
+        let files = self.hub.grants(self.hub.main());
+        let edits: Vec<Edit> = files.into_keys().map(|path| (path, None)).collect();
+        self.tell(format!("root removes all {} grants from main", edits.len()));
+        self.hub.pushes_to_main(&edits);
+        self.model.all_vanish();
+        for _ in 0..3 {
+            self.run(Resync::Everything).await;
+            self.check().await;
+            self.passes(TimeDelta::minutes(20), Weather::default())
+                .await;
+        }
     }
 
     /// Every term runs out. Then nothing is held but what was given by hand, nothing stands on the protected branch, and the evidence
     /// is whole and right.
     pub async fn ends(&mut self) {
         for asked in self.hub.pulls() {
-            if asked.state == PullState::Open {
+            if asked.state == PullState::Open && !asked.is_ours() {
                 self.hub.closes(asked.number);
             }
+        }
+        if self.model.settled(self.now()) >= MANY {
+            self.empties().await;
         }
         self.passes(TimeDelta::hours(25), Weather::default()).await;
         self.run(Resync::Everything).await;
         self.check().await;
         self.rests().await;
         let standing: Vec<String> = self.hub.grants(self.hub.main()).into_keys().collect();
-        if !standing.is_empty() {
+        // Who closed the last proposal to tidy up is not asked again for the same.
+        let proposed = self.hub.pulls().into_iter().rfind(Asked::is_ours);
+        let declined = proposed.is_some_and(|asked| asked.state == PullState::Closed);
+        if !standing.is_empty() && !declined {
             self.fail(&format!("nobody tidied up {standing:?}"));
         }
         self.is_proved().await;
