@@ -411,16 +411,15 @@ impl Worker {
         Ok(outcome.tip)
     }
 
-    /// What a resync does: the protected branch, then what waits for the ledger's word, then who owns it, then every open pull request
+    /// What a resync does: the protected branch, then who owns it, then what waits for the ledger's word, then every open pull request
     /// that changed since it was last judged.
     async fn all(&self, passes: &mut Passes) -> Result<(), ReconcileError> {
         let main = self.main(passes).await;
+        // Whatever is in the way of what landed: a first reading that comes late takes whoever joined meanwhile for an old owner.
+        let watched = self.reconciler.watch_owners().await;
         let guarded = self.reconciler.guarded().await?;
         self.look_at_deployments(guarded).await?;
         let tip = main.as_ref().ok().cloned().flatten();
-        if let Some(tip) = &tip {
-            self.reconciler.watch_owners(tip).await?;
-        }
         let now = self.clock.now();
         let open = self.reconciler.forge().open_pulls().await?;
         let numbers = open.iter().map(|listed| listed.number).collect();
@@ -440,7 +439,7 @@ impl Worker {
                 self.seen().insert(listed.number, seen);
             }
         }
-        main.map(drop)
+        main.map(drop).and(watched)
     }
 
     fn is_news(&self, listed: &PullListed, tip: Option<&CommitId>, now: Instant) -> bool {

@@ -6,6 +6,7 @@ pub mod ceremony;
 mod files;
 mod life;
 mod requests;
+mod seasons;
 
 use hallpass::domain::catalogue::Catalogue;
 use hallpass::domain::finding::Finding;
