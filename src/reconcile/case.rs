@@ -4,6 +4,8 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use chrono::TimeDelta;
+
 use super::{ReconcileError, Reconciler, aside};
 use crate::domain::catalogue::{Catalogue, ChangedFile};
 use crate::domain::changes::Changes;
@@ -271,7 +273,8 @@ impl Reconciler {
             .filter_map(|c| GrantPath::new(&c.path).ok())
             .collect();
         let mut ended = self.ended_beside(matter).await?;
-        ended.extend(over(self.store.entries_at(&removed).await?));
+        let entries = self.store.entries_at(&removed).await?;
+        ended.extend(over_by(entries, &matter.pull));
         Ok((holdings, ended))
     }
 
@@ -287,8 +290,20 @@ impl Reconciler {
         let mut entries = self.store.entries_at(&beside).await?;
         let blob_of = |path: &GrantPath| base.grants.get(path).map(|declared| &declared.blob);
         entries.retain(|entry| blob_of(&entry.path) == Some(&entry.blob));
-        Ok(over(entries))
+        Ok(over_by(entries, &matter.pull))
     }
+}
+
+/// By how much the forge's clock may be behind ours: it counts whole seconds, and machines differ by less than one.
+const CLOCKS: TimeDelta = TimeDelta::seconds(2);
+
+/// [`over`], as far as `pull` is concerned: what ended only after it was merged was in its way then, however late it is looked at.
+fn over_by(entries: Vec<Entry>, pull: &Pull) -> BTreeMap<GrantPath, BlobId> {
+    let PullState::Merged { at, .. } = pull.state else {
+        return over(entries);
+    };
+    let in_time = |e: &Entry| e.settled_at.is_some_and(|settled| settled <= at + CLOCKS);
+    over_where(entries, in_time)
 }
 
 /// The newest arrival at each path: one entry, or the parts of a bundle. An older one says nothing about the file that stands
@@ -311,7 +326,12 @@ pub(super) fn newest(entries: Vec<Entry>) -> BTreeMap<GrantPath, Vec<Entry>> {
 
 /// The files whose newest arrival is over in every part.
 pub(super) fn over(entries: Vec<Entry>) -> BTreeMap<GrantPath, BlobId> {
-    let over = |entries: &Vec<Entry>| entries.iter().all(|e| e.state.is_final());
+    over_where(entries, |_| true)
+}
+
+fn over_where(entries: Vec<Entry>, counts: impl Fn(&Entry) -> bool) -> BTreeMap<GrantPath, BlobId> {
+    let is_over = |e: &Entry| e.state.is_final() && counts(e);
+    let over = |entries: &Vec<Entry>| entries.iter().all(is_over);
     let files = newest(entries).into_iter();
     let ended = files.filter(|(_, entries)| over(entries));
     ended

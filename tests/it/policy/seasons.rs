@@ -1,10 +1,10 @@
 //! The time of owners: they are watched whatever else goes wrong, and what one look does not show takes nothing from them.
 
 use chrono::TimeDelta;
-use hallpass::sandbox::When;
+use hallpass::sandbox::{MergeMethod, When};
 
 use super::ceremony::{SEASONED, govern};
-use crate::approval::scene::team;
+use crate::approval::scene::{at, team};
 use crate::scenario::hearing_and_deaf;
 use crate::world::{World, grant};
 
@@ -39,6 +39,37 @@ async fn owners_are_watched_while_what_landed_cannot_be_weighed() {
             .await;
         world.approve(second, "mallory").await;
         assert!(!world.is_merged(second), "{:?}", world.check(second));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_had_at_the_merge_counts_however_late_it_is_looked_at() {
+    hearing_and_deaf(async |world| {
+        govern(world, &super::forbid("cap", "context.live_count >= 1")).await;
+        let first = world
+            .request("ada", "db/ada-1", &grant("ada", "readonly", "30m"))
+            .await;
+        world.approve(first, "grace").await;
+        let second = world
+            .request("ada", "db/ada-2", &grant("ada", "admin", "2h"))
+            .await;
+        world.approve(second, "grace").await;
+        world.approve(second, "linus").await;
+        assert_eq!(world.conclusion(second), "failure");
+        world
+            .sandbox
+            .fail_next(Some(PULLS_OF), 100_000, 502, When::Before);
+        world.merge_as_admin(second, MergeMethod::Merge).await;
+        world.advance(minutes(31)).await;
+        assert_eq!(
+            world.ledger().await,
+            ["db/ada-1 ended", "db/ada-2 arrived"],
+            "the first is over before the second is looked at"
+        );
+        world.sandbox.heal();
+        world.advance(minutes(10)).await;
+        assert_eq!(world.ledger().await, ["db/ada-1 ended", "db/ada-2 denied"]);
     })
     .await;
 }
