@@ -274,6 +274,7 @@ fn whoever_is_there_at_the_first_reading_always_was_and_others_since_they_were_s
     // Who goes begins anew, whoever it is.
     let known = looks(&[
         (0, found(&["grace", "heidi"])),
+        (9, found(&["heidi"])),
         (10, found(&["heidi"])),
         (20, found(&["grace", "heidi"])),
     ]);
@@ -400,6 +401,7 @@ async fn whoever_leaves_the_team_and_comes_back_begins_anew() {
         assert!(world.is_merged(pull), "{:?}", world.check(pull));
 
         world.sandbox.leave_team("mallory", "dba");
+        look().await;
         look().await;
         world.sandbox.join_team("mallory", "dba");
         look().await;

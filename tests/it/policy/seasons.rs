@@ -1,10 +1,12 @@
 //! The time of owners: they are watched whatever else goes wrong, and what one look does not show takes nothing from them.
 
 use chrono::TimeDelta;
+use hallpass::domain::pull::{Lookup, Team};
+use hallpass::domain::tenure::{ALWAYS, Tenure};
 use hallpass::sandbox::{MergeMethod, When};
 
 use super::ceremony::{SEASONED, govern};
-use crate::approval::scene::{at, team};
+use crate::approval::scene::{actor, at, team};
 use crate::scenario::hearing_and_deaf;
 use crate::world::{World, grant};
 
@@ -16,6 +18,69 @@ const TEAM: &str = "GET /orgs/{org}/teams/{team_slug}/repos/{owner}/{repo}";
 
 fn minutes(n: i64) -> TimeDelta {
     TimeDelta::minutes(n)
+}
+
+fn found(members: &[&str]) -> Lookup<Team> {
+    Lookup::Found(Team {
+        can_write: true,
+        members: members.iter().map(|m| actor(m)).collect(),
+    })
+}
+
+/// What is known after these looks, each ten minutes after the one before.
+fn looks(all: &[Lookup<Team>]) -> Tenure {
+    let mut known = None;
+    for (turn, found) in (0..).zip(all) {
+        known = Tenure::after(known.as_ref(), found, at(turn * 10));
+    }
+    known.expect("something was found")
+}
+
+#[test]
+fn one_look_that_lacks_somebody_takes_nothing_from_them_and_two_do() {
+    let all = || found(&["grace", "heidi"]);
+    let short = || found(&["heidi"]);
+    let of = |known: &Tenure| known.minutes(actor("grace").id, at(100));
+    let known = looks(&[all(), short(), all()]);
+    assert_eq!(of(&known), ALWAYS);
+    let known = looks(&[all(), short(), all(), short(), all()]);
+    assert_eq!(of(&known), ALWAYS, "never twice in a row");
+    let failed = Lookup::Failed("GitHub answered 502".to_owned());
+    let known = looks(&[all(), short(), failed.clone(), all()]);
+    assert_eq!(of(&known), ALWAYS, "what failed is no look");
+    let known = looks(&[all(), short(), short(), all()]);
+    assert_eq!(of(&known), 70);
+    let known = looks(&[all(), short(), failed, short(), all()]);
+    assert_eq!(of(&known), 60);
+    // Who joined keeps the time since then, and gains none by being missed.
+    let known = looks(&[short(), all(), short(), all()]);
+    assert_eq!(of(&known), 90);
+}
+
+#[test]
+fn a_team_that_is_shown_empty_at_once_was_not_shown() {
+    let all = || found(&["grace", "heidi"]);
+    let known = looks(&[all(), found(&[]), found(&[]), all()]);
+    for who in ["grace", "heidi"] {
+        assert_eq!(known.minutes(actor(who).id, at(100)), ALWAYS);
+    }
+    // One that never had anybody is as empty as it says.
+    let known = looks(&[found(&[]), all()]);
+    assert_eq!(known.minutes(actor("grace").id, at(100)), 90);
+}
+
+#[test]
+fn who_is_missed_is_noted_so_that_another_process_knows() {
+    let known = looks(&[found(&["grace", "heidi"]), found(&["heidi"])]);
+    let text = serde_json::to_string(&known).unwrap();
+    let read: Tenure = serde_json::from_str(&text).unwrap();
+    assert_eq!(read, known);
+    let earlier = r#"{"1":null,"2":"2026-11-01T12:00:00Z"}"#;
+    let read: Tenure = serde_json::from_str(earlier).unwrap();
+    assert_eq!(
+        read.minutes(hallpass::domain::model::UserId(1), at(0)),
+        ALWAYS
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
