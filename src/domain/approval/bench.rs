@@ -34,10 +34,11 @@ enum PushersMay {
 /// One person on the bench.
 pub(in super::super) struct Member<'a> {
     pub(in super::super) actor: &'a Actor,
-    /// The first owner of the line through which the person counts.
+    /// The owner of the line through which the person counts: the first, or where a policy asks for how long, the one through which the
+    /// person has counted for the longest.
     pub(in super::super) through: &'a Owner,
     /// The others through which the person would count as well.
-    pub(in super::super) others: Vec<&'a Owner>,
+    others: Vec<&'a Owner>,
     /// Why the person must stand aside.
     pub(super) barred: Option<Barred>,
 }
@@ -98,6 +99,17 @@ impl Beneficiary {
     }
 }
 
+impl Member<'_> {
+    fn count_through_the_longest(&mut self, case: &Case<'_>) {
+        for owner in std::mem::take(&mut self.others) {
+            let known = |owner| case.owner_minutes(owner, self.actor.id);
+            if known(owner) > known(self.through) {
+                self.through = owner;
+            }
+        }
+    }
+}
+
 impl<'a> Bench<'a> {
     /// The people behind the owners of `path`, by the base's CODEOWNERS and the memberships of now.
     pub(in super::super) fn of(
@@ -124,6 +136,9 @@ impl<'a> Bench<'a> {
         }
         for member in bench.members.values_mut() {
             member.barred = barred(case.pull, beneficiary, member.actor);
+            if case.base.policies.seasons_owners() {
+                member.count_through_the_longest(case);
+            }
         }
         bench
     }

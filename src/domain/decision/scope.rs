@@ -2,14 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::TimeDelta;
+
 use super::super::catalogue::{Catalogue, ChangedFile, Declared, role_at};
 use super::super::changes::Changes;
 use super::super::model::{
-    BlobId, CommitId, GrantPath, Instant, Owner, RecordPath, RepoPath, RoleRef, Subject,
+    BlobId, CommitId, GrantPath, Instant, Owner, RecordPath, RepoPath, RoleRef, Subject, UserId,
 };
 use super::super::pull::{Pull, PullState, ReviewState};
 use super::super::rules::is_control_path;
+use super::super::tenure::ALWAYS;
 use super::{Asks, Case};
+
+/// By how much the forge's clock may differ from ours at the most, its whole seconds among that.
+const CLOCKS: TimeDelta = TimeDelta::minutes(1);
 
 /// The governed part of a change.
 pub(super) struct Scope<'a> {
@@ -72,6 +78,24 @@ impl Case<'_> {
         match self.pull.state {
             PullState::Merged { at, .. } => at,
             PullState::Open | PullState::Closed => self.now,
+        }
+    }
+
+    /// For how many minutes an account has been seen as `owner`. A name in CODEOWNERS stands there by an owner's review, and needs no time.
+    ///
+    /// While a request is open, by a minute less than it was: the forge dates the merge in whole seconds and by a clock of its own, and
+    /// what is green here must not be found wanting there.
+    pub(in super::super) fn owner_minutes(&self, owner: &Owner, id: UserId) -> i64 {
+        let at = match self.pull.state {
+            PullState::Merged { at, .. } => at,
+            PullState::Open | PullState::Closed => self.now - CLOCKS,
+        };
+        match owner {
+            Owner::User(_) => ALWAYS,
+            Owner::Team { .. } | Owner::Email(_) => {
+                let tenure = self.around.tenures.get(owner);
+                tenure.map_or(0, |tenure| tenure.minutes(id, at))
+            }
         }
     }
 

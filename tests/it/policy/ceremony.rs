@@ -309,8 +309,8 @@ pub fn seasoning(minutes: i64) -> Scene {
 fn an_approval_counts_once_its_owner_has_been_one_for_long_enough() {
     for (now, outcome) in [
         (30, Outcome::Waiting),
-        (69, Outcome::Waiting),
-        (70, Outcome::Approved),
+        (70, Outcome::Waiting),
+        (71, Outcome::Approved),
     ] {
         let mut scene = seasoning(now);
         seen(&mut scene, "dba", &["grace"], &[("mallory", 10)]);
@@ -393,7 +393,7 @@ async fn whoever_leaves_the_team_and_comes_back_begins_anew() {
         };
         world.sandbox.join_team("mallory", "dba");
         look().await;
-        world.advance(minutes(60)).await;
+        world.advance(minutes(61)).await;
         let pull = world
             .request("ada", "db/ada-1", &grant("ada", "readonly", "30m"))
             .await;
@@ -411,7 +411,7 @@ async fn whoever_leaves_the_team_and_comes_back_begins_anew() {
         world.approve(pull, "mallory").await;
         world.approve(pull, "linus").await;
         assert!(!world.is_merged(pull), "{:?}", world.check(pull));
-        for _ in 0..6 {
+        for _ in 0..7 {
             look().await;
         }
         assert!(world.is_merged(pull), "{:?}", world.check(pull));

@@ -1,12 +1,17 @@
 //! The time of owners: they are watched whatever else goes wrong, and what one look does not show takes nothing from them.
 
 use chrono::TimeDelta;
-use hallpass::domain::pull::{Lookup, Team};
+use hallpass::domain::approval::Proof;
+use hallpass::domain::decision::{Admission, Outcome, Standing};
+use hallpass::domain::pull::{Lookup, PullState, Team};
 use hallpass::domain::tenure::{ALWAYS, Tenure};
 use hallpass::sandbox::{MergeMethod, When};
 
-use super::ceremony::{SEASONED, govern};
-use crate::approval::scene::{actor, at, team};
+use super::BASELINE;
+use super::ceremony::{SEASONED, govern, seasoning, seen};
+use super::requests::{admission, under};
+use crate::approval::scene::{Scene, actor, at, team};
+use crate::decision::office::{merged, verdict};
 use crate::scenario::hearing_and_deaf;
 use crate::world::{World, grant};
 
@@ -81,6 +86,72 @@ fn who_is_missed_is_noted_so_that_another_process_knows() {
         read.minutes(hallpass::domain::model::UserId(1), at(0)),
         ALWAYS
     );
+}
+
+/// octocat's request where owners season, with mallory's approval, who was first seen `late` after minute 10.
+fn approved_by_mallory(late: TimeDelta, now: TimeDelta) -> Scene {
+    let mut scene = seasoning(0);
+    scene.now = at(0) + now;
+    scene.staff("dba", &["grace", "mallory"]);
+    let known = Tenure::after(None, &found(&["grace"]), at(0)).unwrap();
+    let both = found(&["grace", "mallory"]);
+    let known = Tenure::after(Some(&known), &both, at(10) + late).unwrap();
+    scene.around.tenures.insert(team("dba"), known);
+    scene.approves("mallory");
+    scene
+}
+
+#[test]
+fn what_is_green_while_it_is_open_is_approved_at_the_merge_however_the_forge_counts_its_seconds() {
+    let mut green = 0;
+    for late in [0, 400, 900] {
+        for tenths in (0..1_400).step_by(3) {
+            let now = minutes(70) + TimeDelta::milliseconds(100 * tenths);
+            let mut scene = approved_by_mallory(TimeDelta::milliseconds(late), now);
+            if verdict(&scene).outcome != Outcome::Approved {
+                continue;
+            }
+            green += 1;
+            merged(&mut scene);
+            if let PullState::Merged { at: when, .. } = &mut scene.pull.state {
+                // A whole second, by a clock that is some seconds behind ours.
+                *when = at(0) + TimeDelta::seconds(now.num_seconds() - 5);
+            }
+            assert!(
+                matches!(admission(&scene), Admission::Approved(_)),
+                "{late} {now}"
+            );
+        }
+    }
+    assert!(green > 100, "{green}");
+}
+
+fn proof(scene: &Scene) -> Proof {
+    let said = verdict(scene);
+    match &said.requests[0].approval {
+        Standing::Approved(proof) => proof.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_evidence_names_the_owner_through_whom_somebody_has_counted_for_the_longest() {
+    for owners in ["@acme/dba @acme/security", "@acme/security @acme/dba"] {
+        let judged = |policies: &str| {
+            let mut scene = under(policies);
+            scene.now = at(30);
+            scene.owned(&format!("/access/ {owners}\n"));
+            seen(&mut scene, "dba", &["grace"], &[("mallory", 10)]);
+            seen(&mut scene, "security", &["judy", "mallory"], &[]);
+            scene.approves("mallory");
+            proof(&scene).approvals()[0].through.to_string()
+        };
+        let seasoned = format!("{BASELINE}{SEASONED}");
+        assert_eq!(judged(&seasoned), "@acme/security", "{owners}");
+        // Where no policy asks, the first.
+        let first = owners.split(' ').next().unwrap();
+        assert_eq!(judged(BASELINE), first);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

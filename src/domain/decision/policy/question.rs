@@ -13,7 +13,6 @@ use super::super::super::policy::{
 };
 use super::super::super::pull::{Lookup, Pushers};
 use super::super::super::rules::MOST_GRANTS;
-use super::super::super::tenure::ALWAYS;
 use super::super::{Case, Change};
 use super::Ask;
 
@@ -72,24 +71,9 @@ fn open_requests(case: &Case<'_>) -> i64 {
 pub(super) fn of_review(case: &Case<'_>, request: &Question, member: &Member<'_>) -> Question {
     let mut question = request.about(Action::Approve);
     question.circumstances.subject = Some(question.principal);
-    question.circumstances.owner_minutes = owner_minutes(case, member);
+    question.circumstances.owner_minutes = case.owner_minutes(member.through, member.actor.id);
     question.principal = Principal::Person(somebody(case, member.actor));
     question
-}
-
-/// For how long somebody has been seen among the owners through which they count: the longest. A name in CODEOWNERS stands there by
-/// an owner's review, and needs no time.
-fn owner_minutes(case: &Case<'_>, member: &Member<'_>) -> i64 {
-    let at = case.judged_at();
-    let minutes = |owner: &&Owner| match owner {
-        Owner::User(_) => ALWAYS,
-        Owner::Team { .. } | Owner::Email(_) => {
-            let tenure = case.around.tenures.get(*owner);
-            tenure.map_or(0, |tenure| tenure.minutes(member.actor.id, at))
-        }
-    };
-    let through = member.others.iter().chain([&member.through]);
-    through.map(minutes).max().unwrap_or(0)
 }
 
 fn principal(case: &Case<'_>, subject: &Subject) -> Option<Principal> {
