@@ -54,6 +54,33 @@ pub enum Barred {
     Beneficiary,
     /// A policy of the organisation refuses them.
     Policy,
+    /// A policy of the organisation refuses them because they have not been owners for long enough. Time alone mends it.
+    Season,
+}
+
+/// Why a policy refuses an owner, as the end of a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// Whatever time goes by.
+    Lasting(String),
+    /// Until they have been owners for long enough.
+    Passing(String),
+}
+
+impl Refusal {
+    /// Why.
+    pub fn why(&self) -> &str {
+        match self {
+            Self::Lasting(why) | Self::Passing(why) => why,
+        }
+    }
+
+    fn barred(&self) -> Barred {
+        match self {
+            Self::Lasting(_) => Barred::Policy,
+            Self::Passing(_) => Barred::Season,
+        }
+    }
 }
 
 /// Everybody who gains by a grant: they cannot approve it, under any of their accounts.
@@ -192,10 +219,10 @@ impl<'a> Bench<'a> {
     }
 
     /// Bars whom a policy refuses.
-    pub(super) fn refuse(&mut self, refused: &BTreeMap<UserId, String>) {
+    pub(super) fn refuse(&mut self, refused: &BTreeMap<UserId, Refusal>) {
         for (id, member) in &mut self.members {
-            if refused.contains_key(id) {
-                member.barred.get_or_insert(Barred::Policy);
+            if let Some(refusal) = refused.get(id) {
+                member.barred.get_or_insert(refusal.barred());
             }
         }
     }

@@ -32,7 +32,7 @@ use super::model::{
 };
 
 pub(super) use automatic::prove_by_policy;
-pub use bench::{Barred, Beneficiary};
+pub use bench::{Barred, Beneficiary, Refusal};
 pub(super) use bench::{Bench, Member};
 pub use emergency::{prove_emergency, sign};
 pub use fewest::{Group, fewest};
@@ -138,8 +138,8 @@ pub struct Demand {
     pub max_age: Option<TermLength>,
     /// Who receives the access, and so cannot approve it.
     pub beneficiary: Beneficiary,
-    /// Owners whom a policy refuses as approvers, and why, as the end of a sentence. Empty: no policy does.
-    pub refused: BTreeMap<UserId, String>,
+    /// Owners whom a policy refuses as approvers, and why. Empty: no policy does.
+    pub refused: BTreeMap<UserId, Refusal>,
 }
 
 /// What is asked about one path of a pull request.
@@ -333,6 +333,12 @@ fn weigh_before(
     let taken: Vec<_> = heard.counted.iter().map(|c| c.reviewer.id).collect();
     if have < needed && dead_end.is_none() {
         reasons.push(words::still_needed(needed - have, bench, &taken));
+        reasons.extend(words::not_yet(
+            case,
+            question,
+            bench,
+            (needed - have, &taken),
+        ));
     }
     reasons.extend(heard.discounted);
     reasons.extend(bench.absent().iter().cloned());

@@ -207,10 +207,10 @@ fn may_approve<'b, 'a>(
             ),
             false => format!("@{login} is not an owner of {} now", bench.thing()),
         })?;
-    if let (Some(Barred::Policy), Some(why)) =
+    if let (Some(Barred::Policy | Barred::Season), Some(refusal)) =
         (member.barred, question.demand.refused.get(&actor.id))
     {
-        return Err(why.clone());
+        return Err(refusal.why().to_owned());
     }
     if let Some(barred) = member.barred {
         return Err(format!("@{login} {}", because(barred)));
@@ -281,5 +281,6 @@ pub(super) fn because(barred: Barred) -> &'static str {
         Barred::Pusher => "pushed to this pull request",
         Barred::Beneficiary => "receives the access, or is accountable for the service that does",
         Barred::Policy => "may not approve it, by a policy of the organisation",
+        Barred::Season => "may not approve it yet, by a policy of the organisation",
     }
 }

@@ -4,7 +4,7 @@ use super::super::codeowners::Ownership;
 use super::super::decision::Case;
 use super::super::model::{Owner, UserId};
 use super::super::pull::ReviewState;
-use super::bench::Bench;
+use super::bench::{Barred, Bench, Member};
 use super::reviews::{Block, because};
 use super::{DeadEnd, Question};
 
@@ -51,6 +51,39 @@ pub(super) fn still_needed(count: u32, bench: &Bench<'_>, taken: &[UserId]) -> S
     }
 }
 
+/// Who of them can give one once time has passed, where nobody else can: a sentence each. Whose approval is there already has its own.
+pub(super) fn not_yet(
+    case: &Case<'_>,
+    question: &Question<'_>,
+    bench: &Bench<'_>,
+    (count, taken): (u32, &[UserId]),
+) -> Vec<String> {
+    let enough = usize::try_from(count).unwrap_or(usize::MAX);
+    if free(bench, taken) >= enough {
+        return Vec::new();
+    }
+    let spoke = |id: UserId| {
+        let mut reviews = case.pull.reviews.iter();
+        reviews.any(|r| {
+            r.state == ReviewState::Approved && r.reviewer.as_ref().is_some_and(|a| a.id == id)
+        })
+    };
+    let early = bench.members().filter(|m| m.barred == Some(Barred::Season));
+    let sentence = |member: &Member<'_>| {
+        let why = question.demand.refused.get(&member.actor.id)?.why();
+        Some(format!(
+            "@{} cannot give it yet: {why}.",
+            member.actor.login
+        ))
+    };
+    let silent = early.filter(|m| !spoke(m.actor.id));
+    silent.filter_map(sentence).take(NAMES).collect()
+}
+
+fn free(bench: &Bench<'_>, taken: &[UserId]) -> usize {
+    bench.free(taken).count()
+}
+
 /// Why nobody could ever approve, if that is so. Asked only when everything could be looked up.
 pub(super) fn dead_end(
     case: &Case<'_>,
@@ -65,9 +98,11 @@ pub(super) fn dead_end(
     if bench.pushers_unknown(case.pull).is_some() {
         return Some(fork());
     }
-    let free = bench.members().filter(|m| m.barred.is_none()).count();
+    let free = free(bench, &[]);
     let needed = usize::try_from(question.demand.needed.max(1)).unwrap_or(usize::MAX);
-    (free < needed).then(|| nobody(case, bench, line, owners, (free, needed)))
+    // Who only lacks time is waited for.
+    let later = bench.members().filter(|m| m.barred == Some(Barred::Season));
+    (free + later.count() < needed).then(|| nobody(case, bench, line, owners, (free, needed)))
 }
 
 fn file(case: &Case<'_>) -> &'static str {

@@ -7,11 +7,12 @@ mod question;
 
 use std::collections::BTreeMap;
 
-use super::super::approval::{self, Bench, Beneficiary, Member};
+use super::super::approval::{self, Bench, Beneficiary, Member, Refusal};
 use super::super::finding::{Finding, Place};
 use super::super::model::{Grant, GrantPath, Owner, RoleRef, UserId};
 use super::super::policy::{Action, Answer, PolicyRef, Principal, Question};
 use super::super::pull::Lookup;
+use super::super::tenure::ALWAYS;
 use super::{Case, Change, Request, Standing, Verdict};
 
 /// What the policies forbid, or do not permit.
@@ -158,7 +159,7 @@ fn absent_teams(case: &Case<'_>, requests: &[Request]) -> Vec<Finding> {
 }
 
 /// Owners whom a policy refuses as approvers of what is asked for, and why, after "The approval does not count:".
-pub(super) fn refused(case: &Case<'_>, ask: &Ask<'_>) -> BTreeMap<UserId, String> {
+pub(super) fn refused(case: &Case<'_>, ask: &Ask<'_>) -> BTreeMap<UserId, Refusal> {
     let policies = &case.base.policies;
     if !policies.asks_reviewers() || !doubts(case).is_empty() {
         return BTreeMap::new();
@@ -169,21 +170,27 @@ pub(super) fn refused(case: &Case<'_>, ask: &Ask<'_>) -> BTreeMap<UserId, String
     if !asked.iter().all(permitted) {
         return BTreeMap::new();
     }
-    let why = |question: &Question, member: &Member<'_>| {
-        let question = question::of_review(case, question, member);
-        match policies.ask(&question) {
-            Answer::Permitted(_) => None,
-            Answer::Forbidden(by) => Some(because(&by)),
-            Answer::NotPermitted => Some(format!(
-                "no policy permits @{} to approve this",
-                member.actor.login
-            )),
-            Answer::Unusable(why) => Some(why),
-        }
+    let why = |question: &Question, member: &Member<'_>| match policies.ask(question) {
+        Answer::Permitted(_) => None,
+        Answer::Forbidden(by) => Some(because(&by)),
+        Answer::NotPermitted => Some(format!(
+            "no policy permits @{} to approve this",
+            member.actor.login
+        )),
+        Answer::Unusable(why) => Some(why),
     };
     let refused = |member: &Member<'_>| {
-        let why = asked.iter().find_map(|q| why(q, member))?;
-        Some((member.actor.id, why))
+        let asked = asked.iter().map(|q| question::of_review(case, q, member));
+        let mut asked: Vec<Question> = asked.collect();
+        let said = asked.iter().find_map(|q| why(q, member))?;
+        for question in &mut asked {
+            question.circumstances.owner_minutes = ALWAYS;
+        }
+        let refusal = match policies.seasons_owners() && asked.iter().all(permitted) {
+            true => Refusal::Passing(said),
+            false => Refusal::Lasting(said),
+        };
+        Some((member.actor.id, refusal))
     };
     // The folder of a role that is asked for by itself is the file's own.
     let owned = ask.path.within(&ask.role.resource).as_repo_path();

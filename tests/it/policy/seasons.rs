@@ -9,9 +9,9 @@ use hallpass::sandbox::{MergeMethod, When};
 
 use super::BASELINE;
 use super::ceremony::{SEASONED, govern, seasoning, seen};
-use super::requests::{admission, under};
+use super::requests::{admission, missing, under};
 use crate::approval::scene::{Scene, actor, at, team};
-use crate::decision::office::{merged, verdict};
+use crate::decision::office::{merged, rules, verdict};
 use crate::scenario::hearing_and_deaf;
 use crate::world::{World, grant};
 
@@ -152,6 +152,28 @@ fn the_evidence_names_the_owner_through_whom_somebody_has_counted_for_the_longes
         let first = owners.split(' ').next().unwrap();
         assert_eq!(judged(BASELINE), first);
     }
+}
+
+#[test]
+fn owners_who_only_lack_time_are_waited_for_and_are_no_dead_end() {
+    let mut scene = seasoning(30);
+    seen(&mut scene, "dba", &[], &[("mallory", 10)]);
+    let said = verdict(&scene);
+    assert_eq!((rules(&said), &said.outcome), (vec![], &Outcome::Waiting));
+    let why = missing(&said).join("\n");
+    assert!(
+        why.contains("@mallory cannot give it yet: Owners approve once they have been owners for an hour (policy seasoned)."),
+        "{why}"
+    );
+    // Who is barred for good is: more people are needed there.
+    let forbidden = SEASONED.replace(
+        "context.owner_minutes < 60",
+        "context.owner_minutes < 60 || principal.login == \"mallory\"",
+    );
+    let mut scene = under(&format!("{BASELINE}{forbidden}"));
+    scene.now = at(30);
+    seen(&mut scene, "dba", &[], &[("mallory", 10)]);
+    assert_eq!(rules(&verdict(&scene)), ["no-eligible-approver"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
