@@ -140,7 +140,7 @@ impl Run<'_> {
             attention.push(Line::warning(
                 Area::Ledger,
                 format!("notes for the next run could not be left: {}", chain(&error)),
-                "See that the App may push there. The next run asks and tells a second time, and nothing worse.",
+                "See that the App may push there. The next run asks and tells a second time, and for how long owners have been owners counts anew.",
             ));
         }
         attention.extend(self.attention().await?);

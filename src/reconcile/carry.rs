@@ -3,8 +3,9 @@
 //!
 //! It stands on a branch of its own, signed. Lost, or put back as it was earlier, it costs that somebody is asked or told once more; the
 //! ledger does not come from here, and nothing is given or kept by it: a release and an answer are weighed by their proof, whenever. Of what
-//! decides, two things are here: that a pull request was seen to aim at another branch, and since when owners are seen in their teams. Lost,
-//! approvals count as where nobody had looked.
+//! decides, two things are here. That a pull request was seen to aim at another branch: lost, approvals count as where nobody had looked.
+//! Since when owners are seen in their teams: lost although there is evidence of earlier runs, they count from then on, so that nobody
+//! gains by taking the notes away.
 
 use std::collections::BTreeMap;
 
@@ -38,10 +39,11 @@ impl Reconciler {
         if used || !self.store.entries(Scope::All).await?.is_empty() {
             return Ok(());
         }
-        let carried = self.carried(branch).await?.unwrap_or_else(|| {
-            info!("no earlier run left notes on `{branch}`");
-            Carried::default()
-        });
+        let found = self.carried(branch).await?;
+        if found.is_none() {
+            self.tell_no_notes(branch).await?;
+        }
+        let carried = found.unwrap_or_default();
         self.store
             .take_over(carried.notes, &carried.standing, self.now())
             .await?;
@@ -54,6 +56,22 @@ impl Reconciler {
             self.store.change_drift(&new, at, &[]).await?;
         }
         Ok(())
+    }
+
+    /// There are none before the first run. Where there was one, they were lost, and nobody knows who came into a team meanwhile.
+    async fn tell_no_notes(&self, branch: &str) -> Result<(), ReconcileError> {
+        let evidence = &self.settings.evidence_branch;
+        let remote = self.remote().await?;
+        self.mirror.fetch(&remote, &[evidence], &[]).await?;
+        if self.evidence_tip().await?.is_none() {
+            info!("no earlier run left notes on `{branch}`");
+            return Ok(());
+        }
+        warn!(
+            "the notes of earlier runs on `{branch}` are gone: people are asked and told once more, for how long owners have been owners \
+             counts from now, and approvals that were given for another branch are not known as such"
+        );
+        Ok(self.store.note_tenures_lost(self.now()).await?)
     }
 
     /// Leaves on `branch` what the next run must know beside the ledger.

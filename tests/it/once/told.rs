@@ -160,3 +160,32 @@ async fn people_are_told_once_of_what_waits_begins_and_ends_however_many_runs_th
     );
     assert_eq!(labels(), ["access: over"]);
 }
+
+/// Owners approve once they have been owners for an hour.
+const SEASONED: &str = "@id(\"baseline\")\npermit (principal, action, resource);\n@id(\"seasoned\")\n@message(\"Wait an hour.\")\nforbid (principal, action == Action::\"approve\", resource)\nwhen { context.owner_minutes < 60 };\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn owners_count_from_now_where_the_notes_of_earlier_runs_are_gone() {
+    let team = Team::new().await;
+    let sandbox = &team.world.sandbox;
+    let policy = [Change::write("access/policies/owners.cedar", SEASONED)];
+    let decreed = sandbox.push_to_main("root", REPO, &policy, "Let owners season");
+    decreed.unwrap();
+    team.run().await;
+    sandbox.join_team("mallory", "dba");
+    team.run_later(minutes(5)).await;
+
+    // Whoever may push there can take the notes away, and is not to gain by it.
+    let git = git2::Repository::open(team.world.repository_path()).unwrap();
+    let mut notes = git.find_reference("refs/heads/hallpass/notes").unwrap();
+    notes.delete().unwrap();
+    let pull = team.request("ada", "db/ada-1", &grant("ada", "readonly", "2h"));
+    team.approve(pull, "mallory");
+    team.run_later(minutes(5)).await;
+    assert!(!team.world.is_merged(pull), "{:?}", team.world.check(pull));
+    // Nobody has been an owner for an hour, as far as anybody knows; all have, an hour later.
+    for _ in 0..13 {
+        team.run_later(minutes(5)).await;
+    }
+    assert!(team.world.is_merged(pull), "{:?}", team.world.check(pull));
+}
