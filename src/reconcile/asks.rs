@@ -5,14 +5,25 @@
 
 use std::collections::BTreeSet;
 
+use chrono::TimeDelta;
 use tracing::warn;
 
 use super::case::Matter;
 use super::{ReconcileError, Reconciler, chain};
 use crate::domain::decision::{Asks, Pending};
-use crate::domain::model::{PullNumber, RoleRef, Subject};
+use crate::domain::model::{Instant, PullNumber, RoleRef, Subject};
 use crate::domain::pull::{Lookup, Pull, PullListed, PullState};
+use crate::forge::ForgeError;
 use crate::store::Wake;
+
+/// For how long the list of open pull requests is believed.
+const LISTED_FOR: TimeDelta = TimeDelta::seconds(5);
+
+/// How many are looked at again at once because one before them is not open any more.
+const WOKEN: u32 = 20;
+
+/// The open pull requests, and when they were listed.
+pub(super) type Listed = (Instant, Vec<PullListed>);
 
 impl Reconciler {
     /// Remembers what an open pull request asks for, wakes those that this concerns, and returns what others ask for the same
@@ -55,13 +66,14 @@ impl Reconciler {
         matter: &Matter,
     ) -> Result<Option<Lookup<usize>>, ReconcileError> {
         let Matter { pull, base, .. } = matter;
-        let asks = pull.state == PullState::Open && !matter.asks.is_empty();
+        let here = pull.base_branch == self.settings.protected_branch;
+        let asks = pull.state == PullState::Open && here && !matter.asks.is_empty();
         let counted = asks && base.policies.counts_requests();
         let Some(author) = pull.author.as_ref().filter(|_| counted) else {
             return Ok(None);
         };
         let failed = |why: String| Ok(Some(Lookup::Failed(why)));
-        let mut listed = match self.forge.open_pulls().await {
+        let mut listed = match self.open_pulls_with(pull.number).await {
             Ok(listed) => listed,
             Err(failure) => return failed(format!("open pull requests: {failure}")),
         };
@@ -82,13 +94,32 @@ impl Reconciler {
         Ok(Some(Lookup::Found(asking.len())))
     }
 
-    /// Wakes the younger pull requests of the author of one that is not open any more, where a policy counts those before them.
+    /// The open pull requests, as listed at most some seconds ago, so that many that are looked at together cost one list. One that lacks
+    /// `number`, which is open, is older than that, and is read again.
+    async fn open_pulls_with(&self, number: PullNumber) -> Result<Vec<PullListed>, ForgeError> {
+        let mut kept = self.listed.lock().await;
+        let now = self.now();
+        if let Some((at, listed)) = kept.as_ref()
+            && *at + LISTED_FOR > now
+            && listed.iter().any(|one| one.number == number)
+        {
+            return Ok(listed.clone());
+        }
+        *kept = None;
+        let listed = self.forge.open_pulls().await?;
+        *kept = Some((now, listed.clone()));
+        Ok(listed)
+    }
+
+    /// Wakes the younger pull requests of the author of one that is not open any more, where a policy counts those before them: those
+    /// that were denied, and of many the oldest. The others are looked at by the next full look.
     pub(super) async fn wake_younger(&self, closed: &Pull) -> Result<(), ReconcileError> {
         let Some(author) = &closed.author else {
             return Ok(());
         };
-        let mut younger = self.store.judged_of(&author.login).await?;
-        younger.retain(|number| *number > closed.number);
+        *self.listed.lock().await = None;
+        let (login, after) = (&author.login, closed.number);
+        let younger = self.store.denied_of(login, after, WOKEN).await?;
         if younger.is_empty() {
             return Ok(());
         }

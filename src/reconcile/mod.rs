@@ -177,6 +177,8 @@ pub struct Reconciler {
     catalogues: Mutex<HashMap<CommitId, Arc<Catalogue>>>,
     /// The organisation's members as last read. Held while they are read, so that they are read once.
     members: tokio::sync::Mutex<Option<people::Reading>>,
+    /// The open pull requests as last listed, where a policy counts them. Held while they are listed.
+    listed: tokio::sync::Mutex<Option<asks::Listed>>,
     /// The teams of owners as last read, where a policy asks since when people are in them. Held while they are read.
     watched: tokio::sync::Mutex<Option<tenures::Watched>>,
     /// Whether anything contradicts what was known, as last found. Held while that is written down.
@@ -256,6 +258,7 @@ impl Reconciler {
             stray_lane,
             catalogues,
             members: tokio::sync::Mutex::default(),
+            listed: tokio::sync::Mutex::default(),
             watched: tokio::sync::Mutex::default(),
             footing: tokio::sync::Mutex::default(),
             evidence_read: tokio::sync::Mutex::default(),

@@ -271,15 +271,24 @@ impl Store {
         Ok(())
     }
 
-    /// The open pull requests of `author` that concern Hallpass, as they were last judged.
+    /// The open pull requests of `author` after `after` that were denied when they were last judged, or of which it was not known: the
+    /// oldest, at most `most`.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn judged_of(&self, author: &Login) -> Result<BTreeSet<PullNumber>, StoreError> {
-        let pulls: Vec<i64> = sqlx::query_scalar("SELECT pull FROM judged WHERE author = $1")
-            .bind(author.as_str())
-            .fetch_all(&self.inner.readers)
-            .await?;
+    pub async fn denied_of(
+        &self,
+        author: &Login,
+        after: PullNumber,
+        most: u32,
+    ) -> Result<BTreeSet<PullNumber>, StoreError> {
+        let pulls: Vec<i64> = sqlx::query_scalar(AssertSqlSafe(format!(
+            "SELECT pull FROM judged WHERE author = $1 AND pull > $2 AND outcome IN ('denied', 'uncertain') ORDER BY pull LIMIT {most}"
+        )))
+        .bind(author.as_str())
+        .bind(number("pull request", after.0)?)
+        .fetch_all(&self.inner.readers)
+        .await?;
         let pull = |number| Ok(PullNumber(natural("a pull request", number)?));
         pulls.into_iter().map(pull).collect()
     }

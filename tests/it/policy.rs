@@ -5,6 +5,7 @@ mod cases;
 pub mod ceremony;
 mod files;
 mod life;
+mod listing;
 mod requests;
 mod seasons;
 
