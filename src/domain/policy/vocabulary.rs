@@ -338,7 +338,7 @@ pub(super) static CONTEXT: [Attribute<Circumstances>; 14] = [
     row(
         "live_count",
         Kind::Number,
-        "How many `live_roles` there are; as there, what is in doubt can make a policy forbid and never permit.",
+        "How many `live_roles` there are. Where that is in doubt, policies are asked with the least and with the most, and not between: compare it by `>=`, `>`, `<` or `<=`, and what is in doubt can make a policy forbid and never permit.",
         |c| number(i64::try_from(c.live_roles.len()).unwrap_or(i64::MAX)),
     ),
     row(
@@ -396,7 +396,7 @@ pub(super) static REVIEW: [Attribute<Circumstances>; 3] = [
     row(
         OWNER_MINUTES,
         Kind::Number,
-        "For how many whole minutes Hallpass has seen the reviewer in the team through which the approval counts; of several the longest. 52560000, a hundred years, for who was there when it was first read, or is named by login.",
+        "For how many whole minutes Hallpass has seen the reviewer in the team through which the approval counts; of several the longest. By a minute less while the pull request is open. 52560000, a hundred years, for who was there when it was first read, or is named by login.",
         |c| number(c.owner_minutes),
     ),
 ];
