@@ -379,7 +379,22 @@ impl Entry {
     pub fn holding(&self) -> Option<Holding> {
         let live = !self.state.is_final();
         let terms = self.terms.as_ref().filter(|_| live)?;
+        Some(self.holding_of(terms))
+    }
+
+    /// [`Entry::holding`] as it was at `at`, of what has ended since.
+    pub fn holding_at(&self, at: Instant) -> Option<Holding> {
+        let ended_since = self.state == State::Ended && self.settled_at.is_some_and(|end| end > at);
+        let there = ended_since && self.arrival.at <= at;
+        let terms = self.terms.as_ref().filter(|_| there)?;
         Some(Holding {
+            since: (terms.starts <= at).then(|| terms.since()),
+            ..self.holding_of(terms)
+        })
+    }
+
+    fn holding_of(&self, terms: &Terms) -> Holding {
+        Holding {
             id: self.id.clone(),
             path: self.path.clone(),
             subject: terms.subject.clone(),
@@ -388,7 +403,7 @@ impl Entry {
             starts: terms.starts,
             ends: terms.ends,
             since: self.state.may_be_held().then(|| terms.since()),
-        })
+        }
     }
 }
 

@@ -265,7 +265,12 @@ impl Reconciler {
         let hands = subjects.iter().flat_map(|s| matter.base.same_hand(s));
         let known = subjects.iter().cloned().chain(hands).collect();
         let held = self.store.entries_of(&known).await?;
-        let holdings = held.iter().filter_map(Entry::holding).collect();
+        let mut holdings: Vec<Holding> = held.iter().filter_map(Entry::holding).collect();
+        if let PullState::Merged { at, .. } = matter.pull.state {
+            let mut since = self.store.ended_of(&known, PAST).await?;
+            since.retain(|e| !ended_by(e, at) && e.arrival.pull != Some(matter.pull.number));
+            holdings.extend(since.iter().filter_map(|e| e.holding_at(at)));
+        }
         let removed = matter
             .changes
             .iter()
@@ -302,8 +307,11 @@ fn over_by(entries: Vec<Entry>, pull: &Pull) -> BTreeMap<GrantPath, BlobId> {
     let PullState::Merged { at, .. } = pull.state else {
         return over(entries);
     };
-    let in_time = |e: &Entry| e.settled_at.is_some_and(|settled| settled <= at + CLOCKS);
-    over_where(entries, in_time)
+    over_where(entries, |entry| ended_by(entry, at))
+}
+
+fn ended_by(entry: &Entry, at: Instant) -> bool {
+    entry.settled_at.is_some_and(|end| end <= at + CLOCKS)
 }
 
 /// The newest arrival at each path: one entry, or the parts of a bundle. An older one says nothing about the file that stands

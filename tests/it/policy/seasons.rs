@@ -5,7 +5,7 @@ use hallpass::domain::approval::Proof;
 use hallpass::domain::decision::{Admission, Outcome, Standing};
 use hallpass::domain::pull::{Lookup, PullState, Team};
 use hallpass::domain::tenure::{ALWAYS, Tenure};
-use hallpass::sandbox::{MergeMethod, When};
+use hallpass::sandbox::{Change, MergeMethod, When};
 
 use super::BASELINE;
 use super::ceremony::{SEASONED, govern, seasoning, seen};
@@ -13,7 +13,7 @@ use super::requests::{admission, missing, under};
 use crate::approval::scene::{Scene, actor, at, team};
 use crate::decision::office::{merged, rules, verdict};
 use crate::scenario::hearing_and_deaf;
-use crate::world::{World, grant};
+use crate::world::{World, file, grant};
 
 /// Which pull requests brought a commit: without it, nothing that landed can be weighed.
 const PULLS_OF: &str = "GET /repos/{owner}/{repo}/commits/{commit_sha}/pulls";
@@ -230,6 +230,36 @@ async fn what_somebody_had_at_the_merge_counts_however_late_it_is_looked_at() {
         assert_eq!(world.ledger().await, ["db/ada-1 ended", "db/ada-2 denied"]);
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_being_taken_at_the_merge_counts_however_late_it_is_looked_at() {
+    let world = World::hearing().await;
+    govern(&world, &super::forbid("cap", "context.live_count >= 1")).await;
+    let first = world
+        .request("ada", "db/ada-1", &grant("ada", "readonly", "4h"))
+        .await;
+    world.approve(first, "grace").await;
+    // Its file is gone, and it cannot be taken away yet.
+    world.vault.down(true);
+    world.decree(&[Change::delete(file("db/ada-1"))]).await;
+    let second = world
+        .request("ada", "db/ada-2", &grant("ada", "admin", "2h"))
+        .await;
+    world.approve(second, "grace").await;
+    world.approve(second, "linus").await;
+    assert_eq!(world.conclusion(second), "failure");
+    world
+        .sandbox
+        .fail_next(Some(PULLS_OF), 100_000, 502, When::Before);
+    world.advance(minutes(1)).await;
+    world.merge_as_admin(second, MergeMethod::Merge).await;
+    world.vault.down(false);
+    world.advance(minutes(31)).await;
+    assert_eq!(world.ledger().await, ["db/ada-1 ended", "db/ada-2 arrived"]);
+    world.sandbox.heal();
+    world.advance(minutes(10)).await;
+    assert_eq!(world.ledger().await, ["db/ada-1 ended", "db/ada-2 denied"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
