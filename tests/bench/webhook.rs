@@ -138,6 +138,8 @@ fn start(folder: &std::path::Path) -> (Server, String) {
 async fn send(address: &str, rate: u64, seconds: u64) -> Vec<Duration> {
     let client = reqwest::Client::builder()
         .pool_max_idle_per_host(256)
+        // The server closes a connection on which nothing comes for ten seconds: none is to be used in that very moment.
+        .pool_idle_timeout(Duration::from_secs(5))
         .build()
         .expect("a client");
     let url = format!("{address}/webhook");
