@@ -76,21 +76,11 @@ fn connection(name: &str) -> ConnectionName {
     ConnectionName::new(name).unwrap()
 }
 
-/// A folder in memory, where the system has such a place: nothing in it is to survive.
-fn folder() -> tempfile::TempDir {
-    let memory = std::path::Path::new("/dev/shm");
-    let made = match memory.is_dir() {
-        true => tempfile::tempdir_in(memory),
-        false => tempfile::tempdir(),
-    };
-    made.unwrap()
-}
-
 /// The key of the evidence: one for all worlds.
 fn key() -> &'static (tempfile::TempDir, PathBuf) {
     static KEY: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
     KEY.get_or_init(|| {
-        let folder = folder();
+        let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
         Signers::at(&path).unwrap();
         (folder, path)
@@ -137,7 +127,7 @@ impl World {
         let start: Instant = "2026-11-23T09:00:00Z".parse().unwrap();
         let clock = Arc::new(ManualClock::at(start));
         let faults = Arc::new(Faults::of(seed, &clock));
-        let folder = folder();
+        let folder = tempfile::tempdir().unwrap();
         let owners =
             "* @acme/security\n/access/grants/db/ @acme/dba\n/access/grants/queue/ @acme/ops\n";
         let mut files = resources();
