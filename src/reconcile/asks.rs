@@ -54,8 +54,7 @@ impl Reconciler {
             })
         };
         let concerned = others.iter().filter(concerned);
-        self.wake_pulls(concerned.map(|other| other.pull).collect())
-            .await?;
+        self.wake_pulls(concerned.map(|other| other.pull)).await?;
         Ok(others)
     }
 
@@ -125,7 +124,7 @@ impl Reconciler {
         }
         let tree = self.fetched().await?;
         match tree.is_some_and(|tree| tree.policies.counts_requests()) {
-            true => self.wake_pulls(younger).await,
+            true => self.wake_pulls(younger.into_iter()).await,
             false => Ok(()),
         }
     }
@@ -150,8 +149,7 @@ impl Reconciler {
     ) -> Result<(), ReconcileError> {
         let subjects = before.into_iter().map(|(subject, _)| subject).collect();
         let others = self.store.asks_of(&subjects).await?;
-        self.wake_pulls(others.iter().map(|other| other.pull).collect())
-            .await
+        self.wake_pulls(others.iter().map(|other| other.pull)).await
     }
 
     /// Looks at every pull request that is not among the open ones any more: how it ended decides what is kept of it.
@@ -172,15 +170,18 @@ impl Reconciler {
                 .store
                 .asks_of(&BTreeSet::from([subject.clone()]))
                 .await?;
-            self.wake_pulls(others.iter().map(|other| other.pull).collect())
-                .await
+            self.wake_pulls(others.iter().map(|other| other.pull)).await
         };
         if let Err(error) = woken.await {
             warn!(error = %error, "cannot wake the requests of {subject}: {}", chain(&error));
         }
     }
 
-    async fn wake_pulls(&self, pulls: BTreeSet<PullNumber>) -> Result<(), ReconcileError> {
+    async fn wake_pulls(
+        &self,
+        pulls: impl Iterator<Item = PullNumber>,
+    ) -> Result<(), ReconcileError> {
+        let pulls: BTreeSet<PullNumber> = pulls.collect();
         if pulls.is_empty() {
             return Ok(());
         }
