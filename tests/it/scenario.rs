@@ -797,7 +797,11 @@ async fn labels_cost_a_life_few_calls_more() {
 }
 
 async fn few_calls(github: &str, most: u64) {
-    let world = World::new(Ears::Hearing, github).await;
+    cost_at_most(&World::new(Ears::Hearing, github).await, most).await;
+}
+
+/// Plays a life, from the request to tidying up, and counts the calls of the forge.
+pub async fn cost_at_most(world: &World, most: u64) {
     world.sandbox.reset_calls();
     let pull = world
         .request("ada", "db/ada-incident", &grant("ada", "readonly", "30m"))

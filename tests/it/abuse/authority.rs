@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::TimeDelta;
 use hallpass::domain::codeowners::{Codeowners, LOCATIONS};
 use hallpass::domain::decision::Outcome;
-use hallpass::domain::model::{Account, Actor, ActorKind, GrantPath, Login};
+use hallpass::domain::model::{Account, Actor, ActorKind, GrantPath, Login, PullNumber};
 use hallpass::domain::parse::read_tree;
 use hallpass::domain::pull::{Collaborator, Lookup, Pushers};
 use hallpass::domain::schema::Kind;
@@ -19,7 +19,7 @@ use crate::decision::office::{
 };
 use crate::policy::ceremony::{SEASONED, govern, seasoning, seen};
 use crate::scenario::hearing_and_deaf;
-use crate::world::{REPO, grant};
+use crate::world::{REPO, World, grant};
 
 const CONTROL: [&str; 12] = [
     ".github/CODEOWNERS",
@@ -389,15 +389,21 @@ async fn ac_15_an_accomplice_in_the_team_counts_from_then_on_and_the_evidence_na
     .await;
 }
 
+/// Owners season, and somebody who joins them approves at once.
+async fn approved_by_an_accomplice(world: &World) -> PullNumber {
+    govern(world, SEASONED).await;
+    world.sandbox.join_team("mallory", "dba");
+    let pull = world
+        .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+        .await;
+    world.approve(pull, "mallory").await;
+    pull
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn ac_15_where_a_policy_lets_owners_season_an_accomplice_counts_only_later() {
     hearing_and_deaf(async |world| {
-        govern(world, SEASONED).await;
-        world.sandbox.join_team("mallory", "dba");
-        let pull = world
-            .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
-            .await;
-        world.approve(pull, "mallory").await;
+        let pull = approved_by_an_accomplice(world).await;
         let waits = || {
             assert!(!world.is_merged(pull), "{:?}", world.check(pull));
             assert_eq!(world.vault.calls(), 0);
@@ -434,12 +440,7 @@ async fn ac_15_where_a_policy_lets_owners_season_an_accomplice_counts_only_later
 #[tokio::test(flavor = "multi_thread")]
 async fn ac_15_an_accomplice_who_does_not_count_yet_is_not_helped_by_a_merge() {
     hearing_and_deaf(async |world| {
-        govern(world, SEASONED).await;
-        world.sandbox.join_team("mallory", "dba");
-        let pull = world
-            .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
-            .await;
-        world.approve(pull, "mallory").await;
+        let pull = approved_by_an_accomplice(world).await;
         world.merge_as_admin(pull, MergeMethod::Merge).await;
         world.advance(TimeDelta::minutes(90)).await;
         world.resync().await;

@@ -472,18 +472,5 @@ async fn a_life_under_all_of_it_costs_few_calls_of_the_forge() {
     let world = World::hearing().await;
     let cap = forbid("cap", "context.live_count >= 5");
     govern(&world, &format!("{SEASONED}{TWO_AT_ONCE}{cap}")).await;
-    world.sandbox.reset_calls();
-    let pull = world
-        .request("ada", "db/ada-incident", &grant("ada", "readonly", "30m"))
-        .await;
-    world.approve(pull, "grace").await;
-    world.advance(minutes(30)).await;
-    world.advance(minutes(2)).await;
-    assert!(world.open_pulls().is_empty());
-    let calls = world.sandbox.calls();
-    let rest = calls
-        .iter()
-        .filter(|(operation, _)| !operation.starts_with("GIT "));
-    let total: u64 = rest.map(|(_, count)| count).sum();
-    assert!(total <= 30, "{total} calls: {calls:#?}");
+    crate::scenario::cost_at_most(&world, 30).await;
 }
