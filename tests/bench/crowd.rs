@@ -38,8 +38,18 @@ pub struct Standin {
     people: BTreeMap<String, UserId>,
 }
 
-/// A role, and so many accounts that have it from Hallpass's own account.
-pub async fn prepare_target(target: &server::Server, grants: usize) {
+/// Logs to standard error, where `HALLPASS_LOG` says what.
+pub fn log() {
+    let filter = std::env::var("HALLPASS_LOG").unwrap_or_else(|_| "off".to_owned());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+/// A server with a role, and so many accounts that have it from Hallpass's own account.
+pub async fn target(grants: usize) -> server::Server {
+    let target = server::Server::start();
     for sql in [
         "CREATE ROLE orders_ro".to_owned(),
         "CREATE ROLE hallpass LOGIN PASSWORD 'secret'".to_owned(),
@@ -56,6 +66,7 @@ pub async fn prepare_target(target: &server::Server, grants: usize) {
     ] {
         target.run(sql).await;
     }
+    target
 }
 
 /// Each grant is in the name of one of a hundred people, who have many accounts.

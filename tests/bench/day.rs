@@ -126,13 +126,8 @@ async fn stand_in(folder: PathBuf, grants: usize, clock: Fast) {
 }
 
 async fn run(grants: usize, factor: i32, hours: i64) {
-    let filter = std::env::var("HALLPASS_LOG").unwrap_or_else(|_| "off".to_owned());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
-    let target = crowd::server::Server::start();
-    crowd::prepare_target(&target, grants).await;
+    crowd::log();
+    let target = crowd::target(grants).await;
     target.run("CREATE ROLE shop_rw".to_owned()).await;
     target
         .run("GRANT shop_rw TO hallpass WITH ADMIN OPTION".to_owned())

@@ -44,13 +44,8 @@ fn main() {
 }
 
 async fn run(grants: usize, seconds: i64) {
-    let filter = std::env::var("HALLPASS_LOG").unwrap_or_else(|_| "off".to_owned());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
-    let target = crowd::server::Server::start();
-    crowd::prepare_target(&target, grants).await;
+    crowd::log();
+    let target = crowd::target(grants).await;
     let folder = tempfile::tempdir().unwrap();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let sandbox = SandboxOptions::new(Arc::clone(&clock), folder.path().join("github"));
