@@ -131,6 +131,10 @@ impl Arrived {
         })
     }
 
+    fn is_steady(&self) -> bool {
+        self.in_order > 0 && self.not_in_order == 0
+    }
+
     fn runs(&self, now: Instant) -> bool {
         self.ends().is_some_and(|ends| now < ends)
     }
@@ -348,9 +352,8 @@ impl Model {
 
     /// What must be there once everything has come to rest.
     pub fn must_be_held(&self, now: Instant) -> Vec<(&'static str, Held, String)> {
-        let steady = |a: &&Arrived| a.in_order > 0 && a.not_in_order == 0;
         let live = self.arrived.iter().filter(|a| self.holds(a, now));
-        let held = live.filter(steady).filter_map(|arrived| {
+        let held = live.filter(|a| a.is_steady()).filter_map(|arrived| {
             let ask = arrived.ask.as_ref()?;
             Some((ask.role.target, ask.held(), arrived.path.clone()))
         });
@@ -367,11 +370,10 @@ impl Model {
 
     /// Everything is at rest: what is there now, and has to be, is known to be given.
     pub fn settles(&mut self, now: Instant) {
-        let steady = |a: &Arrived| a.in_order > 0 && a.not_in_order == 0;
         let settled: Vec<bool> = self
             .arrived
             .iter()
-            .map(|a| a.settled || (steady(a) && self.holds(a, now)))
+            .map(|a| a.settled || (a.is_steady() && self.holds(a, now)))
             .collect();
         for (arrived, settled) in self.arrived.iter_mut().zip(settled) {
             arrived.settled = settled;
