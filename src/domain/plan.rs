@@ -7,6 +7,9 @@
 //! - An entitlement is removed only when no live grant gives it any more.
 //! - A removal that is only *inferred* from a missing file passes a brake; one that is due by time never does.
 //! - What is held goes on while it is open whether a newer content of its file is approved, until its own end at the latest.
+//! - What [`sieve`] leaves out changes no plan.
+
+pub mod sieve;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,8 +31,6 @@ pub struct View<'a> {
     pub unsettled: &'a BTreeSet<GrantPath>,
     /// Who is not simply there any more. Believed only together with `main`.
     pub presences: &'a Presences,
-    /// The ledger's entries of one connection that are not final, and arrivals that belong to it.
-    pub entries: &'a [Entry],
     /// Inferred removals that two owners released, by the text of their ids: the brake does not hold these.
     pub released: &'a BTreeSet<String>,
     /// How long a service goes on without an accountable owner.
@@ -156,16 +157,17 @@ pub struct Plan {
     pub held_back: Vec<GrantId>,
 }
 
-/// Plans one connection.
-pub fn plan(view: &View<'_>) -> Plan {
-    let current = current_by_path(view.entries);
-    let mut steps: Vec<(&Entry, Step<'_>)> = view
-        .entries
+/// Plans one connection. `entries` are those of the ledger that are not final, and arrivals that belong to it: all of them, or those that
+/// a [`sieve::Sieve`] picked. `held` counts all.
+pub fn plan(view: &View<'_>, entries: &[Entry], held: &Held) -> Plan {
+    let current = current_by_path(entries);
+    let is_current = |entry: &Entry| current.get(&entry.path) == Some(&&entry.arrival.commit);
+    let mut steps: Vec<(&Entry, Step<'_>)> = entries
         .iter()
-        .filter_map(|entry| Some((entry, step(view, entry, &current)?)))
+        .filter_map(|entry| Some((entry, step(view, entry, is_current(entry))?)))
         .collect();
-    let held_back = brake(view, &mut steps);
-    let keeps = keepers(view, &steps);
+    let held_back = brake(view, held, &mut steps);
+    let keeps = keepers(entries, &steps);
     let mut plan = Plan {
         actions: Vec::new(),
         held_back,
@@ -194,7 +196,7 @@ pub fn plan(view: &View<'_>) -> Plan {
             Step::Grant(approved) => plan.actions.push(Action::Grant {
                 id: entry.id.clone(),
                 approved: Box::new(approved.clone()),
-                replaces: replaced_by(view, entry, approved),
+                replaces: replaced_by(entries, entry, approved),
             }),
             Step::Revoke(cause) => {
                 let key = entry.terms.as_ref().map(|t| t.access.key());
@@ -222,16 +224,12 @@ enum Step<'a> {
     Adopt,
 }
 
-/// The one match over the whole situation of one grant.
-fn step<'a>(
-    view: &View<'a>,
-    entry: &Entry,
-    current: &BTreeMap<&GrantPath, &CommitId>,
-) -> Option<Step<'a>> {
+/// The one match over the whole situation of one grant. `is_current`: no newer arrival at its path is there.
+fn step<'a>(view: &View<'a>, entry: &Entry, is_current: bool) -> Option<Step<'a>> {
     let admission = view.main.and_then(|_| view.admissions.get(&entry.id));
     let presence = presence(view, entry, admission);
     let due = entry.wake_at.is_none_or(|at| at <= view.now);
-    let stale = gone(view, entry, current);
+    let stale = gone(view, entry, is_current);
     // A renewal must leave no gap, however long the forge takes to say that it is one. The same content again is none: that file
     // went, which ended the access, and came back.
     let renewed = || view.main.and_then(|main| main.get(&entry.path)) != Some(&entry.blob);
@@ -340,17 +338,12 @@ fn answerable<'a>(view: &View<'_>, entry: &Entry, presence: Option<Presence>) ->
 }
 
 /// Why an entry's file no longer speaks for it; `None` when it does, or when that cannot be known.
-fn gone(
-    view: &View<'_>,
-    entry: &Entry,
-    current: &BTreeMap<&GrantPath, &CommitId>,
-) -> Option<Cause> {
+fn gone(view: &View<'_>, entry: &Entry, is_current: bool) -> Option<Cause> {
     match view.main?.get(&entry.path) {
         None => Some(Cause::Withdrawn),
         Some(blob) if *blob != entry.blob => Some(Cause::Replaced),
         // The same content went and came back: the newer arrival needs its own proof.
-        Some(_) => (entry.superseded || current.get(&entry.path) != Some(&&entry.arrival.commit))
-            .then_some(Cause::Replaced),
+        Some(_) => (entry.superseded || !is_current).then_some(Cause::Replaced),
     }
 }
 
@@ -372,15 +365,14 @@ fn current_by_path(entries: &[Entry]) -> BTreeMap<&GrantPath, &CommitId> {
 /// Holds back removals that follow from missing files alone when they are too many to believe: see [`super::brake`]. They are
 /// counted for each resource, and for all together, as a tree that was emptied loses a little everywhere. A file counts once,
 /// however many roles it bundles.
-fn brake(view: &View<'_>, steps: &mut Vec<(&Entry, Step<'_>)>) -> Vec<GrantId> {
+fn brake(view: &View<'_>, held: &Held, steps: &mut Vec<(&Entry, Step<'_>)>) -> Vec<GrantId> {
     let inferred = |(entry, step): &(&Entry, Step<'_>)| {
         entry.state.may_be_held()
             && entry.state != State::Revoking
             && matches!(step, Step::Revoke(Cause::Withdrawn))
             && !view.released.contains(entry.id.as_str())
     };
-    let going = Files::of(steps.iter().filter(|s| inferred(s)).map(|(e, _)| *e));
-    let held = Files::of(view.entries.iter().filter(|e| e.state.may_be_held()));
+    let going = Held::of(steps.iter().filter(|s| inferred(s)).map(|(e, _)| *e));
     let everywhere = super::brake::holds(going.all(), held.all());
     let holds = |step: &(&Entry, Step<'_>)| {
         let resource = step.0.path.resource();
@@ -392,38 +384,52 @@ fn brake(view: &View<'_>, steps: &mut Vec<(&Entry, Step<'_>)>) -> Vec<GrantId> {
     back.iter().map(|(entry, _)| entry.id.clone()).collect()
 }
 
-/// The files that entries came with, by resource.
-struct Files<'a>(BTreeMap<ResourceName, BTreeSet<(&'a GrantPath, &'a CommitId)>>);
+/// How many files brought what is held, or perhaps held, on each resource.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Held {
+    files: BTreeMap<ResourceName, usize>,
+    /// Files of which several entries tell.
+    bundles: BTreeSet<(GrantPath, CommitId)>,
+}
 
-impl<'a> Files<'a> {
-    fn of(entries: impl Iterator<Item = &'a Entry>) -> Self {
-        let mut by_resource: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+impl Held {
+    /// Of these entries.
+    pub fn of<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Self {
+        let mut held = Self::default();
         for entry in entries {
-            let files = by_resource.entry(entry.path.resource()).or_default();
-            files.insert((&entry.path, &entry.arrival.commit));
+            held.count(entry);
         }
-        Self(by_resource)
+        held
+    }
+
+    fn count(&mut self, entry: &Entry) {
+        let mut is_new = || {
+            let file = (entry.path.clone(), entry.arrival.commit.clone());
+            entry.part.is_none() || self.bundles.insert(file)
+        };
+        if entry.state.may_be_held() && is_new() {
+            *self.files.entry(entry.path.resource()).or_default() += 1;
+        }
     }
 
     fn all(&self) -> usize {
-        self.0.values().map(BTreeSet::len).sum()
+        self.files.values().sum()
     }
 
     fn on(&self, resource: &ResourceName) -> usize {
-        self.0.get(resource).map_or(0, BTreeSet::len)
+        self.files.get(resource).copied().unwrap_or(0)
     }
 }
 
 /// For each access: the grants that hold it after this plan.
-fn keepers(view: &View<'_>, steps: &[(&Entry, Step<'_>)]) -> BTreeMap<String, Vec<GrantId>> {
+fn keepers(entries: &[Entry], steps: &[(&Entry, Step<'_>)]) -> BTreeMap<String, Vec<GrantId>> {
     let mut keeps: BTreeMap<String, Vec<GrantId>> = BTreeMap::new();
     let leaving: BTreeSet<&GrantId> = steps
         .iter()
         .filter(|(_, s)| matches!(s, Step::Revoke(_)))
         .map(|(entry, _)| &entry.id)
         .collect();
-    let staying = view
-        .entries
+    let staying = entries
         .iter()
         .filter(|e| matches!(e.state, State::Granting | State::Active) && !leaving.contains(&e.id));
     for (entry, terms) in staying.filter_map(|e| e.terms.as_ref().map(|t| (e, t))) {
@@ -444,7 +450,7 @@ fn keepers(view: &View<'_>, steps: &[(&Entry, Step<'_>)]) -> BTreeMap<String, Ve
 }
 
 /// What the subject holds of the same role or the same access, by whatever file: this one goes on with it.
-fn replaced_by(view: &View<'_>, entry: &Entry, approved: &Approved) -> Option<Renewed> {
+fn replaced_by(entries: &[Entry], entry: &Entry, approved: &Approved) -> Option<Renewed> {
     let (subject, role, key) = (
         &approved.grant().subject,
         approved.role(),
@@ -456,7 +462,7 @@ fn replaced_by(view: &View<'_>, entry: &Entry, approved: &Approved) -> Option<Re
             && other.state.may_be_held()
             && terms.is_some_and(|t| t.role == *role || t.access.key() == key)
     };
-    let held = || view.entries.iter().filter(same);
+    let held = || entries.iter().filter(same);
     let here = held().filter(|other| other.path == entry.path);
     let newest = here.max_by_key(|other| other.arrival.order);
     let since = held().filter_map(|other| Some(other.terms.as_ref()?.since()));

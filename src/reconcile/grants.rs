@@ -17,6 +17,7 @@ use crate::domain::ledger::{Arrival, Entry, State};
 use crate::domain::model::{
     Actor, BlobId, CommitId, ConnectionName, GrantId, GrantPath, Instant, PullNumber,
 };
+use crate::domain::plan::Held;
 use crate::domain::pull::{Pull, PullState};
 use crate::repo::Remote;
 use crate::store::Scope;
@@ -83,6 +84,8 @@ impl Reconciler {
         let lane = Lane {
             connection: Some(connection),
             entries: self.store.entries(Scope::Due(connection, now)).await?,
+            // Nothing is inferred, so nothing is held back.
+            held: Held::default(),
             look: None,
         };
         self.plan_and_act(lane, now).await

@@ -16,7 +16,7 @@ use crate::domain::evidence;
 use crate::domain::ledger::Entry;
 use crate::domain::model::{CommitId, GrantId, Instant, Login, Subject, UserId};
 use crate::domain::parse;
-use crate::domain::people::{Members, Outsiders, Presence, Presences, Receiver, Register};
+use crate::domain::people::{Members, Outsiders, Presence, Presences, Register};
 use crate::domain::pull::Lookup;
 use crate::domain::release::{Found, Whose};
 use crate::store::Scope;
@@ -128,8 +128,9 @@ impl Reconciler {
         tip: &CommitId,
         admissions: &BTreeMap<GrantId, Admission>,
     ) -> Result<Presences, ReconcileError> {
-        let live = self.store.entries(Scope::Unfinished).await?;
-        let mut receivers: BTreeSet<Receiver> = live.iter().filter_map(Entry::receiver).collect();
+        let mut receivers = BTreeSet::new();
+        let note = |entry: Entry| receivers.extend(entry.receiver());
+        self.store.each_entry(Scope::Unfinished, note).await?;
         receivers.extend(admissions.values().filter_map(|a| match a {
             Admission::Approved(approved) => Some(approved.receiver()),
             _ => None,

@@ -1,6 +1,7 @@
 //! Plans and acts, each connection in its own lane: what a look at the protected branch found against the ledger.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::grants::{Weighed, waits_for_proof};
@@ -11,7 +12,8 @@ use crate::domain::model::{
     BlobId, CommitId, ConnectionName, GrantId, GrantPath, Instant, ResourceName,
 };
 use crate::domain::people::Presences;
-use crate::domain::plan::{self, Action, Plan, View};
+use crate::domain::plan::sieve::Sieve;
+use crate::domain::plan::{self, Action, Held, Plan, View};
 use crate::domain::release::{Brake, Found, Inferred, Whose};
 use crate::store::Scope;
 
@@ -39,8 +41,10 @@ pub struct Look {
 pub(super) struct Lane<'a> {
     /// The connection; `None` for arrivals that no connection will be asked for.
     pub connection: Option<&'a ConnectionName>,
-    /// The entries.
+    /// The entries, or those of them about which something is to be done, perhaps.
     pub entries: Vec<Entry>,
+    /// What is held of all.
+    pub held: Held,
     /// What the protected branch says; `None`: only what is due by time is done.
     pub look: Option<&'a Look>,
 }
@@ -116,18 +120,43 @@ impl Reconciler {
         look: &Look,
     ) -> Result<(), ReconcileError> {
         let _turn = self.lane(connection).lock().await;
-        let mut entries = self.store.entries(Scope::Live(connection)).await?;
-        entries.extend(self.arrived_for(connection, look).await?);
+        let now = self.now();
+        let mut sieve = Sieve::new(self.view(Some(look), now));
+        let live = Scope::Live(connection);
+        self.store.each_entry(live, |e| sieve.take(e)).await?;
+        for entry in self.arrived_for(connection, look).await? {
+            sieve.take(entry);
+        }
+        let replaced = self.store.related(connection, &sieve.replaced()).await?;
+        sieve.pick(replaced);
+        let related = self.store.related(connection, &sieve.related()).await?;
         // What came after this look would seem to be gone by it.
         if let Some(tip) = &look.tip {
             self.is_not_behind(tip).await?;
         }
+        let (entries, held) = sieve.with(related);
         let lane = Lane {
             connection: Some(connection),
             entries,
+            held,
             look: Some(look),
         };
-        self.plan_and_act(lane, self.now()).await
+        self.plan_and_act(lane, now).await
+    }
+
+    /// What a plan is made by.
+    fn view<'a>(&self, look: Option<&'a Look>, now: Instant) -> View<'a> {
+        static NOTHING: LazyLock<Look> = LazyLock::new(Look::default);
+        let known = look.unwrap_or(&NOTHING);
+        View {
+            main: look.map(|look| &look.main),
+            admissions: &known.admissions,
+            unsettled: &known.unsettled,
+            presences: &known.presences,
+            released: &known.released,
+            orphan_grace: self.settings.orphan_grace,
+            now,
+        }
     }
 
     /// What landed for this connection and is still not decided: an earlier pass may have been at it since the look.
@@ -156,6 +185,7 @@ impl Reconciler {
         let lane = Lane {
             connection: None,
             entries: arrived.cloned().collect(),
+            held: Held::default(),
             look: Some(look),
         };
         self.plan_and_act(lane, self.now()).await
@@ -170,41 +200,32 @@ impl Reconciler {
         let Lane {
             connection,
             mut entries,
+            held,
             look,
         } = lane;
         self.set_right().await?;
-        let nothing = Look::default();
-        let known = look.unwrap_or(&nothing);
+        let unweighed = BTreeMap::new();
+        let weighed = look.map_or(&unweighed, |look| &look.weighed);
         for entry in &mut entries {
             // The forge's word on when and by which pull request it merged, where it gave one.
             if let (State::Arrived, Some(merge)) = (
                 entry.state,
-                known.weighed.get(&entry.id).and_then(|w| w.merge.as_ref()),
+                weighed.get(&entry.id).and_then(|w| w.merge.as_ref()),
             ) {
                 entry.arrival.pull = Some(merge.pull);
                 entry.arrival.at = merge.at;
             }
         }
-        let plan = plan::plan(&View {
-            main: look.map(|look| &look.main),
-            admissions: &known.admissions,
-            unsettled: &known.unsettled,
-            presences: &known.presences,
-            released: &known.released,
-            entries: &entries,
-            orphan_grace: self.settings.orphan_grace,
-            now,
-        });
+        let plan = plan::plan(&self.view(look, now), &entries, &held);
         if let (Some(connection), Some(look)) = (connection, look) {
-            self.follow_withdrawn(connection, look, (&plan, &entries))
-                .await?;
+            self.follow_withdrawn(connection, look, &plan).await?;
         }
         // Only a pass that could ask for proofs may put off what waits for one.
         let waiting = match look {
             Some(_) => waiting(&plan, &entries, now),
             None => Vec::new(),
         };
-        self.act(plan, entries, &known.weighed).await?;
+        self.act(plan, entries, weighed).await?;
         self.put_off(waiting, now).await
     }
 
@@ -213,7 +234,7 @@ impl Reconciler {
         &self,
         connection: &ConnectionName,
         look: &Look,
-        (plan, entries): (&Plan, &[Entry]),
+        plan: &Plan,
     ) -> Result<(), ReconcileError> {
         let Some(base) = &look.tip else {
             return Ok(());
@@ -233,8 +254,16 @@ impl Reconciler {
             .map(|path| path.resource())
             .chain(here)
             .collect();
+        if resources.is_empty() {
+            return Ok(());
+        }
+        let mut concerned = self.held_on(connection, &resources).await?;
         for resource in resources {
-            let (held, inferred) = withdrawn(&resource, plan, entries);
+            let here = |id: &&GrantId| id.path().is_some_and(|p| p.resource() == resource);
+            let held = plan.held_back.iter().filter(here);
+            let held: BTreeSet<String> = held.map(ToString::to_string).collect();
+            let mut inferred = concerned.remove(&resource).unwrap_or_default();
+            inferred.extend(held.iter().cloned());
             let found = Found {
                 whose: &Whose::withdrawn(connection, resource),
                 held,
@@ -246,20 +275,25 @@ impl Reconciler {
         }
         Ok(())
     }
-}
 
-/// The grants that a brake of `resource` holds, and all that its file's going could concern.
-fn withdrawn(
-    resource: &ResourceName,
-    plan: &Plan,
-    entries: &[Entry],
-) -> (BTreeSet<String>, BTreeSet<String>) {
-    let here = entries.iter().filter(|e| e.path.resource() == *resource);
-    let held: BTreeSet<&GrantId> = plan.held_back.iter().collect();
-    let ids = |e: &Entry| e.id.to_string();
-    let back = here.clone().filter(|e| held.contains(&e.id)).map(ids);
-    let live = here.filter(|e| e.state.may_be_held()).map(ids);
-    (back.collect(), live.collect())
+    /// The grants that are held, or perhaps held, on each of `resources`: all that the going of their files could concern.
+    async fn held_on(
+        &self,
+        connection: &ConnectionName,
+        resources: &BTreeSet<ResourceName>,
+    ) -> Result<BTreeMap<ResourceName, BTreeSet<String>>, ReconcileError> {
+        let mut held: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+        let note = |entry: Entry| {
+            let resource = entry.path.resource();
+            if entry.state.may_be_held() && resources.contains(&resource) {
+                let ids = held.entry(resource).or_default();
+                ids.insert(entry.id.to_string());
+            }
+        };
+        let live = Scope::Live(connection);
+        self.store.each_entry(live, note).await?;
+        Ok(held)
+    }
 }
 
 /// Entries whose time has come but whose proof could not be had.

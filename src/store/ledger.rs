@@ -10,6 +10,7 @@ use super::fault::{instant, natural, number, text};
 use super::{Scope, StoreError};
 use crate::domain::ledger::Entry;
 use crate::domain::model::{CommitId, ConnectionName, GrantPath, Instant, Subject};
+use crate::domain::plan::sieve::Related;
 
 /// How many values one statement names at most. SQLite allows 32,766.
 pub(super) const CHUNK: usize = 500;
@@ -213,30 +214,68 @@ pub(super) async fn note(
 }
 
 pub(super) async fn entries(readers: &AnyPool, scope: Scope<'_>) -> Result<Vec<Entry>, StoreError> {
+    let (filter, values) = within(scope);
+    select(readers, filter, values).await
+}
+
+/// Hands over one entry after another, in no order.
+pub(super) async fn each(
+    readers: &AnyPool,
+    scope: Scope<'_>,
+    each: impl FnMut(Entry),
+) -> Result<(), StoreError> {
+    let (filter, values) = within(scope);
+    hand_over(readers, filter, values, each).await
+}
+
+/// What to ask the database for.
+fn within(scope: Scope<'_>) -> (&'static str, Vec<String>) {
     match scope {
-        Scope::Live(connection) => {
-            let filter = "live = 1 AND connection = $1";
-            select(readers, filter, vec![connection.to_string()]).await
-        }
-        Scope::Due(connection, now) => {
-            let filter = "live = 1 AND connection = $1 AND access_key IN \
-                 (SELECT access_key FROM ledger WHERE live = 1 AND connection = $1 AND wake_at <= $2)";
-            select(readers, filter, vec![connection.to_string(), text(now)]).await
-        }
-        Scope::Same(access) => {
-            let filter = "live = 1 AND connection = $1 AND access_key = $2";
-            let values = vec![access.connection.to_string(), access.key()];
-            select(readers, filter, values).await
-        }
-        Scope::Waiting => {
-            let filter = "live = 1 AND state IN ('arrived', 'scheduled', 'granting')";
-            select(readers, filter, vec![]).await
-        }
-        Scope::Unfinished => select(readers, "live = 1", vec![]).await,
-        Scope::Untidied => select(readers, "live = 0 AND tidied = 0", vec![]).await,
-        Scope::Unreviewed => select(readers, "unreviewed IS NOT NULL", vec![]).await,
-        Scope::All => select(readers, "1 = 1", vec![]).await,
+        Scope::Live(connection) => ("live = 1 AND connection = $1", vec![connection.to_string()]),
+        Scope::Due(connection, now) => (
+            "live = 1 AND connection = $1 AND access_key IN \
+             (SELECT access_key FROM ledger WHERE live = 1 AND connection = $1 AND wake_at <= $2)",
+            vec![connection.to_string(), text(now)],
+        ),
+        Scope::Same(access) => (
+            "live = 1 AND connection = $1 AND access_key = $2",
+            vec![access.connection.to_string(), access.key()],
+        ),
+        Scope::Waiting => (
+            "live = 1 AND state IN ('arrived', 'scheduled', 'granting')",
+            vec![],
+        ),
+        Scope::Unfinished => ("live = 1", vec![]),
+        Scope::Untidied => ("live = 0 AND tidied = 0", vec![]),
+        Scope::Unreviewed => ("unreviewed IS NOT NULL", vec![]),
+        Scope::All => ("1 = 1", vec![]),
     }
+}
+
+/// The live entries of a connection that are related to what is planned for others of it, by id.
+pub(super) async fn related(
+    readers: &AnyPool,
+    connection: &ConnectionName,
+    related: &Related,
+) -> Result<Vec<Entry>, StoreError> {
+    let mut found = entries_of(readers, &related.subjects).await?;
+    let paths = related.paths.iter().map(ToString::to_string).collect();
+    found.extend(select_any(readers, "live = 1 AND path", paths).await?);
+    for chunk in related.accesses.iter().collect::<Vec<_>>().chunks(CHUNK) {
+        let filter = format!(
+            "live = 1 AND connection = $1 AND access_key IN ({})",
+            places(2, chunk.len())
+        );
+        let mut values = vec![connection.to_string()];
+        values.extend(chunk.iter().map(ToString::to_string));
+        found.extend(select(readers, &filter, values).await?);
+    }
+    found.retain(|e| {
+        e.terms
+            .as_ref()
+            .is_some_and(|t| t.access.connection == *connection)
+    });
+    Ok(found)
 }
 
 pub(super) async fn entries_at(
@@ -277,8 +316,7 @@ async fn select_any(
 ) -> Result<Vec<Entry>, StoreError> {
     let mut found = Vec::new();
     for chunk in values.chunks(CHUNK) {
-        let places: Vec<String> = (1..=chunk.len()).map(|n| format!("${n}")).collect();
-        let filter = format!("{column} IN ({})", places.join(", "));
+        let filter = format!("{column} IN ({})", places(1, chunk.len()));
         found.extend(select(readers, &filter, chunk.to_vec()).await?);
     }
     found.sort_by(|a, b| a.id.cmp(&b.id));
@@ -303,17 +341,33 @@ pub(super) async fn in_order(
     filter: &str,
     values: Vec<String>,
 ) -> Result<Vec<Entry>, StoreError> {
+    let mut entries = Vec::new();
+    hand_over(readers, filter, values, |entry| entries.push(entry)).await?;
+    Ok(entries)
+}
+
+async fn hand_over(
+    readers: &AnyPool,
+    filter: &str,
+    values: Vec<String>,
+    mut each: impl FnMut(Entry),
+) -> Result<(), StoreError> {
     let sql = format!("SELECT id, version, state, entry FROM ledger WHERE {filter}");
     let mut query = sqlx::query(AssertSqlSafe(sql));
     for value in values {
         query = query.bind(value);
     }
     let mut rows = query.fetch(readers);
-    let mut entries = Vec::new();
     while let Some(row) = rows.try_next().await? {
-        entries.push(read(&row)?);
+        each(read(&row)?);
     }
-    Ok(entries)
+    Ok(())
+}
+
+/// So many places for values, `$first` and those after it.
+fn places(first: usize, count: usize) -> String {
+    let places: Vec<String> = (first..first + count).map(|n| format!("${n}")).collect();
+    places.join(", ")
 }
 
 fn read(row: &AnyRow) -> Result<Entry, StoreError> {

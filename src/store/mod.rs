@@ -39,6 +39,7 @@ use crate::domain::ledger::Entry;
 use crate::domain::model::{
     Access, CommitId, ConnectionName, GrantPath, Instant, PullNumber, RepoName, Subject,
 };
+use crate::domain::plan::sieve::Related;
 
 /// What went wrong with the database, named by what the caller should do.
 #[derive(Debug, thiserror::Error)]
@@ -317,6 +318,31 @@ impl Store {
     /// [`StoreError::Broken`] names a row that cannot be understood.
     pub async fn entries(&self, scope: Scope<'_>) -> Result<Vec<Entry>, StoreError> {
         ledger::entries(&self.inner.readers, scope).await
+    }
+
+    /// Hands the entries of `scope` to `each`, one after another and in no order: for whoever does not keep them all, as there may be a
+    /// hundred thousand.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] names a row that cannot be understood.
+    pub async fn each_entry(
+        &self,
+        scope: Scope<'_>,
+        each: impl FnMut(Entry),
+    ) -> Result<(), StoreError> {
+        ledger::each(&self.inner.readers, scope, each).await
+    }
+
+    /// The live entries of `connection` that are related to what is planned for others of it.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] names a row that cannot be understood.
+    pub async fn related(
+        &self,
+        connection: &ConnectionName,
+        related: &Related,
+    ) -> Result<Vec<Entry>, StoreError> {
+        ledger::related(&self.inner.readers, connection, related).await
     }
 
     /// Entries of the ledger, final or not, for these files, by id.

@@ -4,6 +4,7 @@ pub mod books;
 mod laws;
 mod leavers;
 mod renewal;
+mod rest;
 
 use books::{ASK, Ask, Books, Luck, PAUSE};
 use hallpass::domain::decision::Admission;

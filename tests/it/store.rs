@@ -17,6 +17,7 @@ use hallpass::domain::model::{
     Access, Account, Actor, ActorKind, BlobId, CommitId, ConnectionName, GrantPath, Instant, Login,
     Owner, PullNumber, RepoName, ResourceName, RoleName, RoleRef, Subject, UserId,
 };
+use hallpass::domain::plan::sieve::Related;
 use hallpass::domain::pull::{Lookup, Team};
 use hallpass::domain::remark::Remark;
 use hallpass::domain::tenure::ALWAYS;
@@ -496,6 +497,32 @@ on_both! {
         assert_eq!(store.entries_of(&BTreeSet::new()).await.unwrap(), []);
         let every_path = entries.iter().map(|e| e.path.clone()).collect();
         assert_eq!(store.entries_at(&every_path).await.unwrap().len(), entries.len());
+    }
+
+    async fn what_is_related_to_a_plan_is_live_and_of_its_connection(store: Store) {
+        let ended = |name: &str| Entry { state: State::Ended, ..active(name, "ada", 1) };
+        let mut elsewhere = active("elsewhere", "ada", 9);
+        elsewhere.terms.as_mut().unwrap().access.connection = connection("other");
+        let many: Vec<Entry> = (0..1200).map(|n| active(&format!("many-{n}"), &format!("user-{n}"), 9)).collect();
+        let entries = [active("ada", "ada", 5), active("bob", "bob", 5), active("eve", "eve", 5), ended("ada-before"), elsewhere.clone()];
+        store.commit(&entries, &[]).await.unwrap();
+        store.commit(&many, &[]).await.unwrap();
+        let related = async |related: Related| {
+            let found = store.related(&connection("db"), &related).await.unwrap();
+            let mut found: Vec<String> = names(&found).into_iter().map(str::to_owned).collect();
+            found.sort();
+            found
+        };
+        let nothing = Related::default();
+        assert!(related(nothing.clone()).await.is_empty());
+        let key = |entry: &Entry| entry.terms.as_ref().unwrap().access.key();
+        let ada = Subject::Person(Login::new("ada").unwrap());
+        assert_eq!(related(Related { subjects: [ada].into(), ..nothing.clone() }).await, ["ada"]);
+        assert_eq!(related(Related { accesses: [key(&entries[1]), key(&elsewhere)].into(), ..nothing.clone() }).await, ["bob"]);
+        let paths = [entries[2].path.clone(), entries[3].path.clone(), elsewhere.path].into();
+        assert_eq!(related(Related { paths, ..nothing.clone() }).await, ["eve"]);
+        let accesses = many.iter().map(key).collect();
+        assert_eq!(related(Related { accesses, ..nothing }).await.len(), many.len());
     }
 
     async fn what_a_subject_had_is_told_newest_first_and_bounded(store: Store) {

@@ -11,7 +11,8 @@ use hallpass::domain::ledger::{Arrival, Entry, State, Terms};
 use hallpass::domain::model::{BlobId, GrantId, GrantPath, Instant, PullNumber, RoleRef};
 use hallpass::domain::parse::read_tree;
 use hallpass::domain::people::{Presence, Presences, Receiver};
-use hallpass::domain::plan::{Action, Plan, View, plan, unsettled};
+use hallpass::domain::plan::sieve::{Related, Sieve};
+use hallpass::domain::plan::{Action, Held, Plan, View, plan, unsettled};
 use hallpass::domain::pull::PullState;
 
 use crate::approval::scene::{Scene, at, blob, commit};
@@ -253,6 +254,27 @@ impl Books {
     }
 
     fn plan_with(&self, main: Option<&BTreeMap<GrantPath, BlobId>>, minute: i64) -> Plan {
+        self.with_view(main, minute, |view| {
+            let all = plan(view, &self.entries, &Held::of(&self.entries));
+            let (mut picked, held) = self.sifted(view);
+            picked.sort_by_key(|e| self.entries.iter().position(|other| other.id == e.id));
+            let of_picked = plan(view, &picked, &held);
+            assert_eq!(of_picked, all, "what rests changes no plan");
+            all
+        })
+    }
+
+    /// What a plan must see of the entries.
+    pub fn sifted_at(&self, minute: i64) -> Vec<Entry> {
+        self.with_view(Some(&self.main), minute, |view| self.sifted(view).0)
+    }
+
+    fn with_view<T>(
+        &self,
+        main: Option<&BTreeMap<GrantPath, BlobId>>,
+        minute: i64,
+        then: impl FnOnce(&View<'_>) -> T,
+    ) -> T {
         let main_or_none = main.cloned().unwrap_or_default();
         let open = unsettled(
             &main_or_none,
@@ -260,16 +282,33 @@ impl Books {
             &self.admissions,
             &self.presences,
         );
-        plan(&View {
+        then(&View {
             main,
             admissions: &self.admissions,
             unsettled: &open,
             presences: &self.presences,
             released: &self.released,
-            entries: &self.entries,
             orphan_grace: TimeDelta::minutes(GRACE),
             now: at(minute),
         })
+    }
+
+    fn sifted(&self, view: &View<'_>) -> (Vec<Entry>, Held) {
+        let mut sieve = Sieve::new(*view);
+        self.entries.iter().cloned().for_each(|e| sieve.take(e));
+        sieve.pick(self.related(&sieve.replaced()));
+        let others = self.related(&sieve.related());
+        sieve.with(others)
+    }
+
+    fn related(&self, to: &Related) -> Vec<Entry> {
+        let is_related = |e: &&Entry| {
+            let terms = e.terms.as_ref();
+            to.paths.contains(&e.path)
+                || terms.is_some_and(|t| to.accesses.contains(&t.access.key()))
+                || terms.is_some_and(|t| to.subjects.contains(&t.subject))
+        };
+        self.entries.iter().filter(is_related).cloned().collect()
     }
 
     /// Performs a plan; `false` if we died on the way.
