@@ -6,6 +6,7 @@
 //! - What was taken away by hand is never given again by itself: somebody may have had a reason.
 
 mod enforce;
+mod holding;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,7 +14,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::catalogue::Catalogue;
-use super::ledger::{Entry, Holder, State};
+use super::ledger::{Entry, Holder};
 use super::model::{
     Access, ConnectionName, DriftMode, Gives, GrantId, Instant, ResourceName, RoleRef,
     entitlement_text,
@@ -21,6 +22,7 @@ use super::model::{
 use super::target::Names;
 
 pub use enforce::{Enforcing, enforce, enforced};
+pub use holding::{Holding, Holdings};
 
 /// One thing that a connection gives, with every role that stands for it.
 #[derive(Debug, Clone, PartialEq)]
@@ -134,8 +136,9 @@ pub struct Known {
     pub first_seen: Instant,
 }
 
-/// Everything that is to be compared: what the protected branch declares, and what live grants still hold beside it.
-pub fn watched(tree: &Catalogue, live: &[Entry]) -> Vec<Watched> {
+/// Everything that is to be compared: what the protected branch declares, and what live grants still hold beside it, which is enough to
+/// be told once.
+pub fn watched<'a>(tree: &Catalogue, held: impl IntoIterator<Item = &'a Access>) -> Vec<Watched> {
     let mut all: BTreeMap<(ConnectionName, String), Watched> = BTreeMap::new();
     for resource in tree.resources.values() {
         for (name, role) in &resource.roles {
@@ -157,7 +160,7 @@ pub fn watched(tree: &Catalogue, live: &[Entry]) -> Vec<Watched> {
             one.mode = one.mode.min(resource.drift);
         }
     }
-    for access in live.iter().filter_map(held) {
+    for access in held {
         let key = (access.connection.clone(), access.entitlement_text());
         all.entry(key).or_insert_with(|| Watched {
             connection: access.connection.clone(),
@@ -169,26 +172,23 @@ pub fn watched(tree: &Catalogue, live: &[Entry]) -> Vec<Watched> {
     all.into_values().collect()
 }
 
-fn held(entry: &Entry) -> Option<&Access> {
+/// What it gives, while that is held or perhaps held.
+pub fn held(entry: &Entry) -> Option<&Access> {
     let terms = entry.terms.as_ref()?;
     entry.state.may_be_held().then_some(&terms.access)
 }
 
-/// What differs. `before` and `after` are the connection's live entries as read before and after the target was asked: whatever
+/// What differs. `before` and `after` are the connection's live grants as read before and after the target was asked: whatever
 /// changed in between is no drift.
 pub fn compare(
     watched: &Watched,
     holders: &[Holder],
-    before: &[Entry],
-    after: &[Entry],
+    before: &Holdings,
+    after: &Holdings,
     names: Names,
 ) -> Vec<Drift> {
     let entitlement = watched.text();
-    let ours = |entries: &'_ [Entry]| -> Vec<Entry> {
-        let same = |e: &&Entry| held(e).is_some_and(|a| a.entitlement_text() == entitlement);
-        entries.iter().filter(same).cloned().collect()
-    };
-    let (before, after) = (ours(before), ours(after));
+    let (before, after) = (before.of(&entitlement), after.of(&entitlement));
     let drift = |account: &str, account_id: Option<&String>, difference, grants| Drift {
         connection: watched.connection.clone(),
         entitlement: entitlement.clone(),
@@ -200,13 +200,10 @@ pub fn compare(
     };
     let mut found = Vec::new();
     // By name: a target may have as many holders as there are grants.
-    let mut by_name: BTreeMap<String, Vec<&Entry>> = BTreeMap::new();
-    for entry in before.iter().chain(&after) {
-        let name = held(entry).map(|a| names.key(&a.account.name));
-        by_name
-            .entry(name.unwrap_or_default())
-            .or_default()
-            .push(entry);
+    let mut by_name: BTreeMap<String, Vec<&Holding>> = BTreeMap::new();
+    for holding in before.iter().chain(after) {
+        let name = names.key(&holding.account);
+        by_name.entry(name).or_default().push(holding);
     }
     for holder in holders {
         let grants = by_name.get(&names.key(&holder.name));
@@ -220,8 +217,8 @@ pub fn compare(
             ));
             continue;
         }
-        let another = |e: &&&Entry| {
-            let given_to = held(e).and_then(|a| a.account.id.as_ref());
+        let another = |given: &&&Holding| {
+            let given_to = given.account_id.as_ref();
             given_to
                 .zip(holder.id.as_ref())
                 .is_some_and(|(was, is)| was != is)
@@ -241,28 +238,22 @@ pub fn compare(
         }
     }
     // Settled before and after: a call in between would show in one of the two.
-    let later: BTreeMap<&GrantId, &Entry> = after.iter().map(|e| (&e.id, e)).collect();
+    let later: BTreeMap<&GrantId, &Holding> = after.iter().map(|e| (&e.id, e)).collect();
     let settled = before
         .iter()
-        .filter(|e| e.state == State::Active && later.get(&e.id) == Some(e));
+        .filter(|e| e.is_active() && later.get(&e.id) == Some(e));
     let there: BTreeSet<String> = holders.iter().map(|h| names.key(&h.name)).collect();
-    let mut missing: BTreeMap<&str, (&Access, BTreeSet<GrantId>)> = BTreeMap::new();
-    for entry in settled {
-        let Some(access) = held(entry) else { continue };
-        if !there.contains(&names.key(&access.account.name)) {
+    let mut missing: BTreeMap<&str, (Option<&String>, BTreeSet<GrantId>)> = BTreeMap::new();
+    for holding in settled {
+        if !there.contains(&names.key(&holding.account)) {
             let (_, grants) = missing
-                .entry(&access.account.name)
-                .or_insert((access, BTreeSet::new()));
-            grants.insert(entry.id.clone());
+                .entry(&holding.account)
+                .or_insert((holding.account_id.as_ref(), BTreeSet::new()));
+            grants.insert(holding.id.clone());
         }
     }
-    for (name, (access, grants)) in missing {
-        found.push(drift(
-            name,
-            access.account.id.as_ref(),
-            Difference::RemovedOutside,
-            grants,
-        ));
+    for (name, (account_id, grants)) in missing {
+        found.push(drift(name, account_id, Difference::RemovedOutside, grants));
     }
     found
 }

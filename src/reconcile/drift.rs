@@ -13,9 +13,11 @@ use tracing::{error, info, warn};
 use super::act::in_time;
 use super::{ReconcileError, Reconciler, chain};
 use crate::domain::catalogue::Catalogue;
-use crate::domain::drift::{self, Changes, Difference, Drift, Known, Survey, Unanswered, Watched};
+use crate::domain::drift::{
+    self, Changes, Difference, Drift, Holding, Holdings, Known, Survey, Unanswered, Watched,
+};
 use crate::domain::evidence;
-use crate::domain::ledger::{Entry, Holder, State};
+use crate::domain::ledger::{Entry, Holder};
 use crate::domain::model::{Access, Account, ConnectionName, Instant, ResourceName, UserId};
 use crate::domain::report;
 use crate::domain::target::Order;
@@ -89,12 +91,20 @@ impl Reconciler {
     }
 
     async fn watched(&self) -> Result<Vec<Watched>, ReconcileError> {
-        let live = self.store.entries(Scope::Unfinished).await?;
+        let mut held: BTreeMap<(ConnectionName, String), Access> = BTreeMap::new();
+        let note = |entry: Entry| {
+            if let Some(access) = drift::held(&entry) {
+                let what = (access.connection.clone(), access.entitlement_text());
+                held.entry(what).or_insert_with(|| access.clone());
+            }
+        };
+        self.store.each_entry(Scope::Unfinished, note).await?;
         let tip = self.mirror.tip(&self.settings.protected_branch).await?;
-        Ok(match tip {
-            Some(tip) => drift::watched(self.catalogue(&tip).await?.as_ref(), &live),
-            None => drift::watched(&crate::domain::parse::read_tree(&[]), &live),
-        })
+        let declared = match tip {
+            Some(tip) => self.catalogue(&tip).await?,
+            None => Arc::default(),
+        };
+        Ok(drift::watched(&declared, held.values()))
     }
 
     async fn survey_of(&self, watched: &[Watched]) -> Result<Survey, ReconcileError> {
@@ -182,7 +192,7 @@ impl Reconciler {
         provider: &dyn Provider,
         watched: &[&Watched],
     ) -> Result<Survey, ReconcileError> {
-        let before = self.store.entries(Scope::Live(connection)).await?;
+        let before = self.holdings(connection).await?;
         let mut survey = Survey::default();
         let mut answers = Vec::new();
         for one in watched {
@@ -195,11 +205,12 @@ impl Reconciler {
                 }),
             }
         }
-        let after = self.store.entries(Scope::Live(connection)).await?;
+        let after = self.holdings(connection).await?;
         for (one, mut holders) in answers {
             // What the target asks the ledger about at each use, the ledger's entries hold.
             if provider.gate().is_some() {
-                holders.extend(before.iter().chain(&after).filter_map(held_by_ledger(one)));
+                let given = before.of(&one.text()).iter().chain(after.of(&one.text()));
+                holders.extend(given.filter_map(held_by_ledger));
             }
             let names = provider.kind().names;
             survey
@@ -209,6 +220,14 @@ impl Reconciler {
             survey.asked.insert(key, holders.len());
         }
         Ok(survey)
+    }
+
+    /// What is held at `connection`, or perhaps held.
+    async fn holdings(&self, connection: &ConnectionName) -> Result<Holdings, ReconcileError> {
+        let mut holdings = Holdings::default();
+        let live = Scope::Live(connection);
+        self.store.each_entry(live, |e| holdings.note(&e)).await?;
+        Ok(holdings)
     }
 
     /// Writes down what is new and what is over.
@@ -240,8 +259,9 @@ impl Reconciler {
         let access = access_of(watched, drift);
         // In its lane: a grant of the same access may just have begun, and then it is ours.
         let _turn = self.lane(connection).lock().await;
-        let live = self.store.entries(Scope::Live(connection)).await?;
-        if live.iter().any(|e| gives(e, &access)) {
+        let given = self.holdings(connection).await?;
+        let mut given = given.of(&access.entitlement_text()).iter();
+        if given.any(|h| h.account.eq_ignore_ascii_case(&access.account.name)) {
             return Ok(());
         }
         let called_at = self.now();
@@ -326,17 +346,12 @@ impl Reconciler {
 }
 
 /// Who has `watched` by a live grant alone.
-fn held_by_ledger(watched: &Watched) -> impl Fn(&Entry) -> Option<Holder> {
-    let entitlement = watched.text();
-    move |entry| {
-        let access = entry.terms.as_ref().map(|t| &t.access)?;
-        let held = entry.state == State::Active && access.entitlement_text() == entitlement;
-        held.then(|| Holder {
-            name: access.account.name.clone(),
-            id: None,
-            pending: false,
-        })
-    }
+fn held_by_ledger(holding: &Holding) -> Option<Holder> {
+    holding.is_active().then(|| Holder {
+        name: holding.account.clone(),
+        id: None,
+        pending: false,
+    })
 }
 
 /// What the account has at the target. GitHub's accounts are known by their number alone.
@@ -355,16 +370,4 @@ fn access_of(watched: &Watched, drift: &Drift) -> Access {
         entitlement: watched.entitlement.clone(),
         entitlement_id: None,
     }
-}
-
-/// Whether a live grant gives it, perhaps.
-fn gives(entry: &Entry, access: &Access) -> bool {
-    let terms = entry.terms.as_ref().filter(|_| entry.state.may_be_held());
-    terms.is_some_and(|t| {
-        t.access.entitlement_text() == access.entitlement_text()
-            && t.access
-                .account
-                .name
-                .eq_ignore_ascii_case(&access.account.name)
-    })
 }

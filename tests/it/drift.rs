@@ -1,7 +1,7 @@
 //! What target systems really hold, against what was approved.
 
 use chrono::TimeDelta;
-use hallpass::domain::drift::{Difference, Drift, Watched, compare};
+use hallpass::domain::drift::{Difference, Drift, Holdings, Watched, compare};
 use hallpass::domain::ledger::{Entry, Holder, State};
 use hallpass::domain::model::{DriftMode, PullNumber};
 use hallpass::domain::target::Names;
@@ -347,7 +347,12 @@ fn found(
         roles: Default::default(),
         mode: DriftMode::Report,
     };
-    let found = compare(&watched, holders, before, after, names);
+    let [before, after] = [before, after].map(|entries| {
+        let mut holdings = Holdings::default();
+        entries.iter().for_each(|e| holdings.note(e));
+        holdings
+    });
+    let found = compare(&watched, holders, &before, &after, names);
     found
         .into_iter()
         .map(|d: Drift| (d.account, d.difference))
