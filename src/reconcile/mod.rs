@@ -403,8 +403,8 @@ impl Reconciler {
         if let Some(catalogue) = kept {
             return Ok(catalogue);
         }
-        let files = self.mirror.files(commit).await?;
         let before = another.unwrap_or_default();
+        let files = self.mirror.files_beside(commit, &before).await?;
         let read = move || Arc::new(parse::read_tree_after(&files, &before));
         let catalogue = aside(read).await?;
         let mut kept = self.kept_catalogues();

@@ -272,8 +272,22 @@ impl Mirror {
     /// # Errors
     /// [`RepoError::NoCommit`] when the commit is not here.
     pub async fn files(&self, commit: &CommitId) -> Result<Vec<File>, RepoError> {
-        let commit = commit.clone();
-        self.reading(move |repo| tree::files(repo, &commit)).await
+        self.files_beside(commit, &Arc::default()).await
+    }
+
+    /// [`Mirror::files`], where a grant that `known` declares with the same content comes without its bytes: for
+    /// [`crate::domain::parse::read_tree_after`], which does not look at them.
+    ///
+    /// # Errors
+    /// [`RepoError::NoCommit`] when the commit is not here.
+    pub async fn files_beside(
+        &self,
+        commit: &CommitId,
+        known: &Arc<Catalogue>,
+    ) -> Result<Vec<File>, RepoError> {
+        let (commit, known) = (commit.clone(), Arc::clone(known));
+        self.reading(move |repo| tree::files_beside(repo, &commit, &known.grants))
+            .await
     }
 
     /// The files of people and services in a commit's tree, as in [`Mirror::files`], and nothing else: few, however many grants

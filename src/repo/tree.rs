@@ -10,11 +10,11 @@ mod reader;
 
 use std::collections::BTreeMap;
 
-use git2::Repository;
+use git2::{Oid, Repository};
 
 use super::history::commit;
 use super::{RepoError, broken};
-use crate::domain::catalogue::{ChangedFile, File, REGULAR_FILE};
+use crate::domain::catalogue::{ChangedFile, Declared, File, REGULAR_FILE};
 use crate::domain::codeowners;
 use crate::domain::model::{BlobId, CommitId, GrantPath, RepoPath};
 use object::Entry;
@@ -30,6 +30,15 @@ const CHANGED: usize = 64 * 1024 * 1024;
 /// # Errors
 /// [`RepoError::NoCommit`] when the commit is not here, [`RepoError::Broken`].
 pub fn files(repo: &Repository, id: &CommitId) -> Result<Vec<File>, RepoError> {
+    files_beside(repo, id, &BTreeMap::new())
+}
+
+/// See [`super::Mirror::files_beside`].
+pub(super) fn files_beside(
+    repo: &Repository,
+    id: &CommitId,
+    known: &BTreeMap<GrantPath, Declared>,
+) -> Result<Vec<File>, RepoError> {
     let root = commit(repo, id)?.tree_id();
     let what = format!("read the files of {id}");
     let mut reader = Reader::new(repo).map_err(broken(&what))?;
@@ -42,10 +51,16 @@ pub fn files(repo: &Repository, id: &CommitId) -> Result<Vec<File>, RepoError> {
     reader
         .compare(None, Some(root), "", &mut collect)
         .map_err(broken(&what))?;
-    found
-        .into_iter()
-        .map(|(path, mode, id)| reader.file(path, mode, id, true).map_err(broken(&what)))
-        .collect()
+    let is_known = |path: &str, mode: u32, id: Oid| {
+        let path = GrantPath::new(path).ok().filter(|_| mode == REGULAR_FILE);
+        let declared = path.and_then(|path| known.get(&path));
+        declared.is_some_and(|declared| declared.blob == blob_id(id))
+    };
+    let files = found.into_iter().map(|(path, mode, id)| {
+        let read = known.is_empty() || !is_known(&path, mode, id);
+        reader.file(path, mode, id, read).map_err(broken(&what))
+    });
+    files.collect()
 }
 
 /// The folders that declare who can receive something.
