@@ -29,7 +29,6 @@ mod tenures;
 mod wakes;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sqlx::AnyPool;
@@ -83,6 +82,7 @@ pub use tally::{ALL_GRANTS, Tally};
 
 use commits::Commit;
 use group::Group;
+use open::Lock;
 use wakes::Asked;
 
 /// The note that says when a service that uses the database last said so.
@@ -169,7 +169,7 @@ struct Inner {
     /// Where entries and events are written together.
     commits: Group<Commit>,
     /// Held, as a lock, until the store is closed. SQLite only.
-    lock: Mutex<Option<File>>,
+    lock: Mutex<Option<Lock>>,
 }
 
 /// The one connection that writes.
@@ -232,11 +232,7 @@ impl Store {
             .lock
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(file) = lock.take() {
-            // Said, not left to the file's closing: a child process of somebody else's making may hold a copy of it for a moment.
-            // Closing follows at once, so a failure here loses nothing.
-            let _ = file.unlock();
-        }
+        drop(lock.take());
     }
 
     /// Writes entries and events in one transaction. An entry of version 0 is inserted, another is updated if the stored version

@@ -154,8 +154,20 @@ fn sqlite_file(url: &str) -> Result<PathBuf, StoreError> {
     Ok(file)
 }
 
+/// A lock on a file, for as long as it lives.
+#[derive(Debug)]
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Said, not left to the file's closing: a child process of somebody else's making may hold a copy of it for a moment.
+        // Closing follows at once, so a failure here loses nothing.
+        let _ = self.0.unlock();
+    }
+}
+
 /// Makes sure that the file exists, readable by us alone, and that no other process uses it.
-fn own(file: &Path) -> Result<File, StoreError> {
+fn own(file: &Path) -> Result<Lock, StoreError> {
     let cannot = |what: &str, error: std::io::Error| {
         StoreError::broken(format!("cannot {what} {}: {error}", file.display()))
     };
@@ -176,7 +188,7 @@ fn own(file: &Path) -> Result<File, StoreError> {
         Err(TryLockError::Error(error)) => return Err(cannot("lock", error)),
     }
     private(file).map_err(|e| cannot("create", e))?;
-    Ok(lock)
+    Ok(Lock(lock))
 }
 
 fn private(file: &Path) -> std::io::Result<File> {
