@@ -22,6 +22,9 @@ use crate::domain::pull::{Pull, PullState};
 use crate::repo::Remote;
 use crate::store::Scope;
 
+/// How many merges are weighed at the same time: each takes several answers of the forge, one after another.
+const WEIGHED: usize = 4;
+
 /// What a look at the protected branch found.
 #[derive(Debug, Clone, Default)]
 pub struct MainOutcome {
@@ -284,10 +287,12 @@ impl Reconciler {
                     .push(entry.clone());
             }
         }
-        let mut weighed = BTreeMap::new();
-        for (commit, entries) in by_commit {
-            weighed.extend(self.weigh(remote, &commit, &entries).await);
-        }
+        let weigh = |(commit, entries): (CommitId, Vec<Entry>)| async move {
+            self.weigh(remote, &commit, &entries).await
+        };
+        let all = stream::iter(by_commit).map(weigh);
+        let all: Vec<_> = all.buffered(self.at_once(WEIGHED)).collect().await;
+        let mut weighed = all.into_iter().flatten().collect();
         hold_rivals(&mut weighed);
         weighed
     }
