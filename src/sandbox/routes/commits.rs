@@ -63,23 +63,20 @@ pub fn pulls(world: &mut World, call: &Call) -> Answered {
     let repo = call.repository()?;
     let git = world.git(repo)?;
     let commit = resolve(&git, call.param("commit_sha"))?;
+    let pulls = || world.repos[repo].pulls.values();
+    let merged_as = |pull: &&Pull| {
+        let merged = pull.merged.as_ref();
+        merged.is_some_and(|merged| merged.commit == commit.to_string())
+    };
     let holds = |pull: &&Pull| -> bool {
-        if pull
-            .merged
-            .as_ref()
-            .is_some_and(|merged| merged.commit == commit.to_string())
-        {
-            return true;
-        }
         let ends = (Oid::from_str(&pull.head_sha), Oid::from_str(&pull.base_sha));
         matches!(ends, (Ok(head), Ok(base)) if git::contains(&git, head, commit) && !git::contains(&git, base, commit))
     };
-    let found: Vec<&Pull> = world.repos[repo]
-        .pulls
-        .values()
-        .filter(holds)
-        .filter(|pull| pull.open || pull.merged.is_some())
-        .collect();
+    let mut found: Vec<&Pull> = pulls().filter(merged_as).collect();
+    if found.is_empty() {
+        let there = pulls().filter(|pull| pull.open || pull.merged.is_some());
+        found.extend(there.filter(holds));
+    }
     Ok(call.page(
         found
             .into_iter()
