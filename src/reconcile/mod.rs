@@ -175,6 +175,8 @@ pub struct Reconciler {
     stray_lane: tokio::sync::Mutex<()>,
     /// What recent commits declare. A commit never changes, so neither does its entry.
     catalogues: Mutex<HashMap<CommitId, Arc<Catalogue>>>,
+    /// Held while a tree is read: the next one shares with it what did not change.
+    reading: tokio::sync::Mutex<()>,
     /// The organisation's members as last read. Held while they are read, so that they are read once.
     members: tokio::sync::Mutex<Option<people::Reading>>,
     /// The open pull requests as last listed, where a policy counts them. Held while they are listed.
@@ -257,6 +259,7 @@ impl Reconciler {
             unwritten: late::Unwritten::default(),
             stray_lane,
             catalogues,
+            reading: tokio::sync::Mutex::default(),
             members: tokio::sync::Mutex::default(),
             listed: tokio::sync::Mutex::default(),
             watched: tokio::sync::Mutex::default(),
@@ -396,13 +399,15 @@ impl Reconciler {
 
     /// What `commit` declares, parsed once.
     async fn catalogue(&self, commit: &CommitId) -> Result<Arc<Catalogue>, ReconcileError> {
-        let (kept, another) = {
-            let kept = self.kept_catalogues();
-            (kept.get(commit).cloned(), kept.values().next().cloned())
-        };
-        if let Some(catalogue) = kept {
+        let kept = || self.kept_catalogues().get(commit).cloned();
+        if let Some(catalogue) = kept() {
             return Ok(catalogue);
         }
+        let _turn = self.reading.lock().await;
+        if let Some(catalogue) = kept() {
+            return Ok(catalogue);
+        }
+        let another = self.kept_catalogues().values().next().cloned();
         let before = another.unwrap_or_default();
         let files = self.mirror.files_beside(commit, &before).await?;
         let read = move || Arc::new(parse::read_tree_after(&files, &before));

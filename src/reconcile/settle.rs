@@ -127,14 +127,18 @@ impl Reconciler {
         for entry in self.arrived_for(connection, look).await? {
             sieve.take(entry);
         }
-        let replaced = self.store.related(connection, &sieve.replaced()).await?;
-        sieve.pick(replaced);
-        let related = self.store.related(connection, &sieve.related()).await?;
+        // Once more where what rested is called off meanwhile.
+        let mut is_open = true;
+        while std::mem::take(&mut is_open) {
+            let related = sieve.related();
+            let meet = |entry: Entry| is_open |= sieve.meet(entry);
+            self.store.each_related(connection, &related, meet).await?;
+        }
         // What came after this look would seem to be gone by it.
         if let Some(tip) = &look.tip {
             self.is_not_behind(tip).await?;
         }
-        let (entries, held) = sieve.with(related);
+        let (entries, held) = sieve.seen();
         let lane = Lane {
             connection: Some(connection),
             entries,

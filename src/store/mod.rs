@@ -329,16 +329,18 @@ impl Store {
         ledger::each(&self.inner.readers, scope, each).await
     }
 
-    /// The live entries of `connection` that are related to what is planned for others of it.
+    /// Hands the live entries of `connection` that are related to what is planned for others of it to `each`, in no order, and some more than
+    /// once.
     ///
     /// # Errors
     /// [`StoreError::Broken`] names a row that cannot be understood.
-    pub async fn related(
+    pub async fn each_related(
         &self,
         connection: &ConnectionName,
         related: &Related,
-    ) -> Result<Vec<Entry>, StoreError> {
-        ledger::related(&self.inner.readers, connection, related).await
+        each: impl FnMut(Entry),
+    ) -> Result<(), StoreError> {
+        ledger::each_related(&self.inner.readers, connection, related, each).await
     }
 
     /// Entries of the ledger, final or not, for these files, by id.

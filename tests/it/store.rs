@@ -508,10 +508,12 @@ on_both! {
         store.commit(&entries, &[]).await.unwrap();
         store.commit(&many, &[]).await.unwrap();
         let related = async |related: Related| {
-            let found = store.related(&connection("db"), &related).await.unwrap();
-            let mut found: Vec<String> = names(&found).into_iter().map(str::to_owned).collect();
-            found.sort();
-            found
+            let mut found = BTreeSet::new();
+            let note = |entry: Entry| {
+                found.insert(names(&[entry])[0].to_owned());
+            };
+            store.each_related(&connection("db"), &related, note).await.unwrap();
+            Vec::from_iter(found)
         };
         let nothing = Related::default();
         assert!(related(nothing.clone()).await.is_empty());

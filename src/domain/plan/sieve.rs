@@ -1,26 +1,33 @@
 //! Which entries a plan must see. With a hundred thousand live grants, nearly all of them rest: nothing is to be done about them, so they
 //! need not be kept while the plan is made.
 //!
-//! Invariant: a plan of what was picked and of what is [`Related`] to that is the plan of all.
+//! Invariant: a plan of what was picked, and of what is [`Related`] to that, is the plan of all.
 
-use std::collections::{BTreeSet, HashMap};
-use std::hash::{DefaultHasher, Hasher as _};
+use std::collections::btree_map::Entry as Slot;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasher as _, RandomState};
 
 use super::{Held, View, step};
 use crate::domain::decision::Admission;
 use crate::domain::ledger::{Entry, State};
-use crate::domain::model::{GrantPath, Subject};
+use crate::domain::model::{GrantId, GrantPath, Subject};
 
 /// Picks from the entries of one connection those about which something is to be done, perhaps, and counts all.
+///
+/// Each entry is [taken](Self::take) once. Then those that are [related](Self::related) to what was picked are [met](Self::meet), until
+/// none of them is picked.
 #[derive(Debug)]
 pub struct Sieve<'a> {
     view: View<'a>,
-    picked: Vec<Entry>,
+    picked: BTreeMap<GrantId, Entry>,
+    /// Those that rest, and are related to what was picked.
+    resting: BTreeMap<GrantId, Entry>,
     held: Held,
-    /// By the digests of the paths that were seen, those of the commits that brought them. Two paths with the same one are only taken for
-    /// one at which something newer arrived.
+    /// By the digests of the paths that were seen, those of the commits that brought them.
     seen: HashMap<u64, u64>,
-    several: BTreeSet<GrantPath>,
+    digest: RandomState,
+    /// Files at which something newer arrived: their entries do not rest, whatever each says by itself.
+    replaced: BTreeSet<GrantPath>,
 }
 
 /// By what entries that rest are related to those that were picked: each of these may decide what is done about the other.
@@ -39,44 +46,36 @@ impl<'a> Sieve<'a> {
     pub fn new(view: View<'a>) -> Self {
         Self {
             view,
-            picked: Vec::new(),
+            picked: BTreeMap::new(),
+            resting: BTreeMap::new(),
             held: Held::default(),
             seen: HashMap::new(),
-            several: BTreeSet::new(),
+            digest: RandomState::new(),
+            replaced: BTreeSet::new(),
         }
     }
 
-    /// Takes one entry of the connection. Each is taken once.
+    /// Takes one entry of the connection.
     pub fn take(&mut self, entry: Entry) {
         self.held.count(&entry);
-        let commit = digest(&entry.arrival.commit);
-        let before = self.seen.insert(digest(&entry.path), commit);
+        let commit = self.digest.hash_one(&entry.arrival.commit);
+        let path = self.digest.hash_one(&entry.path);
+        let before = self.seen.insert(path, commit);
         if before.is_some_and(|before| before != commit) {
-            self.several.insert(entry.path.clone());
+            self.replaced.insert(entry.path.clone());
         }
-        if !rests(&self.view, &entry) {
-            self.picked.push(entry);
+        if !self.rests(&entry) {
+            self.picked.insert(entry.id.clone(), entry);
         }
-    }
-
-    /// Files at which something newer arrived: their entries do not rest, whatever each says by itself, and are to be
-    /// [picked](Self::pick).
-    pub fn replaced(&self) -> Related {
-        Related {
-            paths: self.several.clone(),
-            ..Related::default()
-        }
-    }
-
-    /// Picks entries that were taken and seemed to rest.
-    pub fn pick(&mut self, entries: impl IntoIterator<Item = Entry>) {
-        self.picked.extend(entries);
     }
 
     /// What to look for among those that rest.
     pub fn related(&self) -> Related {
-        let mut related = Related::default();
-        for entry in &self.picked {
+        let mut related = Related {
+            paths: self.replaced.clone(),
+            ..Related::default()
+        };
+        for entry in self.picked.values() {
             related.paths.insert(entry.path.clone());
             let terms = entry.terms.as_ref();
             related.accesses.extend(terms.map(|t| t.access.key()));
@@ -91,24 +90,44 @@ impl<'a> Sieve<'a> {
         related
     }
 
-    /// What was picked, together with the entries that are [`Related`] to it, by id; and the count of all.
-    pub fn with(self, related: impl IntoIterator<Item = Entry>) -> (Vec<Entry>, Held) {
-        let mut entries = self.picked;
-        entries.extend(related);
-        entries.sort_by(|a, b| a.id.cmp(&b.id).then(b.version.cmp(&a.version)));
-        // Read twice, it is what it was when it was read last.
-        entries.dedup_by(|a, b| a.id == b.id);
+    /// Meets an entry that is related to what was picked. `true`: it does not rest, which was not known, so that what is related to it is to
+    /// be looked for, too. It may have changed since it was taken.
+    pub fn meet(&mut self, entry: Entry) -> bool {
+        if self.rests(&entry) {
+            if !self.picked.contains_key(&entry.id) {
+                self.resting.insert(entry.id.clone(), entry);
+            }
+            return false;
+        }
+        self.resting.remove(&entry.id);
+        match self.picked.entry(entry.id.clone()) {
+            Slot::Occupied(mut known) if known.get().version < entry.version => {
+                known.insert(entry);
+                true
+            }
+            Slot::Occupied(_) => false,
+            Slot::Vacant(place) => {
+                place.insert(entry);
+                true
+            }
+        }
+    }
+
+    /// What a plan must see, in the order of the ledger, which arrivals follow; and the count of all.
+    pub fn seen(self) -> (Vec<Entry>, Held) {
+        let mut entries: Vec<Entry> = self.picked.into_values().collect();
+        entries.extend(self.resting.into_values());
+        entries.sort_by(|a, b| {
+            let arrived = |e: &Entry| e.state == State::Arrived;
+            arrived(a).cmp(&arrived(b)).then_with(|| a.id.cmp(&b.id))
+        });
         (entries, self.held)
     }
-}
 
-fn digest(value: &impl std::hash::Hash) -> u64 {
-    let mut digest = DefaultHasher::new();
-    value.hash(&mut digest);
-    digest.finish()
-}
-
-/// Whether nothing is to be done about what is held, unless it has to do with another entry.
-fn rests(view: &View<'_>, entry: &Entry) -> bool {
-    entry.state == State::Active && step(view, entry, true).is_none()
+    /// Whether nothing is to be done about what is held, unless it has to do with another entry.
+    fn rests(&self, entry: &Entry) -> bool {
+        entry.state == State::Active
+            && !self.replaced.contains(&entry.path)
+            && step(&self.view, entry, true).is_none()
+    }
 }

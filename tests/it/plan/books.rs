@@ -269,7 +269,7 @@ impl Books {
         self.with_view(Some(&self.main), minute, |view| self.sifted(view).0)
     }
 
-    fn with_view<T>(
+    pub fn with_view<T>(
         &self,
         main: Option<&BTreeMap<GrantPath, BlobId>>,
         minute: i64,
@@ -296,9 +296,17 @@ impl Books {
     fn sifted(&self, view: &View<'_>) -> (Vec<Entry>, Held) {
         let mut sieve = Sieve::new(*view);
         self.entries.iter().cloned().for_each(|e| sieve.take(e));
-        sieve.pick(self.related(&sieve.replaced()));
-        let others = self.related(&sieve.related());
-        sieve.with(others)
+        self.meet_related(&mut sieve);
+        sieve.seen()
+    }
+
+    /// Meets what is related to what `sieve` picked.
+    pub fn meet_related(&self, sieve: &mut Sieve<'_>) {
+        while self
+            .related(&sieve.related())
+            .into_iter()
+            .fold(false, |open, e| sieve.meet(e) || open)
+        {}
     }
 
     fn related(&self, to: &Related) -> Vec<Entry> {

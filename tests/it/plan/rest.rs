@@ -1,10 +1,15 @@
 //! What rests need not be seen by a plan. That no plan is another without it is asserted with every plan of these tests: see
 //! [`Books::plan`].
 
-use hallpass::domain::ledger::State;
+use hallpass::domain::ledger::{CalledOff, Cause, State};
+use hallpass::domain::model::GrantId;
+
+use hallpass::domain::plan::sieve::Sieve;
+use hallpass::domain::plan::{Action, plan};
 
 use super::SAME;
 use super::books::{ASK, Ask, Books};
+use crate::approval::scene::at;
 
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 
@@ -64,6 +69,47 @@ fn what_the_receiver_holds_is_seen_when_they_get_more() {
     });
     let mut names = NAMES.map(|name| format!("orders/{name}")).to_vec();
     names.push("orders/again".to_owned());
-    names.sort();
     assert_eq!(found, names, "it may go on with any of them");
+}
+
+fn call_off(books: &mut Books, id: &GrantId) {
+    let entry = books.entry_mut(id);
+    entry.version += 1;
+    entry.called_off = Some(CalledOff {
+        cause: Cause::OwnerEmergency,
+        at: at(9),
+        by: None,
+        reason: None,
+    });
+}
+
+#[test]
+fn what_is_called_off_while_the_ledger_is_read_keeps_what_rests_and_gives_the_same() {
+    let mut books = Books::default();
+    let first = books.stands(&ASK, 0, State::Active);
+    let other = Ask {
+        role: "admin",
+        name: "b",
+        ..ASK
+    };
+    let [first, second] = books.bundle(&first, &other, State::Active);
+    let same = Ask { name: "c", ..other };
+    let same = books.stands(&same, 0, State::Active);
+    call_off(&mut books, &first);
+    let taken = books.entries.clone();
+    call_off(&mut books, &second);
+    let plan = books.with_view(Some(&books.main), 10, |view| {
+        let mut sieve = Sieve::new(*view);
+        taken.into_iter().for_each(|e| sieve.take(e));
+        books.meet_related(&mut sieve);
+        let (entries, held) = sieve.seen();
+        plan(view, &entries, &held)
+    });
+    let kept = plan.actions.iter().find_map(|action| match action {
+        Action::Revoke {
+            id, retained_by, ..
+        } if *id == second => Some(retained_by.clone()),
+        _ => None,
+    });
+    assert_eq!(kept, Some(vec![same]));
 }
