@@ -1,12 +1,14 @@
 //! Since when people are seen in the teams that own files, for policies that ask for how long an approver has been an owner.
 //!
 //! Whoever is there at the first reading of a team counts as always having been: nobody knows better. Whoever two readings in a row lack
-//! is forgotten, so that coming back begins anew. One is not enough: a list has pages, and pages shift while they are read.
+//! is forgotten, so that coming back begins anew. One is not enough: a list has pages, and pages shift while they are read. Two that are
+//! taken in within moments are one: they may have been read side by side.
 //!
 //! Accepted limit: a team that is emptied and filled again looks like one that was not shown meanwhile, and its members keep their time.
 
 use std::collections::BTreeMap;
 
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use super::model::{Instant, UserId};
@@ -14,6 +16,9 @@ use super::pull::{Lookup, Team};
 
 /// For how long somebody counts as an owner who always was one, in minutes: a hundred years.
 pub const ALWAYS: i64 = 52_560_000;
+
+/// How far apart two readings are taken in that count as two: longer than one takes.
+const APART: TimeDelta = TimeDelta::minutes(1);
 
 /// What is known of each account that was seen in a team.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,13 +35,16 @@ enum Seat {
     Missed {
         /// Since when it had been seen.
         since: Option<Instant>,
+        /// When that reading was taken in; `None` where an earlier version noted it.
+        #[serde(default)]
+        at: Option<Instant>,
     },
 }
 
 impl Seat {
     fn since(self) -> Option<Instant> {
         match self {
-            Self::Seen(since) | Self::Missed { since } => since,
+            Self::Seen(since) | Self::Missed { since, .. } => since,
         }
     }
 }
@@ -59,9 +67,15 @@ impl Tenure {
         let since = |id| self.0.get(&id).copied().map_or(Some(now), Seat::since);
         let mut seats = seated(team, since);
         for (id, seat) in &self.0 {
-            if let Seat::Seen(since) = *seat {
-                seats.entry(*id).or_insert(Seat::Missed { since });
-            }
+            let missed = match *seat {
+                Seat::Seen(since) => Seat::Missed {
+                    since,
+                    at: Some(now),
+                },
+                Seat::Missed { at: Some(at), .. } if now < at + APART => *seat,
+                Seat::Missed { .. } => continue,
+            };
+            seats.entry(*id).or_insert(missed);
         }
         Self(seats)
     }

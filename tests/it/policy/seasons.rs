@@ -61,6 +61,20 @@ fn one_look_that_lacks_somebody_takes_nothing_from_them_and_two_do() {
     // Who joined keeps the time since then, and gains none by being missed.
     let known = looks(&[short(), all(), short(), all()]);
     assert_eq!(of(&known), 90);
+
+    // What was read side by side is one look.
+    let mut known = None;
+    let moment = TimeDelta::seconds(5);
+    let looks = [
+        (at(0), all()),
+        (at(10), short()),
+        (at(10) + moment, short()),
+        (at(20), all()),
+    ];
+    for (now, found) in looks {
+        known = Tenure::after(known.as_ref(), &found, now);
+    }
+    assert_eq!(of(&known.expect("it was found")), ALWAYS);
 }
 
 #[test]
