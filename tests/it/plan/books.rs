@@ -302,11 +302,12 @@ impl Books {
 
     /// Meets what is related to what `sieve` picked.
     pub fn meet_related(&self, sieve: &mut Sieve<'_>) {
-        while self
-            .related(&sieve.related())
-            .into_iter()
-            .fold(false, |open, e| sieve.meet(e) || open)
-        {}
+        let mut is_open = true;
+        while std::mem::take(&mut is_open) {
+            for entry in self.related(&sieve.related()) {
+                is_open |= sieve.meet(entry);
+            }
+        }
     }
 
     fn related(&self, to: &Related) -> Vec<Entry> {
