@@ -19,7 +19,8 @@
 //! `tests/it/tidy.rs` reads the imports and fails on anything else.
 //!
 //! - [`domain`] decides. [`domain::decision::decide`] turns one pull request into a verdict; [`domain::plan::plan`] turns the
-//!   protected branch, the ledger and the time into actions. Neither does any I/O.
+//!   protected branch, the ledger and the time into actions. Neither does any I/O. What rests is let go before:
+//!   [`domain::plan::sieve`].
 //!   [`domain::foresight`] has it judge a request before there is a pull request, for whoever is about to ask.
 //! - [`reconcile`] observes, asks the domain, and acts. It is never told why it runs: a webhook, a timer, a restart and a resync
 //!   are the same code path with a different clock or a different tree.

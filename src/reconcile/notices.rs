@@ -12,7 +12,6 @@ use super::{ReconcileError, Reconciler, chain};
 use crate::domain::ledger::{Entry, State, Terms};
 use crate::domain::model::{CommitId, GrantId, Instant, Login, PullNumber, Subject};
 use crate::domain::notice::EndsSoon;
-use crate::domain::parse;
 use crate::domain::report::{EndingGrant, ends_soon};
 use crate::store::Notice;
 
@@ -152,12 +151,9 @@ impl Reconciler {
         entry: &Entry,
         terms: &Terms,
     ) -> Result<Option<EndingGrant>, ReconcileError> {
-        let file = self.mirror.grant_file(tip, &entry.path).await?;
-        let Some(file) = file.filter(|f| f.blob == entry.blob) else {
-            return Ok(None);
-        };
-        let read = parse::read_tree(&[file]);
-        let Some(declared) = read.grants.get(&entry.path) else {
+        let stands = self.catalogue(tip).await?;
+        let declared = stands.grants.get(&entry.path);
+        let Some(declared) = declared.filter(|d| d.blob == entry.blob) else {
             return Ok(None);
         };
         Ok(Some(EndingGrant {

@@ -155,7 +155,8 @@ async fn run(grants: usize, factor: i32, hours: i64) {
     let time: Arc<dyn Clock> = Arc::new(clock);
     let service = crowd::serve(&standin, &target, folder.path(), time, "merge = \"auto\"").await;
     let begun = clock.now();
-    let ends = begun + TimeDelta::hours(hours + 2);
+    // So late that nobody is told within this day that it ends soon.
+    let ends = begun + TimeDelta::hours(hours + 24);
     crowd::write_ledger(&service, &standin, |_| ends).await;
     let memory = |which| memory::of(std::process::id(), which);
     let stop = CancellationToken::new();
