@@ -59,6 +59,13 @@ pub struct Declared {
     pub grant: Arc<Grant>,
 }
 
+impl Declared {
+    /// Whether a file with this mode and content, at the same path, says just this and need not be read.
+    pub(crate) fn is(&self, mode: u32, blob: &BlobId) -> bool {
+        mode == REGULAR_FILE && self.blob == *blob
+    }
+}
+
 /// Everything that one tree declares, with everything that is wrong in single files.
 ///
 /// Built by [`crate::domain::parse::read_tree`]. A file with an error is absent from the maps and present in `findings`.

@@ -136,44 +136,57 @@ pub struct Known {
     pub first_seen: Instant,
 }
 
-/// Everything that is to be compared: what the protected branch declares, and what live grants still hold beside it, which is enough to
-/// be told once.
-pub fn watched<'a>(tree: &Catalogue, held: impl IntoIterator<Item = &'a Access>) -> Vec<Watched> {
-    let mut all: BTreeMap<(ConnectionName, String), Watched> = BTreeMap::new();
-    for resource in tree.resources.values() {
-        for (name, role) in &resource.roles {
-            let Gives::Entitlement { connection, value } = &role.gives else {
-                continue;
-            };
-            let key = (connection.clone(), entitlement_text(value));
-            let one = all.entry(key).or_insert_with(|| Watched {
-                connection: connection.clone(),
-                entitlement: value.clone(),
-                roles: BTreeSet::new(),
-                mode: resource.drift,
-            });
-            one.roles.insert(RoleRef {
-                resource: resource.name.clone(),
-                role: name.clone(),
-            });
-            // Whoever only reports must not lose what another resource takes away.
-            one.mode = one.mode.min(resource.drift);
+/// Everything that is to be compared: what the protected branch declares, and what live grants still hold beside it.
+#[derive(Debug, Default)]
+pub struct Watchlist(BTreeMap<(ConnectionName, String), Watched>);
+
+impl Watchlist {
+    /// What `tree` declares.
+    pub fn declared(tree: &Catalogue) -> Self {
+        let mut all: BTreeMap<(ConnectionName, String), Watched> = BTreeMap::new();
+        for resource in tree.resources.values() {
+            for (name, role) in &resource.roles {
+                let Gives::Entitlement { connection, value } = &role.gives else {
+                    continue;
+                };
+                let key = (connection.clone(), entitlement_text(value));
+                let one = all.entry(key).or_insert_with(|| Watched {
+                    connection: connection.clone(),
+                    entitlement: value.clone(),
+                    roles: BTreeSet::new(),
+                    mode: resource.drift,
+                });
+                one.roles.insert(RoleRef {
+                    resource: resource.name.clone(),
+                    role: name.clone(),
+                });
+                // Whoever only reports must not lose what another resource takes away.
+                one.mode = one.mode.min(resource.drift);
+            }
         }
+        Self(all)
     }
-    for access in held {
+
+    /// Adds what an entry holds, or perhaps holds.
+    pub fn note(&mut self, entry: &Entry) {
+        let Some(access) = held(entry) else { return };
         let key = (access.connection.clone(), access.entitlement_text());
-        all.entry(key).or_insert_with(|| Watched {
+        self.0.entry(key).or_insert_with(|| Watched {
             connection: access.connection.clone(),
             entitlement: access.entitlement.clone(),
             roles: BTreeSet::new(),
             mode: DriftMode::Report,
         });
     }
-    all.into_values().collect()
+
+    /// All of it, by connection and entitlement.
+    pub fn all(self) -> Vec<Watched> {
+        self.0.into_values().collect()
+    }
 }
 
 /// What it gives, while that is held or perhaps held.
-pub fn held(entry: &Entry) -> Option<&Access> {
+fn held(entry: &Entry) -> Option<&Access> {
     let terms = entry.terms.as_ref()?;
     entry.state.may_be_held().then_some(&terms.access)
 }

@@ -15,9 +15,10 @@ use super::{ReconcileError, Reconciler, chain};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::drift::{
     self, Changes, Difference, Drift, Holding, Holdings, Known, Survey, Unanswered, Watched,
+    Watchlist,
 };
 use crate::domain::evidence;
-use crate::domain::ledger::{Entry, Holder};
+use crate::domain::ledger::Holder;
 use crate::domain::model::{Access, Account, ConnectionName, Instant, ResourceName, UserId};
 use crate::domain::report;
 use crate::domain::target::Order;
@@ -91,20 +92,17 @@ impl Reconciler {
     }
 
     async fn watched(&self) -> Result<Vec<Watched>, ReconcileError> {
-        let mut held: BTreeMap<(ConnectionName, String), Access> = BTreeMap::new();
-        let note = |entry: Entry| {
-            if let Some(access) = drift::held(&entry) {
-                let what = (access.connection.clone(), access.entitlement_text());
-                held.entry(what).or_insert_with(|| access.clone());
-            }
-        };
-        self.store.each_entry(Scope::Unfinished, note).await?;
         let tip = self.mirror.tip(&self.settings.protected_branch).await?;
         let declared = match tip {
             Some(tip) => self.catalogue(&tip).await?,
             None => Arc::default(),
         };
-        Ok(drift::watched(&declared, held.values()))
+        let mut watched = Watchlist::declared(&declared);
+        let unfinished = Scope::Unfinished;
+        self.store
+            .each_entry(unfinished, |e| watched.note(&e))
+            .await?;
+        Ok(watched.all())
     }
 
     async fn survey_of(&self, watched: &[Watched]) -> Result<Survey, ReconcileError> {
@@ -207,16 +205,17 @@ impl Reconciler {
         }
         let after = self.holdings(connection).await?;
         for (one, mut holders) in answers {
+            let what = one.text();
             // What the target asks the ledger about at each use, the ledger's entries hold.
             if provider.gate().is_some() {
-                let given = before.of(&one.text()).iter().chain(after.of(&one.text()));
+                let given = before.of(&what).iter().chain(after.of(&what));
                 holders.extend(given.filter_map(held_by_ledger));
             }
             let names = provider.kind().names;
             survey
                 .found
                 .extend(drift::compare(one, &holders, &before, &after, names));
-            let key = (connection.clone(), one.text());
+            let key = (connection.clone(), what);
             survey.asked.insert(key, holders.len());
         }
         Ok(survey)

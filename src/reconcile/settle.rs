@@ -37,6 +37,9 @@ pub struct Look {
     pub(super) released: BTreeSet<String>,
 }
 
+/// What is known where nobody looked.
+static NOTHING: LazyLock<Look> = LazyLock::new(Look::default);
+
 /// Whose entries a plan is made for.
 pub(super) struct Lane<'a> {
     /// The connection; `None` for arrivals that no connection will be asked for.
@@ -150,7 +153,6 @@ impl Reconciler {
 
     /// What a plan is made by.
     fn view<'a>(&self, look: Option<&'a Look>, now: Instant) -> View<'a> {
-        static NOTHING: LazyLock<Look> = LazyLock::new(Look::default);
         let known = look.unwrap_or(&NOTHING);
         View {
             main: look.map(|look| &look.main),
@@ -208,8 +210,7 @@ impl Reconciler {
             look,
         } = lane;
         self.set_right().await?;
-        let unweighed = BTreeMap::new();
-        let weighed = look.map_or(&unweighed, |look| &look.weighed);
+        let weighed = &look.unwrap_or(&NOTHING).weighed;
         for entry in &mut entries {
             // The forge's word on when and by which pull request it merged, where it gave one.
             if let (State::Arrived, Some(merge)) = (

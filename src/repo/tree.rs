@@ -52,9 +52,9 @@ pub(super) fn files_beside(
         .compare(None, Some(root), "", &mut collect)
         .map_err(broken(&what))?;
     let is_known = |path: &str, mode: u32, id: Oid| {
-        let path = GrantPath::new(path).ok().filter(|_| mode == REGULAR_FILE);
+        let path = GrantPath::new(path).ok();
         let declared = path.and_then(|path| known.get(&path));
-        declared.is_some_and(|declared| declared.blob == blob_id(id))
+        declared.is_some_and(|declared| declared.is(mode, &blob_id(id)))
     };
     let files = found.into_iter().map(|(path, mode, id)| {
         let read = known.is_empty() || !is_known(&path, mode, id);

@@ -271,13 +271,15 @@ pub(super) async fn each_related(
         ("connection || '' = $1 AND subject", subjects),
     ];
     for (column, values) in columns {
-        for chunk in values.chunks(CHUNK) {
-            let places = places(2, chunk.len());
-            let filter = format!("live = 1 AND {column} IN ({places})");
-            let mut values = vec![connection.to_string()];
-            values.extend_from_slice(chunk);
-            hand_over(readers, &filter, values, &mut each).await?;
-        }
+        let filter = format!("live = 1 AND {column}");
+        hand_over_any(
+            readers,
+            &filter,
+            &[connection.to_string()],
+            &values,
+            &mut each,
+        )
+        .await?;
     }
     Ok(())
 }
@@ -319,10 +321,7 @@ async fn select_any(
     values: Vec<String>,
 ) -> Result<Vec<Entry>, StoreError> {
     let mut found = Vec::new();
-    for chunk in values.chunks(CHUNK) {
-        let filter = format!("{column} IN ({})", places(1, chunk.len()));
-        found.extend(select(readers, &filter, chunk.to_vec()).await?);
-    }
+    hand_over_any(readers, column, &[], &values, |entry| found.push(entry)).await?;
     found.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(found)
 }
@@ -368,10 +367,23 @@ async fn hand_over(
     Ok(())
 }
 
-/// So many places for values, `$first` and those after it.
-fn places(first: usize, count: usize) -> String {
-    let places: Vec<String> = (first..first + count).map(|n| format!("${n}")).collect();
-    places.join(", ")
+/// [`hand_over`] of the entries whose column, at the end of `filter`, is one of `values`; `fixed` are the values that come before.
+async fn hand_over_any(
+    readers: &AnyPool,
+    filter: &str,
+    fixed: &[String],
+    values: &[String],
+    mut each: impl FnMut(Entry),
+) -> Result<(), StoreError> {
+    for chunk in values.chunks(CHUNK) {
+        let all = [fixed, chunk].concat();
+        let places: Vec<String> = (fixed.len() + 1..=all.len())
+            .map(|n| format!("${n}"))
+            .collect();
+        let filter = format!("{filter} IN ({})", places.join(", "));
+        hand_over(readers, &filter, all, &mut each).await?;
+    }
+    Ok(())
 }
 
 fn read(row: &AnyRow) -> Result<Entry, StoreError> {

@@ -128,7 +128,7 @@ pub fn read_tree_after(files: &[File], before: &Catalogue) -> Catalogue {
         .collect();
     let already = |file: &File| {
         let (path, declared, places) = known.get(file.path.as_str())?;
-        let same = file.mode == REGULAR_FILE && file.blob == declared.blob;
+        let same = declared.is(file.mode, &file.blob);
         same.then(|| Ok(Read::Grant((*path).clone(), (*declared).clone(), **places)))
     };
     let reads: Vec<Result<Read, Vec<Finding>>> = files

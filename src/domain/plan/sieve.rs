@@ -3,7 +3,6 @@
 //!
 //! Invariant: a plan of what was picked, and of what is [`Related`] to that, is the plan of all.
 
-use std::collections::btree_map::Entry as Slot;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher as _, RandomState};
 
@@ -19,9 +18,8 @@ use crate::domain::model::{GrantId, GrantPath, Subject};
 #[derive(Debug)]
 pub struct Sieve<'a> {
     view: View<'a>,
-    picked: BTreeMap<GrantId, Entry>,
-    /// Those that rest, and are related to what was picked.
-    resting: BTreeMap<GrantId, Entry>,
+    /// Those that do not rest, and those that are related to them.
+    kept: BTreeMap<GrantId, Entry>,
     held: Held,
     /// By the digests of the paths that were seen, those of the commits that brought them.
     seen: HashMap<u64, u64>,
@@ -46,8 +44,7 @@ impl<'a> Sieve<'a> {
     pub fn new(view: View<'a>) -> Self {
         Self {
             view,
-            picked: BTreeMap::new(),
-            resting: BTreeMap::new(),
+            kept: BTreeMap::new(),
             held: Held::default(),
             seen: HashMap::new(),
             digest: RandomState::new(),
@@ -65,7 +62,7 @@ impl<'a> Sieve<'a> {
             self.replaced.insert(entry.path.clone());
         }
         if !self.rests(&entry) {
-            self.picked.insert(entry.id.clone(), entry);
+            self.kept.insert(entry.id.clone(), entry);
         }
     }
 
@@ -75,7 +72,7 @@ impl<'a> Sieve<'a> {
             paths: self.replaced.clone(),
             ..Related::default()
         };
-        for entry in self.picked.values() {
+        for entry in self.kept.values().filter(|e| !self.rests(e)) {
             related.paths.insert(entry.path.clone());
             let terms = entry.terms.as_ref();
             related.accesses.extend(terms.map(|t| t.access.key()));
@@ -93,34 +90,20 @@ impl<'a> Sieve<'a> {
     /// Meets an entry that is related to what was picked. `true`: it does not rest, which was not known, so that what is related to it is to
     /// be looked for, too. It may have changed since it was taken.
     pub fn meet(&mut self, entry: Entry) -> bool {
-        if self.rests(&entry) {
-            if !self.picked.contains_key(&entry.id) {
-                self.resting.insert(entry.id.clone(), entry);
-            }
+        let known = self.kept.get(&entry.id);
+        if known.is_some_and(|known| known.version >= entry.version) {
             return false;
         }
-        self.resting.remove(&entry.id);
-        match self.picked.entry(entry.id.clone()) {
-            Slot::Occupied(mut known) if known.get().version < entry.version => {
-                known.insert(entry);
-                true
-            }
-            Slot::Occupied(_) => false,
-            Slot::Vacant(place) => {
-                place.insert(entry);
-                true
-            }
-        }
+        let is_open = !self.rests(&entry);
+        self.kept.insert(entry.id.clone(), entry);
+        is_open
     }
 
     /// What a plan must see, in the order of the ledger, which arrivals follow; and the count of all.
     pub fn seen(self) -> (Vec<Entry>, Held) {
-        let mut entries: Vec<Entry> = self.picked.into_values().collect();
-        entries.extend(self.resting.into_values());
-        entries.sort_by(|a, b| {
-            let arrived = |e: &Entry| e.state == State::Arrived;
-            arrived(a).cmp(&arrived(b)).then_with(|| a.id.cmp(&b.id))
-        });
+        let mut entries: Vec<Entry> = self.kept.into_values().collect();
+        // Stable: by id within both.
+        entries.sort_by_key(|e| e.state == State::Arrived);
         (entries, self.held)
     }
 
