@@ -85,11 +85,16 @@ pub(super) fn cells(view: &View, stands: &Stands<'_>) -> Vec<String> {
 
 /// `2026-11-30T18:00:00Z (1h 20m left, soon)`.
 pub(super) fn until(stands: &Stands<'_>, now: Instant) -> String {
-    let length = stands.grant.map(super::request::term_in_words);
     let Some(ends) = stands.ends else {
-        return length
-            .map(|length| format!("{length}, from its merge"))
-            .unwrap_or_default();
+        let Some(grant) = stands.grant else {
+            return String::new();
+        };
+        let length = super::request::term_in_words(grant);
+        let from = match grant.starts {
+            Some(_) => "or from its merge if that is later",
+            None => "from its merge",
+        };
+        return format!("{length}, {from}");
     };
     let at = instant(ends);
     match stands.state {

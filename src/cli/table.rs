@@ -30,8 +30,8 @@ pub(super) fn text(columns: &[&str], rows: &[Vec<String>], width: Option<usize>)
         }
     }
     let whole = widths.iter().map(|width| width + 2).sum::<usize>();
-    if width.is_some_and(|width| whole > width + 2) {
-        return entries(columns, &cells);
+    if let Some(width) = width.filter(|width| whole > width + 2) {
+        return entries(columns, &cells, width);
     }
     let header = columns.iter().map(|column| column.to_uppercase()).collect();
     let mut out = String::new();
@@ -48,8 +48,9 @@ pub(super) fn text(columns: &[&str], rows: &[Vec<String>], width: Option<usize>)
     out
 }
 
-/// One entry below the other: the first cell, and what else there is, named.
-fn entries(columns: &[&str], cells: &[Vec<String>]) -> String {
+/// One entry below the other: the first cell, and what else there is, named. Lines end between words, so that a path or an address stays one
+/// that can be copied.
+fn entries(columns: &[&str], cells: &[Vec<String>], width: usize) -> String {
     let name = columns
         .iter()
         .map(|column| column.width())
@@ -63,7 +64,13 @@ fn entries(columns: &[&str], cells: &[Vec<String>]) -> String {
             let _ = writeln!(out, "{first}");
         }
         for (column, cell) in named.filter(|(_, cell)| !cell.is_empty()) {
-            let _ = writeln!(out, "  {column:name$}  {cell}");
+            let (first, further) = (format!("  {column:name$}  "), " ".repeat(name + 4));
+            let lines = textwrap::Options::new(width)
+                .initial_indent(&first)
+                .subsequent_indent(&further)
+                .word_splitter(textwrap::WordSplitter::NoHyphenation)
+                .break_words(false);
+            let _ = writeln!(out, "{}", textwrap::fill(cell, lines));
         }
     }
     out

@@ -239,7 +239,7 @@ async fn somebody_whom_nobody_knows_is_asked_for_whom_it_is() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_does_not_fit_is_told_entry_by_entry() {
     let example = Example::granted().await;
-    for (columns, fits) in [(200, true), (60, false)] {
+    for (columns, fits) in [(240, true), (60, false), (48, false)] {
         let (desk, token) = (example.desk(), example.sandbox.personal_token("mei"));
         let (code, seen) = tokio::task::spawn_blocking(move || {
             Terminal::wide(columns, &desk, Some(&token), "TERM=xterm list --all").ends()
