@@ -105,7 +105,7 @@ pub struct Catalogue {
 #[derive(Debug, Clone, Default)]
 pub struct Index {
     /// Where the fields of each grant stand, in the order of [`Catalogue::grants`].
-    pub(crate) places: Vec<GrantPlaces>,
+    pub(crate) places: Vec<Arc<GrantPlaces>>,
     /// Where each person's number stands.
     pub(crate) people: BTreeMap<Login, Place>,
     /// Where each service's owner stands.

@@ -42,7 +42,7 @@ impl Changes {
         let readings: Vec<_> = files.par_iter().with_min_len(64).map(reading).collect();
         let grants = readings.iter().filter_map(|reading| match reading.get()? {
             Some(Ok(Read::Grant(path, declared, places))) => {
-                Some((path.clone(), (declared.clone(), *places)))
+                Some((path.clone(), (declared.clone(), **places)))
             }
             _ => None,
         });

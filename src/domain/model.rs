@@ -7,6 +7,7 @@ mod declared;
 mod term;
 
 use std::fmt;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -67,12 +68,13 @@ fn grant_of_record(tail: &str) -> Option<(GrantPath, &str)> {
     is_digits(digits).then_some((grant, digits))
 }
 
+/// A text of a certain form. Copies share it: the same paths and names stand in catalogues, ledgers and reports by the hundred thousand.
 macro_rules! text {
     ($(#[$doc:meta])* $name:ident, $expected:literal, |$value:ident| $normal:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Reads the text form.
@@ -82,7 +84,7 @@ macro_rules! text {
             pub fn new(value: impl AsRef<str>) -> Result<Self, Malformed> {
                 let $value = value.as_ref();
                 let normal: Option<String> = $normal;
-                normal.map(Self).ok_or_else(|| Malformed { value: $value.to_owned(), expected: $expected })
+                normal.map(|text| Self(text.into())).ok_or_else(|| Malformed { value: $value.to_owned(), expected: $expected })
             }
 
             /// The text form.
@@ -103,7 +105,7 @@ macro_rules! text {
         }
         impl From<$name> for String {
             fn from(value: $name) -> String {
-                value.0
+                value.0.as_ref().to_owned()
             }
         }
     };
@@ -221,7 +223,7 @@ impl GrantPath {
             .split('/')
             .next()
             .unwrap_or_default();
-        ResourceName(folder.to_owned())
+        ResourceName(folder.into())
     }
 
     /// `<resource>/<name>`, as people read it.
@@ -233,23 +235,20 @@ impl GrantPath {
 
     /// The id of the grant that `commit` brought here.
     pub fn id(&self, commit: &CommitId) -> GrantId {
-        GrantId(format!("{}@{}", self.short(), commit.short()))
+        GrantId(format!("{}@{}", self.short(), commit.short()).into())
     }
 
     /// The id of the grant of `part` that the bundle which `commit` brought here gives.
     pub fn part_id(&self, commit: &CommitId, part: &RoleRef) -> GrantId {
         let (resource, role) = (&part.resource, &part.role);
-        GrantId(format!(
-            "{}@{}+{resource}.{role}",
-            self.short(),
-            commit.short()
-        ))
+        let (grant, commit) = (self.short(), commit.short());
+        GrantId(format!("{grant}@{commit}+{resource}.{role}").into())
     }
 
     /// The path that a grant of the same name would have in the folder of `resource`.
     pub fn within(&self, resource: &ResourceName) -> GrantPath {
         let name = self.short().split_once('/').unwrap_or_default().1;
-        Self(format!("access/grants/{resource}/{name}.yaml"))
+        Self(format!("access/grants/{resource}/{name}.yaml").into())
     }
 
     /// What pull request `pull` asks for here, as evidence names it before there is a grant: `<resource>/<name>#<pull>`.
@@ -259,18 +258,15 @@ impl GrantPath {
 
     /// The same path, as any path of the repository.
     pub fn as_repo_path(&self) -> RepoPath {
-        RepoPath(self.0.clone())
+        RepoPath(Arc::clone(&self.0))
     }
 }
 
 impl RecordPath {
     /// The record of the grant that `commit` brought to `grant`.
     pub fn of(grant: &GrantPath, commit: &CommitId) -> Self {
-        Self(format!(
-            "access/emergencies/{}-{}.yaml",
-            grant.short(),
-            commit.short()
-        ))
+        let (grant, commit) = (grant.short(), commit.short());
+        Self(format!("access/emergencies/{grant}-{commit}.yaml").into())
     }
 
     /// The path of the grant that it is about.
@@ -289,14 +285,14 @@ impl RecordPath {
 
     /// The same path, as any path of the repository.
     pub fn as_repo_path(&self) -> RepoPath {
-        RepoPath(self.0.clone())
+        RepoPath(Arc::clone(&self.0))
     }
 }
 
 impl ReleasePath {
     /// The same path, as any path of the repository.
     pub fn as_repo_path(&self) -> RepoPath {
-        RepoPath(self.0.clone())
+        RepoPath(Arc::clone(&self.0))
     }
 }
 
@@ -310,7 +306,7 @@ impl SheetPath {
 
     /// The same path, as any path of the repository.
     pub fn as_repo_path(&self) -> RepoPath {
-        RepoPath(self.0.clone())
+        RepoPath(Arc::clone(&self.0))
     }
 }
 

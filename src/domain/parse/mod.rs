@@ -13,6 +13,7 @@ mod typed;
 mod yaml;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 use regex::Regex;
@@ -100,7 +101,7 @@ pub(crate) struct ReadResource {
 /// One governed file, read.
 #[derive(Debug, Clone)]
 pub(crate) enum Read {
-    Grant(GrantPath, Declared, GrantPlaces),
+    Grant(GrantPath, Declared, Arc<GrantPlaces>),
     Person(Person, Place),
     Service(Service, Place),
     Resource(Box<ReadResource>),
@@ -123,13 +124,19 @@ pub fn read_tree(files: &[File]) -> Catalogue {
 /// by both, so that keeping both takes little more memory than keeping one.
 pub fn read_tree_after(files: &[File], before: &Catalogue) -> Catalogue {
     let known = before.grants.iter().zip(&before.index.places);
-    let known: HashMap<&str, (&GrantPath, &Declared, &GrantPlaces)> = known
+    let known: HashMap<&str, (&GrantPath, &Declared, &Arc<GrantPlaces>)> = known
         .map(|((path, declared), places)| (path.as_str(), (path, declared, places)))
         .collect();
     let already = |file: &File| {
         let (path, declared, places) = known.get(file.path.as_str())?;
         let same = declared.is(file.mode, &file.blob);
-        same.then(|| Ok(Read::Grant((*path).clone(), (*declared).clone(), **places)))
+        same.then(|| {
+            Ok(Read::Grant(
+                (*path).clone(),
+                (*declared).clone(),
+                Arc::clone(places),
+            ))
+        })
     };
     let reads: Vec<Result<Read, Vec<Finding>>> = files
         .par_iter()
@@ -149,7 +156,7 @@ pub fn read_tree_after(files: &[File], before: &Catalogue) -> Catalogue {
         }
     }
     grants.par_sort_by(|a, b| a.0.cmp(&b.0));
-    tree.index.places = grants.iter().map(|(_, _, places)| *places).collect();
+    tree.index.places = grants.iter().map(|(_, _, p)| Arc::clone(p)).collect();
     tree.grants = grants
         .into_iter()
         .map(|(path, declared, _)| (path, declared))
@@ -243,7 +250,7 @@ fn read_governed(governed: Governed, file: &File) -> Result<Read, Vec<Finding>> 
                 blob: file.blob.clone(),
                 grant: grant.into(),
             };
-            Ok(Read::Grant(path, declared, places))
+            Ok(Read::Grant(path, declared, Arc::new(places)))
         }
         Governed::Person(login) => {
             let mut place = Place::START;

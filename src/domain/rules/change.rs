@@ -45,7 +45,7 @@ pub fn check_change_knowing(
     for (_, reading) in changes.readings(|_| true) {
         match reading {
             Some(Ok(Read::Grant(path, declared, places))) => {
-                asked.push((path.clone(), Arc::clone(&declared.grant), *places))
+                asked.push((path.clone(), Arc::clone(&declared.grant), **places))
             }
             Some(Err(findings)) => found.extend_from_slice(findings),
             Some(Ok(_)) | None => {}

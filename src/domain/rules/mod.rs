@@ -57,8 +57,8 @@ pub fn check_tree(tree: &Catalogue, now: Instant) -> Vec<Finding> {
                         .index
                         .places
                         .get(*i)
-                        .copied()
-                        .unwrap_or_else(GrantPlaces::default),
+                        .map(|places| **places)
+                        .unwrap_or_default(),
                     now,
                     setting: Setting::Standing,
                 };
