@@ -9,6 +9,7 @@ mod object;
 mod reader;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use git2::{Oid, Repository};
 
@@ -51,15 +52,24 @@ pub(super) fn files_beside(
     reader
         .compare(None, Some(root), "", &mut collect)
         .map_err(broken(&what))?;
-    let is_known = |path: &str, mode: u32, id: Oid| {
-        let path = GrantPath::new(path).ok();
-        let declared = path.and_then(|path| known.get(&path));
-        declared.is_some_and(|declared| declared.is(mode, &blob_id(id)))
+    let as_known = |path: &str, mode: u32, id: Oid| {
+        let declared = known.get(&GrantPath::new(path).ok()?)?;
+        declared
+            .is(mode, &blob_id(id))
+            .then(|| declared.blob.clone())
     };
-    let files = found.into_iter().map(|(path, mode, id)| {
-        let read = known.is_empty() || !is_known(&path, mode, id);
-        reader.file(path, mode, id, read).map_err(broken(&what))
-    });
+    let files = found
+        .into_iter()
+        .map(|(path, mode, id)| match as_known(&path, mode, id) {
+            Some(blob) => Ok(File {
+                path,
+                mode,
+                blob,
+                bytes: Arc::default(),
+            }),
+            None => reader.file(path, mode, id, true),
+        });
+    let files = files.map(|file| file.map_err(broken(&what)));
     files.collect()
 }
 

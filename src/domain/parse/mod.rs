@@ -127,24 +127,24 @@ pub fn read_tree_after(files: &[File], before: &Catalogue) -> Catalogue {
     let known: HashMap<&str, (&GrantPath, &Declared, &Arc<GrantPlaces>)> = known
         .map(|((path, declared), places)| (path.as_str(), (path, declared, places)))
         .collect();
-    let already = |file: &File| {
-        let (path, declared, places) = known.get(file.path.as_str())?;
-        let same = declared.is(file.mode, &file.blob);
-        same.then(|| {
-            Ok(Read::Grant(
-                (*path).clone(),
-                (*declared).clone(),
-                Arc::clone(places),
-            ))
-        })
-    };
-    let reads: Vec<Result<Read, Vec<Finding>>> = files
+    let mut grants = Vec::new();
+    let mut unread = Vec::new();
+    for file in files {
+        match known.get(file.path.as_str()) {
+            Some((path, declared, places)) if declared.is(file.mode, &file.blob) => {
+                let (path, declared) = ((*path).clone(), (*declared).clone());
+                grants.push((path, declared, Arc::clone(places)));
+            }
+            _ => unread.push(file),
+        }
+    }
+    drop(known);
+    let reads: Vec<Result<Read, Vec<Finding>>> = unread
         .par_iter()
         .with_min_len(64)
-        .filter_map(|file| already(file).or_else(|| read_file(file)))
+        .filter_map(|file| read_file(file))
         .collect();
     let mut tree = Catalogue::default();
-    let mut grants = Vec::new();
     for read in reads {
         match read {
             Ok(Read::Grant(path, declared, places)) => grants.push((path, declared, places)),
