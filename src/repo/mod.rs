@@ -162,8 +162,11 @@ impl Mirror {
     }
 
     /// Fetches the protected branch, the evidence branch (if it exists) and `refs/pull/N/head` of `pulls`. Forced: the mirror
-    /// shows what the remote has. Branches and pull requests that the remote does not have disappear here too, and do not
-    /// hinder the others.
+    /// shows what the remote has. Branches that the remote does not have disappear here too; neither they nor pull requests that it
+    /// does not have hinder the others.
+    ///
+    /// Of a pull request its commits are kept and no ref, as there are thousands in time: libgit2 reads every ref at every fetch that
+    /// brings something, and sorts them one by one into a list.
     ///
     /// # Errors
     /// [`RepoError::Unavailable`], [`RepoError::Refused`] for credentials, [`RepoError::Broken`].
@@ -175,10 +178,9 @@ impl Mirror {
     ) -> Result<(), RepoError> {
         let remote = remote.clone();
         let branches = branches.iter().map(|branch| format!("refs/heads/{branch}"));
-        let names: Vec<String> = branches
-            .chain(pulls.iter().map(|pull| format!("refs/pull/{pull}/head")))
-            .collect();
-        self.locked(move |repo| remote::fetch(repo, &remote, &names))
+        let heads = pulls.iter().map(|pull| format!("refs/pull/{pull}/head"));
+        let (names, passing): (Vec<_>, Vec<_>) = (branches.collect(), heads.collect());
+        self.locked(move |repo| remote::fetch(repo, &remote, &names, &passing))
             .instrument(debug_span!("git", otel.kind = "client", git.call = "fetch"))
             .await
     }

@@ -21,12 +21,17 @@ pub(super) fn known(branch: &str) -> String {
     format!("refs/hallpass/known/{branch}")
 }
 
-/// Brings the refs called `names` up to date, both here and there; see [`super::Mirror::fetch`].
-pub(super) fn fetch(repo: &Repository, remote: &Remote, names: &[String]) -> Result<(), RepoError> {
-    if names.is_empty() {
+/// Brings the refs called `names` up to date with what is there, and what `passing` lead to; see [`super::Mirror::fetch`].
+pub(super) fn fetch(
+    repo: &Repository,
+    remote: &Remote,
+    names: &[String],
+    passing: &[String],
+) -> Result<(), RepoError> {
+    if names.is_empty() && passing.is_empty() {
         return Ok(());
     }
-    let arrived = arrive(repo, remote, names)?;
+    let arrived = arrive(repo, remote, &[names, passing].concat())?;
     // Deletions first: a branch `a` that is gone must not stand in the way of a new `a/b`.
     let (there, gone): (Vec<_>, Vec<_>) =
         names.iter().zip(arrived).partition(|(_, id)| id.is_some());
