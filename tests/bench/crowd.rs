@@ -34,7 +34,8 @@ const TERM: TimeDelta = TimeDelta::hours(48);
 pub struct Standin {
     api: String,
     web: String,
-    git: PathBuf,
+    /// Its bare repository.
+    pub git: PathBuf,
     people: BTreeMap<String, UserId>,
 }
 
