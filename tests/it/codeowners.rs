@@ -270,6 +270,45 @@ fn every_strict_problem_names_line_column_and_rule() {
 }
 
 #[test]
+fn an_owner_is_an_account_a_team_or_an_address_and_nothing_else() {
+    for owner in [
+        "@a-b_c",
+        "@acme-2/team_x-1",
+        "a@b.example",
+        "o'neil.first_last%x+tag-1@mail-2.b.example",
+        "a@b.io",
+    ] {
+        assert_eq!(owners(&read(&format!("* {owner}")), "x"), owner);
+    }
+    for nobody in [
+        "@",
+        "@/b",
+        "@a/",
+        "@a.b",
+        "@a/b.c",
+        "@@b.example",
+        "a",
+        "a@b",
+        "a@.example",
+        "a@b..example",
+        "a@b_c.example",
+        "a@b!.example",
+        "a@-",
+        "a@b.e",
+        "a@b.e1",
+        "a@b.ex-ample",
+        "a@b.example.",
+        "\"a\"@b.example",
+        "a,c@b.example",
+        "é@b.example",
+    ] {
+        let codeowners = read(&format!("* @d\n/x {nobody}"));
+        assert_eq!(owners(&codeowners, "x"), "@d", "{nobody}");
+        assert_eq!(problems(&codeowners), ["2:4 codeowners-invalid-line"]);
+    }
+}
+
+#[test]
 fn what_a_problem_names_is_shown_and_not_obeyed() {
     let long = "x".repeat(10_000);
     for text in [
