@@ -295,10 +295,7 @@ pub(super) fn weigh_removal_of_part(
     path: &GrantPath,
     part: &RoleRef,
 ) -> Result<Vec<Counted>, Box<Missing>> {
-    let demand = &Demand {
-        part: Some(part.clone()),
-        ..Demand::default()
-    };
+    let demand = &Demand::default();
     let bench = Bench::of_part(case, path, part, &demand.beneficiary);
     let question = Question {
         path: &path.as_repo_path(),
