@@ -69,8 +69,7 @@ pub(super) fn files_beside(
             }),
             None => reader.file(path, mode, id, true),
         });
-    let files = files.map(|file| file.map_err(broken(&what)));
-    files.collect()
+    files.collect::<Result<_, _>>().map_err(broken(&what))
 }
 
 /// The folders that declare who can receive something.
