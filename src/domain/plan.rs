@@ -33,6 +33,8 @@ pub struct View<'a> {
     pub presences: &'a Presences,
     /// Inferred removals that two owners released, by the text of their ids: the brake does not hold these.
     pub released: &'a BTreeSet<String>,
+    /// Whether so many files are missing, over all connections, that none is believed to have gone: see [`Missing`].
+    pub emptied: bool,
     /// How long a service goes on without an accountable owner.
     pub orphan_grace: TimeDelta,
     /// The time.
@@ -363,17 +365,12 @@ fn current_by_path(entries: &[Entry]) -> BTreeMap<&GrantPath, &CommitId> {
 }
 
 /// Holds back removals that follow from missing files alone when they are too many to believe: see [`super::brake`]. They are
-/// counted for each resource, and for all together, as a tree that was emptied loses a little everywhere. A file counts once,
-/// however many roles it bundles.
+/// counted for each resource, for all of the connection, and for all connections (see [`Missing`]), as a tree that was emptied loses a
+/// little everywhere. A file counts once, however many roles it bundles.
 fn brake(view: &View<'_>, held: &Held, steps: &mut Vec<(&Entry, Step<'_>)>) -> Vec<GrantId> {
-    let inferred = |(entry, step): &(&Entry, Step<'_>)| {
-        entry.state.may_be_held()
-            && entry.state != State::Revoking
-            && matches!(step, Step::Revoke(Cause::Withdrawn))
-            && !view.released.contains(entry.id.as_str())
-    };
+    let inferred = |(entry, step): &(&Entry, Step<'_>)| is_inferred(view, entry, step);
     let going = Held::of(steps.iter().filter(|s| inferred(s)).map(|(e, _)| *e));
-    let everywhere = super::brake::holds(going.all(), held.all());
+    let everywhere = view.emptied || super::brake::holds(going.all(), held.all());
     let holds = |step: &(&Entry, Step<'_>)| {
         let resource = step.0.path.resource();
         let here = || super::brake::holds(going.on(&resource), held.on(&resource));
@@ -382,6 +379,36 @@ fn brake(view: &View<'_>, held: &Held, steps: &mut Vec<(&Entry, Step<'_>)>) -> V
     let (back, on): (Vec<_>, Vec<_>) = std::mem::take(steps).into_iter().partition(holds);
     *steps = on;
     back.iter().map(|(entry, _)| entry.id.clone()).collect()
+}
+
+/// Whether a step takes away what is held, or perhaps held, only because its file is missing and nobody released that.
+fn is_inferred(view: &View<'_>, entry: &Entry, step: &Step<'_>) -> bool {
+    entry.state.may_be_held()
+        && entry.state != State::Revoking
+        && matches!(step, Step::Revoke(Cause::Withdrawn))
+        && !view.released.contains(entry.id.as_str())
+}
+
+/// What is missing on the protected branch, of all connections: a plan sees one of them, and each may have lost too little to be noticed.
+#[derive(Debug, Default)]
+pub struct Missing {
+    held: Held,
+    going: Held,
+}
+
+impl Missing {
+    /// Counts one entry, of whatever connection, that is not final.
+    pub fn count(&mut self, view: &View<'_>, entry: &Entry) {
+        self.held.count(entry);
+        if step(view, entry, true).is_some_and(|step| is_inferred(view, entry, &step)) {
+            self.going.count(entry);
+        }
+    }
+
+    /// Whether so much is missing that no file is believed to have gone.
+    pub fn is_too_much(&self) -> bool {
+        super::brake::holds(self.going.all(), self.held.all())
+    }
 }
 
 /// How many files brought what is held, or perhaps held, on each resource.

@@ -16,10 +16,9 @@ use crate::domain::evidence;
 use crate::domain::ledger::Entry;
 use crate::domain::model::{CommitId, GrantId, Instant, Login, Subject, UserId};
 use crate::domain::parse;
-use crate::domain::people::{Members, Outsiders, Presence, Presences, Register};
+use crate::domain::people::{Members, Outsiders, Presence, Presences, Receiver, Register};
 use crate::domain::pull::Lookup;
 use crate::domain::release::{Found, Whose};
-use crate::store::Scope;
 
 /// How long the forge is left alone after it could not list the members.
 const LIST_AGAIN: TimeDelta = TimeDelta::seconds(10);
@@ -126,11 +125,9 @@ impl Reconciler {
     pub(super) async fn presences(
         &self,
         tip: &CommitId,
+        mut receivers: BTreeSet<Receiver>,
         admissions: &BTreeMap<GrantId, Admission>,
     ) -> Result<Presences, ReconcileError> {
-        let mut receivers = BTreeSet::new();
-        let note = |entry: Entry| receivers.extend(entry.receiver());
-        self.store.each_entry(Scope::Unfinished, note).await?;
         receivers.extend(admissions.values().filter_map(|a| match a {
             Admission::Approved(approved) => Some(approved.receiver()),
             _ => None,

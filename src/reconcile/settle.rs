@@ -13,7 +13,7 @@ use crate::domain::model::{
 };
 use crate::domain::people::Presences;
 use crate::domain::plan::sieve::Sieve;
-use crate::domain::plan::{self, Action, Held, Plan, View};
+use crate::domain::plan::{self, Action, Held, Missing, Plan, View};
 use crate::domain::release::{Brake, Found, Inferred, Whose};
 use crate::store::Scope;
 
@@ -35,6 +35,8 @@ pub struct Look {
     pub(super) brakes: Vec<Brake>,
     /// What two owners released.
     pub(super) released: BTreeSet<String>,
+    /// Whether so many files are missing that none is believed to have gone.
+    pub(super) emptied: bool,
 }
 
 /// What is known where nobody looked.
@@ -64,25 +66,33 @@ impl Reconciler {
             .iter()
             .map(|(id, w)| (id.clone(), w.admission.clone()))
             .collect();
-        let presences = self.presences(tip, &admissions).await?;
-        let mut waiting = self.store.entries(Scope::Waiting).await?;
-        // What another server has recorded meanwhile is not gone because this look has not seen it.
-        self.is_not_behind(tip).await?;
-        let unsettled = plan::unsettled(&main, &waiting, &admissions, &presences);
-        waiting.retain(|e| e.state == State::Arrived);
         let brakes = self.brakes().await?;
         let released = brakes.iter().flat_map(|b| b.released.iter().cloned());
-        Ok(Look {
+        let mut look = Look {
             tip: Some(tip.clone()),
             released: released.collect(),
             brakes,
-            arrived: waiting,
             main,
             weighed,
             admissions,
-            unsettled,
-            presences,
-        })
+            ..Look::default()
+        };
+        let (mut receivers, mut missing) = (BTreeSet::new(), Missing::default());
+        let view = self.view(Some(&look), self.now());
+        let note = |entry: Entry| {
+            missing.count(&view, &entry);
+            receivers.extend(entry.receiver());
+        };
+        self.store.each_entry(Scope::Unfinished, note).await?;
+        look.emptied = missing.is_too_much();
+        look.presences = self.presences(tip, receivers, &look.admissions).await?;
+        let mut waiting = self.store.entries(Scope::Waiting).await?;
+        // What another server has recorded meanwhile is not gone because this look has not seen it.
+        self.is_not_behind(tip).await?;
+        look.unsettled = plan::unsettled(&look.main, &waiting, &look.admissions, &look.presences);
+        waiting.retain(|e| e.state == State::Arrived);
+        look.arrived = waiting;
+        Ok(look)
     }
 
     /// The connections that have something to do, perhaps.
@@ -160,6 +170,7 @@ impl Reconciler {
             unsettled: &known.unsettled,
             presences: &known.presences,
             released: &known.released,
+            emptied: known.emptied,
             orphan_grace: self.settings.orphan_grace,
             now,
         }

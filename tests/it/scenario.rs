@@ -677,6 +677,39 @@ async fn an_emptied_repository_is_not_believed_and_due_ends_still_come() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_emptied_repository_is_not_believed_though_each_system_lost_little() {
+    hearing_and_deaf(async |world| {
+        let people = ["ada", "linus", "mei"];
+        for login in people {
+            for (resource, role) in [("db", "readonly"), ("crew", "reader")] {
+                let name = format!("{resource}/{login}-{role}");
+                let pull = world
+                    .request("root", &name, &grant(login, role, "2h"))
+                    .await;
+                world.approve(pull, "grace").await;
+            }
+        }
+        let held = |world: &World| {
+            let members = world.sandbox.team_members("readers").len();
+            (world.holders("reader").len(), members)
+        };
+        assert_eq!(held(world), (3, 3));
+        let entries = world.entries().await;
+        let all: Vec<Change> = entries
+            .iter()
+            .map(|e| Change::delete(e.path.as_str()))
+            .collect();
+        let pushed = world.sandbox.push_to_main("mallory", REPO, &all, "oops");
+        pushed.unwrap();
+        world.settle().await;
+        assert_eq!(held(world), (3, 3), "held back");
+        world.advance(hours(3)).await;
+        assert_eq!(held(world), (0, 0), "due by time");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn doubled_and_reordered_webhooks_change_nothing() {
     let mut ends = Vec::new();
     for disorder in [false, true] {

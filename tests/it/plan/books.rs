@@ -147,6 +147,8 @@ pub struct Books {
     pub presences: Presences,
     /// What two owners released of what the brake holds.
     pub released: BTreeSet<String>,
+    /// Whether too much is missing on all connections together.
+    pub emptied: bool,
     /// What is held there, by [`hallpass::domain::model::Access::key`].
     pub held: BTreeSet<String>,
     /// How the next calls end; then they work.
@@ -288,6 +290,7 @@ impl Books {
             unsettled: &open,
             presences: &self.presences,
             released: &self.released,
+            emptied: self.emptied,
             orphan_grace: TimeDelta::minutes(GRACE),
             now: at(minute),
         })
