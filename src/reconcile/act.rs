@@ -319,9 +319,6 @@ impl Reconciler {
         retained_by: &[GrantId],
     ) -> Result<(), ReconcileError> {
         let due = due_since(&entry, &cause, self.now());
-        if retained_by.is_empty() {
-            entry = self.tell_if_given(entry).await?;
-        }
         entry.cause = Some(cause);
         if !retained_by.is_empty() {
             let now = self.now();
@@ -330,9 +327,10 @@ impl Reconciler {
             let event = evidence::revoked(&entry, due, Removal::Retained(retained_by), now);
             return self.write(entry, &[event]).await.map(drop);
         }
+        let given = self.was_given(&entry).await;
         entry.state = State::Revoking;
         entry.wake_at = Some(self.now());
-        let entry = self.write(entry, &[]).await?;
+        let entry = self.write(entry, given.as_slice()).await?;
         let (call, called_at) = (self.under_way(Late::Revoke, &entry), self.now());
         let answer = self.call_revoke(&entry).await;
         let settled = self.settle_revoke(entry, answer, (due, called_at)).await;

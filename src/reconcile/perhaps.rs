@@ -10,26 +10,25 @@ use std::time::Duration;
 
 use tracing::info;
 
-use super::{ReconcileError, Reconciler};
-use crate::domain::evidence::{self, Giving};
+use super::Reconciler;
+use crate::domain::evidence::{self, Event, Giving};
 use crate::domain::ledger::{Entry, Granted, State};
 
 /// How long an end waits, in real time, for what is only to be told.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Reconciler {
-    /// Tells that an entry, which is over, was given, if that was not known yet and the target has it. Returns it as it now stands.
-    pub(super) async fn tell_if_given(&self, mut entry: Entry) -> Result<Entry, ReconcileError> {
+    /// That an entry, which is over, was given, if that was not known yet and the target has it. To be written together with the intent
+    /// to take it: were it written before, a crash between the two would leave access that goes on.
+    pub(super) async fn was_given(&self, entry: &Entry) -> Option<Event> {
         let (State::Granting, Some(terms)) = (entry.state, &entry.terms) else {
-            return Ok(entry);
+            return None;
         };
         let held = self.held_there(&terms.access);
         let Ok(Ok(true)) = tokio::time::timeout(PATIENCE, held).await else {
-            return Ok(entry);
+            return None;
         };
-        let Ok(on) = self.decided_on(&terms.base).await else {
-            return Ok(entry);
-        };
+        let on = self.decided_on(&terms.base).await.ok()?;
         let answer = Granted {
             read_back: format!(
                 "{} has it, which was found when it was over",
@@ -39,20 +38,17 @@ impl Reconciler {
             account_id: terms.access.account.id.clone(),
             entitlement_id: terms.access.entitlement_id.clone(),
         };
-        let (now, ends) = (self.now(), terms.ends);
+        let now = self.now();
         // Written with the intent before the call, and put off with each that failed.
         let called_at = entry.wake_at.map_or(now, |at| at.min(now));
         let giving = Giving {
             on: &on,
             answer: &answer,
             replaces: None,
-            residual: self.residual(&entry),
+            residual: self.residual(entry),
             called_at,
         };
-        let event = evidence::granted(&entry, giving, now);
-        entry.state = State::Active;
-        entry.wake_at = Some(ends);
         info!(grant.id = %entry.id, "`{}` was given, as is found now that it is over", entry.id);
-        self.write(entry, &[event]).await
+        Some(evidence::granted(entry, giving, now))
     }
 }

@@ -4,14 +4,17 @@ mod leaver;
 mod renewal;
 mod service;
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 use hallpass::clock::Clock as _;
+use hallpass::domain::model::ConnectionName;
 use hallpass::sandbox::{Change, Down, MergeMethod, Verdict};
 use hallpass::store::Wake;
 use hallpass::worker::Resync;
 
 use crate::vault::Fault;
-use crate::world::{Ears, REPO, World, at_every_wait, file, grant};
+use crate::world::{Ears, REPO, World, at_every_wait, file, grant, killed_at};
 
 fn hours(n: i64) -> TimeDelta {
     TimeDelta::hours(n)
@@ -866,6 +869,38 @@ async fn a_crash_at_any_wait_while_granting_ends_in_the_same_world() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_at_any_wait_while_revoking_ends_in_the_same_world() {
     crash_everywhere(Moment::Over).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_perhaps_given_goes_with_its_approval_wherever_the_service_is_killed() {
+    let vault = ConnectionName::new("vault").unwrap();
+    at_every_wait(1000, async |at| {
+        let mut world = World::hearing().await;
+        world.vault.fail([Fault::After]);
+        let pull = world
+            .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+            .await;
+        world.approve(pull, "grace").await;
+        assert_eq!(world.ledger().await, ["db/ada-incident granting"]);
+        world.sandbox.leave_team("grace", "dba");
+        world.sandbox.settle().await;
+        world.clock.advance(minutes(1));
+        let worker = Arc::clone(world.service().worker());
+        let outcome = worker.reconciler().main().await.unwrap();
+        let pass = worker.reconciler().settle(&vault, &outcome.look);
+        let finished = killed_at(at, pass).await.is_some();
+        drop(worker);
+        world.start().await;
+        world.resync().await;
+        world.advance(minutes(10)).await;
+        assert_eq!(
+            world.vault.effects(),
+            ["+reader ada", "-reader ada"],
+            "killed at wait {at}"
+        );
+        finished
+    })
+    .await;
 }
 
 /// Crashes one pass of the worker at its first wait, at its second, ... until it finishes without a crash; after each, the
