@@ -327,7 +327,11 @@ impl Worker {
             if let Err(error) = self.store.note_served(now).await {
                 error!(error = %chain(&error), "cannot note that this database is in use: {}", chain(&error));
             }
+            if let Err(error) = unharmed(self.reconciler.take_up()).await {
+                error!(error = %chain(&error), "cannot look for what was put off for too long: {}", chain(&error));
+            }
             self.bell.notify_one();
+            self.ledger_bell.notify_one();
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.clock.sleep_until(now + self.pace.resync) => {}
@@ -488,6 +492,7 @@ impl Worker {
 
     /// Ends what is due everywhere.
     async fn due_pass(&self) -> Result<(), ReconcileError> {
+        self.reconciler.take_up().await?;
         let ended = self.reconciler.due().await;
         self.ask_for_the_undone().await?;
         ended

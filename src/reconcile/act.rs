@@ -441,19 +441,6 @@ impl Reconciler {
         self.write(entry, &[]).await.map(drop)
     }
 
-    /// Puts off entries whose time has come but whose proof could not be had: they are asked for again, without spinning.
-    pub(super) async fn put_off(
-        &self,
-        idle: Vec<Entry>,
-        now: Instant,
-    ) -> Result<(), ReconcileError> {
-        for mut entry in idle {
-            entry.try_again(now + self.backoff(entry.attempts));
-            self.write(entry, &[]).await?;
-        }
-        Ok(())
-    }
-
     /// Writes an entry, and returns it as it now stands.
     pub(super) async fn write(
         &self,

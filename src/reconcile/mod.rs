@@ -31,6 +31,7 @@ mod notices;
 mod people;
 mod perhaps;
 mod pulls;
+mod put_off;
 mod recover;
 mod remarks;
 mod reverts;

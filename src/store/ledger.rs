@@ -246,6 +246,10 @@ fn within(scope: Scope<'_>) -> (&'static str, Vec<String>) {
             vec![],
         ),
         Scope::Unfinished => ("live = 1", vec![]),
+        Scope::PutOff(until) => (
+            "live = 1 AND state = 'revoking' AND wake_at > $1",
+            vec![text(until)],
+        ),
         Scope::Untidied => ("live = 0 AND tidied = 0", vec![]),
         Scope::Unreviewed => ("unreviewed IS NOT NULL", vec![]),
         Scope::All => ("1 = 1", vec![]),

@@ -131,6 +131,8 @@ pub enum Scope<'a> {
     Waiting,
     /// Every entry that is not final.
     Unfinished,
+    /// Entries that are being taken and are tried again after the instant only.
+    PutOff(Instant),
     /// Final entries whose file may still stand on the protected branch.
     Untidied,
     /// Entries, final or not, that were given in an emergency and whose review no owner has signed.

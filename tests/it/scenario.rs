@@ -521,6 +521,24 @@ async fn a_failure_that_hides_an_effect_is_settled_by_asking_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_removal_that_failed_while_the_clock_was_ahead_does_not_wait_until_then() {
+    hearing_and_deaf(async |world| {
+        let pull = world
+            .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+            .await;
+        world.approve(pull, "grace").await;
+        world.vault.down(true);
+        world.advance(hours(24)).await;
+        assert_eq!(world.ledger().await, ["db/ada-incident revoking"]);
+        world.clock.advance(-hours(21));
+        world.vault.down(false);
+        world.advance(minutes(10)).await;
+        assert!(world.holders("reader").is_empty());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn access_that_somebody_gave_by_hand_is_not_taken_over() {
     hearing_and_deaf(async |world| {
         world.vault.give_by_hand("reader", "ada");
