@@ -215,7 +215,35 @@ pub(super) async fn note(
 
 pub(super) async fn entries(readers: &AnyPool, scope: Scope<'_>) -> Result<Vec<Entry>, StoreError> {
     let (filter, values) = within(scope);
+    if matches!(scope, Scope::Due(..)) {
+        return readable(readers, filter, values).await;
+    }
     select(readers, filter, values).await
+}
+
+/// As [`select`], without what cannot be read: nothing else in the ledger keeps what is due from its end, be it what a newer version wrote.
+async fn readable(
+    readers: &AnyPool,
+    filter: &str,
+    values: Vec<String>,
+) -> Result<Vec<Entry>, StoreError> {
+    let mut entries = Vec::new();
+    let each = |entry| {
+        match entry {
+            Ok(entry) => entries.push(entry),
+            Err(unread) => told(&unread),
+        }
+        Ok(())
+    };
+    hand_over_each(readers, filter, values, each).await?;
+    entries.sort_by(|a: &Entry, b| a.id.cmp(&b.id));
+    Ok(entries)
+}
+
+/// Tells of a row that was left out.
+fn told(unread: &StoreError) {
+    let error = unread as &dyn std::error::Error;
+    tracing::error!(error, "{unread}; whatever else is due goes on");
 }
 
 /// Hands over one entry after another, in no order.
@@ -359,6 +387,16 @@ async fn hand_over(
     values: Vec<String>,
     mut each: impl FnMut(Entry),
 ) -> Result<(), StoreError> {
+    let each = |entry: Result<Entry, StoreError>| entry.map(&mut each);
+    hand_over_each(readers, filter, values, each).await
+}
+
+async fn hand_over_each(
+    readers: &AnyPool,
+    filter: &str,
+    values: Vec<String>,
+    mut each: impl FnMut(Result<Entry, StoreError>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     let sql = format!("SELECT id, version, state, entry FROM ledger WHERE {filter}");
     let mut query = sqlx::query(AssertSqlSafe(sql));
     for value in values {
@@ -366,7 +404,7 @@ async fn hand_over(
     }
     let mut rows = query.fetch(readers);
     while let Some(row) = rows.try_next().await? {
-        each(read(&row)?);
+        each(read(&row))?;
     }
     Ok(())
 }
@@ -417,7 +455,8 @@ pub(super) async fn due_connections(
     .bind(text(now))
     .fetch_all(readers)
     .await?;
-    rows.iter().map(connection).collect()
+    let name = |row| connection(row).inspect_err(told).ok();
+    Ok(rows.iter().filter_map(name).collect())
 }
 
 pub(super) async fn awaiting_proof(

@@ -1019,6 +1019,33 @@ async fn a_row_that_cannot_be_understood_is_named() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_understood_keeps_nothing_else_that_is_due_from_its_end() {
+    for damage in [
+        "UPDATE ledger SET entry = '{' WHERE id LIKE 'orders/ada%'",
+        "UPDATE ledger SET connection = 'NO NAME' WHERE id LIKE 'orders/ada%'",
+        "UPDATE wake SET name = 'everything' WHERE name = 'all'",
+    ] {
+        let (folder, store) = sqlite().await;
+        let entries = [active("ada", "ada", 5), active("linus", "linus", 5)];
+        store.commit(&entries, &[]).await.unwrap();
+        store.wake(&[Wake::All, Wake::Main], at(0)).await.unwrap();
+        let mut raw = sqlx::SqliteConnection::connect(&url(folder.path()))
+            .await
+            .unwrap();
+        let done = sqlx::query(damage).execute(&mut raw).await.unwrap();
+        assert_eq!(done.rows_affected(), 1, "{damage}");
+
+        let db = connection("db");
+        let due = store.due_connections(at(9)).await.unwrap();
+        assert_eq!(due, BTreeSet::from([db.clone()]), "{damage}");
+        let due = store.entries(Scope::Due(&db, at(9))).await.unwrap();
+        assert!(names(&due).contains(&"linus"), "{damage}: {due:?}");
+        let wakes = store.due_wakes(at(0)).await.unwrap();
+        assert!(wakes.iter().any(|w| w.wake == Wake::Main), "{damage}");
+    }
+}
+
+#[tokio::test]
 async fn a_schema_of_a_newer_version_is_left_alone() {
     let (folder, store) = sqlite().await;
     store.close().await;
