@@ -9,6 +9,7 @@
 //! - A list is read to its last page, or it is an error: never a shorter list.
 //! - A call is sent once. Nothing is repeated behind the caller's back (except after a 401, which has no effect), so a call
 //!   that failed may or may not have had its effect.
+//! - Where GitHub says when to ask again, nobody asks with the same token before.
 //! - Redirects are not followed: a repository that moved is for a person to look at.
 
 mod failure;
@@ -392,6 +393,7 @@ impl Installation {
                 .uri(route)
                 .header(ACCEPT, accept)
         };
+        self.may_ask(what)?;
         let token = self.token().await?;
         match self
             .app()
@@ -403,13 +405,17 @@ impl Installation {
                 self.note_limit(&answer.headers).await;
                 return Ok(answer);
             }
-            failed => return failed,
+            Err(failure) => {
+                self.note_failure(&failure);
+                return Err(failure);
+            }
         }
         // The token was revoked before its time. One fresh one; if that is not taken either, a person must look.
         let token = self.renewed(&token).await?;
         self.app()
             .call(token.expose_secret(), what, request(), body)
             .await
+            .inspect_err(|e| self.note_failure(e))
             .map_err(|e| e.unauthorized_is_final())
     }
 }

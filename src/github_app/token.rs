@@ -22,6 +22,9 @@ pub type Permission = (&'static str, &'static str);
 const JWT_BEGINS: TimeDelta = TimeDelta::seconds(-60);
 const JWT_ENDS: TimeDelta = TimeDelta::seconds(8 * 60);
 
+/// The longest that GitHub is left alone because it said so: the hour of a limit. A clock that was ahead makes none longer.
+const LONGEST: TimeDelta = TimeDelta::hours(1);
+
 /// Where an App is installed, and how far its tokens reach.
 #[derive(Debug, Clone)]
 pub enum Place {
@@ -39,6 +42,8 @@ pub struct Installation {
     configured: Option<u64>,
     permissions: &'static [Permission],
     token: Mutex<Option<Token>>,
+    /// Until when GitHub wants to be left alone.
+    limited: std::sync::Mutex<Option<Instant>>,
 }
 
 #[derive(Debug, Clone)]
@@ -89,6 +94,7 @@ impl App {
             configured: id,
             permissions,
             token: Mutex::default(),
+            limited: std::sync::Mutex::default(),
         }
     }
 
@@ -245,6 +251,37 @@ impl Installation {
         let id = self.look_up().await?;
         installed.insert(self.owner().clone(), id);
         Ok(id)
+    }
+
+    /// Keeps in mind until when GitHub wants to be left alone.
+    pub(super) fn note_failure(&self, failure: &Failure) {
+        if let Failure::Unavailable {
+            retry_at: Some(until),
+            ..
+        } = failure
+        {
+            *self.limited() = Some(*until);
+        }
+    }
+
+    /// Refuses a call that GitHub said would come too early: asking on makes the wait longer.
+    /// <https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api#handle-rate-limit-errors-appropriately>
+    pub(super) fn may_ask(&self, what: &str) -> Result<(), Failure> {
+        let (now, until) = (self.app.clock.now(), *self.limited());
+        match until {
+            Some(until) if now < until && until <= now + LONGEST => Err(Failure::Unavailable {
+                what: what.to_owned(),
+                retry_at: Some(until),
+                source: format!("it wants to be left alone until {until}").into(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn limited(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.limited
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Tells how much GitHub allows still. A token was fetched, so the installation's number is known.

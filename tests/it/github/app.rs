@@ -294,6 +294,30 @@ async fn being_too_fast_says_how_long_to_wait() {
 }
 
 #[tokio::test]
+async fn who_was_told_to_wait_is_not_asked_before() {
+    let server = Scripted::new(|asked| {
+        let limited = || said_with(429, "retry-after", "90", &json!({ "message": "slow down" }));
+        asked.call.contains("/pulls").then(limited)
+    })
+    .await;
+    let github = server.github();
+    github.open_pulls().await.unwrap_err();
+    let asked = server.calls().len();
+    for _ in 0..3 {
+        let error = github.open_pulls().await.unwrap_err();
+        let ForgeError::Unavailable { retry_at, .. } = error else {
+            panic!("{error}")
+        };
+        assert_eq!(retry_at, Some(noon() + TimeDelta::seconds(90)));
+    }
+    assert_eq!(server.calls().len(), asked);
+    // What is known by another token is another's to say.
+    let other = server.github();
+    other.open_pulls().await.unwrap_err();
+    assert!(server.calls().len() > asked);
+}
+
+#[tokio::test]
 async fn a_server_that_stumbles_is_tried_again_later_and_the_call_is_sent_once() {
     let server =
         Scripted::new(|asked| asked.call.contains("/pulls").then(|| said(502, &json!({})))).await;

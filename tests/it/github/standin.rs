@@ -549,13 +549,13 @@ async fn a_permission_that_was_not_granted_is_named() {
 
 #[tokio::test]
 async fn a_rate_limit_says_when_to_come_back() {
-    let world = World::new().await;
-    let (number, _) = world.request("ada");
-    world.github.pull(number).await.unwrap();
     for (limit, wait) in [
         (RateLimit::Primary { reset_in: 900 }, 900),
         (RateLimit::Secondary { retry_after: 30 }, 30),
     ] {
+        let world = World::new().await;
+        let (number, _) = world.request("ada");
+        world.github.pull(number).await.unwrap();
         world.sandbox.rate_limit(Some(limit));
         let error = world.github.pull(number).await.unwrap_err();
         let ForgeError::Unavailable { retry_at, .. } = error else {
