@@ -47,8 +47,17 @@ pub struct Pace {
 /// How often the database is asked whether ended grants wait to be tidied up.
 const REVERTS_ASKED: TimeDelta = TimeDelta::seconds(5);
 
+/// The longest pause between two attempts to publish evidence.
+const EVIDENCE_PAUSE: TimeDelta = TimeDelta::seconds(30);
+
 /// How long starting and stopping wait for targets, in real time.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often it is looked whether the ledger can be written, in real time.
+const WATCH: Duration = Duration::from_secs(10);
+
+/// How often in a row it may be found that it cannot.
+const UNANSWERED: u32 = 3;
 
 /// How long after a change of a pull request a look at it may have been too early.
 const LISTING_DELAY: TimeDelta = TimeDelta::minutes(2);
@@ -229,7 +238,7 @@ impl Worker {
         let now = self.clock.now();
         let waiting = self.store.awaiting_proof(now).await?;
         if !waiting.is_empty() {
-            self.store.wake(&[Wake::Main], now).await?;
+            self.store.wake_unless_queued(&Wake::Main, now).await?;
             self.bell.notify_one();
         }
         Ok(waiting)
@@ -242,7 +251,8 @@ impl Worker {
             || self.reconciler.reviews_are_due().await?
             || self.reconciler.notices_are_due().await?;
         if due {
-            self.store.wake(&[Wake::Main], self.clock.now()).await?;
+            let now = self.clock.now();
+            self.store.wake_unless_queued(&Wake::Main, now).await?;
         }
         Ok(())
     }
@@ -286,12 +296,16 @@ impl Worker {
     }
 
     /// Writes evidence once a second: a push costs much the same for one event as for hundreds, and takes its time from what is due.
+    /// What the remote refuses is tried less and less often.
     async fn run_evidence(&self, stop: &CancellationToken) {
+        let mut failures = 0;
         while !stop.is_cancelled() {
-            self.write_evidence().await;
-            let pause = self
-                .clock
-                .sleep_until(self.clock.now() + TimeDelta::seconds(1));
+            failures = match self.write_evidence().await {
+                true => 0,
+                false => failures + 1,
+            };
+            let pause = self.pause(failures).min(EVIDENCE_PAUSE);
+            let pause = self.clock.sleep_until(self.clock.now() + pause);
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = pause => {}
@@ -463,10 +477,13 @@ impl Worker {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    async fn write_evidence(&self) {
-        if let Err(error) = self.reconciler.evidence().await {
-            warn!(error = %error, "evidence waits in the outbox: {}", chain(&error));
+    /// Publishes what is in the outbox. Whether that went well; if not, it is told here.
+    async fn write_evidence(&self) -> bool {
+        let written = unharmed(self.reconciler.evidence()).await;
+        if let Err(error) = &written {
+            warn!(error = %error, "evidence waits in the outbox: {}", chain(error));
         }
+        written.is_ok()
     }
 
     /// Publishes what is in the outbox, as far as that goes quickly.
@@ -483,7 +500,9 @@ impl Worker {
     async fn anchor_once(&self) {
         match self.reconciler.anchors().await {
             Ok(None) => {}
-            Ok(Some(_)) => self.write_evidence().await,
+            Ok(Some(_)) => {
+                self.write_evidence().await;
+            }
             Err(error) => {
                 warn!(error = %error, "cannot look after anchors: {}", chain(&error));
             }

@@ -527,6 +527,14 @@ impl Store {
         wakes::wake_by(&self.inner.writer, wake, at).await
     }
 
+    /// Records that something is to be looked at, if it is not queued at all: one that failed and is put off stays put off.
+    ///
+    /// # Errors
+    /// When it was not written.
+    pub async fn wake_unless_queued(&self, wake: &Wake, now: Instant) -> Result<(), StoreError> {
+        wakes::wake_unless_queued(&self.inner.writer, wake, now).await
+    }
+
     /// The wakes that are due, oldest first.
     ///
     /// # Errors

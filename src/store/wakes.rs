@@ -118,6 +118,25 @@ pub(super) async fn defer(
     Ok(tx.commit().await?)
 }
 
+/// What is put off stays so: whoever only wonders whether there is something to do does not hurry what just failed.
+pub(super) async fn wake_unless_queued(
+    writer: &Writer,
+    wake: &Wake,
+    now: Instant,
+) -> Result<(), StoreError> {
+    let mut tx = writer.begin().await?;
+    sqlx::query(
+        "INSERT INTO wake (name, token, attempts, due_at, enqueued_at) VALUES ($1, $2, 0, $3, $3) \
+         ON CONFLICT (name) DO NOTHING",
+    )
+    .bind(name(wake))
+    .bind(rand::random_range(0..i64::MAX))
+    .bind(text(now))
+    .execute(&mut *tx)
+    .await?;
+    Ok(tx.commit().await?)
+}
+
 /// The token changes, so that a look which is under way does not take it off the queue.
 pub(super) async fn wake_by(writer: &Writer, wake: &Wake, at: Instant) -> Result<(), StoreError> {
     let mut tx = writer.begin().await?;

@@ -238,7 +238,7 @@ impl Worker {
         }
     }
 
-    fn pause(&self, attempts: u32) -> TimeDelta {
+    pub(super) fn pause(&self, attempts: u32) -> TimeDelta {
         TimeDelta::seconds(1_i64 << attempts.min(20)).min(self.pace.retry_cap)
     }
 

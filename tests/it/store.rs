@@ -748,6 +748,15 @@ on_both! {
         assert_eq!(store.next_wake_due().await.unwrap(), None);
     }
 
+    async fn who_only_wonders_does_not_hurry_what_was_put_off(store: Store) {
+        store.wake_unless_queued(&Wake::Main, at(0)).await.unwrap();
+        let taken = store.due_wakes(at(0)).await.unwrap().remove(0);
+        store.defer_wake(&taken, at(10)).await.unwrap();
+        store.wake_unless_queued(&Wake::Main, at(5)).await.unwrap();
+        assert_eq!(store.due_wakes(at(9)).await.unwrap(), []);
+        assert_eq!(store.due_wakes(at(10)).await.unwrap()[0].attempts, 1);
+    }
+
     async fn a_wake_that_failed_waits_and_counts_unless_it_is_asked_for_again(store: Store) {
         store.wake(&[Wake::Main], at(0)).await.unwrap();
         let taken = store.due_wakes(at(0)).await.unwrap().remove(0);
