@@ -17,8 +17,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use futures_util::FutureExt;
+use futures_util::{FutureExt, TryFutureExt};
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, error, info_span, warn};
@@ -74,6 +75,17 @@ struct Seen {
     looked_at: Instant,
 }
 
+/// Why the worker cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Stopped {
+    /// A bug, in what everything else relies on.
+    #[error("what ends what is due has ended by a bug of this version: see the panic in the log")]
+    Bug(#[source] JoinError),
+    /// Begin anew.
+    #[error("what is written to the ledger goes unanswered, though its database answers others")]
+    Unanswered,
+}
+
 /// The worker.
 #[derive(Debug)]
 pub struct Worker {
@@ -124,7 +136,10 @@ impl Worker {
     }
 
     /// Runs until `stop`. Overdue removals are done before anything else is looked at.
-    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+    ///
+    /// # Errors
+    /// Where it cannot go on by itself: nothing of it does then, so that whoever runs it begins anew.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) -> Result<(), Stopped> {
         match tokio::time::timeout(PATIENCE, self.reconciler.due()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
@@ -137,19 +152,39 @@ impl Worker {
             let (worker, stop) = (Arc::clone(&self), stop.clone());
             tokio::spawn(async move { worker.run_due(&stop).await })
         };
-        let due = AbortOnDropHandle::new(due);
-        tokio::join!(
-            self.run_wakes(&stop),
-            self.run_ticks(&stop),
-            self.run_evidence(&stop),
-            self.run_anchors(&stop),
-            self.run_drift(&stop),
-            self.run_messages(&stop),
-            self.run_labels(&stop)
-        );
-        if let Err(error) = due.await {
-            error!(error = %chain(&error), "what ends what is due has ended badly: {}", chain(&error));
+        let due = AbortOnDropHandle::new(due).map_err(Stopped::Bug);
+        let others = async {
+            tokio::join!(
+                self.run_wakes(&stop),
+                self.run_ticks(&stop),
+                self.run_evidence(&stop),
+                self.run_anchors(&stop),
+                self.run_drift(&stop),
+                self.run_messages(&stop),
+                self.run_labels(&stop)
+            );
+            Ok(())
+        };
+        tokio::try_join!(due, others, self.run_watch(&stop)).map(drop)
+    }
+
+    /// Watches whether the ledger can still be written.
+    async fn run_watch(&self, stop: &CancellationToken) -> Result<(), Stopped> {
+        let mut times = 0;
+        while !stop.is_cancelled() {
+            times = match self.store.goes_unanswered().await {
+                true => times + 1,
+                false => 0,
+            };
+            if times >= UNANSWERED {
+                return Err(Stopped::Unanswered);
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(WATCH) => {}
+            }
         }
+        Ok(())
     }
 
     /// One pass at a time for each connection, so that a target that hangs delays its own ends and nobody else's.

@@ -38,6 +38,9 @@ const PROOF_GRACE: TimeDelta = TimeDelta::minutes(2);
 /// How often every open pull request is looked at, changed or not, and the organisation's members are listed.
 const FULL_LOOK: TimeDelta = TimeDelta::minutes(10);
 
+/// How long the database may take to close where it does not answer.
+const CLOSING: Duration = Duration::from_secs(10);
+
 /// The note that says which version and configuration were started last.
 const STARTED: &str = "started";
 
@@ -207,22 +210,32 @@ impl Service {
         let address = listener.local_addr()?;
         self.tell_start(Telling::Always).await?;
         info!(http.address = %address, "listening on http://{address}");
-        let worker = tokio::spawn({
-            let (worker, stop) = (Arc::clone(&self.worker), stop.clone());
-            async move { worker.run(stop).await }
-        });
+        let worker = tokio::spawn(Arc::clone(&self.worker).run(stop.clone()));
+        // Without the worker nothing ends: who waits for pages and webhooks only would not see that.
+        let worked = async {
+            let worked = worker.await;
+            stop.cancel();
+            anyhow::Ok(worked??)
+        };
         let measured = OptionFuture::from(metrics.map(|listener| {
             let stopped = stop.clone().cancelled_owned();
             http::serve(listener, self.metrics_router(), stopped)
         }));
         let served = http::serve(listener, self.router(), stop.clone().cancelled_owned());
-        tokio::join!(served, measured);
-        stop.cancel();
-        let worked = worker.await;
+        let served = async {
+            tokio::join!(served, measured);
+            stop.cancel();
+        };
+        let (worked, ()) = tokio::join!(worked, served);
+        if worked.is_err() {
+            // What does not answer must not keep us from beginning anew.
+            let _ = tokio::time::timeout(CLOSING, self.store.close()).await;
+            return worked.context("the worker cannot go on");
+        }
         let told = self.tell_stop().await;
         self.store.close().await;
         info!("stopped; what is under way is in the ledger");
-        worked.context("the worker failed").and(told)
+        told
     }
 }
 

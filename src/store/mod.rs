@@ -30,8 +30,11 @@ mod wakes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use sqlx::AnyPool;
+use sqlx::any::AnyConnectOptions;
+use sqlx::{AnyConnection, AnyPool, Connection as _};
+use tokio::time::timeout;
 
 use crate::domain::evidence::Event;
 use crate::domain::ledger::Entry;
@@ -170,9 +173,14 @@ struct Inner {
     wakes: Group<Asked>,
     /// Where entries and events are written together.
     commits: Group<Commit>,
+    /// How to connect once more.
+    options: AnyConnectOptions,
     /// Held, as a lock, until the store is closed. SQLite only.
     lock: Mutex<Option<Lock>>,
 }
+
+/// How long the database may take to answer what costs it nothing.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// The one connection that writes.
 #[derive(Debug, Clone)]
@@ -221,6 +229,26 @@ impl Store {
     /// [`StoreError::Absent`] when there is none; [`StoreError::Broken`] when another version of Hallpass wrote it.
     pub async fn read(url: &str) -> Result<Self, StoreError> {
         open::read(url).await
+    }
+
+    /// Whether what writes goes unanswered although the database answers whoever connects now. A host that is lost without a word leaves a
+    /// call that waits for ever, and holds the turn of every later one: only other connections help then, so end and begin anew.
+    pub async fn goes_unanswered(&self) -> bool {
+        if self.inner.writer.dialect == Dialect::Sqlite {
+            return false;
+        }
+        let written = async {
+            let tx = self.inner.writer.begin().await?;
+            Ok::<_, StoreError>(tx.commit().await?)
+        };
+        if matches!(timeout(ANSWER, written).await, Ok(Ok(()))) {
+            return false;
+        }
+        let answers = async {
+            let mut other = AnyConnection::connect_with(&self.inner.options).await?;
+            other.ping().await
+        };
+        matches!(timeout(ANSWER, answers).await, Ok(Ok(())))
     }
 
     /// Writes what is queued, closes every connection and gives the file up. Calls after this fail.

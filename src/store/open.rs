@@ -46,7 +46,7 @@ pub(super) async fn open(url: &str) -> Result<Store, StoreError> {
     MIGRATIONS.run(&mut first).await?;
     first.close().await?;
     let writer = pool(dialect, 1).connect_with(options.clone()).await?;
-    let readers = pool(dialect, READERS).connect_with(options).await?;
+    let readers = pool(dialect, READERS).connect_with(options.clone()).await?;
     let writer = Writer {
         pool: writer,
         dialect,
@@ -59,6 +59,7 @@ pub(super) async fn open(url: &str) -> Result<Store, StoreError> {
             writer,
             wakes,
             commits,
+            options,
             lock: Mutex::new(lock),
         }),
     })
@@ -95,7 +96,7 @@ pub(super) async fn read(url: &str) -> Result<Store, StoreError> {
         .after_connect(move |connection, _| {
             Box::pin(async move { connection.execute(only).await.map(|_| ()) })
         });
-    let readers = pool.connect_with(options).await?;
+    let readers = pool.connect_with(options.clone()).await?;
     let writer = Writer {
         pool: readers.clone(),
         dialect,
@@ -106,6 +107,7 @@ pub(super) async fn read(url: &str) -> Result<Store, StoreError> {
             commits: Group::start(writer.clone()),
             readers,
             writer,
+            options,
             lock: Mutex::new(None),
         }),
     })

@@ -189,7 +189,7 @@ async fn run(grants: usize, factor: i32, hours: i64) {
     let ended = all.iter().filter(|e| e.state == State::Ended).count();
     println!("{ended} were given and taken meanwhile");
     stop.cancel();
-    running.await.unwrap();
+    running.await.unwrap().unwrap();
     github.kill().unwrap();
     github.wait().unwrap();
 }

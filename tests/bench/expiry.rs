@@ -63,7 +63,7 @@ async fn run(grants: usize, seconds: i64) {
     let times = removed(&service, grants, seconds).await;
     let evidence = written(&service).await;
     stop.cancel();
-    running.await.unwrap();
+    running.await.unwrap().unwrap();
     tell(times, seconds, prepared > first, evidence);
     let left: i64 = {
         use sqlx::Row as _;

@@ -3,21 +3,26 @@
 //! The worker runs as the service runs it; what must happen is waited for, and what must not has its gate closed all the while.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use chrono::TimeDelta;
-use hallpass::clock::Clock as _;
-use hallpass::domain::model::PullNumber;
+use hallpass::app::service::Service;
+use hallpass::clock::Clock;
+use hallpass::domain::model::{Instant, PullNumber};
 use hallpass::sandbox::{Change, Verdict};
+use hallpass::worker::Stopped;
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::world::{REPO, World, file, grant};
+use crate::world::{Ears, REPO, World, file, grant};
 
 /// The worker, running as in the service.
 struct Running {
     stop: CancellationToken,
-    task: JoinHandle<()>,
+    task: JoinHandle<Result<(), Stopped>>,
 }
 
 impl Running {
@@ -31,7 +36,7 @@ impl Running {
 
     async fn stop(self) {
         self.stop.cancel();
-        self.task.await.unwrap();
+        self.task.await.unwrap().unwrap();
     }
 }
 
@@ -208,4 +213,43 @@ async fn a_target_that_is_down_is_asked_again_for_ever_with_pauses_that_have_an_
     world.vault.down(false);
     world.advance(TimeDelta::seconds(*longest)).await;
     assert!(world.holders("reader").is_empty());
+}
+
+/// A clock that breaks when it is told to, as a bug in what everything relies on would.
+#[derive(Debug)]
+struct Breaking {
+    clock: Arc<dyn Clock>,
+    broken: AtomicBool,
+}
+
+#[async_trait]
+impl Clock for Breaking {
+    fn now(&self) -> Instant {
+        assert!(!self.broken.load(Ordering::Relaxed), "broken on purpose");
+        self.clock.now()
+    }
+
+    async fn sleep_until(&self, at: Instant) {
+        self.clock.sleep_until(at).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_whose_worker_dies_of_a_bug_ends_and_says_so() {
+    let mut world = World::new(Ears::Deaf, "").await;
+    world.stop().await;
+    let (config, clock, extra) = world.parts();
+    let broken = AtomicBool::new(false);
+    let clock = Arc::new(Breaking { clock, broken });
+    let service = Service::assemble(&config, Arc::clone(&clock) as Arc<dyn Clock>, extra);
+    let service = service.await.unwrap();
+    let mut passes = service.worker().last_pass();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let running = tokio::spawn(service.run(listener, None, CancellationToken::new()));
+    passes.wait_for(Option::is_some).await.unwrap();
+    clock.broken.store(true, Ordering::Relaxed);
+    world.clock.advance(TimeDelta::minutes(1));
+    let ended = tokio::time::timeout(Duration::from_secs(60), running).await;
+    let error = ended.expect("it ends").unwrap().unwrap_err();
+    assert!(format!("{error:#}").contains("the worker"), "{error:#}");
 }

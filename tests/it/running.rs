@@ -98,9 +98,15 @@ impl Running {
     }
 
     /// Asks it to end in order. Its status, and what it logged.
-    pub fn end(mut self) -> (Option<i32>, String) {
+    pub fn end(self) -> (Option<i32>, String) {
         self.signal(Signal::TERM);
-        for _ in 0..2400 {
+        self.ends()
+    }
+
+    /// Waits until it ends by itself. Its status, and what it logged.
+    pub fn ends(mut self) -> (Option<i32>, String) {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
             if let Some(status) = self.process.try_wait().unwrap() {
                 return (status.code(), self.log());
             }

@@ -2,6 +2,7 @@
 //! keeps it, until the wire is whole again.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -21,6 +22,8 @@ pub enum Way {
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Now {
     lost: Option<Way>,
+    /// How many connections there were that this was to befall; `None`: all, whenever they begin.
+    of: Option<usize>,
     /// Whether something is held.
     held: bool,
 }
@@ -28,7 +31,17 @@ struct Now {
 struct Ends {
     now: watch::Sender<Now>,
     /// Lost, that way, as soon as this goes there.
-    word: Mutex<Option<(&'static str, Way)>>,
+    word: Mutex<Option<(&'static str, Lost)>>,
+    /// How many connections there were.
+    connections: AtomicUsize,
+}
+
+/// What is to be lost.
+#[derive(Debug, Clone, Copy)]
+struct Lost {
+    way: Way,
+    /// Whether connections that begin later go through.
+    open_only: bool,
 }
 
 /// A wire.
@@ -45,6 +58,7 @@ impl Wire {
         let ends = Arc::new(Ends {
             now: watch::Sender::default(),
             word: Mutex::default(),
+            connections: AtomicUsize::default(),
         });
         let shared = Arc::clone(&ends);
         tokio::spawn(async move {
@@ -53,8 +67,10 @@ impl Wire {
                     continue;
                 };
                 let ((read, write), (answers, asks)) = (here.into_split(), there.into_split());
-                tokio::spawn(carry(Arc::clone(&shared), Way::There, read, asks));
-                tokio::spawn(carry(Arc::clone(&shared), Way::Back, answers, write));
+                let number = shared.connections.fetch_add(1, Ordering::Relaxed);
+                for (way, from, to) in [(Way::There, read, asks), (Way::Back, answers, write)] {
+                    tokio::spawn(carry(Arc::clone(&shared), (way, number), from, to));
+                }
             }
         });
         Self { address, ends }
@@ -72,7 +88,14 @@ impl Wire {
 
     /// Loses `way` as soon as something that holds `word` goes there.
     pub fn lose_at(&self, word: &'static str, way: Way) {
-        *self.ends.word.lock().unwrap() = Some((word, way));
+        let open_only = false;
+        *self.ends.word.lock().unwrap() = Some((word, Lost { way, open_only }));
+    }
+
+    /// The same, of the connections that are open then and for good, as when a host is lost without a word: others go through.
+    pub fn lose_open_at(&self, word: &'static str, way: Way) {
+        let open_only = true;
+        *self.ends.word.lock().unwrap() = Some((word, Lost { way, open_only }));
     }
 
     /// Waits until it holds something.
@@ -87,14 +110,19 @@ impl Wire {
     }
 }
 
-async fn carry(ends: Arc<Ends>, way: Way, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
+async fn carry(
+    ends: Arc<Ends>,
+    (way, number): (Way, usize),
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+) {
     let (mut now, mut bytes) = (ends.now.subscribe(), vec![0; 16 * 1024]);
     loop {
         let read = from.read(&mut bytes).await.unwrap_or(0);
         if way == Way::There {
             ends.listen(&bytes[..read]);
         }
-        let lost = |now: &Now| now.lost == Some(way);
+        let lost = |now: &Now| now.lost == Some(way) && now.of.is_none_or(|of| number < of);
         ends.now
             .send_if_modified(|now| lost(now) && !std::mem::replace(&mut now.held, true));
         // That somebody hung up gets lost like anything else.
@@ -115,8 +143,12 @@ impl Ends {
                 .windows(word.len())
                 .any(|part| part == word.as_bytes())
         };
-        if let Some((_, way)) = waiting.take_if(|waiting| said(waiting.0)) {
-            self.now.send_modify(|now| now.lost = Some(way));
+        if let Some((_, lost)) = waiting.take_if(|waiting| said(waiting.0)) {
+            let count = || self.connections.load(Ordering::Relaxed);
+            self.now.send_modify(|now| {
+                now.lost = Some(lost.way);
+                now.of = lost.open_only.then(count);
+            });
         }
     }
 }

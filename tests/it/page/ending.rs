@@ -193,7 +193,7 @@ async fn the_running_service_takes_it_away_by_itself() {
     }
     assert!(site.world.holders("reader").is_empty());
     stop.cancel();
-    running.await.unwrap();
+    running.await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

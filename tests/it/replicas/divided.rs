@@ -95,6 +95,31 @@ async fn a_server_that_is_cut_off_while_it_writes_keeps_no_other_from_writing() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_whose_database_was_lost_without_a_word_ends_and_begins_anew() {
+    let database = Server::shared().database("replicas_lost_word").await;
+    let world = world(PACE).await;
+    let server = Server::shared().address();
+    let wire = Wire::to(server).await;
+    let folder = tempfile::tempdir().unwrap();
+    let by_wire = database.replace(&server.to_string(), &wire.address().to_string());
+    let by_wire = format!("{by_wire}&statement-cache-capacity=0");
+    let one = Running::start(replica(&world, folder.path(), &by_wire));
+    ask_and_get(&world, "ada").await;
+
+    // The answer to what is written under way never comes, and nobody says that it will not.
+    wire.lose_open_at("INSERT INTO wake", Way::Back);
+    let (code, log) = tokio::task::spawn_blocking(|| one.ends()).await.unwrap();
+    assert_eq!(code, Some(1), "{log}");
+    assert!(log.contains("goes unanswered"), "{log}");
+
+    let again = Running::start(replica(&world, folder.path(), &by_wire));
+    give_back(&world, "ada").await;
+    let (code, log) = again.end();
+    assert_eq!(code, Some(0), "{log}");
+    world.assert_contract();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_came_after_a_look_is_not_taken_for_gone_by_it() {
     let database = Server::shared().database("replicas_overtaken").await;
     let two = Two::on(&database).await;
