@@ -19,12 +19,19 @@ use crate::domain::drift::{
 };
 use crate::domain::evidence;
 use crate::domain::ledger::Holder;
-use crate::domain::model::{Access, Account, ConnectionName, Instant, ResourceName, UserId};
+use crate::domain::model::{Access, Account, ConnectionName, Instant, ResourceName};
 use crate::domain::report;
 use crate::domain::target::Order;
 use crate::forge::Issue;
 use crate::providers::Provider;
 use crate::store::Scope;
+
+/// How long, in all, a connection may leave unanswered what it is asked; then it is asked no more this time. What others have is believed,
+/// and enforced, only when all were asked.
+const SILENCE: Duration = Duration::from_secs(120);
+
+/// Why what it would have been asked then was not.
+const SILENT: &str = "not asked, as it left too much before unanswered";
 
 /// When target systems were last compared.
 const LAST: &str = "drift_at";
@@ -353,17 +360,13 @@ fn held_by_ledger(holding: &Holding) -> Option<Holder> {
     })
 }
 
-/// What the account has at the target. GitHub's accounts are known by their number alone.
+/// What the account has at the target, which knows it by an id of its own.
 fn access_of(watched: &Watched, drift: &Drift) -> Access {
     Access {
         connection: watched.connection.clone(),
         account: Account {
             name: drift.account.clone(),
-            github_id: drift
-                .account_id
-                .as_ref()
-                .and_then(|id| id.parse().ok())
-                .map(UserId),
+            github_id: None,
             id: drift.account_id.clone(),
         },
         entitlement: watched.entitlement.clone(),

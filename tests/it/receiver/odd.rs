@@ -137,6 +137,51 @@ async fn a_repetition_carries_the_same_id_and_a_look_never_does() {
 }
 
 #[tokio::test]
+async fn what_goes_on_for_one_account_is_not_given_to_another_of_its_name() {
+    for (given, found, fits) in [("17", "17", true), ("99", "17", false), ("17", "99", false)] {
+        let held = |id: &str| said(json!({ "held": true, "account_id": id }));
+        let target = Scripted::new(vec![("grant", held(given)), ("check", held(found))]).await;
+        let mut access = access();
+        access.account.id = Some("17".to_owned());
+        let provider = target.provider();
+        match provider.grant(&approved(&access), &order()).await {
+            Ok(granted) => assert_eq!((granted.account_id.as_deref(), fits), (Some("17"), true)),
+            Err(error) => {
+                let unknown = matches!(error, ProviderError::UnknownSubject { .. });
+                assert!(unknown && !fits, "{given} {found}: {error}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_who_has_it_by_hand_a_receiver_is_told_what_it_told_and_no_number_of_github_s() {
+    let linus = json!({ "name": "linus", "id": "17" });
+    let target = Scripted::new(vec![
+        ("holders", said(json!({ "holders": [linus] }))),
+        ("revoke", said(json!({ "held": false }))),
+        ("check", said(json!({ "held": false }))),
+    ])
+    .await;
+    let name = ConnectionName::new("nowhere").unwrap();
+    let provider: Arc<dyn Provider> = Arc::new(target.provider());
+    let more = Registry::from([(name, provider)]);
+    let world = World::connected(Ears::Hearing, "", more).await;
+    let resource = DB.replace("provider: vault", "provider: nowhere");
+    let resource = format!("drift: enforce\n{resource}");
+    let path = "access/resources/nowhere.yaml";
+    world.decree(&[Change::write(path, resource)]).await;
+    world.advance(chrono::TimeDelta::minutes(10)).await;
+    world.resync().await;
+    let heard = target.heard.lock().unwrap();
+    let mut asked = heard
+        .iter()
+        .map(|(_, body)| serde_json::from_slice::<Value>(body).unwrap());
+    let taken = asked.find(|question| question["action"] == "revoke");
+    assert_eq!(taken.unwrap()["account"], linus);
+}
+
+#[tokio::test]
 async fn an_answer_that_is_no_clear_yes_gives_nothing() {
     let yes = || said(json!({ "held": true }));
     let odd = [
