@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use sha2::{Digest as _, Sha256};
@@ -200,14 +201,26 @@ impl Reconciler {
         let before = self.holdings(connection).await?;
         let mut survey = Survey::default();
         let mut answers = Vec::new();
+        let mut silence = Duration::ZERO;
         for one in watched {
-            match in_time(connection, provider.holders(&one.entitlement)).await {
+            let asked = tokio::time::Instant::now();
+            let holders = async {
+                if silence >= SILENCE {
+                    return Err(SILENT.to_owned());
+                }
+                let holders = in_time(connection, provider.holders(&one.entitlement)).await;
+                holders.map_err(|error| chain(&error))
+            };
+            match holders.await {
                 Ok(holders) => answers.push((*one, holders)),
-                Err(error) => survey.failed.push(Unanswered {
-                    connection: connection.clone(),
-                    what: one.to_string(),
-                    why: chain(&error),
-                }),
+                Err(why) => {
+                    silence += asked.elapsed();
+                    survey.failed.push(Unanswered {
+                        connection: connection.clone(),
+                        what: one.to_string(),
+                        why,
+                    });
+                }
             }
         }
         let after = self.holdings(connection).await?;
