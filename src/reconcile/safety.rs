@@ -3,9 +3,9 @@
 //! Nothing is given, nothing is inferred and nothing is merged in it; [`Reconciler::due`] does not ask for it. No flag holds it: the
 //! note in the database only tells which events of entering and leaving it are written.
 
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
-use super::{ReconcileError, Reconciler};
+use super::{ReconcileError, Reconciler, chain};
 use crate::domain::evidence;
 use crate::domain::model::CommitId;
 use crate::domain::safety::{NOTE, SafeMode};
@@ -150,6 +150,18 @@ impl Reconciler {
         let seen = self.store.note(SEEN).await?;
         let seen = seen.and_then(|seen| CommitId::new(&seen).ok());
         let branch = &self.settings.evidence_branch;
+        if let Some(seen) = &seen
+            && self.mirror.resolve(seen.as_str()).await.is_err()
+        {
+            // Another server pushed it since we fetched. Without it all that was ever written would be read again.
+            let fetched = async {
+                let remote = self.remote().await?;
+                Ok::<_, ReconcileError>(self.mirror.fetch(&remote, &[branch], &[]).await?)
+            };
+            if let Err(error) = fetched.await {
+                warn!(error = %error, "cannot fetch the evidence that another server wrote: {}", chain(&error));
+            }
+        }
         let told = self
             .mirror
             .told_since(&self.signers, branch, seen.as_ref())
