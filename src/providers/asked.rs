@@ -358,6 +358,12 @@ impl<C: Carrier> Asked<C> {
         };
         let (mut done, mut found) = (done, found);
         let (before, now) = (id(&mut done)?, id(&mut found)?);
+        let known = access.account.id.as_ref();
+        let is_another =
+            |id: &Option<String>| id.as_ref().is_some_and(|id| super::differs(known, id));
+        if is_another(&before) || is_another(&now) {
+            return Err(self.unknown(name, "the name belongs to another account now"));
+        }
         Ok(Granted {
             read_back: format!("{name} holds {}", access.entitlement),
             pending: found.pending.or(done.pending),

@@ -8,11 +8,12 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use hallpass::domain::model::{Access, Account, UserId};
+use hallpass::domain::model::{Access, Account, ConnectionName, UserId};
 use hallpass::providers::asked::{Asked, Carrier as _};
 use hallpass::providers::http::{Http, LinkLocal, Settings};
 use hallpass::providers::webhook::Webhook;
-use hallpass::providers::{Provider, ProviderError};
+use hallpass::providers::{Provider, ProviderError, Registry};
+use hallpass::sandbox::Change;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use url::Url;
@@ -21,6 +22,7 @@ use super::contract::receiver;
 use super::server::SECRET;
 use crate::contract::approved::approved;
 use crate::contract::{connection, order};
+use crate::world::{DB, Ears, World};
 
 type Heard = Arc<Mutex<Vec<(HeaderMap, Bytes)>>>;
 
