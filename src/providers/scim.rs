@@ -5,6 +5,7 @@
 //!   a renamed account loses what it was given, and who is created under the old name keeps what is its own. So is a group.
 //! - What is not there is so in SCIM's own words, at an address where accounts and groups are: a 404 of anything else takes nothing away.
 //! - A member is added and removed one at a time, the removal by a filter of the path; nothing that names the whole list is ever sent.
+//! - The removal is sent whatever the group shows: some servers show every group without members.
 //! - The group is read back after every change, whatever the server answered: some answer 200 and change nothing.
 //! - A list that is shorter or longer than it says is an error, never a shorter list.
 //! - Groups within the group, and what the account's own `groups` says, are looked into before a membership is said to be gone.
@@ -232,7 +233,7 @@ impl Scim {
                 entitlement_id: Some(group.to_owned()),
             });
         }
-        if found.is_some_and(|found| found.members.is_none()) {
+        if found.is_some_and(|found| found.tells_no_member()) {
             let again = self.directory.user(&user.id).await.map_err(told)?;
             if again.is_some_and(|user| direct(&user, group)) {
                 return Err(self.refused(format!(
@@ -288,17 +289,15 @@ impl Scim {
         let told = |failure| self.told(failure);
         let what = format!("removing {name} from the group {}", group.display_name);
         let listed = group.has(id);
-        if listed || group.members.is_none() {
-            match self
-                .directory
-                .change(&what, &group.id, &Patch::remove(id))
-                .await
-            {
-                Ok(()) | Err(Failure::NotFound { .. }) => {}
-                // Where no members are shown there may be none to remove, and a server may say so.
-                Err(Failure::Declined { .. }) if !listed => {}
-                Err(failure) => return Err(told(failure)),
-            }
+        match self
+            .directory
+            .change(&what, &group.id, &Patch::remove(id))
+            .await
+        {
+            Ok(()) | Err(Failure::NotFound { .. }) => {}
+            // Who is not listed may be no member, and a server may say so.
+            Err(Failure::Declined { .. }) if !listed => {}
+            Err(failure) => return Err(told(failure)),
         }
         let Some(left) = self.directory.group(&group.id).await.map_err(told)? else {
             return Ok(Vec::new());
@@ -316,7 +315,7 @@ impl Scim {
         let mut through: Vec<String> = inner.into_iter().map(nested).collect();
         let user = self.directory.user(id).await.map_err(told)?;
         if let Some(user) = user.filter(|_| through.is_empty()) {
-            if left.members.is_none() && direct(&user, &left.id) {
+            if left.tells_no_member() && direct(&user, &left.id) {
                 return Err(
                     self.without_effect(&what, "the account says that it is a member still")
                 );

@@ -107,6 +107,11 @@ impl Group {
         self.members().any(|member| member.value == id)
     }
 
+    /// Whether it shows no member at all: some servers keep members to themselves, by leaving them out or by an empty list.
+    pub(super) fn tells_no_member(&self) -> bool {
+        self.members().next().is_none()
+    }
+
     pub(super) fn members(&self) -> impl Iterator<Item = &Reference> {
         self.members.iter().flatten()
     }

@@ -113,12 +113,58 @@ fn secretive(method: &str, path: &str, groups: Value) -> Option<(u16, Value)> {
     }
 }
 
+/// The removal of `u1` from `g1`.
+const REMOVAL: &str = r#"PATCH /Groups/g1 {"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"remove","path":"members[value eq \"u1\"]"}]}"#;
+
 #[tokio::test]
 async fn the_removal_names_one_member_and_nothing_else() {
     let (revoked, changes) = revoke(|method, path| secretive(method, path, json!([]))).await;
     revoked.unwrap();
-    let patch = r#"PATCH /Groups/g1 {"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"remove","path":"members[value eq \"u1\"]"}]}"#;
-    assert_eq!(changes, [patch]);
+    assert_eq!(changes, [REMOVAL]);
+}
+
+/// The same server, whose group shows these members whatever was done.
+fn showing(method: &str, path: &str, groups: Value, members: Value) -> Option<(u16, Value)> {
+    let group = json!({ "id": "g1", "displayName": "ro", "members": members });
+    match (method, path) {
+        ("GET", "/Groups/g1") => Some((200, group)),
+        ("GET", path) if path.starts_with("/Groups?") => list(json!([group])),
+        _ => secretive(method, path, groups),
+    }
+}
+
+#[tokio::test]
+async fn the_removal_of_who_is_not_listed_is_sent_all_the_same() {
+    let nobody = |method: &str, path: &str| showing(method, path, json!([]), json!([]));
+    let others = |method: &str, path: &str| {
+        let others = json!([{ "value": "u2", "type": "User" }]);
+        showing(method, path, json!([]), others)
+    };
+    for answers in [nobody, others] {
+        let (revoked, changes) = revoke(answers).await;
+        revoked.unwrap();
+        assert_eq!(changes, [REMOVAL]);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_shows_every_group_without_members_is_not_believed() {
+    let still = |method: &str, path: &str| {
+        let groups = json!([{ "value": "g1", "type": "direct" }]);
+        showing(method, path, groups, json!([]))
+    };
+    let error = grant(still).await.unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("does not tell who is in a group"),
+        "{error}"
+    );
+    let error = revoke(still).await.0.unwrap_err();
+    assert!(
+        matches!(error, ProviderError::Unavailable { .. }),
+        "{error}"
+    );
 }
 
 #[tokio::test]
