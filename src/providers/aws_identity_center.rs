@@ -4,7 +4,8 @@
 //! - A user's name is a label. An account is found by its `UserName` once, and from then on by its `UserId`. So is a group by its name, and
 //!   then by its `GroupId`, and a permission set, which is never called otherwise, but may be created anew, by its ARN.
 //! - What is not there any more is so in the instance of Identity Center in which it was given, and is not asked for in another one.
-//! - An assignment is not said to be there, or gone, before AWS has finished it; what takes longer than a call may is tried again.
+//! - An assignment is not said to be there, or gone, before AWS has finished it; what takes longer than a call may is tried again. What
+//!   AWS is still creating is not gone, though it is listed nowhere yet.
 //! - Everything is read back. AWS may keep an assignment twice, so that it is removed until none is left.
 //! - A group of the account's that has the same permission set in the same AWS account is named.
 
@@ -349,19 +350,29 @@ impl AwsIdentityCenter {
         assignment: &Assignment,
         id: &str,
     ) -> Result<Vec<String>, Failure> {
+        let mut none_is_coming = false;
         for _ in 0..TWICE {
             let Some(all) = self.directory.assigned(assignment).await? else {
                 return self.is_over(what, assignment).await.map(|()| Vec::new());
             };
-            if !all.iter().any(|one| one.principal_id == id) {
+            let is_listed = all.iter().any(|one| one.principal_id == id);
+            if !is_listed && none_is_coming {
                 let groups = all.into_iter().filter(|one| one.principal_type == "GROUP");
                 let groups: Vec<String> = groups.map(|one| one.principal_id).collect();
                 return self.through(groups, id).await;
             }
+            if !is_listed {
+                if self.directory.is_coming(assignment, id).await? {
+                    return Err(Failure::unavailable(what, "AWS is still creating it"));
+                }
+                // It may have been finished since the list was read, which is read once more.
+                none_is_coming = true;
+                continue;
+            }
             let taken = self.directory.assign(what, Turn::Delete, assignment, id);
             match taken.await {
                 // Somebody, or another attempt of ours, was quicker.
-                Ok(()) | Err(Failure::NotFound { .. }) => {}
+                Ok(()) | Err(Failure::NotFound { .. }) => none_is_coming = true,
                 Err(failure) => return Err(failure),
             }
         }

@@ -77,7 +77,8 @@ struct Page<T> {
         alias = "Users",
         alias = "GroupMemberships",
         alias = "PermissionSets",
-        alias = "AccountAssignments"
+        alias = "AccountAssignments",
+        alias = "AccountAssignmentsCreationStatus"
     )]
     items: Vec<T>,
     #[serde(rename = "NextToken")]
@@ -124,6 +125,19 @@ struct Under {
     status: String,
     request_id: Option<String>,
     failure_reason: Option<String>,
+    target_id: Option<String>,
+    permission_set_arn: Option<String>,
+    principal_id: Option<String>,
+}
+
+impl Under {
+    /// Whether it is under way still, and about this.
+    fn is_of(&self, what: &Assignment, user: &str) -> bool {
+        self.status == "IN_PROGRESS"
+            && self.target_id.as_ref() == Some(&what.account)
+            && self.permission_set_arn.as_ref() == Some(&what.permission_set)
+            && self.principal_id.as_deref() == Some(user)
+    }
 }
 
 #[derive(Debug)]
@@ -362,6 +376,10 @@ impl Directory {
         let what = "listing the permission sets";
         let arns: Vec<String> = self.centered(what, "ListPermissionSets", json!({})).await?;
         for arn in arns {
+            // What has its name keeps it: where one call cannot look at all of them, the next one goes on.
+            if sets.values().any(|known| *known == arn) {
+                continue;
+            }
             if let Some(found) = self.name_of(&arn).await? {
                 sets.insert(found.clone(), arn.clone());
                 if found == name {
@@ -385,6 +403,27 @@ impl Directory {
             Err(Failure::NotFound { .. }) => Ok(None),
             Err(failure) => Err(failure),
         }
+    }
+
+    /// Whether AWS is still creating the assignment, which it does not list before it has.
+    pub(super) async fn is_coming(&self, what: &Assignment, user: &str) -> Result<bool, Failure> {
+        let doing = "looking for what is being assigned";
+        let body = json!({ "Filter": { "Status": "IN_PROGRESS" } });
+        let name = "ListAccountAssignmentCreationStatus";
+        let all: Vec<Under> = self.centered(doing, name, body).await?;
+        let instance = &self.instance().await?.instance_arn;
+        let name = "DescribeAccountAssignmentCreationStatus";
+        for request in all.into_iter().filter_map(|one| one.request_id) {
+            let key = "AccountAssignmentCreationRequestId";
+            let body = json!({ "InstanceArn": instance, key: request });
+            match self.center::<Change>(doing, name, body).await {
+                Ok(found) if found.under.is_of(what, user) => return Ok(true),
+                // It is another's, or over, or so long over that AWS does not tell of it.
+                Ok(_) | Err(Failure::NotFound { .. }) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(false)
     }
 
     /// Assigns an account, or takes the assignment away, and waits until AWS has done so.

@@ -7,6 +7,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
+use hallpass::domain::ledger::Revoked;
 use hallpass::domain::model::{Access, Account, UserId};
 use hallpass::providers::{Provider, ProviderError};
 use serde_json::{Value, json};
@@ -160,6 +161,7 @@ pub fn usual(operation: &str) -> Value {
         "ListPermissionSets" => json!({ "PermissionSets": ["arn:ps"] }),
         "DescribePermissionSet" => json!({ "PermissionSet": { "Name": "ro" } }),
         "ListGroupMembershipsForMember" => json!({ "GroupMemberships": [] }),
+        "ListAccountAssignmentCreationStatus" => json!({ "AccountAssignmentsCreationStatus": [] }),
         _ => json!({}),
     }
 }
@@ -224,6 +226,124 @@ async fn an_assignment_that_fails_is_for_a_person_and_one_that_never_ends_is_tri
         let again = matches!(error, ProviderError::Unavailable { .. });
         assert_eq!(again, status == "IN_PROGRESS", "{error}");
     }
+}
+
+/// The revocation of [`ro`] while AWS assigns something in the background: `r1` to `r3`, of which it is `r3` to `principal`.
+async fn revoked_while_under_way(
+    principal: &'static str,
+    status: &'static str,
+) -> Result<Revoked, ProviderError> {
+    let (at, _) = scripted(move |operation, body| {
+        let body: Value = serde_json::from_str(body).unwrap_or_default();
+        let next = body["NextToken"].as_str();
+        let said = match operation {
+            "ListAccountAssignments" => json!({ "AccountAssignments": [] }),
+            "ListAccountAssignmentCreationStatus" if body["Filter"]["Status"] != "IN_PROGRESS" => {
+                return (400, in_json("ValidationException"));
+            }
+            "ListAccountAssignmentCreationStatus" if next.is_none() => json!({
+                "AccountAssignmentsCreationStatus": [
+                    { "RequestId": "r1", "Status": "IN_PROGRESS" },
+                    { "RequestId": "r2", "Status": "IN_PROGRESS" },
+                ],
+                "NextToken": "more",
+            }),
+            "ListAccountAssignmentCreationStatus" => json!({
+                "AccountAssignmentsCreationStatus": [{ "RequestId": "r3", "Status": "IN_PROGRESS" }],
+            }),
+            "DescribeAccountAssignmentCreationStatus" => {
+                let (set, who) = match body["AccountAssignmentCreationRequestId"].as_str() {
+                    Some("r1") => return (400, in_json("ResourceNotFoundException")),
+                    Some("r2") => ("arn:other", principal),
+                    _ => ("arn:ps", principal),
+                };
+                json!({ "AccountAssignmentCreationStatus": {
+                    "Status": status, "TargetId": ACCOUNT, "PermissionSetArn": set, "PrincipalId": who } })
+            }
+            other => usual(other),
+        };
+        (200, said.to_string())
+    })
+    .await;
+    center(at).revoke(&ro(), &order()).await
+}
+
+#[tokio::test]
+async fn an_assignment_that_aws_is_still_creating_is_not_gone() {
+    let coming = revoked_while_under_way("u1", "IN_PROGRESS").await;
+    let Err(ProviderError::Unavailable { source, .. }) = coming else {
+        panic!("{coming:?}");
+    };
+    assert!(source.to_string().contains("still creating"), "{source}");
+    for (principal, status) in [("u2", "IN_PROGRESS"), ("u1", "FAILED")] {
+        let revoked = revoked_while_under_way(principal, status).await;
+        revoked.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_assignment_that_aws_finishes_while_it_is_looked_for_is_taken_away() {
+    let looked = Mutex::new((false, false));
+    let (at, asked) = scripted(move |operation, _| {
+        let mut looked = looked.lock().unwrap();
+        let (finished, deleted) = &mut *looked;
+        let said = match operation {
+            "ListAccountAssignmentCreationStatus" => {
+                *finished = true;
+                usual(operation)
+            }
+            "DeleteAccountAssignment" => {
+                *deleted = true;
+                json!({ "AccountAssignmentDeletionStatus": { "Status": "SUCCEEDED" } })
+            }
+            "ListAccountAssignments" if *finished && !*deleted => {
+                json!({ "AccountAssignments": [{ "PrincipalType": "USER", "PrincipalId": "u1" }] })
+            }
+            "ListAccountAssignments" => json!({ "AccountAssignments": [] }),
+            other => usual(other),
+        };
+        (200, said.to_string())
+    })
+    .await;
+    center(at).revoke(&ro(), &order()).await.unwrap();
+    let asked = asked.lock().unwrap();
+    let deleted = asked.iter().filter(|o| *o == "DeleteAccountAssignment");
+    assert_eq!(deleted.count(), 1);
+}
+
+#[tokio::test]
+async fn a_permission_set_that_was_looked_at_is_not_looked_at_again() {
+    let looks = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&looks);
+    let (at, _) = scripted(move |operation, body| {
+        let body: Value = serde_json::from_str(body).unwrap_or_default();
+        let said = match operation {
+            "ListPermissionSets" => json!({ "PermissionSets": ["arn:a", "arn:b", "arn:ps"] }),
+            "DescribePermissionSet" => {
+                let set = body["PermissionSetArn"].as_str().unwrap().to_owned();
+                let mut looks = kept.lock().unwrap();
+                looks.push(set.clone());
+                if looks.len() == 2 {
+                    return (400, in_json("ThrottlingException"));
+                }
+                let name = if set == "arn:ps" { "ro" } else { set.as_str() };
+                json!({ "PermissionSet": { "Name": name } })
+            }
+            "ListAccountAssignments" => {
+                json!({ "AccountAssignments": [{ "PrincipalType": "USER", "PrincipalId": "u1" }] })
+            }
+            other => usual(other),
+        };
+        (200, said.to_string())
+    })
+    .await;
+    let aws = center(at);
+    aws.grant(&approved(&ro()), &order()).await.unwrap_err();
+    aws.grant(&approved(&ro()), &order()).await.unwrap();
+    assert_eq!(
+        *looks.lock().unwrap(),
+        ["arn:a", "arn:b", "arn:b", "arn:ps"]
+    );
 }
 
 /// Lets time pass while somebody waits.

@@ -7,6 +7,12 @@ use serde_json::{Value, json};
 
 use crate::program::{Program, tools};
 
+/// moto, with what it lacks.
+const PROGRAM: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/it/aws/identity_center.py"
+);
+
 /// A running moto.
 #[derive(Debug)]
 pub struct Server(Program);
@@ -26,8 +32,8 @@ impl Server {
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Server> = OnceLock::new();
         SHARED.get_or_init(|| {
-            let program = tools().join("bin/moto_server").display().to_string();
-            let words = [program.as_str(), "-H", "127.0.0.1", "-p", "{port}"];
+            let python = tools().join("bin/python3").display().to_string();
+            let words = [&*python, PROGRAM, "-H", "127.0.0.1", "-p", "{port}"];
             Self(Program::start(&words))
         })
     }
