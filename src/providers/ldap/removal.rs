@@ -1,6 +1,8 @@
 //! The end of a membership: of the account that has the id that was read when it was given, in the group that has, whatever both are
 //! called by now.
 
+use ldap3::LdapResult;
+
 use super::directory::Directory;
 use super::dn::Dn;
 use super::group::Group;
@@ -9,8 +11,20 @@ use crate::domain::ledger::Revoked;
 use crate::domain::model::{self, Access};
 use crate::providers::ProviderError;
 
+/// `noSuchAttribute`: it is no member.
+const NO_SUCH_VALUE: u32 = 16;
+
+/// `invalidAttributeSyntax`: no group can list it.
+const NO_VALUE: u32 = 21;
+
+/// `unwillingToPerform`: what Active Directory says of who is no member.
+const UNWILLING: u32 = 53;
+
 /// `objectClassViolation`: a group that must have a member would have none.
 const LAST_MEMBER: u32 = 65;
+
+/// What is being done when a member is removed.
+const ENDING: &str = "ending the membership";
 
 impl Ldap {
     pub(super) async fn take(&self, access: &Access) -> Result<Revoked, ProviderError> {
@@ -45,7 +59,9 @@ impl Ldap {
     ) -> Result<Revoked, ProviderError> {
         self.is_nobodys(account)?;
         let values = self.values(directory, group, account).await?;
-        if !values.is_empty() {
+        if values.is_empty() {
+            self.remove_unseen(directory, group, account).await?;
+        } else {
             self.not_the_last(directory, group, &account.dn).await?;
             self.remove(directory, group, &values).await?;
         }
@@ -116,7 +132,7 @@ impl Ldap {
         Ok(left.len())
     }
 
-    /// Removes these values, with the placeholder in their place where the group may not be empty.
+    /// Removes these values, which are listed.
     async fn remove(
         &self,
         directory: &mut Directory,
@@ -126,33 +142,72 @@ impl Ldap {
         if values.is_empty() {
             return Ok(());
         }
-        let what = "ending the membership";
-        let (base, within) = &self.settings.groups;
-        if !Dn::parse(&group.dn).is_some_and(|dn| dn.is_within(within)) {
+        if !self.is_in_place(group) {
             return Err(self.refused(format!(
-                "{what}: the group is {:?} now, which is not below {base:?}; move it back, or remove {values:?} from it by hand",
-                group.dn
+                "{ENDING}: the group is {:?} now, which is not below {:?}; move it back, or remove {values:?} from it by hand",
+                group.dn, self.settings.groups.0
             )));
         }
-        let values: Vec<&str> = values.iter().map(String::as_str).collect();
-        let failed = |error| self.fault(what, error);
-        let changed = directory.change(&group.dn, group.attribute, &[], &values);
-        let mut changed = changed.await.map_err(failed)?;
-        if changed.rc == LAST_MEMBER {
-            let Some((placeholder, _)) = &self.settings.placeholder else {
-                return Err(self.refused(format!(
-                    "{what}: it is the last member of {:?}, which may not be empty; set `placeholder` for this connection, or make somebody else a member",
-                    group.dn
-                )));
-            };
-            let added = [placeholder.as_str()];
-            let replaced = directory.change(&group.dn, group.attribute, &added, &values);
-            changed = replaced.await.map_err(failed)?;
-        }
+        let changed = self.ask_to_remove(directory, group, values).await?;
         match changed.rc {
-            // Success, and "no such value".
-            0 | 16 => Ok(()),
-            _ => Err(self.said_no(what, changed)),
+            0 | NO_SUCH_VALUE => Ok(()),
+            _ => Err(self.said_no(ENDING, changed)),
         }
+    }
+
+    /// What is not listed may only be hidden from us, so the directory is asked to remove it all the same: one value after the other,
+    /// for of several it removes none where one is not there.
+    async fn remove_unseen(
+        &self,
+        directory: &mut Directory,
+        group: &Group,
+        account: &Account,
+    ) -> Result<(), ProviderError> {
+        if !self.is_in_place(group) {
+            return Ok(());
+        }
+        let values = match group.by_name {
+            true => account.uids.as_slice(),
+            false => std::slice::from_ref(&account.dn),
+        };
+        for value in values {
+            let value = std::slice::from_ref(value);
+            let changed = self.ask_to_remove(directory, group, value).await?;
+            if !matches!(changed.rc, 0 | NO_SUCH_VALUE | NO_VALUE | UNWILLING) {
+                return Err(self.said_no(ENDING, changed));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the group stands where groups may be changed.
+    fn is_in_place(&self, group: &Group) -> bool {
+        let within = &self.settings.groups.1;
+        Dn::parse(&group.dn).is_some_and(|dn| dn.is_within(within))
+    }
+
+    /// What the directory says to the removal of these values, with the placeholder in their place where the group may not be empty.
+    async fn ask_to_remove(
+        &self,
+        directory: &mut Directory,
+        group: &Group,
+        values: &[String],
+    ) -> Result<LdapResult, ProviderError> {
+        let values: Vec<&str> = values.iter().map(String::as_str).collect();
+        let failed = |error| self.fault(ENDING, error);
+        let changed = directory.change(&group.dn, group.attribute, &[], &values);
+        let changed = changed.await.map_err(failed)?;
+        if changed.rc != LAST_MEMBER {
+            return Ok(changed);
+        }
+        let Some((placeholder, _)) = &self.settings.placeholder else {
+            return Err(self.refused(format!(
+                "{ENDING}: it is the last member of {:?}, which may not be empty; set `placeholder` for this connection, or make somebody else a member",
+                group.dn
+            )));
+        };
+        let added = [placeholder.as_str()];
+        let replaced = directory.change(&group.dn, group.attribute, &added, &values);
+        replaced.await.map_err(failed)
     }
 }

@@ -36,6 +36,50 @@ async fn what_hallpass_may_not_see_is_not_taken_for_gone() {
 }
 
 #[tokio::test]
+async fn a_member_that_hallpass_may_not_see_is_removed_all_the_same_or_is_not_gone() {
+    let mut world = World::new("veiled").await;
+    // Of two names the group lists one: asked for both at once, the directory would remove neither.
+    let ada = world.person("ada");
+    world.server.modify(&ada, Mod::Add, "uid", "countess").await;
+    world.add_group_of_names("ops", "cn=nobody").await;
+    world.add_group_of_names("lone", &ada).await;
+    world
+        .add_group(
+            "unix",
+            "posixGroup",
+            &[
+                ("gidNumber", "5003"),
+                ("memberUid", "ada"),
+                ("memberUid", "bob"),
+            ],
+        )
+        .await;
+    world.grant("ada", "ops").await.unwrap();
+    for (group, attribute, left) in [
+        ("ops", "member", "cn=nobody"),
+        ("lone", "member", "cn=Nobody"),
+        ("unix", "memberUid", "bob"),
+    ] {
+        let dn = world.group(group);
+        let before = world.server.values(&dn, attribute).await;
+        world.reconnect(|how| how.bind_dn = format!("cn=veiled,{SUFFIX}"));
+        let error = world.revoke("ada", group).await.unwrap_err();
+        assert!(
+            refusal(&error).contains("insufficient access (code 50)"),
+            "{error}"
+        );
+        assert_eq!(world.server.values(&dn, attribute).await, before);
+
+        world.reconnect(|how| how.bind_dn = format!("cn=writer,{SUFFIX}"));
+        for _ in 0..2 {
+            world.revoke("ada", group).await.unwrap();
+            let members = world.server.values(&dn, attribute).await;
+            assert_eq!(members, [left], "{group}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn only_groups_below_the_base_and_of_a_known_kind_are_touched() {
     let world = World::new("scope").await;
     world.add_group("role", "organizationalRole", &[]).await;

@@ -57,11 +57,12 @@ lastbind on
 # Longer lists come in parts of at most 500.
 limits dn.exact="cn=hallpass,dc=example,dc=org" size.prtotal=unlimited
 access to attrs=userPassword by anonymous auth by * none
+# \`writer\` writes who is in a group and does not see it, and \`veiled\` does neither.
 # Of entries of this name everybody but the administrator sees nothing, and \`dim\` sees not by what people are found.
 access to dn.regex="^cn=secret," by * none
 access to dn.regex="^uid=.*" attrs=entryUUID,uid by dn.exact="cn=dim,dc=example,dc=org" none by * break
-access to attrs=member,uniqueMember,memberUid by dn.exact="cn=hallpass,dc=example,dc=org" write by dn.exact="cn=reader,dc=example,dc=org" read by dn.exact="cn=dim,dc=example,dc=org" read by * none
-access to * by dn.exact="cn=hallpass,dc=example,dc=org" read by dn.exact="cn=reader,dc=example,dc=org" read by dn.exact="cn=dim,dc=example,dc=org" read by * none
+access to attrs=member,uniqueMember,memberUid by dn.exact="cn=hallpass,dc=example,dc=org" write by dn.exact="cn=writer,dc=example,dc=org" =w by dn.exact="cn=reader,dc=example,dc=org" read by dn.exact="cn=dim,dc=example,dc=org" read by * none
+access to * by dn.exact="cn=hallpass,dc=example,dc=org" read by dn.exact="cn=reader,dc=example,dc=org" read by dn.exact="cn=dim,dc=example,dc=org" read by dn.exact="cn=writer,dc=example,dc=org" read by dn.exact="cn=veiled,dc=example,dc=org" read by * none
 CONF
 PATH="$PATH:/usr/sbin"
 slapd -f slapd.conf -h "ldap://127.0.0.1:$1 ldaps://127.0.0.1:$2" -d 0 < /dev/null > /dev/null &
@@ -170,7 +171,7 @@ impl Server {
         ];
         // Whoever comes first makes them.
         let _ = add(ldap, SUFFIX, &root).await;
-        for name in ["hallpass", "reader", "dim", "blind"] {
+        for name in ["hallpass", "reader", "dim", "blind", "writer", "veiled"] {
             let account = [
                 ("objectClass", "organizationalRole"),
                 ("objectClass", "simpleSecurityObject"),
