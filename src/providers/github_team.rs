@@ -5,8 +5,11 @@
 //!   is taken, and spoken of by its number after that.
 //! - Somebody outside the organisation is invited. That is `pending`, not membership; the end of the grant takes the invitation to
 //!   the team back.
-//! - A team has one membership a person, and this file does not ask whose it is: who is a member by hand is found by `holders`, and
-//!   is not taken over (the loop says `blocked`).
+//! - GitHub keeps one place for a person in a team. One that somebody has there already is never changed into one of another role, nor
+//!   taken away as if it had been: a request for the other role waits until the present place ends. Whose a place of the same role is,
+//!   this file does not ask: who has one by hand is found by `holders`, and is not taken over (the loop says `blocked`).
+//! - Owners of the organisation are maintainers wherever they have a place, whatever was asked for, so that nobody could tell theirs from
+//!   one of another role: they are given `maintainer` only, and are listed as that.
 //! - A team that GitHub does not show is gone only where the whole list of the organisation's teams does not name it either.
 //!
 //! Accepted race: GitHub adds and removes members by login only. An account that is renamed between our two calls is seen after them,
@@ -22,6 +25,7 @@ use here::Here;
 use wire::{Entitlement, Invitation, Member, Membership, MembershipRequest, TeamRole};
 
 use super::github::Hub;
+use super::turns::Turns;
 use super::{Provider, ProviderError};
 use crate::domain::decision::Approved;
 use crate::domain::ledger::{Granted, Holder, Revoked};
@@ -67,6 +71,7 @@ pub const PERMISSIONS: &[Permission] = &[("members", "write")];
 pub struct GithubTeam {
     organisation: Login,
     hub: Hub,
+    turns: Turns,
 }
 
 impl GithubTeam {
@@ -75,6 +80,7 @@ impl GithubTeam {
         Self {
             organisation,
             hub: Hub::new(connection, api),
+            turns: Turns::default(),
         }
     }
 
@@ -111,6 +117,10 @@ impl GithubTeam {
         let login = self.hub.login_for_giving(&access.account).await?;
         let known = access.entitlement_id.as_deref();
         let here = self.for_giving(&slug, known).await?;
+        let number = self.hub.number(&access.account)?;
+        let _turn = self.turns.of(&here.place(number)).await;
+        self.has_no_other_place(&here, (number, &login), role)
+            .await?;
         self.put(&here, &login, role).await?;
 
         let team = &here.shown;
@@ -119,8 +129,8 @@ impl GithubTeam {
             return Err(self.hub.without_effect(what, "none"));
         };
         self.hub.still_has(&access.account, &login).await?;
-        // An owner of the organisation is a maintainer of every team, whatever was asked for.
-        if role == TeamRole::Maintainer && found.role != "maintainer" {
+        // A maintainer has all that a member has.
+        if role == TeamRole::Maintainer && found.role != role.name() {
             let found = format!("the role `{}`", found.role);
             return Err(self.hub.without_effect(what, &found));
         }
@@ -142,28 +152,51 @@ impl GithubTeam {
         Ok(Granted {
             read_back,
             pending,
-            account_id: Some(self.hub.number(&access.account)?.to_string()),
+            account_id: Some(number.to_string()),
             entitlement_id: Some(here.id()),
         })
     }
 
+    /// Giving `role` would change a place of another role that the account has here, and the end would take that away too.
+    async fn has_no_other_place(
+        &self,
+        here: &Here,
+        (number, login): (u64, &str),
+        role: TeamRole,
+    ) -> Result<(), ProviderError> {
+        if role == TeamRole::Member && self.is_owner(login).await? {
+            return Err(self.hub.refused(format!(
+                "@{login} owns the organisation {}, and GitHub makes its owners maintainers of every team: ask for the role `maintainer`",
+                self.organisation
+            )));
+        }
+        match self.other_role(here, (number, login), role).await? {
+            None => Ok(()),
+            Some(other) => Err(self.hub.refused(format!(
+                "@{login} is a {other} of {} already, and GitHub keeps one place for each person; it is given once that one has ended",
+                here.shown
+            ))),
+        }
+    }
+
     async fn take(&self, access: &Access) -> Result<Revoked, ProviderError> {
-        let Entitlement { team: slug, .. } = self.entitlement(&access.entitlement)?;
+        let Entitlement { team: slug, role } = self.entitlement(&access.entitlement)?;
         let (account, known) = (&access.account, access.entitlement_id.as_deref());
         let number = self.hub.number(account)?;
         let Some(here) = self.for_taking(&slug, known).await? else {
             let team = self.team(&slug);
             return Ok(taken(format!("there is no team {team} any more")));
         };
-        let shown = self.hub.login_for_taking(account).await?;
-        let login = match shown {
-            Some(login) => Some(login),
-            // An account that GitHub does not show may still be listed.
-            None => self.login_of_member(&here, number).await?,
-        };
-        let Some(login) = login else {
+        let _turn = self.turns.of(&here.place(number)).await;
+        let Some(login) = self.login(&here, account, number).await? else {
             return self.take_from_nobody(&here, account).await;
         };
+        // Of what was perhaps never given, a place of another role is not ours.
+        if known.is_none()
+            && let Some(other) = self.other_role(&here, (number, &login), role).await?
+        {
+            return Ok(not_ours(&here, &login, role, &other));
+        }
         let team = &here.shown;
         let what = format!("membership of @{login} in {team}");
         let route = here.route(&["memberships", &login]);
@@ -214,11 +247,47 @@ impl GithubTeam {
         let route = query(route, &[("per_page", "100")]);
         self.hub.all(&what, &route).await
     }
+
+    /// Those that are to `role`, or of which that cannot be told: an invitation itself does not say.
+    async fn invited_as(
+        &self,
+        role: TeamRole,
+        slug: &str,
+        invited: Vec<Invitation>,
+    ) -> Result<Vec<Invitation>, ProviderError> {
+        let mut found = Vec::new();
+        for invitation in invited {
+            let place: Option<Membership> = match &invitation.login {
+                Some(login) => {
+                    let what = format!("membership of @{login} in {}", self.team(slug));
+                    let route = self.team_route(slug, &["memberships", login]);
+                    self.hub.find(&what, &route).await?
+                }
+                None => None,
+            };
+            if place.is_none_or(|place| place.role == role.name()) {
+                found.push(invitation);
+            }
+        }
+        Ok(found)
+    }
 }
 
 fn taken(read_back: String) -> Revoked {
     Revoked {
         read_back,
+        ..Revoked::default()
+    }
+}
+
+/// A place of another role stays as it is; that of a maintainer allows all that `member` does.
+fn not_ours(here: &Here, login: &str, role: TeamRole, other: &str) -> Revoked {
+    let team = &here.shown;
+    let allows_as_much = role == TeamRole::Member;
+    let way = format!("the place as {other} in {team}, which is not by this grant");
+    Revoked {
+        read_back: format!("@{login} is a {other} of {team}, and not by this grant"),
+        still_effective_through: allows_as_much.then_some(way).into_iter().collect(),
         ..Revoked::default()
     }
 }
@@ -258,18 +327,14 @@ impl Provider for GithubTeam {
     async fn holders(&self, entitlement: &serde_json::Value) -> Result<Vec<Holder>, ProviderError> {
         let Entitlement { team: slug, role } = self.entitlement(entitlement)?;
         let team = self.team(&slug);
-        let role = if role == TeamRole::Maintainer {
-            "maintainer"
-        } else {
-            "all"
-        };
         let members = query(
             &self.team_route(&slug, &["members"]),
-            &[("role", role), ("per_page", "100")],
+            &[("role", role.name()), ("per_page", "100")],
         );
         let members: Vec<Member> = self.hub.all(&format!("team {team}"), &members).await?;
         let invited = self.team_route(&slug, &["invitations"]);
         let invited = self.invitations(&team, &invited).await?;
+        let invited = self.invited_as(role, &slug, invited).await?;
 
         let direct = members.into_iter().filter(|member| !member.inherited);
         let active = direct.map(|member| Holder {

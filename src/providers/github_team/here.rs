@@ -1,7 +1,8 @@
 //! The team that is meant, and who is in it.
 
 use super::GithubTeam;
-use super::wire::{FullTeam, ListedTeam, Member, Membership};
+use super::wire::{FullTeam, ListedTeam, Member, Membership, TeamRole};
+use crate::domain::model::Account;
 use crate::github_app::{path, query};
 use crate::providers::ProviderError;
 use crate::providers::github::User;
@@ -18,6 +19,11 @@ impl Here {
     /// Its number, as it is written down.
     pub fn id(&self) -> String {
         self.number.to_string()
+    }
+
+    /// What the account of this number has here, which one call at a time may change.
+    pub fn place(&self, number: u64) -> String {
+        format!("{}/{number}", self.number)
     }
 
     /// The way to what is below it.
@@ -129,17 +135,51 @@ impl GithubTeam {
         self.hub.find(&what, &route).await
     }
 
-    /// What an active member of this number is called.
-    pub(super) async fn login_of_member(
+    /// The role of the place that the account has here of its own, where that is another than `role`.
+    pub(super) async fn other_role(
         &self,
         here: &Here,
+        (number, login): (u64, &str),
+        role: TeamRole,
+    ) -> Result<Option<String>, ProviderError> {
+        let found = self.membership(here, login).await?;
+        let Some(found) = found.filter(|found| found.role != role.name()) else {
+            return Ok(None);
+        };
+        let member = self.member(here, number).await?;
+        let is_inherited = member.is_some_and(|one| one.inherited);
+        Ok((!is_inherited).then_some(found.role))
+    }
+
+    /// Whether `login` owns the organisation.
+    pub(super) async fn is_owner(&self, login: &str) -> Result<bool, ProviderError> {
+        let org = self.organisation.as_str();
+        let what = format!("membership of @{login} in {org}");
+        let route = path(&["orgs", org, "memberships", login]);
+        let found: Option<Membership> = self.hub.find(&what, &route).await?;
+        Ok(found.is_some_and(|found| found.role == "admin"))
+    }
+
+    /// What the account is called by now; `None` where GitHub tells of none.
+    pub(super) async fn login(
+        &self,
+        here: &Here,
+        account: &Account,
         number: u64,
     ) -> Result<Option<String>, ProviderError> {
+        if let Some(login) = self.hub.login_for_taking(account).await? {
+            return Ok(Some(login));
+        }
+        // An account that GitHub does not show may still be listed.
+        Ok(self.member(here, number).await?.map(|one| one.login))
+    }
+
+    /// The active member of this number, by a child team too.
+    async fn member(&self, here: &Here, number: u64) -> Result<Option<Member>, ProviderError> {
         let what = format!("team {}", here.shown);
         let members = query(&here.route(&["members"]), &[("per_page", "100")]);
         let members: Vec<Member> = self.hub.all(&what, &members).await?;
-        let member = members.into_iter().find(|one| one.id == number);
-        Ok(member.map(|one| one.login))
+        Ok(members.into_iter().find(|one| one.id == number))
     }
 
     /// The child teams through which `login` still counts as a member.

@@ -19,11 +19,22 @@ pub enum TeamRole {
     Maintainer,
 }
 
+impl TeamRole {
+    /// As GitHub calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Member => "member",
+            Self::Maintainer => "maintainer",
+        }
+    }
+}
+
 #[derive(Serialize)]
 pub struct MembershipRequest {
     pub role: TeamRole,
 }
 
+/// How somebody belongs to a team, or to the organisation.
 #[derive(Deserialize)]
 pub struct Membership {
     pub state: String,

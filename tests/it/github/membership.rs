@@ -32,10 +32,12 @@ fn access(world: &World, login: &'static str) -> Access {
 }
 
 async fn holders(provider: &GithubTeam) -> Vec<(String, bool)> {
-    let holders = provider
-        .holders(&json!({ "team": "oncall" }))
-        .await
-        .unwrap();
+    holders_of(provider, "member").await
+}
+
+async fn holders_of(provider: &GithubTeam, role: &str) -> Vec<(String, bool)> {
+    let entitlement = json!({ "team": "oncall", "role": role });
+    let holders = provider.holders(&entitlement).await.unwrap();
     holders
         .into_iter()
         .map(|holder| (holder.name, holder.pending))
@@ -171,6 +173,71 @@ async fn giving_membership_twice_is_giving_it_once() {
         .await
         .unwrap();
     assert_eq!(granted.read_back, "@mallory is a maintainer of acme/oncall");
+}
+
+#[tokio::test]
+async fn a_member_by_hand_is_not_made_a_maintainer_and_stays_a_member() {
+    let world = World::new().await;
+    world.sandbox.team("oncall", &["octocat"]);
+    let teams = provider(&world);
+    let asked = approved("octocat", world.ids["octocat"], "maintainer");
+    let error = teams.grant(&asked, &order()).await.unwrap_err();
+    assert!(
+        matches!(&error, ProviderError::Refused { reason, .. } if reason.contains("a member of acme/oncall already")),
+        "{error}"
+    );
+    assert_eq!(holders(&teams).await, [("octocat".to_owned(), false)]);
+    // What was never given ends too.
+    let mut access = access(&world, "octocat");
+    access.entitlement = json!({ "team": "oncall", "role": "maintainer" });
+    let revoked = teams.revoke(&access, &order()).await.unwrap();
+    assert_eq!(revoked.still_effective_through, [""; 0]);
+    assert_eq!(holders(&teams).await, [("octocat".to_owned(), false)]);
+
+    // Once the place has ended, there is one of the other role; and that is given twice as once.
+    world.sandbox.leave_team("octocat", "oncall");
+    for _ in 0..2 {
+        teams.grant(&asked, &order()).await.unwrap();
+    }
+    let member = approved("octocat", world.ids["octocat"], "member");
+    let error = teams.grant(&member, &order()).await.unwrap_err();
+    assert!(matches!(error, ProviderError::Refused { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_maintainer_is_no_holder_of_membership_nor_whoever_is_to_be_one() {
+    let mut world = World::new().await;
+    world.sandbox.team("oncall", &["grace"]);
+    let hubot = world.sandbox.user("hubot");
+    world.ids.insert("hubot", hubot);
+    let teams = provider(&world);
+    for login in ["mallory", "hubot"] {
+        let asked = approved(login, world.ids[login], "maintainer");
+        teams.grant(&asked, &order()).await.unwrap();
+    }
+    assert_eq!(holders(&teams).await, [("grace".to_owned(), false)]);
+    assert_eq!(
+        holders_of(&teams, "maintainer").await,
+        [("mallory".to_owned(), false), ("hubot".to_owned(), true)]
+    );
+}
+
+#[tokio::test]
+async fn an_owner_of_the_organisation_is_given_the_role_of_a_maintainer_only() {
+    let world = World::new().await;
+    world.sandbox.team("oncall", &[]);
+    world.sandbox.owner("octocat");
+    let teams = provider(&world);
+    let asked = |role| approved("octocat", world.ids["octocat"], role);
+    let error = teams.grant(&asked("member"), &order()).await.unwrap_err();
+    assert!(
+        matches!(&error, ProviderError::Refused { reason, .. } if reason.contains("ask for the role `maintainer`")),
+        "{error}"
+    );
+    assert_eq!(world.sandbox.team_members("oncall"), []);
+    let asked = asked("maintainer");
+    let granted = teams.grant(&asked, &order()).await.unwrap();
+    assert_eq!(granted.read_back, "@octocat is a maintainer of acme/oncall");
 }
 
 #[tokio::test]

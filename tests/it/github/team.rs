@@ -80,6 +80,7 @@ async fn a_renamed_account_loses_what_it_had_under_its_new_name() {
         [
             "GET /orgs/acme/teams/oncall".to_owned(),
             "GET /user/1".to_owned(),
+            format!("GET {MEMBERSHIP}"),
             format!("DELETE {MEMBERSHIP}"),
             format!("GET {MEMBERSHIP}"),
             "GET /user/1".to_owned()
@@ -152,6 +153,44 @@ async fn a_team_is_gone_when_the_list_of_all_teams_does_not_name_it() {
             assert!(!calls.iter().any(|call| call.starts_with("DELETE")));
         }
     }
+}
+
+#[tokio::test]
+async fn a_place_of_another_role_is_taken_away_only_where_ours_was_given() {
+    let answers = |role: &'static str, inherited: bool| {
+        move |call: &str| match call.split_once(' ') {
+            Some(("GET", TEAM)) => {
+                let organisation = json!({ "id": 9 });
+                let team = json!({ "id": 42, "slug": "oncall", "organization": organisation });
+                Some((200, team))
+            }
+            Some(("GET", MEMBERSHIP)) => Some((200, json!({ "state": "active", "role": role }))),
+            Some(("GET", "/organizations/9/team/42/members")) => {
+                let mut member = user(1, "octocat-new");
+                member["inherited"] = inherited.into();
+                Some((200, json!([member])))
+            }
+            Some(("GET", "/organizations/9/team/42/teams")) => Some((200, json!([]))),
+            Some(("DELETE", MEMBERSHIP)) => Some((204, Value::Null)),
+            _ => None,
+        }
+    };
+    let removed = |calls: &[String]| calls.iter().any(|call| call.starts_with("DELETE"));
+    for (ours, theirs, left) in [("member", "maintainer", 1), ("maintainer", "member", 0)] {
+        let mut access = access();
+        access.entitlement = json!({ "team": "oncall", "role": ours });
+        let (outcome, calls) = revoked_as(&access, answers(theirs, false)).await;
+        let through = outcome.unwrap().still_effective_through;
+        assert_eq!(through.len(), left, "{through:?}");
+        assert!(!removed(&calls), "{calls:?}");
+        // The number of the team is written down once it was given.
+        access.entitlement_id = Some("42".to_owned());
+        let (_, calls) = revoked_as(&access, answers(theirs, false)).await;
+        assert!(removed(&calls), "{calls:?}");
+    }
+    // Of a child team only, there is no other place here.
+    let (_, calls) = revoked_as(&access(), answers("maintainer", true)).await;
+    assert!(removed(&calls), "{calls:?}");
 }
 
 #[tokio::test]
