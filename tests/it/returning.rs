@@ -492,6 +492,26 @@ fn the_address_of_a_remote_tells_the_repository() {
         ("https://github.com/acme/access/tree/main", NoPlace::Form),
         ("https://github.com/acme/..", NoPlace::Form),
         ("ssh://github.com", NoPlace::Form),
+        // Each ends like a host of GitHub's, and would lead a token to another.
+        ("git@evil.example#.ghe.com:acme/access", NoPlace::Form),
+        ("git@evil.example?.ghe.com:acme/access", NoPlace::Form),
+        ("git@evil.example/.ghe.com:acme/access", NoPlace::Form),
+        ("git@evil.example\\.ghe.com:acme/access", NoPlace::Form),
+        ("git@evil.example%23.ghe.com:acme/access", NoPlace::Form),
+        ("git@evil.example\t.ghe.com:acme/access", NoPlace::Form),
+        (
+            "git@evil.example\u{ff0f}.ghe.com:acme/access",
+            NoPlace::Form,
+        ),
+        ("git@\u{ff47}ithub.com:acme/access", NoPlace::Form),
+        (
+            "ssh://git@evil.example%23.ghe.com/acme/access",
+            NoPlace::Form,
+        ),
+        (
+            "ssh://git@evil.example%40.ghe.com/acme/access",
+            NoPlace::Form,
+        ),
         ("", NoPlace::Form),
     ] {
         assert_eq!(Place::of_remote(address), Err(why), "{address}");

@@ -57,8 +57,8 @@ impl Place {
     fn of_scp(address: &str) -> Result<Self, NoPlace> {
         let (host, path) = address.split_once(':').ok_or(NoPlace::Form)?;
         let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-        // `C:/folder`, `./a:b` are folders of this machine.
-        if host.len() < 2 || host.contains(['/', '\\', '[']) {
+        // `C:/folder` is a folder of this machine.
+        if host.len() < 2 {
             return Err(NoPlace::Form);
         }
         Self::new("https", host, path)
@@ -70,6 +70,12 @@ impl Place {
             "www.github.com" | "ssh.github.com" => "github.com",
             other => other,
         };
+        // `evil.example#.ghe.com` ends like a host of GitHub's, and leads to evil.example.
+        let led = Url::parse(&format!("{scheme}://{host}")).ok();
+        let led = led.and_then(|url| Some(with_port(url.host_str()?, url.port())));
+        if led.as_deref() != Some(host) {
+            return Err(NoPlace::Form);
+        }
         let path = path.trim_matches('/');
         let name = path.strip_suffix(".git").unwrap_or(path);
         let repository = RepoName::try_from(name.to_owned()).map_err(|_| NoPlace::Form)?;
