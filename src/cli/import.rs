@@ -10,7 +10,9 @@ use serde::Serialize;
 
 use super::visible::visible;
 use crate::app::inspect;
-use crate::app::propose::{Choice, FileChange, Network, OpenPull, Outcome, OwnClone, Proposal};
+use crate::app::propose::{
+    Choice, FileChange, Network, OpenPull, Outcome, OwnClone, Proposal, ProposeError,
+};
 use crate::domain::drift::{Drift, Unanswered};
 use crate::domain::import::{Import, import};
 use crate::domain::model::{Malformed, RepoPath};
@@ -201,7 +203,15 @@ fn ask(
         title,
         body,
         files: &changes?,
-    })?;
+    });
+    let outcome = match outcome {
+        // The others are asked for all the same.
+        Err(error @ ProposeError::Taken { .. }) => Outcome::Prepared {
+            why: error.to_string(),
+            next: Vec::new(),
+        },
+        outcome => outcome?,
+    };
     let asked = |pull, already| Asked {
         branch: branch.to_owned(),
         files: files.len(),
@@ -225,6 +235,8 @@ fn opened(import: &Import, asked: &[Asked]) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
     for one in asked {
+        let steps = one.next.iter().map(|step| format!("\n  {step}"));
+        let steps: String = steps.collect();
         let _ = match &one.pull {
             Some(pull) if one.already => writeln!(
                 out,
@@ -241,10 +253,10 @@ fn opened(import: &Import, asked: &[Asked]) -> String {
             ),
             None => writeln!(
                 out,
-                "the branch {} is not proposed yet: {}\n  {}",
+                "the branch {} is not proposed yet: {}{}",
                 one.branch,
                 visible(one.why.as_deref().unwrap_or_default()),
-                one.next.join("\n  ")
+                steps
             ),
         };
     }

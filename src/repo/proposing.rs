@@ -1,11 +1,11 @@
 //! Proposing a change from somebody's own clone: a commit on a branch, pushed, without touching work tree, index or HEAD.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use git2::build::TreeUpdateBuilder;
-use git2::{BranchType, FileMode, Oid, PushOptions, RemoteRedirect, Repository};
+use git2::{BranchType, FileMode, Oid, PushOptions, RemoteCallbacks, RemoteRedirect, Repository};
 
-use super::history::{absent_is_none, commit, commit_id};
+use super::history::{absent_is_none, commit, commit_id, is_ancestor};
 use super::remote::{Heard, heard_by, one_line, options};
 use super::{Remote, RepoError, broken, transport};
 use crate::domain::model::{CommitId, RepoPath};
@@ -30,6 +30,21 @@ pub struct Change<'a> {
     pub files: &'a [FileChange],
     /// Its message. The first line tells our own branches from others of that name.
     pub message: &'a str,
+}
+
+impl Change<'_> {
+    /// Whether the tip of a branch is an earlier attempt at the same, with no other work below it.
+    pub fn is_attempt(&self, repo: &Repository, tip: &CommitId) -> bool {
+        let title = self.message.lines().next();
+        commit(repo, tip).is_ok_and(|tip| {
+            let parents: Vec<CommitId> = tip.parent_ids().map(commit_id).collect();
+            let [parent] = parents.as_slice() else {
+                return false;
+            };
+            tip.summary().ok().flatten() == title
+                && is_ancestor(repo, parent, self.onto).unwrap_or_default()
+        })
+    }
 }
 
 /// The address of a remote by its name, as git would use it; `None` when there is no such remote.
@@ -60,7 +75,8 @@ pub fn default_branch(repo: &Repository, remote: &str) -> Option<String> {
     target.strip_prefix(&prefix).map(str::to_owned)
 }
 
-/// Brings the remote-tracking ref of one branch up to date, as `git fetch` does.
+/// Brings the remote-tracking ref of one branch up to date, as `git fetch` does, and tells where the branch stands there; `None`
+/// when there is none, and then the ref stays as it was.
 ///
 /// # Errors
 /// [`RepoError::Unavailable`], [`RepoError::Refused`].
@@ -68,12 +84,21 @@ pub fn fetch_branch(
     repo: &Repository,
     from: &Remote,
     (remote, branch): (&str, &str),
-) -> Result<(), RepoError> {
+) -> Result<Option<CommitId>, RepoError> {
     let spec = format!("+refs/heads/{branch}:refs/remotes/{remote}/{branch}");
+    let there = Cell::new(None);
     transport::session(from, &format!("fetch {branch} from {}", from.url), || {
+        let mut callbacks = RemoteCallbacks::new();
+        callbacks.update_tips(|_, _, tip| {
+            there.set(Some(tip));
+            true
+        });
+        let mut options = options();
+        options.remote_callbacks(callbacks).report_unchanged(true);
         repo.remote_anonymous(&from.url)?
-            .fetch(&[&spec], Some(&mut options()), None)
-    })
+            .fetch(&[&spec], Some(&mut options), None)
+    })?;
+    Ok(there.get().map(commit_id))
 }
 
 /// Where a remote's branch stood when it was last looked at.
@@ -128,11 +153,8 @@ fn may_replace(repo: &Repository, change: &Change<'_>) -> Result<(), RepoError> 
     let Some(branch) = found else {
         return Ok(());
     };
-    let title = change.message.lines().next();
-    let same = branch
-        .get()
-        .peel_to_commit()
-        .is_ok_and(|tip| tip.summary().ok().flatten() == title);
+    let tip = branch.get().peel_to_commit();
+    let same = tip.is_ok_and(|tip| change.is_attempt(repo, &commit_id(tip.id())));
     if same && !branch.is_head() {
         return Ok(());
     }
@@ -141,7 +163,7 @@ fn may_replace(repo: &Repository, change: &Change<'_>) -> Result<(), RepoError> 
     })
 }
 
-/// Pushes a branch, in place of an earlier attempt at the same.
+/// Pushes a branch over whatever the remote has there, which is to be an earlier attempt at the same ([`Change::is_attempt`]).
 ///
 /// # Errors
 /// [`RepoError::Refused`] when the remote says no, [`RepoError::Unavailable`].

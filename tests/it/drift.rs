@@ -205,6 +205,17 @@ async fn the_first_start_on_systems_with_people_in_them_changes_nothing_and_impo
         assert_eq!(pulls.as_array().unwrap().len(), 1, "{pulls}");
         PullNumber(pulls[0]["pull"]["number"].as_u64().unwrap())
     };
+    // On a branch of that name, somebody's other work is left alone.
+    let branch = "import/people";
+    let work = [Change::write("notes.md", "Not finished yet.\n")];
+    let pushed = world.sandbox.push("mei", REPO, branch, &work, "Notes");
+    let tip = pushed.unwrap();
+    let refused = open();
+    let why = refused[0]["why"].as_str().unwrap_or_default();
+    assert!(why.contains("holds something else"), "{refused}");
+    assert_eq!(world.sandbox.branch_tip(REPO, branch), Some(tip));
+    let deleted = world.sandbox.delete_branch("mei", REPO, branch);
+    deleted.unwrap();
     let people = pull(&open());
     let again = open();
     assert_eq!((pull(&again), &again[0]["already"]), (people, &json!(true)));

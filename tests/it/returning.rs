@@ -280,6 +280,84 @@ async fn nothing_is_pushed_to_the_branch_that_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_default_branch_and_those_of_the_service_are_refused_whatever_branch_counts() {
+    let world = World::hearing().await;
+    given(&world).await;
+    let notes = [Change::write("notes.md", "Another line of work.\n")];
+    let pushed = world.sandbox.push("mei", REPO, "develop", &notes, "Begin");
+    pushed.unwrap();
+    let desk = Desk::new(&world);
+    for (branch, says) in [
+        ("develop", "is the branch that counts"),
+        ("main", "is the default branch of the remote"),
+        ("hallpass/evidence", "is for Hallpass itself"),
+        ("hallpass/of-nobody-yet", "is for Hallpass itself"),
+        ("hallpass", "is for Hallpass itself"),
+    ] {
+        let before = world.sandbox.branch_tip(REPO, branch);
+        let arguments = ["db/ada-incident", "--base", "develop", "--branch", branch];
+        let said = desk.as_person(&world, "ada", &arguments).await;
+        assert_eq!(said.code, 2, "{said:?}");
+        assert!(said.err.contains(says), "{said:?}");
+        assert_eq!(world.sandbox.branch_tip(REPO, branch), before, "{said:?}");
+    }
+    assert!(desk.branches().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_branch_that_only_the_remote_has_is_left_to_whoever_works_there() {
+    let world = World::hearing().await;
+    given(&world).await;
+    let desk = Desk::new(&world);
+    let push = |branch, changes: &[Change], message| {
+        let pushed = world.sandbox.push("mei", REPO, branch, changes, message);
+        pushed.unwrap();
+    };
+    let notes = [Change::write("notes.md", "Not finished yet.\n")];
+    push("wip", &notes, "Notes");
+    // Ours by its last commit alone.
+    push("mixed", &notes, "Notes");
+    let removal = [Change::delete(file("db/ada-incident"))];
+    push("mixed", &removal, "Return access: db/ada-incident");
+    // Nor is a pull request of another change the one that is asked for.
+    world
+        .sandbox
+        .open_pull("mei", REPO, "wip", "main", "Notes", "")
+        .unwrap();
+    for branch in ["wip", "mixed"] {
+        let before = world.sandbox.branch_tip(REPO, branch);
+        let arguments = ["db/ada-incident", "--branch", branch];
+        let said = desk.as_person(&world, "ada", &arguments).await;
+        assert_eq!(said.code, 2, "{said:?}");
+        assert!(said.err.contains("holds something else"), "{said:?}");
+        assert_eq!(world.sandbox.branch_tip(REPO, branch), before, "{said:?}");
+    }
+    assert!(desk.branches().is_empty());
+    assert_eq!(world.sandbox.pulls(REPO).len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_earlier_attempt_from_another_clone_is_taken_up() {
+    let world = World::new(Ears::Hearing, "merge = \"off\"").await;
+    given(&world).await;
+    let desks = [Desk::new(&world), Desk::new(&world), Desk::new(&world)];
+    let operation = "POST /repos/{owner}/{repo}/pulls";
+    let before = hallpass::sandbox::When::Before;
+    world.sandbox.fail_next(Some(operation), 1, 403, before);
+    let mut said = Vec::new();
+    for desk in &desks {
+        let arguments = ["db/ada-incident", "--json"];
+        said.push(desk.as_person(&world, "ada", &arguments).await);
+    }
+    let codes: Vec<i32> = said.iter().map(|said| said.code).collect();
+    assert_eq!(codes, [1, 0, 0], "{said:?}");
+    let already = |n: usize| said[n].json()["already"].clone();
+    assert_eq!(already(1), Value::Bool(false));
+    assert_eq!(already(2), Value::Bool(true));
+    assert_eq!(world.sandbox.pulls(REPO).len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_token_goes_to_no_host_that_it_is_not_for() {
     let world = World::hearing().await;
     given(&world).await;
@@ -446,6 +524,7 @@ fn the_address_of_a_remote_tells_the_repository() {
         ("ssh://git@github.com:22/acme/access.git", github),
         ("ssh://git@ssh.github.com:443/acme/access.git", github),
         ("org-12@github.com:acme/access.git", github),
+        ("git@octo.ghe.com@ghe.example.org:acme/access.git", ghes),
         ("git@ghe.example.org:acme/access.git", ghes),
         ("ssh://git@ghe.example.org:7999/acme/access.git", ghes),
         ("https://ghe.example.org/acme/access.git", ghes),

@@ -68,8 +68,23 @@ pub enum ProposeError {
         branch: String,
     },
     /// Name another branch: nothing is pushed to this one.
-    #[error("`{0}` is the branch that counts; name another one with --branch")]
-    OwnBase(String),
+    #[error("`{branch}` is {whose}; name another one with --branch")]
+    Kept {
+        /// The branch.
+        branch: String,
+        /// What it is.
+        whose: &'static str,
+    },
+    /// Name another branch, or look at what is there.
+    #[error(
+        "a branch `{branch}` of `{remote}` holds something else; name another one, or delete it there"
+    )]
+    Taken {
+        /// The remote.
+        remote: String,
+        /// The branch.
+        branch: String,
+    },
     /// Look at the repository.
     #[error(transparent)]
     Git(#[from] RepoError),
@@ -206,44 +221,68 @@ impl OwnClone {
     /// Commits, pushes and opens the pull request, as far as that is possible.
     ///
     /// # Errors
-    /// When not even the commit could be made.
+    /// When the branch is somebody else's, or not even the commit could be made.
     pub fn propose(&self, proposal: &Proposal<'_>) -> Result<Outcome, ProposeError> {
-        // Its branch is pushed over whatever stands there.
-        if proposal.branch == self.base {
-            return Err(ProposeError::OwnBase(self.base.clone()));
-        }
-        let rest = self.token.as_ref().map(|t| Rest::new(&self.place, t));
-        let rest = rest.and_then(Result::ok);
-        if let Some(rest) = &rest
-            && let Ok(Some(open)) = rest.find_open(proposal.branch, &self.base)
-        {
-            return Ok(Outcome::Already(open));
-        }
+        let branch = proposal.branch;
+        self.may_push(branch)?;
         let message = format!("{}\n\n{}\n", proposal.title, proposal.body);
         let change = git::Change {
-            branch: proposal.branch,
+            branch,
             onto: &self.tip,
             files: proposal.files,
             message: &message,
         };
-        git::commit_change(&self.repo, &change)?;
-        let Some(rest) = rest else {
+        let rest = self.token.as_ref().map(|t| Rest::new(&self.place, t));
+        let Some(rest) = rest.and_then(Result::ok) else {
+            git::commit_change(&self.repo, &change)?;
             let why = self.stale.clone().unwrap_or_default();
-            return Ok(self.prepared(why, proposal.branch, Pushed::No));
+            return Ok(self.prepared(why, branch, Pushed::No));
         };
-        if let Err(error) = git::push_branch(&self.repo, &self.remote(), proposal.branch) {
-            return Ok(self.prepared(chain(&error), proposal.branch, Pushed::No));
+        // It is pushed over what stands there, which must be ours.
+        let there = git::fetch_branch(&self.repo, &self.remote(), (&self.remote, branch));
+        if let Ok(Some(tip)) = &there {
+            if !change.is_attempt(&self.repo, tip) {
+                return Err(ProposeError::Taken {
+                    remote: self.remote.clone(),
+                    branch: branch.to_owned(),
+                });
+            }
+            if let Ok(Some(open)) = rest.find_open(branch, &self.base) {
+                return Ok(Outcome::Already(open));
+            }
+        }
+        git::commit_change(&self.repo, &change)?;
+        let pushed = there.and_then(|_| git::push_branch(&self.repo, &self.remote(), branch));
+        if let Err(error) = pushed {
+            return Ok(self.prepared(chain(&error), branch, Pushed::No));
         }
         let new = NewPull {
             title: proposal.title,
             body: proposal.body,
-            head: proposal.branch,
+            head: branch,
             base: &self.base,
         };
         match rest.open(&new) {
             Ok(open) => Ok(Outcome::Opened(open)),
-            Err(error) => Ok(self.prepared(chain(&error), proposal.branch, Pushed::Yes)),
+            Err(error) => Ok(self.prepared(chain(&error), branch, Pushed::Yes)),
         }
+    }
+
+    /// Refuses the branches that nobody proposes from, whatever branch counts.
+    fn may_push(&self, branch: &str) -> Result<(), ProposeError> {
+        let whose = if branch == self.base {
+            "the branch that counts"
+        } else if git::default_branch(&self.repo, &self.remote).as_deref() == Some(branch) {
+            "the default branch of the remote"
+        } else if branch.split('/').next() == Some("hallpass") {
+            "for Hallpass itself"
+        } else {
+            return Ok(());
+        };
+        Err(ProposeError::Kept {
+            branch: branch.to_owned(),
+            whose,
+        })
     }
 
     fn remote(&self) -> Remote {

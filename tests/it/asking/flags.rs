@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Example, REPO, Said};
 use hallpass::domain::model::PullNumber;
+use hallpass::sandbox::Change;
 
 const REQUEST: [&str; 10] = [
     "request",
@@ -226,6 +227,28 @@ async fn a_second_request_gets_another_name_and_the_same_one_is_found_again() {
         third["path"], "access/grants/orders/octocat-inc-4299-3.yaml",
         "{third}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_branch_that_only_the_remote_has_is_left_alone_and_then_another_is_taken() {
+    let example = Example::new().await;
+    let desk = example.desk();
+    let branch = "request/orders-octocat-inc-4299";
+    let work = [Change::write("notes.md", "Not finished yet.\n")];
+    let pushed = example.sandbox.push("grace", REPO, branch, &work, "Notes");
+    let tip = pushed.unwrap();
+    let said = desk.as_person(&example.sandbox, "octocat", &REQUEST).await;
+    assert_eq!(said.code, 2, "{said:?}");
+    assert!(said.err.contains("holds something else"), "{said:?}");
+    // From now on the clone knows of it.
+    let words = with(&["--json"]);
+    let said = desk.as_person(&example.sandbox, "octocat", &words).await;
+    assert_eq!(
+        said.json()["path"],
+        "access/grants/orders/octocat-inc-4299-2.yaml",
+        "{said:?}"
+    );
+    assert_eq!(example.sandbox.branch_tip(REPO, branch), Some(tip));
 }
 
 #[tokio::test(flavor = "multi_thread")]
