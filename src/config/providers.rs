@@ -273,24 +273,38 @@ fn address(
 }
 
 /// The words never repeat the address, which holds a password.
-fn postgres_url(text: &str) -> Result<(), &'static str> {
+pub(super) fn postgres_url(text: &str) -> Result<(), &'static str> {
     let url = Url::parse(text)
         .map_err(|_| "Write postgres://user:password@host/database?sslmode=verify-full.")?;
     if !matches!(url.scheme(), "postgres" | "postgresql") {
         return Err("It must begin with postgres://.");
     }
-    let mode = ssl_mode(&url);
-    let chosen = mode.is_some_and(|mode| {
-        matches!(
-            mode.as_str(),
-            "disable" | "require" | "verify-ca" | "verify-full"
-        )
-    });
-    if chosen || is_local(&url) {
+    let said = parameters(&url)?;
+    let folder = said.get("host");
+    // To the driver they count more than what stands before them.
+    let elsewhere = ["hostaddr", "user", "password"]
+        .iter()
+        .any(|key| said.contains_key(*key));
+    if elsewhere || folder.is_some_and(|folder| !folder.starts_with('/')) {
+        return Err("Write user, password and host before the question mark.");
+    }
+    let known = ["disable", "require", "verify-ca", "verify-full"];
+    let chosen = said
+        .get("sslmode")
+        .is_some_and(|mode| known.contains(&mode.as_str()));
+    if chosen || folder.is_some() || is_socket(&url) || is_local(&url) {
         return Ok(());
     }
     // The default, `prefer`, goes on without encryption when somebody in between says so.
-    Err("Say how the connection is protected: add ?sslmode=verify-full.")
+    Err(
+        "Say how the connection is protected: add ?sslmode=verify-full. Only localhost and sockets need none.",
+    )
+}
+
+/// Whether the host is the folder of a socket, as the driver reads it: with its slashes encoded.
+fn is_socket(url: &Url) -> bool {
+    url.host_str()
+        .is_some_and(|host| host.to_ascii_lowercase().starts_with("%2f"))
 }
 
 /// The words never repeat the address, which holds a password.
@@ -300,7 +314,8 @@ fn mysql_url(text: &str) -> Result<(), &'static str> {
     if !matches!(url.scheme(), "mysql" | "mariadb") {
         return Err("It must begin with mysql://.");
     }
-    let chosen = ssl_mode(&url).is_some_and(|mode| {
+    let said = parameters(&url)?;
+    let chosen = said.get("sslmode").is_some_and(|mode| {
         let known = ["disabled", "required", "verify_ca", "verify_identity"];
         known.iter().any(|known| mode.eq_ignore_ascii_case(known))
     });
@@ -311,8 +326,15 @@ fn mysql_url(text: &str) -> Result<(), &'static str> {
     Err("Say how the connection is protected: add ?ssl-mode=VERIFY_IDENTITY.")
 }
 
-fn ssl_mode(url: &Url) -> Option<String> {
-    url.query_pairs()
-        .find(|(key, _)| key == "sslmode" || key == "ssl-mode")
-        .map(|(_, mode)| mode.into_owned())
+/// What an address says after the question mark, with `ssl-mode` by its other name, `sslmode`.
+fn parameters(url: &Url) -> Result<BTreeMap<String, String>, &'static str> {
+    let mut said = BTreeMap::new();
+    for (key, value) in url.query_pairs() {
+        let key = if key == "ssl-mode" { "sslmode" } else { &*key };
+        let before = said.insert(key.to_owned(), value.into_owned());
+        if before.is_some() {
+            return Err("Write each parameter once: of two, the driver takes the last.");
+        }
+    }
+    Ok(said)
 }

@@ -50,7 +50,7 @@ pub(super) fn read<'a>(context: &'a Context<'a>, table: toml::de::DeTable<'a>) -
     };
     let server = server(context, section("server"));
     let github = github(context, section("github"));
-    let store = store(section("store"), &server.data_dir);
+    let store = store(context, section("store"), &server.data_dir);
     let evidence = evidence(section("evidence"));
     let timing = timing(section("timing"));
     let mut told = section("notices");
@@ -270,8 +270,10 @@ fn webhook_secrets(context: &Context<'_>, table: &mut Table<'_>) -> Vec<SecretSt
     current.into_iter().chain(previous).collect()
 }
 
-fn store(mut table: Table<'_>, data_dir: &Path) -> Option<Store> {
+fn store(context: &Context<'_>, mut table: Table<'_>, data_dir: &Path) -> Option<Store> {
     const REMEDY: &str = "Set HALLPASS_STORE_URL, or name a file with url_file.";
+    let key = ["url_file", "url"].into_iter().find(|key| table.has(key));
+    let line = key.map(|key| table.line_of(key));
     let secret = table.secret("HALLPASS_STORE_URL", "url_file");
     let plain = table.parsed("url", |text| {
         if Url::parse(text).is_ok_and(|url| {
@@ -297,9 +299,14 @@ fn store(mut table: Table<'_>, data_dir: &Path) -> Option<Store> {
             data_dir.join("hallpass.db").display()
         ))
     };
-    Some(Store {
-        url: secret.or(plain).unwrap_or_else(default),
-    })
+    let url = secret.or(plain).unwrap_or_else(default);
+    if url.expose_secret().starts_with("postgres")
+        && let Err(remedy) = super::providers::postgres_url(url.expose_secret())
+    {
+        let what = "the address of the database cannot be used".to_owned();
+        context.report(line, what, remedy);
+    }
+    Some(Store { url })
 }
 
 fn evidence(mut table: Table<'_>) -> Evidence {

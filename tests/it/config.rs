@@ -31,6 +31,8 @@ fn load_with(toml: &str, env: &BTreeMap<&str, &str>) -> Result<Config, String> {
     std::fs::write(&path, toml).unwrap();
     std::fs::write(folder.path().join("secret"), "from the file\n").unwrap();
     std::fs::write(folder.path().join("empty"), "\n").unwrap();
+    let address = "postgres://h:canary@db.example.org/x\n";
+    std::fs::write(folder.path().join("address"), address).unwrap();
     let loaded = Config::load(&path, |name| env.get(name).map(|value| (*value).to_owned()));
     let told = folder.path().display().to_string();
     loaded.map_err(|error| error.to_string().replace(&told, ""))
@@ -117,7 +119,7 @@ fn what_is_written_is_what_is_used() {
         "[server]\nlisten = '0.0.0.0:9'\n[github]\nrepository = 'Acme/Access'\napp_id = 5\ninstallation_id = 6\n\
          api = 'http://127.0.0.1:3000/api/v3'\nmerge = 'auto'\nmerge_method = 'squash'\nmerge_reverts = true\n\
          outsiders = true\nprotected_branch = 'trunk'\n[timing]\nresync = '500ms'\nretry_cap = '1h'\norphan_grace = '1d12h'\n[evidence]\nbranch = 'proof'\n\
-         [store]\nurl = 'postgres://hallpass@db/x'\n",
+         [store]\nurl = 'postgres://hallpass@db/x?sslmode=verify-full'\n",
     )
     .unwrap();
     assert_eq!(config.server.listen.port(), 9);
@@ -139,7 +141,10 @@ fn what_is_written_is_what_is_used() {
     assert_eq!(config.timing.resync, Duration::from_millis(500));
     assert_eq!(config.timing.retry_cap, Duration::from_secs(3600));
     assert_eq!(config.evidence.branch, "proof");
-    assert_eq!(config.store.url.expose_secret(), "postgres://hallpass@db/x");
+    assert_eq!(
+        config.store.url.expose_secret(),
+        "postgres://hallpass@db/x?sslmode=verify-full"
+    );
 }
 
 #[test]
@@ -151,10 +156,10 @@ fn the_database_is_in_the_data_folder_unless_said_otherwise() {
     );
 
     let mut env = secrets();
-    env.insert("HALLPASS_STORE_URL", "postgres://h:pw@db/x");
+    env.insert("HALLPASS_STORE_URL", "postgres://h:pw@localhost/x");
     assert_eq!(
         load_with(MINIMAL, &env).unwrap().store.url.expose_secret(),
-        "postgres://h:pw@db/x"
+        "postgres://h:pw@localhost/x"
     );
 }
 
@@ -573,6 +578,30 @@ fn a_remote_database_must_say_how_the_connection_is_protected() {
         ("postgres://h:canary@127.0.0.1:5432/x", true),
         ("postgres://h:canary@localhost/x", true),
         ("https://h:canary@db.example.org/x", false),
+        // Sockets, in the two ways that the driver knows.
+        ("postgres://h:canary@%2Frun%2Fpostgresql/x", true),
+        ("postgres://h:canary@%2frun/x", true),
+        ("postgres:///x?host=/run/postgresql&user-name=h", true),
+        ("postgres://h:canary@db.example.org%2Frun/x", false),
+        // What the driver would believe rather than what stands before the question mark.
+        ("postgres:///x?host=db.example.org", false),
+        ("postgres://h@localhost/x?host=db.example.org", false),
+        ("postgres://h@localhost/x?%68ost=db.example.org", false),
+        ("postgres://h@localhost/x?hostaddr=192.0.2.1", false),
+        ("postgres://localhost/x?user=canary", false),
+        ("postgres://h@localhost/x?password=canary", false),
+        ("postgres:///x?host=/run&host=db.example.org", false),
+        (
+            "postgres://h@db.example.org/x?sslmode=verify-full&sslmode=prefer",
+            false,
+        ),
+        (
+            "postgres://h@db.example.org/x?sslmode=verify-full&ssl-mode=prefer",
+            false,
+        ),
+        // What the driver does not know is no answer.
+        ("postgres://h@db.example.org/x?ho-st=/run", false),
+        ("postgres://h@db.example.org/x?SSLMODE=verify-full", false),
     ] {
         let mut env = secrets();
         env.insert("U", url);
@@ -581,6 +610,40 @@ fn a_remote_database_must_say_how_the_connection_is_protected() {
             Err(error) => assert!(!fine && !error.contains("canary"), "{url}: {error}"),
         }
     }
+}
+
+#[test]
+fn the_ledger_is_not_kept_in_a_remote_database_without_protection_either() {
+    for (url, fine) in [
+        ("postgres://h@db.example.org/x", false),
+        ("postgresql://h@db.example.org/x?sslmode=prefer", false),
+        ("postgres:///x?host=db.example.org", false),
+        ("postgres://h@db.example.org/x?sslmode=verify-full", true),
+        ("postgresql://h@db.example.org/x?sslmode=disable", true),
+        ("postgres://h@127.0.0.1:5432/x", true),
+        ("postgres://h@localhost/x", true),
+        ("postgres:///x?host=/run/postgresql", true),
+        ("postgres://h@%2Frun%2Fpostgresql/x", true),
+        ("sqlite:///srv/h/hallpass.db", true),
+    ] {
+        let mut env = secrets();
+        env.insert("HALLPASS_STORE_URL", url);
+        let written = load(&format!("{MINIMAL}[store]\nurl = '{url}'"));
+        for loaded in [load_with(MINIMAL, &env), written] {
+            match loaded {
+                Ok(_) => assert!(fine, "{url}"),
+                Err(error) => assert!(
+                    !fine && error.contains("the address of the database cannot be used"),
+                    "{url}: {error}"
+                ),
+            }
+        }
+    }
+    assert_eq!(
+        complaint("[store]\nurl_file = 'address'"),
+        "/hallpass.toml:5: the address of the database cannot be used. Say how the connection is protected: add \
+         ?sslmode=verify-full. Only localhost and sockets need none."
+    );
 }
 
 const DIRECTORY: &str = "[providers.x]\nkind = 'ldap'\nurl = 'ldaps://ldap.example.org'\nbind_dn = 'cn=hallpass,dc=example'\n\
@@ -660,6 +723,10 @@ fn a_remote_mysql_server_must_say_how_the_connection_is_protected() {
         ),
         ("mysql://h:canary@db.example.org/?sslmode=required", true),
         ("mysql://h:canary@127.0.0.1:3306/", true),
+        (
+            "mysql://h:canary@db.example.org/?ssl-mode=REQUIRED&sslmode=PREFERRED",
+            false,
+        ),
         ("postgres://h:canary@127.0.0.1/x", false),
     ] {
         let mut env = secrets();
