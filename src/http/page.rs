@@ -44,6 +44,10 @@ const READERS: usize = 2;
 /// How many of them ask the forge at once.
 const ASKING: usize = 4;
 
+/// How many of those who come to sign in, whom nobody knows yet, are asked about at once. They have turns of their own, so that strangers
+/// cannot keep those who are signed in waiting.
+const SIGNING_IN: usize = 4;
+
 /// Who may see the page, and where it is.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -83,6 +87,7 @@ pub struct Page {
     places: Semaphore,
     readers: Semaphore,
     asking: Semaphore,
+    signing_in: Semaphore,
 }
 
 impl Page {
@@ -101,6 +106,7 @@ impl Page {
             places: Semaphore::new(PLACES),
             readers: Semaphore::new(READERS),
             asking: Semaphore::new(ASKING),
+            signing_in: Semaphore::new(SIGNING_IN),
         })
     }
 }

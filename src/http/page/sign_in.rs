@@ -157,16 +157,15 @@ async fn come_back(
     let code = came.code.as_deref().filter(fits);
     let code = code.ok_or_else(|| failed("the forge gave no code"))?;
     let callback = page.settings.callback();
-    let visitor = introduced(
-        page,
-        Came {
-            code,
-            verifier: &begun.verifier,
-            callback: &callback,
-        },
-    )
-    .await
-    .ok_or_else(|| failed("the forge does not say who it is"))?;
+    let came = Came {
+        code,
+        verifier: &begun.verifier,
+        callback: &callback,
+    };
+    let turn = page.signing_in.try_acquire().map_err(|_| busy())?;
+    let visitor = introduced(page, came).await;
+    let visitor = visitor.ok_or_else(|| failed("the forge does not say who it is"))?;
+    drop(turn);
     if visitor.actor.kind != ActorKind::User || !gate::admits(page, &visitor).await {
         return Err(nothing().into());
     }
@@ -176,7 +175,6 @@ async fn come_back(
 
 /// Who came back, asked of the forge.
 async fn introduced(page: &Page, came: Came<'_>) -> Option<Visitor> {
-    let _turn = page.asking.acquire().await.ok()?;
     match tokio::time::timeout(PATIENCE, page.worker.introduce(came)).await {
         Ok(Ok(visitor)) => Some(visitor),
         Ok(Err(error)) => {

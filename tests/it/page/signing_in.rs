@@ -1,6 +1,9 @@
 //! Signing in with the forge: who gets in, and what is turned away.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
+use futures_util::future::join_all;
 use hallpass::sandbox::ClientSpec;
 use url::Url;
 
@@ -273,4 +276,18 @@ async fn no_secret_of_a_sign_in_stands_in_the_database() {
             assert!(!found, "{} holds {secret}", file.display());
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_strangers_at_once_few_are_asked_about_and_none_waits() {
+    let site = open().await;
+    let (cookie, there) = begun(&site, "").await;
+    let state = there.query_pairs().find(|(key, _)| key == "state");
+    let back = format!("/sign-in/callback?code=0123&state={}", state.unwrap().1);
+    site.world.sandbox.latency(Duration::from_secs(3));
+    let strangers = (0..20).map(|_| site.get(&back, &cookie));
+    let answers = join_all(strangers).await;
+    site.world.sandbox.latency(Duration::ZERO);
+    let turned_away = answers.iter().filter(|a| a.status == 503).count();
+    assert_eq!(turned_away, 16);
 }
