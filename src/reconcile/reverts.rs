@@ -16,6 +16,9 @@ use crate::domain::proposal;
 use crate::forge::Proposal;
 use crate::store::Scope;
 
+/// How many entries are written at once.
+const TOGETHER: usize = 256;
+
 /// The note in the database that says for which ended grants the removal was last proposed.
 const PROPOSED: &str = "proposed-revert";
 
@@ -81,7 +84,7 @@ impl Reconciler {
             let newest = current.get(&entry.path).into_iter().flatten();
             newest.into_iter().any(|e| e.id == entry.id)
         };
-        let mut standing = Vec::new();
+        let (mut standing, mut tidied) = (Vec::new(), Vec::new());
         for mut entry in untidied {
             if main.get(&entry.path) == Some(&entry.blob) && is_current(&entry) {
                 if !lives_on(&entry, &current) {
@@ -91,7 +94,14 @@ impl Reconciler {
             }
             entry.tidied = true;
             let event = evidence::reverted(&entry, tip, self.now());
-            self.store.commit(&[entry], &[event]).await?;
+            tidied.push((entry, event));
+        }
+        // Making it durable is what takes its time, and nothing is granted meanwhile.
+        while !tidied.is_empty() {
+            let rest = tidied.split_off(tidied.len().min(TOGETHER));
+            let (entries, events): (Vec<_>, Vec<_>) = tidied.into_iter().unzip();
+            self.store.commit(&entries, &events).await?;
+            tidied = rest;
         }
         Ok(standing)
     }
