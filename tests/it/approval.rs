@@ -5,7 +5,7 @@ pub mod scene;
 
 use std::collections::BTreeSet;
 
-use hallpass::domain::approval::{Beneficiary, Demand, Missing, prove};
+use hallpass::domain::approval::{Beneficiary, Demand, Missing, Refusal, prove};
 use hallpass::domain::catalogue::Catalogue;
 use hallpass::domain::model::{
     ActorKind, ConnectionName, Grant, GrantPath, Login, Person, Service, ServiceName, Subject,
@@ -453,6 +453,36 @@ fn a_fork_whose_pushers_are_unknown_is_a_dead_end_with_a_way_out() {
         "Push the branch to this repository instead of a fork, and open the pull request from there."
     );
     assert!(missing(&scene, &demand(1)).unknown.is_empty());
+}
+
+#[test]
+fn who_only_waits_for_time_is_named_where_too_few_others_are_left() {
+    let mut scene = Scene::new();
+    scene.approves("grace");
+    let told_of = |new: &[&str]| {
+        let passing = |name: &&str| {
+            (
+                actor(name).id,
+                Refusal::Passing("it is too soon".to_owned()),
+            )
+        };
+        let refused = new.iter().map(passing).collect();
+        let demand = Demand {
+            refused,
+            ..demand(2)
+        };
+        let reasons = missing(&scene, &demand).reasons;
+        let told = reasons
+            .iter()
+            .filter(|r| r.contains("cannot give it yet: it is too soon"));
+        told.count()
+    };
+    assert_eq!(
+        told_of(&["heidi"]),
+        0,
+        "ivan can give the one that is needed"
+    );
+    assert_eq!(told_of(&["heidi", "ivan"]), 2);
 }
 
 #[test]

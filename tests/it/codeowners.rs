@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use hallpass::domain::catalogue::{File, REGULAR_FILE};
-use hallpass::domain::codeowners::{Codeowners, LOCATIONS, MAX_BYTES, Ownership};
+use hallpass::domain::codeowners::{Codeowners, LOCATIONS, MAX_BYTES, Ownership, owner};
 use hallpass::domain::model::{BlobId, RepoPath};
 use proptest::prelude::*;
 use regex::Regex;
@@ -306,6 +306,15 @@ fn an_owner_is_an_account_a_team_or_an_address_and_nothing_else() {
         assert_eq!(owners(&codeowners, "x"), "@d", "{nobody}");
         assert_eq!(problems(&codeowners), ["2:4 codeowners-invalid-line"]);
     }
+}
+
+#[test]
+fn every_team_of_every_line_is_told_whether_it_decides_or_not() {
+    let codeowners = read("* @acme/all @judy a@b.example\n/x @acme/DBA\n/x @acme/all @x/dba\n");
+    let teams: Vec<String> = codeowners.teams().iter().map(ToString::to_string).collect();
+    assert_eq!(teams, ["@acme/all", "@acme/dba", "@x/dba"]);
+    assert_eq!(read("* @judy\n").teams().len(), 0);
+    assert_eq!(owner("@acme/dba"), codeowners.teams().into_iter().nth(1));
 }
 
 #[test]
