@@ -240,6 +240,7 @@ impl Worker {
     async fn due_on(&self, connection: ConnectionName) -> ConnectionName {
         let span = info_span!("wake", wake.name = "due", provider.connection = %connection);
         async {
+            let begun = self.clock.now();
             let done = unharmed(self.reconciler.due_on(&connection)).await;
             if let Err(error) = &done {
                 error!(error = %chain(&error), "cannot end what is due on {connection}: {}", chain(&error));
@@ -252,7 +253,10 @@ impl Worker {
                     true
                 }
             };
-            if done.is_ok() && !waits {
+            // What was due before and is so still cannot be done, such as what cannot be read.
+            let left = self.store.due_connections(begun).await;
+            let is_left = left.map_or(true, |left| left.contains(&connection));
+            if done.is_ok() && !waits && !is_left {
                 return;
             }
             let now = self.clock.now();
@@ -273,7 +277,7 @@ impl Worker {
         let now = self.clock.now();
         let waiting = self.store.awaiting_proof(now).await?;
         if !waiting.is_empty() {
-            self.store.wake_unless_queued(&Wake::Main, now).await?;
+            self.store.wake_by(&Wake::Main, now).await?;
             self.bell.notify_one();
         }
         Ok(waiting)
@@ -546,10 +550,10 @@ impl Worker {
 
     /// Ends what is due everywhere.
     async fn due_pass(&self) -> Result<(), ReconcileError> {
-        self.reconciler.take_up().await?;
+        let taken_up = self.reconciler.take_up().await;
         let ended = self.reconciler.due().await;
         self.ask_for_the_undone().await?;
-        ended
+        ended.and(taken_up)
     }
 
     /// Works until nothing is due any more: what `--once` and the tests run instead of [`Worker::run`]. With `resync`, looks at

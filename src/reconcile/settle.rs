@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use tracing::warn;
+
 use super::grants::{Weighed, waits_for_proof};
-use super::{ReconcileError, Reconciler};
+use super::{ReconcileError, Reconciler, chain};
 use crate::domain::decision::Admission;
 use crate::domain::ledger::{Entry, State};
 use crate::domain::model::{
@@ -220,7 +222,13 @@ impl Reconciler {
             held,
             look,
         } = lane;
-        self.set_right().await?;
+        match (look, self.set_right().await) {
+            // What is due ends whatever stands in the way of setting other things right.
+            (None, Err(error)) => {
+                warn!(error = %error, "cannot set right yet what came late: {}", chain(&error));
+            }
+            (_, done) => done?,
+        }
         let weighed = &look.unwrap_or(&NOTHING).weighed;
         for entry in &mut entries {
             // The forge's word on when and by which pull request it merged, where it gave one.

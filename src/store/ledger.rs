@@ -221,21 +221,27 @@ pub(super) async fn entries(readers: &AnyPool, scope: Scope<'_>) -> Result<Vec<E
     select(readers, filter, values).await
 }
 
-/// As [`select`], without what cannot be read: nothing else in the ledger keeps what is due from its end, be it what a newer version wrote.
+/// As [`select`], without what cannot be read, and without what gives the same access: whether that is to go on is not known then. Nothing
+/// else in the ledger keeps what is due from its end, be it what a newer version wrote.
 async fn readable(
     readers: &AnyPool,
     filter: &str,
     values: Vec<String>,
 ) -> Result<Vec<Entry>, StoreError> {
-    let mut entries = Vec::new();
-    let each = |entry| {
-        match entry {
+    let (mut entries, mut in_doubt) = (Vec::new(), BTreeSet::new());
+    let each = |row: &AnyRow| {
+        match read(row) {
             Ok(entry) => entries.push(entry),
-            Err(unread) => told(&unread),
+            Err(unread) => {
+                told(&unread);
+                in_doubt.insert(row.try_get::<String, _>(4).ok());
+            }
         }
         Ok(())
     };
     hand_over_each(readers, filter, values, each).await?;
+    let access = |e: &Entry| e.terms.as_ref().map(|t| t.access.key());
+    entries.retain(|e| !in_doubt.contains(&access(e)));
     entries.sort_by(|a: &Entry, b| a.id.cmp(&b.id));
     Ok(entries)
 }
@@ -387,7 +393,7 @@ async fn hand_over(
     values: Vec<String>,
     mut each: impl FnMut(Entry),
 ) -> Result<(), StoreError> {
-    let each = |entry: Result<Entry, StoreError>| entry.map(&mut each);
+    let each = |row: &AnyRow| read(row).map(&mut each);
     hand_over_each(readers, filter, values, each).await
 }
 
@@ -395,16 +401,16 @@ async fn hand_over_each(
     readers: &AnyPool,
     filter: &str,
     values: Vec<String>,
-    mut each: impl FnMut(Result<Entry, StoreError>) -> Result<(), StoreError>,
+    mut each: impl FnMut(&AnyRow) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    let sql = format!("SELECT id, version, state, entry FROM ledger WHERE {filter}");
+    let sql = format!("SELECT id, version, state, entry, access_key FROM ledger WHERE {filter}");
     let mut query = sqlx::query(AssertSqlSafe(sql));
     for value in values {
         query = query.bind(value);
     }
     let mut rows = query.fetch(readers);
     while let Some(row) = rows.try_next().await? {
-        each(read(&row))?;
+        each(&row)?;
     }
     Ok(())
 }
