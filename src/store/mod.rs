@@ -27,14 +27,14 @@ mod standing;
 mod tally;
 mod tenures;
 mod wakes;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicI32;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
+use sqlx::AnyPool;
 use sqlx::any::AnyConnectOptions;
-use sqlx::{AnyConnection, AnyPool, Connection as _};
-use tokio::time::timeout;
 
 use crate::domain::evidence::Event;
 use crate::domain::ledger::Entry;
@@ -87,6 +87,7 @@ use commits::Commit;
 use group::Group;
 use open::Lock;
 use wakes::Asked;
+use watch::soon;
 
 /// The note that says when a service that uses the database last said so.
 const SERVED: &str = "served";
@@ -179,14 +180,13 @@ struct Inner {
     lock: Mutex<Option<Lock>>,
 }
 
-/// How long the database may take to answer what costs it nothing.
-const ANSWER: Duration = Duration::from_secs(10);
-
 /// The one connection that writes.
 #[derive(Debug, Clone)]
 struct Writer {
     pool: AnyPool,
     dialect: Dialect,
+    /// What PostgreSQL calls the process that serves it.
+    backend: Arc<AtomicI32>,
 }
 
 /// The little in which the two databases differ.
@@ -229,26 +229,6 @@ impl Store {
     /// [`StoreError::Absent`] when there is none; [`StoreError::Broken`] when another version of Hallpass wrote it.
     pub async fn read(url: &str) -> Result<Self, StoreError> {
         open::read(url).await
-    }
-
-    /// Whether what writes goes unanswered although the database answers whoever connects now. A host that is lost without a word leaves a
-    /// call that waits for ever, and holds the turn of every later one: only other connections help then, so end and begin anew.
-    pub async fn goes_unanswered(&self) -> bool {
-        if self.inner.writer.dialect == Dialect::Sqlite {
-            return false;
-        }
-        let written = async {
-            let tx = self.inner.writer.begin().await?;
-            Ok::<_, StoreError>(tx.commit().await?)
-        };
-        if matches!(timeout(ANSWER, written).await, Ok(Ok(()))) {
-            return false;
-        }
-        let answers = async {
-            let mut other = AnyConnection::connect_with(&self.inner.options).await?;
-            other.ping().await
-        };
-        matches!(timeout(ANSWER, answers).await, Ok(Ok(())))
     }
 
     /// Writes what is queued, closes every connection and gives the file up. Calls after this fail.
@@ -343,7 +323,11 @@ impl Store {
     /// # Errors
     /// [`StoreError::Broken`] names a row that cannot be understood.
     pub async fn entries(&self, scope: Scope<'_>) -> Result<Vec<Entry>, StoreError> {
-        ledger::entries(&self.inner.readers, scope).await
+        let entries = ledger::entries(&self.inner.readers, scope);
+        match scope {
+            Scope::Due(..) => soon(entries).await,
+            _ => entries.await,
+        }
     }
 
     /// Hands the entries of `scope` to `each`, one after another and in no order: for whoever does not keep them all, as there may be a
@@ -409,7 +393,7 @@ impl Store {
         &self,
         now: Instant,
     ) -> Result<BTreeSet<ConnectionName>, StoreError> {
-        ledger::due_connections(&self.inner.readers, now).await
+        soon(ledger::due_connections(&self.inner.readers, now)).await
     }
 
     /// Connections that have something due at `now` which waits for a proof: to be given, and not to be taken away.
@@ -444,7 +428,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn next_due_after(&self, now: Instant) -> Result<Option<Instant>, StoreError> {
-        ledger::next_due_after(&self.inner.readers, now).await
+        soon(ledger::next_due_after(&self.inner.readers, now)).await
     }
 
     /// What was noted under `name`.

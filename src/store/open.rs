@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use std::sync::Mutex;
@@ -45,11 +46,17 @@ pub(super) async fn open(url: &str) -> Result<Store, StoreError> {
     }
     MIGRATIONS.run(&mut first).await?;
     first.close().await?;
-    let writer = pool(dialect, 1).connect_with(options.clone()).await?;
-    let readers = pool(dialect, READERS).connect_with(options.clone()).await?;
+    let backend = Arc::new(AtomicI32::default());
+    let writer = pool(dialect, 1, Some(&backend))
+        .connect_with(options.clone())
+        .await?;
+    let readers = pool(dialect, READERS, None)
+        .connect_with(options.clone())
+        .await?;
     let writer = Writer {
         pool: writer,
         dialect,
+        backend,
     };
     let wakes = Group::start(writer.clone());
     let commits = Group::start(writer.clone());
@@ -100,6 +107,7 @@ pub(super) async fn read(url: &str) -> Result<Store, StoreError> {
     let writer = Writer {
         pool: readers.clone(),
         dialect,
+        backend: Arc::default(),
     };
     Ok(Store {
         inner: Arc::new(Inner {
@@ -123,7 +131,9 @@ fn scheme(url: &str) -> Result<Dialect, StoreError> {
     }
 }
 
-fn pool(dialect: Dialect, connections: u32) -> AnyPoolOptions {
+/// Connections to write or read by. Keeps in `backend` what PostgreSQL calls the process that serves the newest of them.
+fn pool(dialect: Dialect, connections: u32, backend: Option<&Arc<AtomicI32>>) -> AnyPoolOptions {
+    let backend = backend.filter(|_| dialect == Dialect::Postgres).cloned();
     let settings = match dialect {
         Dialect::Sqlite => SQLITE_SETTINGS,
         Dialect::Postgres => POSTGRES_SETTINGS,
@@ -132,7 +142,15 @@ fn pool(dialect: Dialect, connections: u32) -> AnyPoolOptions {
         .max_connections(connections)
         .acquire_timeout(PATIENCE)
         .after_connect(move |connection, _| {
-            Box::pin(async move { connection.execute(settings).await.map(|_| ()) })
+            let backend = backend.clone();
+            Box::pin(async move {
+                connection.execute(settings).await?;
+                if let Some(backend) = backend {
+                    let pid = sqlx::query_scalar("SELECT pg_backend_pid()");
+                    backend.store(pid.fetch_one(connection).await?, Ordering::Relaxed);
+                }
+                Ok(())
+            })
         });
     match dialect {
         Dialect::Postgres => options,

@@ -109,7 +109,7 @@ async fn a_server_whose_database_was_lost_without_a_word_ends_and_begins_anew() 
     // The answer to what is written under way never comes, and nobody says that it will not.
     wire.lose_open_at("INSERT INTO wake", Way::Back);
     let (code, log) = tokio::task::spawn_blocking(|| one.ends()).await.unwrap();
-    assert_eq!(code, Some(1), "{log}");
+    assert_eq!(code, Some(2), "{log}");
     assert!(log.contains("goes unanswered"), "{log}");
 
     let again = Running::start(replica(&world, folder.path(), &by_wire));
