@@ -5,6 +5,7 @@
 
 mod anchors;
 mod channels;
+mod databases;
 mod endpoints;
 mod page;
 mod providers;

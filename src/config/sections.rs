@@ -301,7 +301,7 @@ fn store(context: &Context<'_>, mut table: Table<'_>, data_dir: &Path) -> Option
     };
     let url = secret.or(plain).unwrap_or_else(default);
     if url.expose_secret().starts_with("postgres")
-        && let Err(remedy) = super::providers::postgres_url(url.expose_secret())
+        && let Err(remedy) = super::databases::postgres_url(url.expose_secret())
     {
         let what = "the address of the database cannot be used".to_owned();
         context.report(line, what, remedy);
