@@ -202,7 +202,10 @@ impl Reconciler {
         let mut survey = Survey::default();
         let mut answers = Vec::new();
         let mut silence = Duration::ZERO;
-        for one in watched {
+        // From another one on each minute, so that those which hang do not always keep the same from being asked.
+        let minute = usize::try_from(self.now().timestamp() / 60).unwrap_or_default();
+        let first = minute.checked_rem(watched.len()).unwrap_or_default();
+        for one in watched[first..].iter().chain(&watched[..first]) {
             let asked = tokio::time::Instant::now();
             let holders = async {
                 if silence >= SILENCE {
