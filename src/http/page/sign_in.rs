@@ -32,6 +32,9 @@ const LIFE: TimeDelta = TimeDelta::hours(8);
 /// How long a sign-in may take, which is what a code of GitHub's is good for.
 const UNDER_WAY: i64 = 600;
 
+/// How long somebody waits for their turn. Whoever does not get it comes again.
+const TURN: Duration = Duration::from_secs(2);
+
 /// How long the forge may take to say who somebody is.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -133,6 +136,10 @@ pub(super) async fn finish(
         }
         Err(instead) => instead.into_response(),
     };
+    if answer.status() == StatusCode::SERVICE_UNAVAILABLE {
+        // It has not been tried.
+        return answer;
+    }
     // Whatever came of it, it is over.
     with_cookie(answer, cookies::SIGN_IN, "", 0)
 }
@@ -162,7 +169,8 @@ async fn come_back(
         verifier: &begun.verifier,
         callback: &callback,
     };
-    let turn = page.signing_in.try_acquire().map_err(|_| busy())?;
+    let turn = tokio::time::timeout(TURN, page.signing_in.acquire()).await;
+    let turn = turn.map_err(|_| busy())?;
     let visitor = introduced(page, came).await;
     let visitor = visitor.ok_or_else(|| failed("the forge does not say who it is"))?;
     drop(turn);
