@@ -241,14 +241,18 @@ impl OwnClone {
         // It is pushed over what stands there, which must be ours.
         let there = git::fetch_branch(&self.repo, &self.remote(), (&self.remote, branch));
         if let Ok(Some(tip)) = &there {
-            if !change.is_attempt(&self.repo, tip) {
+            let is_attempt = change.is_attempt(&self.repo, tip);
+            // Whoever goes on with the pull request, by a merge or a commit of their own, asks for the same.
+            let asks_the_same = |open: &OpenPull| is_attempt || alike(&open.title, proposal.title);
+            let open = rest.find_open(branch, &self.base).ok().flatten();
+            if let Some(open) = open.filter(asks_the_same) {
+                return Ok(Outcome::Already(open));
+            }
+            if !is_attempt {
                 return Err(ProposeError::Taken {
                     remote: self.remote.clone(),
                     branch: branch.to_owned(),
                 });
-            }
-            if let Ok(Some(open)) = rest.find_open(branch, &self.base) {
-                return Ok(Outcome::Already(open));
             }
         }
         git::commit_change(&self.repo, &change)?;
@@ -339,4 +343,10 @@ fn fetch(
     };
     let fetched = git::fetch_branch(repo, &remote, branch);
     fetched.err().map(|error| chain(&error))
+}
+
+/// Whether two titles say the same but for numbers, such as of how many it is about.
+fn alike(one: &str, other: &str) -> bool {
+    let words = |title: &str| title.replace(|c: char| c.is_ascii_digit(), "");
+    words(one) == words(other)
 }

@@ -153,6 +153,7 @@ impl Desk<'_> {
             pull: OpenPull {
                 number: listed.number,
                 url: listed.url,
+                title: listed.title.clone(),
                 author: listed.author,
             },
             title: listed.title,

@@ -36,6 +36,9 @@ pub struct OpenPull {
     pub number: PullNumber,
     /// Its page.
     pub url: String,
+    /// Its title.
+    #[serde(skip)]
+    pub title: String,
     /// Who opened it.
     pub author: Option<Login>,
 }
@@ -57,6 +60,7 @@ pub struct NewPull<'a> {
 struct PullAnswer {
     number: u64,
     html_url: String,
+    title: String,
     user: Option<UserAnswer>,
 }
 
@@ -189,6 +193,7 @@ impl From<PullAnswer> for OpenPull {
         Self {
             number: PullNumber(answer.number),
             url: answer.html_url,
+            title: answer.title,
             author: answer.user.and_then(|user| Login::new(user.login).ok()),
         }
     }
