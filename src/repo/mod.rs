@@ -10,6 +10,7 @@
 //! none: they name commits by id, and an object never changes.
 
 mod evidence;
+mod fault;
 mod handles;
 mod history;
 mod keeping;
@@ -59,53 +60,6 @@ pub mod propose {
         remote_url, remotes,
     };
     pub use super::remote::fetch_commits;
-}
-
-/// What went wrong with git, named by what the caller should do.
-#[derive(Debug, thiserror::Error)]
-pub enum RepoError {
-    /// The remote cannot be reached or answered nonsense: try again.
-    #[error("git remote is unavailable: {what}")]
-    Unavailable {
-        /// What was attempted.
-        what: String,
-        /// Why.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// The remote refused the credentials, or refused a ref (not a fast-forward, a rule): look again, then try again.
-    #[error("git remote refuses: {reason}")]
-    Refused {
-        /// What it said.
-        reason: String,
-    },
-    /// The commit is not in the mirror and could not be fetched.
-    #[error("no commit {0} in the mirror")]
-    NoCommit(CommitId),
-    /// No commit of this name, in a repository that was asked by name.
-    #[error("`{0}` names no commit here; fetch it, or correct the name")]
-    NoRevision(String),
-    /// A branch that may only grow was replaced on the remote: commits that we know were there are gone from it. A person must
-    /// look before anything is written on top. The mirror still has the known commit; deleting the mirror accepts what the
-    /// remote has now.
-    #[error("branch {branch} was rewritten on the remote: {known} was there, {} is there now", found.as_ref().map_or("nothing", CommitId::as_str))]
-    Rewritten {
-        /// The branch.
-        branch: String,
-        /// The tip that the remote had when we last looked, and of which nothing may be lost.
-        known: CommitId,
-        /// The tip that it has now, if the branch still exists.
-        found: Option<CommitId>,
-    },
-    /// The mirror itself is broken: disk full, corrupt objects. A person must look; deleting the mirror is safe.
-    #[error("the local mirror is broken: {what}")]
-    Broken {
-        /// What was attempted.
-        what: String,
-        /// Why.
-        #[source]
-        source: git2::Error,
-    },
 }
 
 /// Where the remote is and how to authenticate.
@@ -616,21 +570,5 @@ async fn on_blocking_thread<T: Send + 'static>(
             what: "shutting down".to_owned(),
             source: error.into(),
         }),
-    }
-}
-
-/// For `map_err`: a failure of the mirror itself, while doing `what`.
-fn broken(what: &str) -> impl FnOnce(git2::Error) -> RepoError + use<'_> {
-    move |source| RepoError::Broken {
-        what: what.to_owned(),
-        source,
-    }
-}
-
-/// For `map_err`: the same, for a plain file of the mirror.
-fn broken_file(what: &str) -> impl FnOnce(std::io::Error) -> RepoError + use<'_> {
-    move |source| RepoError::Broken {
-        what: what.to_owned(),
-        source: git2::Error::from_str(&source.to_string()),
     }
 }
