@@ -120,14 +120,13 @@ pub fn terminal_is_dumb() -> bool {
 pub fn comparison(dir: &Path, base: &str, head: &str) -> Result<Comparison, OfflineError> {
     let repo = open(dir)?;
     let (judge, judged) = (read::resolve(&repo, base)?, read::resolve(&repo, head)?);
-    let fork =
-        read::merge_base(&repo, &judge, &judged)?.ok_or_else(|| OfflineError::Unrelated {
-            base: base.to_owned(),
-            head: head.to_owned(),
-        })?;
+    let unrelated = || OfflineError::Unrelated {
+        base: base.to_owned(),
+        head: head.to_owned(),
+    };
     Ok(Comparison {
         base: read::files(&repo, &judge)?,
-        changes: read::changes(&repo, &fork, &judged)?,
+        changes: read::proposed(&repo, &judge, &judged)?.ok_or_else(unrelated)?,
     })
 }
 

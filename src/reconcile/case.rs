@@ -203,7 +203,7 @@ impl Reconciler {
         Ok(Case::may_ask(&matter.base, &tree, &matter.changes))
     }
 
-    /// What the pull request changes, from trees: merge base to head.
+    /// What the pull request changes, from trees: merge bases to head.
     pub(super) async fn changes_of(
         &self,
         pull: &Pull,
@@ -215,12 +215,8 @@ impl Reconciler {
                 pull.number
             ))
         };
-        let fork_point = self
-            .mirror
-            .merge_base(base, &pull.head)
-            .await?
-            .ok_or_else(unrelated)?;
-        Ok(self.mirror.changes(&fork_point, &pull.head).await?)
+        let changes = self.mirror.proposed(base, &pull.head).await?;
+        changes.ok_or_else(unrelated)
     }
 
     /// What stood at the changed paths in each reviewed commit. A commit that cannot be had is left out: its review counts for

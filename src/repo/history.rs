@@ -48,6 +48,18 @@ pub fn merge_base(
     Ok(found.map(commit_id))
 }
 
+/// Where the histories of two commits left each other: several places where merges cross.
+pub(super) fn merge_bases(
+    repo: &Repository,
+    a: &CommitId,
+    b: &CommitId,
+) -> Result<Vec<CommitId>, RepoError> {
+    let (a, b) = (commit(repo, a)?.id(), commit(repo, b)?.id());
+    let found = absent_is_none(repo.merge_bases(a, b)).map_err(broken("find merge bases"))?;
+    let found = found.iter().flat_map(|bases| bases.iter().copied());
+    Ok(found.map(commit_id).collect())
+}
+
 pub(super) fn tip(repo: &Repository, name: &str) -> Result<Option<CommitId>, RepoError> {
     let found =
         absent_is_none(repo.refname_to_id(name)).map_err(broken(&format!("read {name}")))?;

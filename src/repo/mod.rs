@@ -37,6 +37,8 @@ use crate::domain::catalogue::{Catalogue, ChangedFile, File};
 use crate::domain::evidence::{Arrived, Event};
 use crate::domain::model::{BlobId, CommitId, GrantPath, Instant, RepoPath};
 use crate::domain::replay::Merged;
+pub use fault::RepoError;
+use fault::{broken, broken_file};
 use handles::Handles;
 
 pub use keeping::Keepsake;
@@ -50,7 +52,7 @@ pub mod read {
     pub use super::history::{first_parents, governed, merge_base, open, resolve};
     pub use super::past::{control_files, merged};
     pub use super::trail::{Signatures, links, public_keys, record};
-    pub use super::tree::{changes, files, grant_file, objects};
+    pub use super::tree::{changes, files, grant_file, objects, proposed};
 }
 
 /// Proposing a change from the user's own clone, at once and on this thread. For the command line.
@@ -283,6 +285,22 @@ impl Mirror {
     ) -> Result<Vec<ChangedFile>, RepoError> {
         let (before, after) = (before.clone(), after.clone());
         self.reading(move |repo| tree::changes(repo, &before, &after))
+            .await
+    }
+
+    /// What merging `head` into `base` may change: how its tree differs from where the two left each other. Where merges cross, that is at
+    /// several places, and a merge may take back what came after any of them: what differs from one of them counts. `None` where they
+    /// share no history, or left each other at more places than anybody makes in earnest.
+    ///
+    /// # Errors
+    /// [`RepoError::NoCommit`] when either commit is not here.
+    pub async fn proposed(
+        &self,
+        base: &CommitId,
+        head: &CommitId,
+    ) -> Result<Option<Vec<ChangedFile>>, RepoError> {
+        let (base, head) = (base.clone(), head.clone());
+        self.reading(move |repo| tree::proposed(repo, &base, &head))
             .await
     }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use git2::{Oid, Repository};
 
-use super::history::commit;
+use super::history::{commit, merge_bases};
 use super::{RepoError, broken};
 use crate::domain::catalogue::{ChangedFile, Declared, File, REGULAR_FILE};
 use crate::domain::codeowners;
@@ -90,6 +90,33 @@ pub(super) fn subjects(repo: &Repository, id: &CommitId) -> Result<Option<Vec<Fi
         }
     }
     Ok(Some(files))
+}
+
+/// At how many places two histories may have left each other.
+const FORKS: usize = 16;
+
+/// What merging `head` into `base` may change; see [`super::Mirror::proposed`].
+///
+/// # Errors
+/// [`RepoError::NoCommit`] when either commit is not here, [`RepoError::Broken`].
+pub fn proposed(
+    repo: &Repository,
+    base: &CommitId,
+    head: &CommitId,
+) -> Result<Option<Vec<ChangedFile>>, RepoError> {
+    match merge_bases(repo, base, head)?.as_slice() {
+        [fork] => changes(repo, fork, head).map(Some),
+        forks if forks.is_empty() || forks.len() > FORKS => Ok(None),
+        forks => {
+            let mut all = BTreeMap::new();
+            for fork in forks {
+                for change in changes(repo, fork, head)? {
+                    all.entry(change.path.clone()).or_insert(change);
+                }
+            }
+            Ok(Some(all.into_values().collect()))
+        }
+    }
 }
 
 /// How the trees of two commits differ; see [`super::Mirror::changes`].

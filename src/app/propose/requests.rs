@@ -125,9 +125,11 @@ impl OwnClone {
 
     /// How a pull request differs from where it left the branch that counts.
     fn changes_of(&self, pull: &Listed) -> Result<Changes, ProposeError> {
-        let fork = read::merge_base(&self.repo, &self.tip, &pull.head)?;
-        let fork = fork.unwrap_or_else(|| self.tip.clone());
-        Ok(Changes::read(read::changes(&self.repo, &fork, &pull.head)?))
+        let changes = match read::proposed(&self.repo, &self.tip, &pull.head)? {
+            Some(changes) => changes,
+            None => read::changes(&self.repo, &self.tip, &pull.head)?,
+        };
+        Ok(Changes::read(changes))
     }
 }
 

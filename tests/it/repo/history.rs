@@ -1,7 +1,7 @@
 //! Reading history: which commit brought which grant file.
 
 use hallpass::domain::model::CommitId;
-use hallpass::repo::{Landed, Mirror, RepoError};
+use hallpass::repo::{Landed, Mirror, RepoError, read};
 
 use super::fixture::{Origin, path};
 
@@ -239,6 +239,32 @@ async fn ancestors_follow_first_parents_and_end_at_the_root() {
     assert!(mirror.is_ancestor(&side, &merge).await.unwrap());
     assert!(mirror.is_ancestor(&merge, &merge).await.unwrap());
     assert!(!mirror.is_ancestor(&one, &side).await.unwrap());
+}
+
+#[tokio::test]
+async fn where_merges_cross_all_that_a_merge_may_take_back_is_a_change() {
+    let origin = Origin::new();
+    let mut stream = String::new();
+    let mut commit = |mark: u32, date: u32, from: &str, files: &str| {
+        stream += &format!(
+            "commit refs/heads/c{mark}\nmark :{mark}\ncommitter A <a@b> {date} +0000\ndata 1\nx\n{from}{files}\n"
+        );
+    };
+    let owners = |text: &str| format!("M 100644 inline .github/CODEOWNERS\ndata 3\n{text}\n");
+    let grant = "M 100644 inline access/grants/db/b.yaml\ndata 2\nb\n\n";
+    commit(1, 100, "", &owners("old"));
+    // A request, whose date says that it is newer than the stricter CODEOWNERS; and both on the branch.
+    commit(2, 900, "from :1\n", grant);
+    commit(3, 200, "from :1\n", &owners("new"));
+    commit(4, 300, "from :3\nmerge :2\n", grant);
+    // It crosses that merge, and is the request without its grant.
+    commit(5, 901, "from :2\nmerge :3\n", "D access/grants/db/b.yaml\n");
+    origin.git_with(&["fast-import", "--quiet"], stream.as_bytes());
+    let repo = read::open(&origin.path()).unwrap();
+    let [main, head] = ["c4", "c5"].map(|name| read::resolve(&repo, name).unwrap());
+    let changes = read::proposed(&repo, &main, &head).unwrap().unwrap();
+    let paths: Vec<&str> = changes.iter().map(|c| c.path.as_str()).collect();
+    assert_eq!(paths, [".github/CODEOWNERS", "access/grants/db/b.yaml"]);
 }
 
 #[tokio::test]
