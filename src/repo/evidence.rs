@@ -347,44 +347,60 @@ impl Log<'_> {
 
     /// The last record up to `tip` that one of our keys signed.
     fn last_record(&self, tip: Oid) -> Result<Option<Anchor>, git2::Error> {
-        let mut next = Some(tip);
-        while let Some(id) = next {
-            let commit = self.repo.find_commit(id)?;
-            next = commit.parent_id(0).ok();
-            let bytes = record(self.repo, &commit)?;
-            let read = bytes.as_deref().and_then(|bytes| Record::read(bytes).ok());
-            if let (Some(record), Some(bytes), Some(_)) = (read, bytes, self.signer(id)?) {
-                return Ok(Some(Anchor {
-                    seq: record.seq,
-                    record: evidence::digest(&bytes),
-                    commit: commit_id(id),
-                    at: record.at,
-                }));
-            }
-        }
-        Ok(None)
+        let own = self.last_own(tip)?.0.into_iter();
+        let anchors = own.filter_map(|(id, bytes, _)| {
+            let record = Record::read(&bytes).ok()?;
+            Some(Anchor {
+                seq: record.seq,
+                record: evidence::digest(&bytes),
+                commit: commit_id(id),
+                at: record.at,
+            })
+        });
+        Ok(anchors.max_by_key(|anchor| anchor.seq))
     }
 
     /// Where the chain of records goes on after `tip`, and who signed its last record: our own last one. Only where no record is
     /// signed by a key that we know does it go on from the last one that can be read at all.
     fn end_of_chain(&self, tip: Oid) -> Result<(Place, Option<PublicKey>), git2::Error> {
-        let mut fallback = None;
-        let mut next = Some(tip);
-        while let Some(id) = next {
-            let commit = self.repo.find_commit(id)?;
-            next = commit.parent_id(0).ok();
-            let record = record(self.repo, &commit)?;
-            let Some(place) = record.as_deref().and_then(Place::after) else {
+        let (own, fallback) = self.last_own(tip)?;
+        let own = own.into_iter();
+        let places = own.filter_map(|(_, bytes, signer)| Some((Place::after(&bytes)?, signer)));
+        let last = places.max_by_key(|(place, _)| place.sequence);
+        Ok(match last {
+            Some((place, signer)) => (place, Some(signer)),
+            None => (fallback.unwrap_or_else(Place::first), None),
+        })
+    }
+
+    /// The records up to `tip` that one of our keys signed and that none of these follows: one, but where somebody merged. And where the
+    /// chain would go on by what nobody signed.
+    fn last_own(&self, tip: Oid) -> Result<(Vec<OwnRecord>, Option<Place>), git2::Error> {
+        let (mut own, mut fallback) = (Vec::new(), None);
+        let (mut seen, mut next) = (BTreeSet::new(), vec![tip]);
+        while let Some(id) = next.pop() {
+            if !seen.insert(id) {
                 continue;
-            };
-            if let Some(signer) = self.signer(id)? {
-                return Ok((place, Some(signer.clone())));
             }
-            fallback.get_or_insert(place);
+            let commit = self.repo.find_commit(id)?;
+            let bytes = record(self.repo, &commit)?;
+            if let Some(bytes) = bytes.filter(|bytes| Place::after(bytes).is_some()) {
+                if let Some(signer) = self.signer(id)? {
+                    own.push((id, bytes, signer.clone()));
+                    continue;
+                }
+                fallback = fallback.or_else(|| Place::after(&bytes));
+            }
+            // The first parent is looked at first.
+            let parents: Vec<Oid> = commit.parent_ids().collect();
+            next.extend(parents.into_iter().rev());
         }
-        Ok((fallback.unwrap_or_else(Place::first), None))
+        Ok((own, fallback))
     }
 }
+
+/// A commit of ours, its record, and by which key.
+type OwnRecord = (Oid, Vec<u8>, PublicKey);
 
 /// The bytes of the record that a commit holds; `None` where it holds none.
 pub(super) fn record(

@@ -159,12 +159,28 @@ pub fn anchored_by(says: &[u8], signature: &str) -> Option<String> {
 
 /// What the signature of a commit says.
 pub(super) fn of(repo: &Repository, commit: Oid) -> Result<Signature, git2::Error> {
-    let Some((signature, signed)) = absent_is_none(repo.extract_signature(&commit, None))? else {
+    let objects = repo.odb()?;
+    let Some(object) = absent_is_none(objects.read(commit))? else {
         return Ok(Signature::Missing);
+    };
+    if !has_signature(object.data()) {
+        return Ok(Signature::Missing);
+    }
+    // The object was read, so that a failure is of what it says.
+    let Ok((signature, signed)) = repo.extract_signature(&commit, None) else {
+        return Ok(Signature::Wrong);
     };
     let signature = signature.as_str().ok();
     let signer = signature.and_then(|signature| signer(NAMESPACE, &signed, signature));
     Ok(signer.map_or(Signature::Wrong, Signature::By))
+}
+
+/// Whether a commit has a signature where git looks for one, before its message: libgit2 takes a line of the message for one, too.
+fn has_signature(commit: &[u8]) -> bool {
+    let mut header = commit
+        .split(|byte| *byte == b'\n')
+        .take_while(|line| !line.is_empty());
+    header.any(|line| line.starts_with(b"gpgsig "))
 }
 
 /// The key that made `signature` of `bytes` for `namespace`, on one line; `None` where it is no signature of that.

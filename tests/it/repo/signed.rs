@@ -118,6 +118,67 @@ async fn a_commit_of_somebody_else_is_no_event_and_moves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_merge_by_somebody_else_does_not_make_the_chain_go_on_from_before() {
+    let world = World::new().await;
+    world.append(0..3).await;
+    world.push().await.unwrap();
+    let commits = world.commits();
+    // Its first parent is an older record of ours, and the end of the branch only its second.
+    let tree = world
+        .origin
+        .git(&["rev-parse", &format!("{BRANCH}^{{tree}}")]);
+    let merge = world.origin.git(&[
+        "-c",
+        "user.name=Mallory",
+        "-c",
+        "user.email=mallory@example.org",
+        "commit-tree",
+        "-p",
+        &commits[0],
+        "-p",
+        BRANCH,
+        "-m",
+        "Merge",
+        tree.trim(),
+    ]);
+    world.origin.set(
+        &format!("refs/heads/{BRANCH}"),
+        &CommitId::new(merge.trim()).unwrap(),
+    );
+    world.fetch().await;
+    world.append(3..4).await;
+    world.push().await.unwrap();
+    let own = world.record(BRANCH);
+    assert_eq!(own.seq, 4);
+    assert_eq!(own.prev, Some(digest(world.bytes(&commits[2]).as_bytes())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_looks_like_a_signature_in_a_message_is_none_and_stops_nothing() {
+    let world = World::new().await;
+    world.append(0..1).await;
+    world.push().await.unwrap();
+    for message in ["x\n\ngpgsig a\n b", "x\n\ngpgsig a", "gpgsig \n"] {
+        let tree = world
+            .origin
+            .git(&["rev-parse", &format!("{BRANCH}^{{tree}}")]);
+        let mallory = ["-c", "user.name=Mallory", "-c", "user.email=m@example.org"];
+        let commit = ["commit-tree", "-p", BRANCH, tree.trim()];
+        let commit = world
+            .origin
+            .git_with(&[&mallory[..], &commit].concat(), message.as_bytes());
+        world.origin.set(
+            &format!("refs/heads/{BRANCH}"),
+            &CommitId::new(text(commit).trim()).unwrap(),
+        );
+    }
+    world.fetch().await;
+    world.append(1..2).await;
+    world.push().await.unwrap();
+    assert_eq!(world.record(BRANCH).seq, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_record_far_ahead_that_nobody_signed_does_not_make_the_chain_jump() {
     let world = World::new().await;
     world.append(0..1).await;
