@@ -62,7 +62,7 @@ impl GitHub {
         };
         let (reviews, pushers) = tokio::try_join!(
             self.read_reviews(number),
-            self.read_pushers(&found.head.name, &found.head.sha, from_fork)
+            self.read_pushers(&found, from_fork)
         )?;
         let bad = |e| malformed(&format!("pull request {number}"), e);
         Ok(Pull {
@@ -141,13 +141,10 @@ impl GitHub {
     /// Everybody who pushed to the branch, from GitHub's own record of pushes. Commit authors are free text.
     ///
     /// A web edit, a suggestion that somebody applies and an update of the branch are recorded under that person's name, not
-    /// `web-flow`'s. A branch name that was used before keeps its earlier pushers: that can only make approval harder.
-    async fn read_pushers(
-        &self,
-        branch: &str,
-        head: &CommitId,
-        from_fork: bool,
-    ) -> Result<Pushers, Failure> {
+    /// `web-flow`'s. A branch name that was used before keeps its earlier pushers: that can only make approval harder. Whoever pushes
+    /// to it after the merge had no hand in what was merged.
+    async fn read_pushers(&self, found: &PullRequest, from_fork: bool) -> Result<Pushers, Failure> {
+        let (branch, head) = (&found.head.name, &found.head.sha);
         if from_fork {
             return Ok(Pushers::Unknown(
                 "its branch lives in another repository, whose pushers GitHub does not tell; push the branch to this \
@@ -162,10 +159,13 @@ impl GitHub {
                 ("per_page", "100"),
             ],
         );
-        let pushes: Vec<Activity> = self
+        let mut pushes: Vec<Activity> = self
             .api
             .list("pushes to the branch of the pull request", &route)
             .await?;
+        if let Some(merged) = found.merged_at {
+            pushes.retain(|push| push.timestamp.is_none_or(|at| at <= merged));
+        }
         Ok(pushers(pushes, head))
     }
 }

@@ -104,6 +104,7 @@ pub struct Activity {
     pub activity_type: String,
     pub actor: Option<Account>,
     pub after: String,
+    pub timestamp: Option<Instant>,
 }
 
 /// A repository in the media type that tells a team's permissions on it.

@@ -217,6 +217,18 @@ async fn pushers_stay_known_when_the_branch_is_gone_and_used_again() {
 }
 
 #[tokio::test]
+async fn who_pushes_to_the_branch_after_the_merge_had_no_hand_in_it() {
+    let world = World::new().await;
+    let (number, head) = world.request("ada");
+    let merged = world.github.merge(number, &head, "Merge", "").await;
+    assert!(matches!(merged, Ok(MergeOutcome::Merged(_))), "{merged:?}");
+    world.clock.advance(TimeDelta::minutes(1));
+    world.push("mallory", "ada");
+    let pull = world.github.pull(number).await.unwrap();
+    assert_eq!(pull.pushers, Pushers::Known(world.ids(&["octocat"])));
+}
+
+#[tokio::test]
 async fn open_pull_requests_are_listed_and_closed_ones_are_not() {
     let world = World::new().await;
     let (open, head) = world.request("ada");
