@@ -170,7 +170,7 @@ impl Reconciler {
     async fn elsewhere(&self, matter: &Matter) -> Result<Option<Instant>, ReconcileError> {
         let name = format!("elsewhere/{}", matter.pull.number);
         let here = matter.pull.base_branch == self.settings.protected_branch;
-        if here || !Case::touches_access(&matter.changes) {
+        if here || !Case::is_governed(&matter.changes) {
             let Some(text) = self.store.note(&name).await? else {
                 return Ok(None);
             };

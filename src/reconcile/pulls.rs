@@ -14,7 +14,7 @@ use crate::domain::landing;
 use crate::domain::message::Waiting;
 use crate::domain::model::PullNumber;
 use crate::domain::proposal;
-use crate::domain::pull::PullState;
+use crate::domain::pull::{Pull, PullState};
 use crate::domain::report::{self, Check, CheckStatus};
 use crate::forge::{CheckId, ForgeError, MergeOutcome};
 use crate::store::{Judged, Wake};
@@ -52,7 +52,7 @@ impl Reconciler {
             // By a branch or a ledger that is in doubt nothing is decided, only told.
             let check = report::paused(check, &verdict, &mode);
             self.remember_verdict(&facts, &verdict, &check).await?;
-            return self.publish(number, &check).await;
+            return self.publish(&facts.pull, &check).await;
         }
         self.store
             .commit(
@@ -61,7 +61,7 @@ impl Reconciler {
             )
             .await?;
         self.remember_verdict(&facts, &verdict, &check).await?;
-        self.publish(number, &check).await?;
+        self.publish(&facts.pull, &check).await?;
         self.note_waiting(&facts, &verdict, &check.title).await?;
         self.merge_when_due(&facts, &verdict, merges).await?;
         match verdict.outcome {
@@ -149,7 +149,14 @@ impl Reconciler {
     }
 
     /// Publishes the check, unless the forge already shows exactly this.
-    async fn publish(&self, number: PullNumber, check: &Check) -> Result<(), ReconcileError> {
+    async fn publish(&self, pull: &Pull, check: &Check) -> Result<(), ReconcileError> {
+        let number = pull.number;
+        // A check is a commit's, and another pull request may bring the same commit to the protected branch: what does not concern us
+        // elsewhere must not say so of that one.
+        let elsewhere = pull.base_branch != self.settings.protected_branch;
+        if elsewhere && check.status == CheckStatus::Neutral {
+            return Ok(());
+        }
         let digest = hex::encode(Sha256::digest(format!("{check:?}")));
         let last = self
             .store

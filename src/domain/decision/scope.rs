@@ -109,9 +109,9 @@ impl Case<'_> {
         over.map(|(path, _)| path.clone()).collect()
     }
 
-    /// Whether a change has anything to do with access.
-    pub fn touches_access(changes: &[ChangedFile]) -> bool {
-        Scope::of(changes).in_access().is_some()
+    /// Whether a change has anything to do with access, or with who decides about it.
+    pub fn is_governed(changes: &[ChangedFile]) -> bool {
+        !Scope::of(changes).is_empty()
     }
 
     /// What a change asks for: for whom, and which roles, bundles and what they bundle.

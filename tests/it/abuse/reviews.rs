@@ -487,6 +487,40 @@ async fn ac_07_an_owners_approval_of_a_harmless_branch_is_asked_for_again_on_mai
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn ac_07_who_decides_is_approved_again_on_main_and_is_not_cleared_elsewhere() {
+    for ears in [Ears::Hearing, Ears::Deaf] {
+        let world = World::new(ears, "").await;
+        let sandbox = &world.sandbox;
+        sandbox
+            .push("root", REPO, "playground", &[], "Play")
+            .unwrap();
+        let wanted = [Change::write(".github/CODEOWNERS", "* @mallory\n")];
+        sandbox
+            .push("mallory", REPO, "takeover", &wanted, "Please")
+            .unwrap();
+        let here = sandbox.open_pull("mallory", REPO, "takeover", "main", "Please", "");
+        let here = here.unwrap();
+        world.settle().await;
+        assert_eq!(world.conclusion(here), "in_progress");
+        // The same commit, where it is nobody's concern: the check of the commit stays what it is.
+        let there = sandbox.open_pull("mallory", REPO, "takeover", "playground", "Play", "");
+        let there = there.unwrap();
+        world.settle().await;
+        world.resync().await;
+        let checks = sandbox.checks(REPO, &sandbox.pull(REPO, here).head_sha);
+        let cleared = checks.iter().filter(|c| c.conclusion.is_some());
+        assert_eq!(cleared.count(), 0, "{ears:?}");
+        sandbox.close_pull("mallory", REPO, here).unwrap();
+        // An owner says yes to the playground, and to nothing else.
+        world.approve(there, "mei").await;
+        sandbox.retarget("mallory", REPO, there, "main").unwrap();
+        world.settle().await;
+        world.resync().await;
+        assert_ne!(world.conclusion(there), "success", "{ears:?}");
+    }
+}
+
 #[test]
 fn ac_50_an_approval_of_other_content_is_void_however_fresh() {
     let mut scene = request();
