@@ -129,11 +129,13 @@ impl Driver {
         }
     }
 
-    pub async fn fill(&self, element: &str, text: &str) {
-        self.post(&format!("/element/{element}/clear"), json!({}))
-            .await;
-        let path = format!("/element/{element}/value");
-        self.post(&path, json!({ "text": text })).await;
+    /// Types into an element. It may be gone by now.
+    pub async fn fill(&self, element: &str, text: &str) -> Result<(), String> {
+        let clear = format!("/element/{element}/clear");
+        self.ask(Method::POST, &clear, Some(json!({}))).await?;
+        let type_in = format!("/element/{element}/value");
+        let text = json!({ "text": text });
+        self.ask(Method::POST, &type_in, Some(text)).await.map(drop)
     }
 
     /// Ends the session, and the browser with it.

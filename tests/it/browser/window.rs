@@ -174,10 +174,20 @@ impl Window {
         }
     }
 
-    /// Types into a field.
+    /// Types into a field; of the page that follows, where one is just coming.
     pub async fn fill(&self, selector: &str, text: &str) {
-        let field = self.find(By::Css(selector)).await;
-        self.driver.fill(&field, text).await;
+        let begun = Instant::now();
+        loop {
+            let filled = match self.driver.find(By::Css(selector)).await {
+                Ok(field) => self.driver.fill(&field, text).await,
+                Err(error) => Err(error),
+            };
+            match filled {
+                Ok(()) => return,
+                Err(error) if begun.elapsed() > PATIENCE => panic!("{selector}: {error}"),
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
     }
 
     /// From now on nothing of a page runs.
