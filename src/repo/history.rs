@@ -34,7 +34,7 @@ pub fn resolve(repo: &Repository, rev: &str) -> Result<CommitId, RepoError> {
         .map_err(|_| RepoError::NoRevision(rev.to_owned()))
 }
 
-/// The merge base of two commits, if they have one.
+/// The merge base of two commits, if they have one: of several, the one that git names first.
 ///
 /// # Errors
 /// [`RepoError::NoCommit`] when either is not here, [`RepoError::Broken`].
@@ -43,9 +43,7 @@ pub fn merge_base(
     a: &CommitId,
     b: &CommitId,
 ) -> Result<Option<CommitId>, RepoError> {
-    let (a, b) = (commit(repo, a)?.id(), commit(repo, b)?.id());
-    let found = absent_is_none(repo.merge_base(a, b)).map_err(broken("find a merge base"))?;
-    Ok(found.map(commit_id))
+    Ok(merge_bases(repo, a, b)?.into_iter().next())
 }
 
 /// Where the histories of two commits left each other: several places where merges cross.
