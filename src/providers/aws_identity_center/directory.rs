@@ -411,12 +411,8 @@ impl Directory {
         let body = json!({ "Filter": { "Status": "IN_PROGRESS" } });
         let name = "ListAccountAssignmentCreationStatus";
         let all: Vec<Under> = self.centered(doing, name, body).await?;
-        let instance = &self.instance().await?.instance_arn;
-        let name = "DescribeAccountAssignmentCreationStatus";
         for request in all.into_iter().filter_map(|one| one.request_id) {
-            let key = "AccountAssignmentCreationRequestId";
-            let body = json!({ "InstanceArn": instance, key: request });
-            match self.center::<Change>(doing, name, body).await {
+            match self.progress(doing, Turn::Create, &request).await {
                 Ok(found) if found.under.is_of(what, user) => return Ok(true),
                 // It is another's, or over, or so long over that AWS does not tell of it.
                 Ok(_) | Err(Failure::NotFound { .. }) => {}
@@ -424,6 +420,23 @@ impl Directory {
             }
         }
         Ok(false)
+    }
+
+    /// How far AWS is with what was requested.
+    async fn progress(&self, doing: &str, turn: Turn, request: &str) -> Result<Change, Failure> {
+        let instance = &self.instance().await?.instance_arn;
+        let (name, key) = match turn {
+            Turn::Create => (
+                "DescribeAccountAssignmentCreationStatus",
+                "AccountAssignmentCreationRequestId",
+            ),
+            Turn::Delete => (
+                "DescribeAccountAssignmentDeletionStatus",
+                "AccountAssignmentDeletionRequestId",
+            ),
+        };
+        let body = json!({ "InstanceArn": instance, key: request });
+        self.center(doing, name, body).await
     }
 
     /// Assigns an account, or takes the assignment away, and waits until AWS has done so.
@@ -435,9 +448,9 @@ impl Directory {
         user: &str,
     ) -> Result<(), Failure> {
         let instance = &self.instance().await?.instance_arn;
-        let (name, field) = match turn {
-            Turn::Create => ("CreateAccountAssignment", "AccountAssignmentCreationStatus"),
-            Turn::Delete => ("DeleteAccountAssignment", "AccountAssignmentDeletionStatus"),
+        let name = match turn {
+            Turn::Create => "CreateAccountAssignment",
+            Turn::Delete => "DeleteAccountAssignment",
         };
         let body = json!({
             "InstanceArn": instance,
@@ -454,14 +467,7 @@ impl Directory {
                 ("SUCCEEDED", _) => return Ok(()),
                 ("IN_PROGRESS", Some(request)) => {
                     tokio::time::sleep(PAUSE).await;
-                    let key = match turn {
-                        Turn::Create => "AccountAssignmentCreationRequestId",
-                        Turn::Delete => "AccountAssignmentDeletionRequestId",
-                    };
-                    let body = json!({ "InstanceArn": instance, key: request });
-                    answer = self
-                        .center(doing, &format!("Describe{field}"), body)
-                        .await?;
+                    answer = self.progress(doing, turn, &request).await?;
                 }
                 ("FAILED", _) => {
                     let reason = under
