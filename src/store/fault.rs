@@ -86,6 +86,12 @@ impl StoreError {
     }
 }
 
+/// Tells of a row that cannot be read and is left out.
+pub(super) fn left_out(unread: &StoreError) {
+    let error = unread as &dyn std::error::Error;
+    tracing::error!(error, "{unread}; whatever else is due goes on");
+}
+
 /// An instant as fixed-width text, so that the order of texts is the order of instants. Parts below a microsecond are cut off.
 pub(super) fn text(instant: Instant) -> String {
     instant.to_rfc3339_opts(SecondsFormat::Micros, true)

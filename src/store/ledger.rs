@@ -6,7 +6,7 @@ use futures_util::TryStreamExt;
 use sqlx::any::AnyRow;
 use sqlx::{Any, AnyPool, AssertSqlSafe, Executor, Row, Transaction};
 
-use super::fault::{instant, natural, number, text};
+use super::fault::{instant, left_out, natural, number, text};
 use super::{Scope, StoreError};
 use crate::domain::ledger::Entry;
 use crate::domain::model::{CommitId, ConnectionName, GrantPath, Instant, Subject};
@@ -233,7 +233,7 @@ async fn readable(
         match read(row) {
             Ok(entry) => entries.push(entry),
             Err(unread) => {
-                told(&unread);
+                left_out(&unread);
                 in_doubt.insert(row.try_get::<String, _>(4).ok());
             }
         }
@@ -244,12 +244,6 @@ async fn readable(
     entries.retain(|e| !in_doubt.contains(&access(e)));
     entries.sort_by(|a: &Entry, b| a.id.cmp(&b.id));
     Ok(entries)
-}
-
-/// Tells of a row that was left out.
-fn told(unread: &StoreError) {
-    let error = unread as &dyn std::error::Error;
-    tracing::error!(error, "{unread}; whatever else is due goes on");
 }
 
 /// Hands over one entry after another, in no order.
@@ -461,7 +455,7 @@ pub(super) async fn due_connections(
     .bind(text(now))
     .fetch_all(readers)
     .await?;
-    let name = |row| connection(row).inspect_err(told).ok();
+    let name = |row| connection(row).inspect_err(left_out).ok();
     Ok(rows.iter().filter_map(name).collect())
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sqlx::any::AnyRow;
 use sqlx::{AnyPool, Row};
 
-use super::fault::{instant, natural, number, text};
+use super::fault::{instant, left_out, natural, number, text};
 use super::group::Share;
 use super::{StoreError, TakenWake, Wake, Writer};
 use crate::domain::model::{Instant, PullNumber, RepoName};
@@ -60,11 +60,7 @@ pub(super) async fn due(readers: &AnyPool, now: Instant) -> Result<Vec<TakenWake
     .fetch_all(readers)
     .await?;
     // What a newer version asked to look at keeps nothing else from being looked at.
-    let known = |row| {
-        let unknown =
-            |error: &StoreError| tracing::error!("{error}; whatever else is queued goes on");
-        read(row).inspect_err(unknown).ok()
-    };
+    let known = |row| read(row).inspect_err(left_out).ok();
     Ok(rows.iter().filter_map(known).collect())
 }
 
