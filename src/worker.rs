@@ -254,9 +254,11 @@ impl Worker {
                 }
             };
             // What was due before and is so still cannot be done, such as what cannot be read.
-            let left = self.store.due_connections(begun).await;
-            let is_left = left.map_or(true, |left| left.contains(&connection));
-            if done.is_ok() && !waits && !is_left {
+            let is_left = async {
+                let left = self.store.due_connections(begun).await;
+                left.map_or(true, |left| left.contains(&connection))
+            };
+            if done.is_ok() && !waits && !is_left.await {
                 return;
             }
             let now = self.clock.now();
