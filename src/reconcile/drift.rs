@@ -207,14 +207,13 @@ impl Reconciler {
         let first = minute.checked_rem(watched.len()).unwrap_or_default();
         for one in watched[first..].iter().chain(&watched[..first]) {
             let asked = tokio::time::Instant::now();
-            let holders = async {
-                if silence >= SILENCE {
-                    return Err(SILENT.to_owned());
-                }
+            let holders = if silence < SILENCE {
                 let holders = in_time(connection, provider.holders(&one.entitlement)).await;
                 holders.map_err(|error| chain(&error))
+            } else {
+                Err(SILENT.to_owned())
             };
-            match holders.await {
+            match holders {
                 Ok(holders) => answers.push((*one, holders)),
                 Err(why) => {
                     silence += asked.elapsed();
