@@ -35,19 +35,17 @@ impl World {
 
     /// Somebody with write access puts a commit with this message and tree on the branch.
     fn forge(&self, message: &str, of: &str) -> String {
+        self.plant(&[BRANCH], &format!("{message}\n"), of)
+    }
+
+    /// The same, with these parents and exactly this message.
+    fn plant(&self, parents: &[&str], message: &str, of: &str) -> String {
         let tree = self.origin.git(&["rev-parse", &format!("{of}^{{tree}}")]);
-        let commit = self.origin.git(&[
-            "-c",
-            "user.name=Mallory",
-            "-c",
-            "user.email=mallory@example.org",
-            "commit-tree",
-            "-p",
-            BRANCH,
-            "-m",
-            message,
-            tree.trim(),
-        ]);
+        let mut arguments = vec!["-c", "user.name=Mallory"];
+        arguments.extend(["-c", "user.email=mallory@example.org", "commit-tree"]);
+        arguments.extend(parents.iter().flat_map(|parent| ["-p", parent]));
+        arguments.push(tree.trim());
+        let commit = text(self.origin.git_with(&arguments, message.as_bytes()));
         let commit = commit.trim().to_owned();
         self.origin.set(
             &format!("refs/heads/{BRANCH}"),
@@ -124,27 +122,7 @@ async fn a_merge_by_somebody_else_does_not_make_the_chain_go_on_from_before() {
     world.push().await.unwrap();
     let commits = world.commits();
     // Its first parent is an older record of ours, and the end of the branch only its second.
-    let tree = world
-        .origin
-        .git(&["rev-parse", &format!("{BRANCH}^{{tree}}")]);
-    let merge = world.origin.git(&[
-        "-c",
-        "user.name=Mallory",
-        "-c",
-        "user.email=mallory@example.org",
-        "commit-tree",
-        "-p",
-        &commits[0],
-        "-p",
-        BRANCH,
-        "-m",
-        "Merge",
-        tree.trim(),
-    ]);
-    world.origin.set(
-        &format!("refs/heads/{BRANCH}"),
-        &CommitId::new(merge.trim()).unwrap(),
-    );
+    world.plant(&[&commits[0], BRANCH], "Merge\n", BRANCH);
     world.fetch().await;
     world.append(3..4).await;
     world.push().await.unwrap();
@@ -159,18 +137,7 @@ async fn what_looks_like_a_signature_in_a_message_is_none_and_stops_nothing() {
     world.append(0..1).await;
     world.push().await.unwrap();
     for message in ["x\n\ngpgsig a\n b", "x\n\ngpgsig a", "gpgsig \n"] {
-        let tree = world
-            .origin
-            .git(&["rev-parse", &format!("{BRANCH}^{{tree}}")]);
-        let mallory = ["-c", "user.name=Mallory", "-c", "user.email=m@example.org"];
-        let commit = ["commit-tree", "-p", BRANCH, tree.trim()];
-        let commit = world
-            .origin
-            .git_with(&[&mallory[..], &commit].concat(), message.as_bytes());
-        world.origin.set(
-            &format!("refs/heads/{BRANCH}"),
-            &CommitId::new(text(commit).trim()).unwrap(),
-        );
+        world.plant(&[BRANCH], message, BRANCH);
     }
     world.fetch().await;
     world.append(1..2).await;
