@@ -164,6 +164,8 @@ pub struct Evidence {
     pub key: Option<SecretString>,
     /// The private key that signed it before, so that it can say which one signs now.
     pub previous_key: Option<SecretString>,
+    /// Public keys that signed it earlier, on one line each.
+    pub earlier_keys: Vec<String>,
     /// The places outside at which its anchors are kept, by name.
     pub anchors: BTreeMap<String, AnchorPlace>,
 }

@@ -23,7 +23,6 @@ use crate::forge::github::GitHub;
 use crate::forge::{Forge as _, ForgeError};
 use crate::providers::Registry;
 use crate::reconcile::{ReconcileError, chain};
-use crate::repo::KeyError;
 
 pub use notices::{tell, tell_with};
 
@@ -279,7 +278,7 @@ fn evidence(config: &Config) -> Line {
                 format!("signed with the key {}", signers.fingerprint()),
             )
         }),
-        Err(error @ (KeyError::Unusable(_) | KeyError::File { .. })) => Line::failure(
+        Err(error) => Line::failure(
             Area::Evidence,
             error.to_string(),
             "Put the key back from where it is kept; a new one must be announced by the old one (docs/audit.md).",

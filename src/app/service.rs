@@ -273,16 +273,18 @@ pub(super) fn forge_settings(config: &Config, clock: Arc<dyn Clock>) -> GitHubSe
 
 /// The keys that evidence is signed with: those of the configuration, or one of our own beside the database.
 fn signers(config: &Config) -> Result<Signers, KeyError> {
-    signers_there(config).unwrap_or_else(|| Signers::at(&own_key(config)))
+    let made = || Signers::at(&own_key(config))?.after(&config.evidence.earlier_keys);
+    signers_there(config).unwrap_or_else(made)
 }
 
 /// The keys that there are; `None` where the first start is still to make one.
 pub(super) fn signers_there(config: &Config) -> Option<Result<Signers, KeyError>> {
     let (evidence, own) = (&config.evidence, own_key(config));
-    match &evidence.key {
+    let made = match &evidence.key {
         Some(key) => Some(Signers::new(key, evidence.previous_key.as_ref())),
         None => own.exists().then(|| Signers::at(&own)),
-    }
+    };
+    made.map(|signers| signers?.after(&evidence.earlier_keys))
 }
 
 /// The file of the key that is made where none is configured.

@@ -315,12 +315,18 @@ fn evidence(mut table: Table<'_>) -> Evidence {
         .unwrap_or_else(|| "hallpass/evidence".to_owned());
     let key = table.secret("HALLPASS_EVIDENCE_KEY", "key_file");
     let previous_key = table.secret("HALLPASS_EVIDENCE_KEY_PREVIOUS", "previous_key_file");
+    let earlier_keys = table
+        .texts("earlier_keys")
+        .into_iter()
+        .map(|at| at.value)
+        .collect();
     let anchors = table.child("anchor").map(super::anchors::read);
     table.finish();
     Evidence {
         branch: name,
         key,
         previous_key,
+        earlier_keys,
         anchors: anchors.unwrap_or_default(),
     }
 }

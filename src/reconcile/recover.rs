@@ -259,7 +259,7 @@ impl Reconciler {
     }
 
     async fn believe(&self, vouched: &Vouched) -> Result<Option<Believed>, ReconcileError> {
-        let mut keys = self.signers.believed();
+        let mut keys = self.signers.ever();
         keys.extend(vouched.keys.iter().cloned());
         let branch = &self.settings.evidence_branch;
         Ok(self.mirror.believed(branch, keys).await?)

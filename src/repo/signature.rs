@@ -32,6 +32,9 @@ pub enum KeyError {
         "{0}; make one with `ssh-keygen -t ed25519 -N '' -f evidence_key` and name the file without `.pub`"
     )]
     Unusable(String),
+    /// The line is no public key.
+    #[error("{0:?} is no public key of kind ssh-ed25519; name the one line of its `.pub` file")]
+    Public(String),
     /// The file cannot be read or written.
     #[error("cannot use the key at {path}: {source}")]
     File {
@@ -47,6 +50,7 @@ pub enum KeyError {
 pub struct Signers {
     current: Arc<PrivateKey>,
     previous: Option<Arc<PrivateKey>>,
+    earlier: Vec<PublicKey>,
 }
 
 impl fmt::Debug for Signers {
@@ -66,6 +70,7 @@ impl Signers {
         Ok(Self {
             current: Arc::new(read(current)?),
             previous: previous.map(read).transpose()?.map(Arc::new),
+            earlier: Vec::new(),
         })
     }
 
@@ -85,6 +90,15 @@ impl Signers {
         Self::new(&text, None)
     }
 
+    /// The same keys, where these public keys signed evidence earlier, each on one line.
+    ///
+    /// # Errors
+    /// [`KeyError::Public`] with the first that is no key.
+    pub fn after(mut self, earlier: &[String]) -> Result<Self, KeyError> {
+        self.earlier = public_keys(&earlier.join("\n"))?;
+        Ok(self)
+    }
+
     /// The public key in use, on one line, as OpenSSH writes it.
     pub fn public(&self) -> String {
         line(self.current.public_key())
@@ -93,6 +107,12 @@ impl Signers {
     /// The public keys whose signatures are believed, on one line each.
     pub fn believed(&self) -> Vec<String> {
         self.public_keys().into_iter().map(line).collect()
+    }
+
+    /// The public keys that have signed evidence, on one line each: what vouches for it from its beginning.
+    pub fn ever(&self) -> Vec<String> {
+        let earlier = self.earlier.iter().map(line);
+        self.believed().into_iter().chain(earlier).collect()
     }
 
     /// The fingerprint of the key in use, as `ssh-keygen -l` shows it.
@@ -205,7 +225,7 @@ pub(super) fn fingerprint(key: &PublicKey) -> String {
 /// Reads public keys: lines as in a `.pub` file, or of a file of allowed signers. Empty lines and comments are passed over.
 ///
 /// # Errors
-/// [`KeyError::Unusable`] with the first line that holds no key.
+/// [`KeyError::Public`] with the first line that holds no key.
 pub(super) fn public_keys(text: &str) -> Result<Vec<PublicKey>, KeyError> {
     let lines = text.lines().map(str::trim);
     let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -214,9 +234,7 @@ pub(super) fn public_keys(text: &str) -> Result<Vec<PublicKey>, KeyError> {
         let key = start.map(|at| PublicKey::from_openssh(&line[at..]));
         match key {
             Some(Ok(key)) if key.algorithm() == Algorithm::Ed25519 => Ok(key),
-            _ => Err(KeyError::Unusable(format!(
-                "{line:?} is no public key of kind ssh-ed25519"
-            ))),
+            _ => Err(KeyError::Public(line.to_owned())),
         }
     });
     keys.collect()

@@ -118,7 +118,7 @@ fn what_is_written_is_what_is_used() {
     let config = load(
         "[server]\nlisten = '0.0.0.0:9'\n[github]\nrepository = 'Acme/Access'\napp_id = 5\ninstallation_id = 6\n\
          api = 'http://127.0.0.1:3000/api/v3'\nmerge = 'auto'\nmerge_method = 'squash'\nmerge_reverts = true\n\
-         outsiders = true\nprotected_branch = 'trunk'\n[timing]\nresync = '500ms'\nretry_cap = '1h'\norphan_grace = '1d12h'\n[evidence]\nbranch = 'proof'\n\
+         outsiders = true\nprotected_branch = 'trunk'\n[timing]\nresync = '500ms'\nretry_cap = '1h'\norphan_grace = '1d12h'\n[evidence]\nbranch = 'proof'\nearlier_keys = ['ssh-ed25519 AAAA']\n\
          [store]\nurl = 'postgres://hallpass@db/x?sslmode=verify-full'\n",
     )
     .unwrap();
@@ -141,6 +141,7 @@ fn what_is_written_is_what_is_used() {
     assert_eq!(config.timing.resync, Duration::from_millis(500));
     assert_eq!(config.timing.retry_cap, Duration::from_secs(3600));
     assert_eq!(config.evidence.branch, "proof");
+    assert_eq!(config.evidence.earlier_keys, ["ssh-ed25519 AAAA"]);
     assert_eq!(
         config.store.url.expose_secret(),
         "postgres://hallpass@db/x?sslmode=verify-full"

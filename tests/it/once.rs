@@ -18,6 +18,8 @@ use crate::world::{Ears, REPO, World, file, grant};
 pub struct Team {
     pub world: World,
     key: SecretString,
+    previous: Option<SecretString>,
+    earlier: Vec<String>,
     public: String,
     folder: tempfile::TempDir,
 }
@@ -38,6 +40,8 @@ impl Team {
         Self {
             world,
             key,
+            previous: None,
+            earlier: Vec::new(),
             public,
             folder,
         }
@@ -52,6 +56,8 @@ impl Team {
         config.server.data_dir = machine.path().to_owned();
         config.store.url = format!("sqlite://{}/hallpass.db", machine.path().display()).into();
         config.evidence.key = Some(self.key.clone());
+        config.evidence.previous_key = self.previous.clone();
+        config.evidence.earlier_keys.clone_from(&self.earlier);
         once_with(&config, clock, extra, TimeDelta::zero()).await
     }
 

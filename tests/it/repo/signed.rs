@@ -267,6 +267,9 @@ fn a_key_that_cannot_sign_is_refused_with_the_way_out() {
     let other = made("other", &["-t", "ecdsa", "-N", ""]);
     let own = made("own", &["-t", "ed25519", "-N", ""]);
     assert!(Signers::new(&own, None).is_ok());
+    let signers = Signers::new(&own, None).unwrap();
+    let said = signers.after(&["ssh-ed25519 AAAA".to_owned()]);
+    assert!(said.unwrap_err().to_string().contains("`.pub` file"));
     for (key, word) in [
         (locked, "passphrase"),
         (other, "cannot be read"),
