@@ -186,6 +186,7 @@ impl Run<'_> {
 
     async fn doubt(&self) -> Result<Option<SafeMode>, ReconcileError> {
         self.reconciler().recall(NOTES).await?;
+        self.reconciler().ask_places().await?;
         self.reconciler().doubt().await
     }
 

@@ -17,6 +17,7 @@ use tracing::{error, info, warn};
 
 use super::{ReconcileError, Reconciler, chain};
 use crate::domain::anchor::{self, LATE, Memory, SignedAnchor, Step, Whose};
+use crate::domain::audit::Anchor;
 use crate::domain::evidence;
 use crate::domain::model::{CommitId, Instant};
 use crate::domain::safety::SafeMode;
@@ -334,14 +335,7 @@ impl Reconciler {
 
     /// Whether the evidence, as it was just fetched, lost what an anchor says that it held.
     pub(super) async fn evidence_cut(&self) -> Result<Option<SafeMode>, ReconcileError> {
-        let Some(Anchorings { places, .. }) = &self.anchorings else {
-            return Ok(None);
-        };
-        let known = self.store.places().await?;
-        let known = known.iter().filter(|(name, _)| places.contains_key(*name));
-        let anchors: Vec<(&String, &SignedAnchor)> = known
-            .flat_map(|(name, known)| known.memory.anchors().map(move |anchor| (name, anchor)))
-            .collect();
+        let anchors = self.anchored().await?;
         if self.lost(&anchors).await?.is_none() {
             return Ok(None);
         }
@@ -351,10 +345,56 @@ impl Reconciler {
         self.lost(&anchors).await
     }
 
-    async fn lost(
-        &self,
-        anchors: &[(&String, &SignedAnchor)],
-    ) -> Result<Option<SafeMode>, ReconcileError> {
+    /// What the evidence must hold, and who says so: the places, as far as they are known, and an earlier run without a database.
+    async fn anchored(&self) -> Result<Vec<(String, Anchor)>, ReconcileError> {
+        let mut anchors = Vec::new();
+        if let Some(Anchorings { places, .. }) = &self.anchorings {
+            for (name, known) in self.store.places().await? {
+                if places.contains_key(&name) {
+                    let heads = known.memory.anchors().map(SignedAnchor::head);
+                    anchors.extend(heads.map(|head| (name.clone(), head)));
+                }
+            }
+        }
+        anchors.extend(self.left_by_a_run().await?);
+        Ok(anchors)
+    }
+
+    /// Compares the places that nothing is known of, where the database is new: they are asked before anything is given by what the branch
+    /// says. Those that do not answer delay nothing, and are asked again.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn ask_places(&self) -> Result<(), ReconcileError> {
+        self.silent_places().await.map(drop)
+    }
+
+    /// [`Reconciler::ask_places`]. Those that did not answer.
+    pub(super) async fn silent_places(&self) -> Result<Vec<String>, ReconcileError> {
+        let Some(Anchorings { whose, places }) = &self.anchorings else {
+            return Ok(Vec::new());
+        };
+        if self.store.cursor().await?.is_some() {
+            return Ok(Vec::new());
+        }
+        let asked = places.iter().map(|(name, anchoring)| async move {
+            let at = At {
+                name,
+                anchoring,
+                whose,
+            };
+            let mut known = self.remembered(name).await?;
+            if known.memory.compared.is_none() {
+                known = self.compare_place(&at, known).await?;
+            }
+            let silent = known.memory.compared.is_none();
+            Ok(silent.then(|| name.clone()))
+        });
+        let asked = join_all(asked).await;
+        asked.into_iter().filter_map(Result::transpose).collect()
+    }
+
+    async fn lost(&self, anchors: &[(String, Anchor)]) -> Result<Option<SafeMode>, ReconcileError> {
         let tip = self.mirror.tip(&self.settings.evidence_branch).await?;
         let wanted: BTreeSet<CommitId> = anchors.iter().map(|(_, a)| a.commit.clone()).collect();
         let mut held = self.anchors_held.lock().await;
@@ -373,7 +413,7 @@ impl Reconciler {
             if !holds {
                 return Ok(Some(SafeMode::EvidenceCut {
                     branch: self.settings.evidence_branch.clone(),
-                    place: (*place).clone(),
+                    place: place.clone(),
                     seq: anchor.seq,
                     commit: anchor.commit.clone(),
                     tip,

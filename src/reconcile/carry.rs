@@ -6,14 +6,18 @@
 //! decides, two things are here. That a pull request was seen to aim at another branch: lost, approvals count as where nobody had looked.
 //! Since when owners are seen in their teams: lost although there is evidence of earlier runs, they count from then on, so that nobody
 //! gains by taking the notes away.
+//!
+//! The notes also say where the evidence ended, as an anchor does: who takes that branch away, or cuts it, would otherwise make every access
+//! that is held one of which nobody knows that it is to end.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
-use super::safety::SEEN;
+use super::safety::{NOTES_ANCHOR, SEEN};
 use super::{ReconcileError, Reconciler};
+use crate::domain::audit::Anchor;
 use crate::domain::drift::{Changes, Known};
 use crate::domain::message::Message;
 use crate::repo::Keepsake;
@@ -79,6 +83,7 @@ impl Reconciler {
     /// # Errors
     /// When forge, git or database fail.
     pub async fn carry(&self, branch: &str) -> Result<(), ReconcileError> {
+        self.note_evidence(branch).await?;
         let mut notes: BTreeMap<_, _> = self.store.portable_notes().await?.into_iter().collect();
         notes.remove(SEEN);
         let carried = Carried {
@@ -89,9 +94,7 @@ impl Reconciler {
         if self.carried(branch).await?.as_ref() == Some(&carried) {
             return Ok(());
         }
-        let bytes = serde_json::to_vec_pretty(&carried).map_err(|error| {
-            ReconcileError::Unsettled(format!("notes cannot be written: {error}"))
-        })?;
+        let bytes = serde_json::to_vec_pretty(&carried).map_err(unwritten)?;
         let what = Keepsake {
             bytes,
             message: "Notes for the next run\n\nWho was asked and told already, what is held back, what drifted. The evidence is elsewhere."
@@ -103,6 +106,27 @@ impl Reconciler {
             .mirror
             .push(&self.remote().await?, branch, true)
             .await?)
+    }
+
+    /// Notes where the evidence ends, which the next run must find again. Evidence that was cut takes nothing back.
+    async fn note_evidence(&self, branch: &str) -> Result<(), ReconcileError> {
+        let evidence = &self.settings.evidence_branch;
+        let Some(head) = self.mirror.evidence_head(&self.signers, evidence).await? else {
+            return Ok(());
+        };
+        if let Some((_, before)) = self.left_by_a_run().await?
+            && !self.still_holds(&before.commit, &head.commit).await?
+        {
+            return Ok(());
+        }
+        let left = serde_json::to_string(&(branch, head)).map_err(unwritten)?;
+        Ok(self.store.set_note(NOTES_ANCHOR, &left).await?)
+    }
+
+    /// Where the evidence ended when an earlier run left its notes, and the branch that says so.
+    pub(super) async fn left_by_a_run(&self) -> Result<Option<(String, Anchor)>, ReconcileError> {
+        let left = self.store.note(NOTES_ANCHOR).await?;
+        Ok(left.and_then(|left| serde_json::from_str(&left).ok()))
     }
 
     /// What goes on, with how often it was told. What it says in full is found again by the next run, and is not for a branch that everybody
@@ -137,4 +161,8 @@ impl Reconciler {
             }
         }
     }
+}
+
+fn unwritten(error: serde_json::Error) -> ReconcileError {
+    ReconcileError::Unsettled(format!("notes cannot be written: {error}"))
 }

@@ -133,9 +133,25 @@ impl Reconciler {
         let tip = self.fetch_main().await?.ok_or_else(|| {
             ReconcileError::Unsettled(format!("the protected branch `{branch}` does not exist"))
         })?;
+        let silent = self.silent_places().await?;
         let safe_mode = self.find_safe_mode_quietly(&tip).await?;
-        let told = self.believe(vouched).await?;
+        let told = match &safe_mode {
+            // Nothing there is by a key that is in use or was before it: whose history it is, a person says.
+            Some(SafeMode::EvidenceForeign { .. }) => {
+                self.believe_keys(self.signers.believed(), vouched).await?
+            }
+            _ => self.believe(vouched).await?,
+        };
         let mut found = self.put_together(&tip, told.as_ref(), vouched).await?;
+        // The notes of an earlier run say where it ended, too.
+        if self.left_by_a_run().await?.is_none() {
+            found.doubts.extend(silent.iter().map(|place| {
+                format!(
+                    "the anchors at `{place}` cannot be read, so that nobody knows whether the evidence is whole: let the place answer, or take \
+                     it out of the configuration"
+                )
+            }));
+        }
         if let Some(mode @ SafeMode::EvidenceCut { .. }) = &safe_mode {
             found.doubts.push(format!("{mode}: {}", mode.way_out()));
         }
@@ -222,8 +238,11 @@ impl Reconciler {
     /// Takes over from the evidence, in safe mode, what it knows to be held and what it knows to be over: what is due by time ends
     /// whether or not somebody recovers, and nothing that is over keeps what another grant gave.
     pub(super) async fn go_by_evidence(&self, mode: &SafeMode) -> Result<(), ReconcileError> {
-        if !matches!(mode, SafeMode::EvidenceAhead { .. }) {
-            return Ok(());
+        match mode {
+            SafeMode::EvidenceAhead { .. } => {}
+            // Of a database that was kept, what was cut knows nothing more; a new one knows what is left of it, or nothing.
+            SafeMode::EvidenceCut { .. } if self.store.cursor().await?.is_none() => {}
+            _ => return Ok(()),
         }
         let mut read = self.evidence_read.lock().await;
         let tip = self.mirror.tip(&self.settings.evidence_branch).await?;
@@ -259,7 +278,14 @@ impl Reconciler {
     }
 
     async fn believe(&self, vouched: &Vouched) -> Result<Option<Believed>, ReconcileError> {
-        let mut keys = self.signers.ever();
+        self.believe_keys(self.signers.ever(), vouched).await
+    }
+
+    async fn believe_keys(
+        &self,
+        mut keys: Vec<String>,
+        vouched: &Vouched,
+    ) -> Result<Option<Believed>, ReconcileError> {
         keys.extend(vouched.keys.iter().cloned());
         let branch = &self.settings.evidence_branch;
         Ok(self.mirror.believed(branch, keys).await?)

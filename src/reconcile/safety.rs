@@ -14,6 +14,9 @@ use crate::repo::RepoError;
 /// The note that says up to which commit of the evidence branch every event is known here.
 pub(super) const SEEN: &str = "evidence-seen";
 
+/// The note that says where the evidence ended when a run without a database left its notes, and on which branch.
+pub(super) const NOTES_ANCHOR: &str = "evidence-carried";
+
 /// The note that says for which reason safe mode was entered, as the evidence was told.
 pub(super) const SAFE: &str = NOTE;
 
@@ -127,6 +130,7 @@ impl Reconciler {
     /// Whether the evidence, as it was just fetched, lost what was anchored or tells of events that the database does not know. Where
     /// neither is so, notes that everything up to here is known.
     pub(super) async fn evidence_in_doubt(&self) -> Result<Option<SafeMode>, ReconcileError> {
+        self.ask_places().await?;
         match self.compare_evidence().await? {
             Compared::Doubtful(mode) => return Ok(Some(mode)),
             Compared::Known(tip) => self.store.set_note(SEEN, tip.as_str()).await?,

@@ -1,5 +1,6 @@
 //! A team without a server: nothing but single runs, each of which begins with an empty folder.
 
+mod cut;
 mod killed;
 mod program;
 mod told;

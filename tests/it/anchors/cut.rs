@@ -193,6 +193,59 @@ async fn a_server_that_lost_everything_but_its_key_finds_the_cut_by_what_the_pla
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_new_database_asks_the_places_before_it_gives_anything() {
+    for recovering in [false, true] {
+        let mut of = with_ada().await;
+        let git = Repository::open(of.world.repository_path()).unwrap();
+        let name = format!("refs/heads/{EVIDENCE}");
+        git.find_reference(&name).unwrap().delete().unwrap();
+        of.world.lose_all_but_the_key().await;
+        let effects = of.world.vault.effects();
+        if recovering {
+            let service = of.world.assemble().await;
+            let asked = recover::recover(&service, &Vouched::default(), Doing::Write).await;
+            assert_eq!(asked.unwrap().written, Written::Doubtful);
+        } else {
+            of.world.start().await;
+            of.world.resync().await;
+        }
+        assert_eq!(of.world.vault.effects(), effects);
+        assert!(git.find_reference(&name).is_err(), "nothing begins anew");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_recovered_while_a_place_does_not_answer() {
+    let mut of = with_ada().await;
+    let older = before(&of.world, tip(&of.world), 4);
+    move_to(&of.world, older);
+    of.world.lose_all_but_the_key().await;
+    let (place, aside) = (of.folder(), of.folder().with_extension("aside"));
+    std::fs::rename(&place, &aside).unwrap();
+    let service = of.world.assemble().await;
+    // However often it is asked.
+    for _ in 0..2 {
+        let asked = recover::recover(&service, &Vouched::default(), Doing::Write).await;
+        let asked = asked.unwrap();
+        assert_eq!(asked.written, Written::Doubtful);
+        let why = &asked.recovery.doubts[0];
+        assert!(
+            why.contains("the anchors at `vault` cannot be read"),
+            "{why}"
+        );
+    }
+    service.store().close().await;
+    std::fs::rename(&aside, &place).unwrap();
+    of.world.start().await;
+    of.world.resync().await;
+    let mode = safe_mode(&of.world).await;
+    assert!(
+        matches!(mode, Some(SafeMode::EvidenceCut { .. })),
+        "{mode:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_place_that_lost_or_changed_an_anchor_is_told_of() {
     for changed in [false, true] {
         let of = Anchored::new().await;
