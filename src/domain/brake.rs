@@ -1,4 +1,4 @@
-//! When removals that are only inferred (a file vanished, a listing came back short) are too many to be believed at once.
+//! When removals that are only inferred (a file vanished or was rewritten, a listing came back short) are too many to be believed at once.
 //!
 //! What is due by time never passes a brake.
 

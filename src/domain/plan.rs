@@ -5,7 +5,8 @@
 //! - Performing a plan and planning again yields nothing.
 //! - An end that is due by time is planned from the ledger and the clock alone.
 //! - An entitlement is removed only when no live grant gives it any more.
-//! - A removal that is only *inferred* from a missing file passes a brake; one that is due by time never does.
+//! - A removal that is only *inferred* from a file that is missing, or says something else that nobody approved, passes a brake; one
+//!   that is due by time never does.
 //! - What is held goes on while it is open whether a newer content of its file is approved, until its own end at the latest.
 //! - What [`sieve`] leaves out changes no plan.
 
@@ -33,7 +34,7 @@ pub struct View<'a> {
     pub presences: &'a Presences,
     /// Inferred removals that two owners released, by the text of their ids: the brake does not hold these.
     pub released: &'a BTreeSet<String>,
-    /// Whether so many files are missing, over all connections, that none is believed to have gone: see [`Missing`].
+    /// Whether so much is inferred, over all connections, that nothing of it is believed: see [`Missing`].
     pub emptied: bool,
     /// How long a service goes on without an accountable owner.
     pub orphan_grace: TimeDelta,
@@ -168,7 +169,7 @@ pub fn plan(view: &View<'_>, entries: &[Entry], held: &Held) -> Plan {
         .iter()
         .filter_map(|entry| Some((entry, step(view, entry, is_current(entry))?)))
         .collect();
-    let held_back = brake(view, held, &mut steps);
+    let held_back = brake(view, held, &renewed(view, entries), &mut steps);
     let keeps = keepers(entries, &steps);
     let mut plan = Plan {
         actions: Vec::new(),
@@ -254,7 +255,10 @@ fn step<'a>(view: &View<'a>, entry: &Entry, is_current: bool) -> Option<Step<'a>
             .or_else(|| answerable(view, entry, presence)),
         // Perhaps held: an end takes it away, a lost approval too; otherwise the call is repeated when its time has come.
         (State::Granting, Some(Admission::Unapproved(_))) => {
-            Some(Step::Revoke(end().unwrap_or(Cause::ApprovalLost)))
+            // What is known of the approval does not wait for what is only inferred of the file.
+            let inferred = |cause: &Cause| matches!(cause, Cause::Withdrawn | Cause::Replaced);
+            let known = end().filter(|cause| !inferred(cause));
+            Some(Step::Revoke(known.unwrap_or(Cause::ApprovalLost)))
         }
         (State::Granting, Some(Admission::Approved(approved))) => match end() {
             Some(cause) => Some(Step::Revoke(cause)),
@@ -364,11 +368,16 @@ fn current_by_path(entries: &[Entry]) -> BTreeMap<&GrantPath, &CommitId> {
         .collect()
 }
 
-/// Holds back removals that follow from missing files alone when they are too many to believe: see [`super::brake`]. They are
-/// counted for each resource, for all of the connection, and for all connections (see [`Missing`]), as a tree that was emptied loses a
+/// Holds back removals that follow from what stands on the branch alone when they are too many to believe: see [`super::brake`]. They
+/// are counted for each resource, for all of the connection, and for all connections (see [`Missing`]), as a tree that was emptied loses a
 /// little everywhere. A file counts once, however many roles it bundles.
-fn brake(view: &View<'_>, held: &Held, steps: &mut Vec<(&Entry, Step<'_>)>) -> Vec<GrantId> {
-    let inferred = |(entry, step): &(&Entry, Step<'_>)| is_inferred(view, entry, step);
+fn brake(
+    view: &View<'_>,
+    held: &Held,
+    renewed: &BTreeSet<GrantPath>,
+    steps: &mut Vec<(&Entry, Step<'_>)>,
+) -> Vec<GrantId> {
+    let inferred = |(entry, step): &(&Entry, Step<'_>)| is_inferred(view, renewed, entry, step);
     let going = Held::of(steps.iter().filter(|s| inferred(s)).map(|(e, _)| *e));
     let everywhere = view.emptied || super::brake::holds(going.all(), held.all());
     let holds = |step: &(&Entry, Step<'_>)| {
@@ -381,33 +390,99 @@ fn brake(view: &View<'_>, held: &Held, steps: &mut Vec<(&Entry, Step<'_>)>) -> V
     back.iter().map(|(entry, _)| entry.id.clone()).collect()
 }
 
-/// Whether a step takes away what is held, or perhaps held, only because its file is missing and nobody released that.
-fn is_inferred(view: &View<'_>, entry: &Entry, step: &Step<'_>) -> bool {
-    entry.state.may_be_held()
+/// Whether a step takes away what is held, or perhaps held, only because its file is missing or says something else that nobody
+/// approved, and nobody released that.
+fn is_inferred(
+    view: &View<'_>,
+    renewed: &BTreeSet<GrantPath>,
+    entry: &Entry,
+    step: &Step<'_>,
+) -> bool {
+    let only_inferred = match step {
+        Step::Revoke(Cause::Withdrawn) => true,
+        Step::Revoke(Cause::Replaced) => !renewed.contains(&entry.path),
+        _ => false,
+    };
+    only_inferred
+        && entry.state.may_be_held()
         && entry.state != State::Revoking
-        && matches!(step, Step::Revoke(Cause::Withdrawn))
         && !view.released.contains(entry.id.as_str())
 }
 
-/// What is missing on the protected branch, of all connections: a plan sees one of them, and each may have lost too little to be noticed.
-#[derive(Debug, Default)]
-pub struct Missing {
-    held: Held,
-    going: Held,
+/// The paths at which what stands now was approved: what it takes over from goes by that approval.
+fn renewed(view: &View<'_>, entries: &[Entry]) -> BTreeSet<GrantPath> {
+    // What is perhaps given is weighed, too, though its file says something else by now.
+    let earlier = entries.iter().filter(|e| !stands(view, e));
+    let earlier: BTreeSet<&GrantId> = earlier.map(|e| &e.id).collect();
+    let approved = view.admissions.iter();
+    let approved = approved
+        .filter(|(id, said)| matches!(said, Admission::Approved(_)) && !earlier.contains(id));
+    let begun = entries.iter().filter(|e| is_begun(e) && stands(view, e));
+    approved
+        .filter_map(|(id, _)| id.path())
+        .chain(begun.map(|e| e.path.clone()))
+        .collect()
 }
 
-impl Missing {
-    /// Counts one entry, of whatever connection, that is not final.
-    pub fn count(&mut self, view: &View<'_>, entry: &Entry) {
-        self.held.count(entry);
-        if step(view, entry, true).is_some_and(|step| is_inferred(view, entry, &step)) {
-            self.going.count(entry);
+/// Whether the file of `entry` says now what it said when it came.
+fn stands(view: &View<'_>, entry: &Entry) -> bool {
+    view.main.and_then(|main| main.get(&entry.path)) == Some(&entry.blob)
+}
+
+/// Whether it was approved when it was begun, and is the newest at its path.
+fn is_begun(entry: &Entry) -> bool {
+    entry.state != State::Arrived && !entry.state.is_final() && !entry.superseded
+}
+
+/// What is inferred of all connections: a plan sees one of them, and each may have lost too little to be noticed.
+#[derive(Debug)]
+pub struct Missing<'a> {
+    view: View<'a>,
+    renewed: BTreeSet<GrantPath>,
+    /// The paths at which what stands now was begun, so that what stood there before goes by its approval.
+    begun: BTreeSet<GrantPath>,
+    held: Held,
+    going: Held,
+    /// What said something else before, by the commits that brought it.
+    replaced: BTreeMap<GrantPath, BTreeSet<CommitId>>,
+}
+
+impl<'a> Missing<'a> {
+    /// By what a plan is made by, too.
+    pub fn by(view: View<'a>) -> Self {
+        Self {
+            renewed: renewed(&view, &[]),
+            view,
+            begun: BTreeSet::new(),
+            held: Held::default(),
+            going: Held::default(),
+            replaced: BTreeMap::new(),
         }
     }
 
-    /// Whether so much is missing that no file is believed to have gone.
+    /// Counts one entry, of whatever connection, that is not final.
+    pub fn count(&mut self, entry: &Entry) {
+        self.held.count(entry);
+        if stands(&self.view, entry) && is_begun(entry) {
+            self.begun.insert(entry.path.clone());
+        }
+        match step(&self.view, entry, true) {
+            Some(step) if !is_inferred(&self.view, &self.renewed, entry, &step) => {}
+            Some(Step::Revoke(Cause::Replaced)) => {
+                let commits = self.replaced.entry(entry.path.clone()).or_default();
+                commits.insert(entry.arrival.commit.clone());
+            }
+            Some(_) => self.going.count(entry),
+            None => {}
+        }
+    }
+
+    /// Whether so much is inferred that nothing of it is believed.
     pub fn is_too_much(&self) -> bool {
-        super::brake::holds(self.going.all(), self.held.all())
+        let replaced = self.replaced.iter();
+        let replaced = replaced.filter(|(path, _)| !self.begun.contains(*path));
+        let replaced: usize = replaced.map(|(_, commits)| commits.len()).sum();
+        super::brake::holds(self.going.all() + replaced, self.held.all())
     }
 }
 

@@ -33,7 +33,7 @@ pub const BRAKES: &str = "brake/";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Inferred {
-    /// The files of grants are gone from the protected branch.
+    /// The files of grants are gone from the protected branch, or say something else that nobody approved.
     Withdrawn,
     /// People who hold access are gone.
     Left,
@@ -71,7 +71,7 @@ impl Whose {
         resource: None,
     };
 
-    /// Grants of `resource` at `connection` whose files are gone.
+    /// Grants of `resource` at `connection` for which no file speaks any more.
     pub fn withdrawn(connection: &ConnectionName, resource: ResourceName) -> Self {
         Self {
             inferred: Inferred::Withdrawn,

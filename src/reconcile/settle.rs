@@ -37,7 +37,7 @@ pub struct Look {
     pub(super) brakes: Vec<Brake>,
     /// What two owners released.
     pub(super) released: BTreeSet<String>,
-    /// Whether so many files are missing that none is believed to have gone.
+    /// Whether so much is inferred that nothing of it is believed.
     pub(super) emptied: bool,
 }
 
@@ -79,16 +79,18 @@ impl Reconciler {
             admissions,
             ..Look::default()
         };
-        let (mut receivers, mut missing) = (BTreeSet::new(), Missing::default());
-        let view = self.view(Some(&look), self.now());
+        let mut waiting = self.store.entries(Scope::Waiting).await?;
+        // What is open is not missing. Of whom it is doubtful whether they are there is found below.
+        look.unsettled = plan::unsettled(&look.main, &waiting, &look.admissions, &look.presences);
+        let mut receivers = BTreeSet::new();
+        let mut missing = Missing::by(self.view(Some(&look), self.now()));
         let note = |entry: Entry| {
-            missing.count(&view, &entry);
+            missing.count(&entry);
             receivers.extend(entry.receiver());
         };
         self.store.each_entry(Scope::Unfinished, note).await?;
         look.emptied = missing.is_too_much();
         look.presences = self.presences(tip, receivers, &look.admissions).await?;
-        let mut waiting = self.store.entries(Scope::Waiting).await?;
         // What another server has recorded meanwhile is not gone because this look has not seen it.
         self.is_not_behind(tip).await?;
         look.unsettled = plan::unsettled(&look.main, &waiting, &look.admissions, &look.presences);

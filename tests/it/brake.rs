@@ -153,6 +153,40 @@ async fn what_is_held_goes_once_two_owners_release_exactly_that() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn files_that_were_rewritten_without_approval_are_held_like_files_that_vanished() {
+    for ears in [Ears::Hearing, Ears::Deaf] {
+        let world = World::new(ears, "").await;
+        let people = crowd(8);
+        crowded(&world, &people, |_| "8h").await;
+        let rewrite = |login: &String| {
+            let text = format!("# In order.\n{}", grant(login, "readonly", "8h"));
+            Change::write(file(&format!("db/{login}")), text)
+        };
+        let rewritten: Vec<Change> = people[..6].iter().map(rewrite).collect();
+        world.decree(&rewritten).await;
+        // The forge gets time to say that it was a pull request after all.
+        world.advance(minutes(3)).await;
+        world.advance(minutes(3)).await;
+        assert_eq!(world.told("merged-without-proof").len(), 6);
+        assert_eq!(world.holders("reader").len(), 8, "held back");
+        let held = "Held back: 6 grants on db at vault would go at once";
+        assert_eq!(world.told("held"), [held]);
+        let pull = release(&world);
+        let body = world.sandbox.pull(REPO, pull).body;
+        assert!(
+            body.contains("say something else without approval"),
+            "{body}"
+        );
+        world.approve(pull, "grace").await;
+        world.approve(pull, "linus").await;
+        assert!(world.is_merged(pull), "{:?}", world.check(pull));
+        world.advance(minutes(2)).await;
+        assert_eq!(world.holders("reader"), &people[6..]);
+        world.assert_contract();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_set_that_grows_is_held_anew_and_old_approvals_do_not_count() {
     for ears in [Ears::Hearing, Ears::Deaf] {
         let world = World::new(ears, "").await;

@@ -45,7 +45,7 @@ fn why(hold: &Hold) -> String {
     match hold.whose.inferred {
         Inferred::Withdrawn => {
             let live = count(number, "live grant", "live grants");
-            format!("{live}{on} lost their files")
+            format!("{live}{on} lost their files, or these say something else without approval")
         }
         Inferred::Left => format!("{} with access are gone", count(number, "person", "people")),
         Inferred::Outside => {
