@@ -22,6 +22,12 @@ pub(super) fn postgres_url(text: &str) -> Result<(), &'static str> {
     if elsewhere || folder.is_some_and(|folder| !folder.starts_with('/')) {
         return Err("Write user, password and host before the question mark.");
     }
+    // The driver would take PGHOST of its environment, which leads who knows where.
+    if folder.is_none() && url.host_str().is_none_or(str::is_empty) {
+        return Err(
+            "Name the host, or the folder of a socket: postgres:///database?host=/run/postgresql.",
+        );
+    }
     let known = ["disable", "require", "verify-ca", "verify-full"];
     let chosen = said
         .get("sslmode")

@@ -584,6 +584,9 @@ fn a_remote_database_must_say_how_the_connection_is_protected() {
         ("postgres://h:canary@%2frun/x", true),
         ("postgres:///x?host=/run/postgresql&user-name=h", true),
         ("postgres://h:canary@db.example.org%2Frun/x", false),
+        // Without either, the driver goes where its environment says.
+        ("postgres:///x", false),
+        ("postgres:///x?sslmode=verify-full&user-name=h", false),
         // What the driver would believe rather than what stands before the question mark.
         ("postgres:///x?host=db.example.org", false),
         ("postgres://h@localhost/x?host=db.example.org", false),
@@ -623,6 +626,8 @@ fn the_ledger_is_not_kept_in_a_remote_database_without_protection_either() {
         ("postgresql://h@db.example.org/x?sslmode=disable", true),
         ("postgres://h@127.0.0.1:5432/x", true),
         ("postgres://h@localhost/x", true),
+        ("postgres:///x", false),
+        ("postgres:///x?sslmode=verify-full", false),
         ("postgres:///x?host=/run/postgresql", true),
         ("postgres://h@%2Frun%2Fpostgresql/x", true),
         ("sqlite:///srv/h/hallpass.db", true),
