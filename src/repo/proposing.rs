@@ -3,7 +3,10 @@
 use std::cell::{Cell, RefCell};
 
 use git2::build::TreeUpdateBuilder;
-use git2::{BranchType, FileMode, Oid, PushOptions, RemoteCallbacks, RemoteRedirect, Repository};
+use git2::{
+    BranchType, ErrorClass, ErrorCode, FileMode, Oid, PushOptions, PushUpdate, RemoteCallbacks,
+    RemoteRedirect, Repository,
+};
 
 use super::history::{absent_is_none, commit, commit_id, is_ancestor};
 use super::remote::{Heard, heard_by, one_line, options};
@@ -163,17 +166,35 @@ fn may_replace(repo: &Repository, change: &Change<'_>) -> Result<(), RepoError> 
     })
 }
 
-/// Pushes a branch over whatever the remote has there, which is to be an earlier attempt at the same ([`Change::is_attempt`]).
+/// Pushes a branch over what the remote was `seen` to have there, which is to be nothing, or an earlier attempt at the same
+/// ([`Change::is_attempt`]).
 ///
 /// # Errors
-/// [`RepoError::Refused`] when the remote says no, [`RepoError::Unavailable`].
-pub fn push_branch(repo: &Repository, to: &Remote, branch: &str) -> Result<(), RepoError> {
+/// [`RepoError::Refused`] when something else stands there by now, or the remote says no; [`RepoError::Unavailable`].
+pub fn push_branch(
+    repo: &Repository,
+    to: &Remote,
+    branch: &str,
+    seen: Option<&CommitId>,
+) -> Result<(), RepoError> {
     let spec = format!("+refs/heads/{branch}:refs/heads/{branch}");
     let heard = RefCell::new(Heard::default());
     transport::session(to, &format!("push {branch} to {}", to.url), || {
+        let mut callbacks = heard_by(&heard);
+        // What the remote tells here is what it demands to find when it writes.
+        callbacks.push_negotiation(|updates| {
+            let there = |update: &PushUpdate<'_>| {
+                let tip = Some(update.src()).filter(|tip| !tip.is_zero());
+                tip.map(commit_id)
+            };
+            match updates.iter().all(|update| there(update).as_ref() == seen) {
+                true => Ok(()),
+                false => Err(changed(branch)),
+            }
+        });
         let mut options = PushOptions::new();
         options
-            .remote_callbacks(heard_by(&heard))
+            .remote_callbacks(callbacks)
             .packbuilder_parallelism(1)
             .follow_redirects(RemoteRedirect::None);
         repo.remote_anonymous(&to.url)?
@@ -185,4 +206,9 @@ pub fn push_branch(repo: &Repository, to: &Remote, branch: &str) -> Result<(), R
         }),
         Some(Ok(())) | None => Ok(()),
     }
+}
+
+fn changed(branch: &str) -> git2::Error {
+    let what = format!("{branch}: somebody changed it there meanwhile");
+    git2::Error::new(ErrorCode::NotFastForward, ErrorClass::Reference, what)
 }

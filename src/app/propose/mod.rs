@@ -256,7 +256,10 @@ impl OwnClone {
             }
         }
         git::commit_change(&self.repo, &change)?;
-        let pushed = there.and_then(|_| git::push_branch(&self.repo, &self.remote(), branch));
+        let push = |seen: Option<CommitId>| {
+            git::push_branch(&self.repo, &self.remote(), branch, seen.as_ref())
+        };
+        let pushed = there.and_then(push);
         if let Err(error) = pushed {
             return Ok(self.prepared(chain(&error), branch, Pushed::No));
         }

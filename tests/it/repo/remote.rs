@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use hallpass::domain::model::CommitId;
-use hallpass::repo::{Mirror, Remote, RepoError};
+use hallpass::repo::{Mirror, Remote, RepoError, propose};
 use tempfile::TempDir;
 
 use super::fixture::{Mood, Origin, Server, TOKEN, at, git_in, path};
@@ -487,4 +487,36 @@ async fn many_calls_at_once_take_turns() {
         });
     }
     calls.join_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proposal_is_not_pushed_over_what_came_to_its_branch_since_the_look() {
+    let world = World::new().await;
+    let theirs = [("README", Some("theirs"))];
+    let theirs = world.origin.commit(&[&world.first], &theirs);
+    let push = async |seen: Option<&CommitId>| {
+        let (remote, seen) = (world.server.remote(), seen.cloned());
+        let (folder, first) = (world.dir.path().join("clone"), world.first.clone());
+        let push = move || {
+            let repo = git2::Repository::init_bare(folder).unwrap();
+            propose::fetch_branch(&repo, &remote, ("origin", "main")).unwrap();
+            let first = git2::Oid::from_str(first.as_str()).unwrap();
+            let first = repo.find_commit(first).unwrap();
+            repo.branch("ask", &first, true).unwrap();
+            propose::push_branch(&repo, &remote, "ask", seen.as_ref())
+        };
+        tokio::task::spawn_blocking(push).await.unwrap()
+    };
+    let there = || world.origin.git(&["rev-parse", "refs/heads/ask"]);
+    world.origin.set("refs/heads/ask", &theirs);
+    for seen in [None, Some(&world.first)] {
+        let error = push(seen).await.unwrap_err();
+        assert!(
+            matches!(&error, RepoError::Refused { reason } if reason.contains("changed it there meanwhile")),
+            "{error}"
+        );
+        assert_eq!(there(), theirs.as_str());
+    }
+    push(Some(&theirs)).await.unwrap();
+    assert_eq!(there(), world.first.as_str());
 }
