@@ -7,7 +7,7 @@ use sqlx::any::AnyRow;
 use sqlx::{Any, AnyPool, AssertSqlSafe, Executor, Row, Transaction};
 
 use super::fault::{instant, left_out, natural, number, text};
-use super::{Scope, StoreError};
+use super::{Scope, Store, StoreError};
 use crate::domain::ledger::Entry;
 use crate::domain::model::{CommitId, ConnectionName, GrantPath, Instant, Subject};
 use crate::domain::plan::sieve::Related;
@@ -16,6 +16,22 @@ use crate::domain::plan::sieve::Related;
 pub(super) const CHUNK: usize = 500;
 
 pub(super) const CURSOR: &str = "cursor";
+
+impl Store {
+    /// The ids of the entries of [`Scope::Untidied`], in their order, without the entries: an index alone answers, however often.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn untidied(&self) -> Result<Vec<String>, StoreError> {
+        let rows = sqlx::query("SELECT id FROM ledger WHERE live = 0 AND tidied = 0")
+            .fetch_all(&self.inner.readers)
+            .await?;
+        let ids = rows.iter().map(|row| row.try_get(0));
+        let mut ids = ids.collect::<Result<Vec<String>, _>>()?;
+        ids.sort();
+        Ok(ids)
+    }
+}
 
 /// Inserts entries of version 0, updates the others if they are still what they were.
 pub(super) async fn write(

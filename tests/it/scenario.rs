@@ -12,6 +12,7 @@ use hallpass::domain::model::ConnectionName;
 use hallpass::sandbox::{Change, Down, MergeMethod, Verdict};
 use hallpass::store::Wake;
 use hallpass::worker::Resync;
+use sqlx::Connection as _;
 
 use crate::vault::Fault;
 use crate::world::{Ears, REPO, World, at_every_wait, file, grant, killed_at};
@@ -469,6 +470,28 @@ async fn closing_the_revert_pull_request_never_restores_access() {
         );
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_proposed_already_is_not_read_to_find_whether_it_is_due() {
+    let world = World::new(Ears::Hearing, "merge = \"auto\"\nmerge_reverts = false").await;
+    let pull = world
+        .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+        .await;
+    world.approve(pull, "grace").await;
+    world.advance(hours(2)).await;
+    world.advance(minutes(2)).await;
+    assert_eq!(
+        world.open_pulls(),
+        ["Remove ended access: ada on db/readonly"]
+    );
+    let file = format!("sqlite://{}", world.data().join("hallpass.db").display());
+    let mut raw = sqlx::SqliteConnection::connect(&file).await.unwrap();
+    let damage = sqlx::query("UPDATE ledger SET entry = '{'");
+    damage.execute(&mut raw).await.unwrap();
+    // What cannot be read is an error to whoever reads it.
+    let reconciler = world.service().worker().reconciler();
+    assert!(!reconciler.reverts_are_due().await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -477,7 +477,10 @@ on_both! {
         assert_eq!(names(&read(Scope::Live(&db)).await), ["ada"]);
         assert_eq!(names(&read(Scope::Waiting).await), ["new"]);
         assert_eq!(store.live_connections().await.unwrap(), BTreeSet::from([db.clone()]));
-        assert_eq!(names(&read(Scope::Untidied).await), ["denied", "ended"]);
+        let untidied = read(Scope::Untidied).await;
+        assert_eq!(names(&untidied), ["denied", "ended"]);
+        let ids: Vec<&str> = untidied.iter().map(|e| e.id.as_str()).collect();
+        assert_eq!(store.untidied().await.unwrap(), ids);
         assert_eq!(names(&read(Scope::All).await), ["ada", "denied", "ended", "new", "tidy"]);
     }
 
