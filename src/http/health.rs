@@ -6,13 +6,20 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use chrono::TimeDelta;
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 
 use super::Shared;
+use crate::domain::model::Instant;
 use crate::domain::safety;
+use crate::store::Store;
 
 /// How long the database may take.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// For how long its answer is good: anybody may ask.
+const KEPT: TimeDelta = TimeDelta::seconds(1);
 
 const STORE: &str =
     "the database does not answer: see that it runs and can be reached; the log says why";
@@ -33,11 +40,47 @@ fn safe_mode(word: &str) -> String {
     )
 }
 
-/// The database answers, the protected branch was read once, and the worker finished a pass not long ago. Where not, `problems` says
-/// what is wrong and what to do. Safe mode leaves it ready, and is told beside that.
-pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, Json<Value>) {
-    let cursor = tokio::time::timeout(PATIENCE, shared.store.cursor()).await;
-    let store = matches!(cursor, Ok(Ok(_)));
+/// What everybody may ask; the database is asked once a second at most.
+pub(super) struct Probe {
+    shared: Arc<Shared>,
+    last: Mutex<Option<(Instant, Heard)>>,
+}
+
+/// What the database said.
+#[derive(Clone)]
+struct Heard {
+    store: bool,
+    main: bool,
+    /// Why nothing is granted.
+    why: Option<String>,
+}
+
+impl Probe {
+    pub(super) fn of(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            last: Mutex::new(None),
+        }
+    }
+
+    /// What the database said last, where that is not long ago. Whoever asks meanwhile waits for the same answer.
+    async fn heard(&self) -> Heard {
+        let mut last = self.last.lock().await;
+        let now = self.shared.clock.now();
+        match &*last {
+            // A clock that was put back keeps nothing for longer.
+            Some((at, heard)) if (TimeDelta::zero()..KEPT).contains(&(now - *at)) => heard.clone(),
+            _ => {
+                let heard = ask(&self.shared.store).await;
+                *last = Some((self.shared.clock.now(), heard.clone()));
+                heard
+            }
+        }
+    }
+}
+
+async fn ask(database: &Store) -> Heard {
+    let cursor = tokio::time::timeout(PATIENCE, database.cursor()).await;
     let main = matches!(cursor, Ok(Ok(Some(_))));
     if let Ok(Err(error)) = &cursor {
         tracing::warn!(
@@ -45,18 +88,27 @@ pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, Jso
             "the database does not answer a health check"
         );
     }
+    let doubt = tokio::time::timeout(PATIENCE, database.note(safety::NOTE)).await;
+    let why = match (main, doubt) {
+        (true, Ok(Ok(None))) => None,
+        (true, Ok(Ok(Some(word)))) => Some(safe_mode(&word)),
+        _ => Some("it cannot be known what is granted: see `problems`".to_owned()),
+    };
+    let store = matches!(cursor, Ok(Ok(_)));
+    Heard { store, main, why }
+}
+
+/// The database answers, the protected branch was read once, and the worker finished a pass not long ago. Where not, `problems` says
+/// what is wrong and what to do. Safe mode leaves it ready, and is told beside that.
+pub(super) async fn ready(State(probe): State<Arc<Probe>>) -> (StatusCode, Json<Value>) {
+    let Heard { store, main, why } = probe.heard().await;
+    let shared = &probe.shared;
     let age = shared
         .last_pass
         .borrow()
         .map(|at| (shared.clock.now() - at).num_milliseconds());
     let limit = i64::try_from(shared.stale_after.as_millis()).unwrap_or(i64::MAX);
     let worker = age.is_some_and(|age| age <= limit);
-    let doubt = tokio::time::timeout(PATIENCE, shared.store.note(safety::NOTE)).await;
-    let why = match (main, doubt) {
-        (true, Ok(Ok(None))) => None,
-        (true, Ok(Ok(Some(word)))) => Some(safe_mode(&word)),
-        _ => Some("it cannot be known what is granted: see `problems`".to_owned()),
-    };
     let problems: Vec<&str> = [(store, STORE), (main || !store, MAIN), (worker, WORKER)]
         .into_iter()
         .filter_map(|(fine, problem)| (!fine).then_some(problem))

@@ -95,7 +95,8 @@ pub fn metrics_router(shared: &Arc<Shared>) -> Router {
 }
 
 fn health(shared: &Arc<Shared>) -> Router {
-    let ready = get(health::ready).with_state(Arc::clone(shared));
+    let probe = Arc::new(health::Probe::of(Arc::clone(shared)));
+    let ready = get(health::ready).with_state(probe);
     Router::new()
         .route("/health/live", get(health::live))
         .route("/health/ready", ready)

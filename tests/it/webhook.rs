@@ -578,6 +578,11 @@ async fn it_is_ready_once_the_branch_was_read_while_the_database_answers_and_the
     service.clock.advance(TimeDelta::seconds(180));
     assert_eq!(ready().await, (200, json!(180)));
     assert_eq!(look().await.1["granting"], true);
+    service.clock.advance(TimeDelta::seconds(1));
+    assert_eq!(ready().await, (503, json!(181)));
+
+    service.last_pass.send(Some(service.clock.now())).unwrap();
+    assert_eq!(ready().await, (200, json!(0)));
     // In safe mode webhooks are taken and ends are kept: it is ready, and says that it grants nothing.
     let note = async |value: Option<&'static str>| {
         service
@@ -587,6 +592,7 @@ async fn it_is_ready_once_the_branch_was_read_while_the_database_answers_and_the
             .unwrap()
     };
     note(Some("main-rewritten")).await;
+    service.clock.advance(TimeDelta::seconds(1));
     let (status, body) = look().await;
     assert_eq!((status, &body["granting"]), (200, &json!(false)));
     let why = body["not_granting_because"].as_str().unwrap();
@@ -595,19 +601,37 @@ async fn it_is_ready_once_the_branch_was_read_while_the_database_answers_and_the
         "{why}"
     );
     note(None).await;
-    assert_eq!(look().await.1["not_granting_because"], Value::Null);
     service.clock.advance(TimeDelta::seconds(1));
-    assert_eq!(ready().await, (503, json!(181)));
-
-    service.last_pass.send(Some(service.clock.now())).unwrap();
-    assert_eq!(ready().await, (200, json!(0)));
+    assert_eq!(look().await.1["not_granting_because"], Value::Null);
     service.store.close().await;
-    assert_eq!(ready().await, (503, json!(0)));
+    service.clock.advance(TimeDelta::seconds(1));
+    assert_eq!(ready().await, (503, json!(3)));
     // Which is no reason to restart it.
     let live = service
         .send(Request::get("/health/live").body(Body::empty()).unwrap())
         .await;
     assert_eq!(live, (StatusCode::OK, "live\n".to_owned()));
+}
+
+#[tokio::test]
+async fn however_many_ask_whether_it_is_ready_the_database_is_asked_once_a_second() {
+    // A clock that was put back keeps no answer for longer.
+    for (milliseconds, kept) in [(999, true), (1000, false), (-60_000, false)] {
+        let service = service().await;
+        let answered = async || {
+            let request = Request::get("/health/ready").body(Body::empty()).unwrap();
+            let (_, body) = service.send(request).await;
+            let body: Value = serde_json::from_str(&body).unwrap();
+            body["store"].as_bool().unwrap()
+        };
+        assert!(answered().await);
+        // Nothing can be asked of it any more, which only whoever asks it notices.
+        service.store.close().await;
+        service.clock.advance(TimeDelta::milliseconds(milliseconds));
+        for _ in 0..3 {
+            assert_eq!(answered().await, kept, "{milliseconds}");
+        }
+    }
 }
 
 /// Serves on a free port until the sender is used or dropped.
