@@ -872,6 +872,29 @@ on_both! {
         assert_eq!(store.waiting(Whose::All, PullNumber(0), 9).await.unwrap(), []);
     }
 
+    async fn of_what_was_denied_behind_a_pull_request_the_oldest_are_found(store: Store) {
+        let judged = |pull: u64, author: &str, outcome: &str| Judged {
+            pull: PullNumber(pull),
+            author: Some(Login::new(author).unwrap()),
+            outcome: outcome.to_owned(),
+            says: String::new(),
+            since: at(1),
+        };
+        for one in [
+            judged(9, "ada", "denied"),
+            judged(7, "ada", "uncertain"),
+            judged(6, "ada", "waiting"),
+            judged(5, "mei", "denied"),
+            judged(4, "ada", "denied"),
+            judged(2, "ada", "denied"),
+        ] {
+            store.remember_judged(&one).await.unwrap();
+        }
+        let denied = async |most| store.denied_of(&Login::new("ada").unwrap(), PullNumber(3), most).await.unwrap();
+        assert_eq!(denied(20).await, [4, 7, 9].map(PullNumber).into());
+        assert_eq!(denied(2).await, [4, 7].map(PullNumber).into());
+    }
+
     async fn a_sign_in_makes_one_session_that_ends_on_time_or_when_it_is_said(store: Store) {
         let session = Session { account: UserId(7), login: Login::new("ada").unwrap(), ends: at(480), asked: at(0) };
         let key = |key, sign_in| SessionKey { key, sign_in };

@@ -15,7 +15,7 @@ use super::{BASELINE, FILE, forbid, tree};
 use crate::approval::scene::{Scene, actor, at, login, team};
 use crate::decision::office::{holds, merged, rules, standing, verdict};
 use crate::scenario::{hearing_and_deaf, hearing_and_deaf_with};
-use crate::world::{REPO, World, grant};
+use crate::world::{REPO, World, file, grant};
 
 /// Who approves has been an owner for an hour.
 pub const SEASONED: &str = "@id(\"seasoned\")\n@message(\"Owners approve once they have been owners for an hour.\")\nforbid (principal, action == Action::\"approve\", resource)\nwhen { context.owner_minutes < 60 };\n";
@@ -225,6 +225,29 @@ async fn drafts_count_and_what_asks_for_no_access_does_not() {
         sandbox.convert_to_draft("ada", REPO, draft).unwrap();
         let second = world.request("ada", "db/ada-2", &text).await;
         assert_eq!(world.check(second).title, "Denied: policy-forbids");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_for_another_branch_does_not_count() {
+    hearing_and_deaf(async |world| {
+        govern(world, &TWO_AT_ONCE.replace(">= 2", ">= 1")).await;
+        let text = grant("ada", "readonly", "2h");
+        let wanted = [Change::write(file("db/ada-1"), &text)];
+        let sandbox = &world.sandbox;
+        sandbox.push("root", REPO, "lax", &[], "Begin it").unwrap();
+        sandbox
+            .push("ada", REPO, "elsewhere", &wanted, "Please")
+            .unwrap();
+        sandbox
+            .open_pull("ada", REPO, "elsewhere", "lax", "Please", "")
+            .unwrap();
+        world.settle().await;
+        let here = world.request("ada", "db/ada-2", &text).await;
+        assert_eq!(world.conclusion(here), "in_progress");
+        let another = world.request("ada", "db/ada-3", &text).await;
+        assert_eq!(world.check(another).title, "Denied: policy-forbids");
     })
     .await;
 }

@@ -2,7 +2,7 @@ use chrono::TimeDelta;
 use hallpass::domain::audit::report::{
     Cited, Class, Outcome, Report, Sample, Scale, ScaleStep, Spread,
 };
-use hallpass::domain::audit::{Filter, Problem, Rule, population};
+use hallpass::domain::audit::{Filter, Problem, Promise, Rule, check_story, population};
 use hallpass::domain::evidence::Kind;
 use hallpass::domain::model::TermLength;
 use serde_json::json;
@@ -178,6 +178,18 @@ fn forged_grants_that_replace_each_other_end_no_sooner_and_hang_nothing() {
         shares(&story.report(&check, &november()))[0],
         "2 just in time by 1, 4 h, 0 at the end"
     );
+}
+
+#[test]
+fn a_term_that_ends_with_the_calendar_is_not_over_and_stops_no_check() {
+    let mut story = Story::new();
+    let told = Told::of("ada", "db/readonly", "2026-11-02T00:00:00Z", 2).goes_on();
+    story.grant(&told.by(json!({"expires": "+262142-12-31T23:59:59Z"})));
+    let promise = Promise {
+        late: TimeDelta::seconds(60),
+        now: november().now,
+    };
+    assert_eq!(check_story(&story.lives, promise), []);
 }
 
 #[test]
