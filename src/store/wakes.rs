@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sqlx::any::AnyRow;
-use sqlx::{AnyPool, Row};
+use sqlx::{Any, AnyPool, AssertSqlSafe, Row, Transaction};
 
 use super::fault::{instant, left_out, natural, number, text};
 use super::group::Share;
@@ -38,18 +38,30 @@ async fn write(writer: &Writer, calls: &[Asked]) -> Result<(), StoreError> {
     }
     let mut tx = writer.begin().await?;
     for (name, now) in rows {
-        sqlx::query(
-            "INSERT INTO wake (name, token, attempts, due_at, enqueued_at) VALUES ($1, $2, 0, $3, $3) \
-             ON CONFLICT (name) DO UPDATE SET token = excluded.token, due_at = excluded.due_at",
-        )
-        .bind(name)
-        // Random rather than counted: a row that was removed and came back must not meet a token from before.
-        .bind(rand::random_range(0..i64::MAX))
-        .bind(text(now))
-        .execute(&mut *tx)
-        .await?;
+        let hurry = "UPDATE SET token = excluded.token, due_at = excluded.due_at";
+        queue(&mut tx, &name, now, hurry).await?;
     }
     Ok(tx.commit().await?)
+}
+
+/// Queues a wake; what is done where it is queued already says `again`, which is text of this module.
+async fn queue(
+    tx: &mut Transaction<'_, Any>,
+    name: &str,
+    at: Instant,
+    again: &str,
+) -> Result<(), StoreError> {
+    sqlx::query(AssertSqlSafe(format!(
+        "INSERT INTO wake (name, token, attempts, due_at, enqueued_at) VALUES ($1, $2, 0, $3, $3) \
+         ON CONFLICT (name) DO {again}"
+    )))
+    .bind(name)
+    // Random rather than counted: a row that was removed and came back must not meet a token from before.
+    .bind(rand::random_range(0..i64::MAX))
+    .bind(text(at))
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 pub(super) async fn due(readers: &AnyPool, now: Instant) -> Result<Vec<TakenWake>, StoreError> {
@@ -121,31 +133,16 @@ pub(super) async fn wake_unless_queued(
     now: Instant,
 ) -> Result<(), StoreError> {
     let mut tx = writer.begin().await?;
-    sqlx::query(
-        "INSERT INTO wake (name, token, attempts, due_at, enqueued_at) VALUES ($1, $2, 0, $3, $3) \
-         ON CONFLICT (name) DO NOTHING",
-    )
-    .bind(name(wake))
-    .bind(rand::random_range(0..i64::MAX))
-    .bind(text(now))
-    .execute(&mut *tx)
-    .await?;
+    queue(&mut tx, &name(wake), now, "NOTHING").await?;
     Ok(tx.commit().await?)
 }
 
 /// The token changes, so that a look which is under way does not take it off the queue.
 pub(super) async fn wake_by(writer: &Writer, wake: &Wake, at: Instant) -> Result<(), StoreError> {
     let mut tx = writer.begin().await?;
-    sqlx::query(
-        "INSERT INTO wake (name, token, attempts, due_at, enqueued_at) VALUES ($1, $2, 0, $3, $3) \
-         ON CONFLICT (name) DO UPDATE SET token = excluded.token, \
-         due_at = CASE WHEN wake.due_at < excluded.due_at THEN wake.due_at ELSE excluded.due_at END",
-    )
-    .bind(name(wake))
-    .bind(rand::random_range(0..i64::MAX))
-    .bind(text(at))
-    .execute(&mut *tx)
-    .await?;
+    let earlier = "UPDATE SET token = excluded.token, \
+         due_at = CASE WHEN wake.due_at < excluded.due_at THEN wake.due_at ELSE excluded.due_at END";
+    queue(&mut tx, &name(wake), at, earlier).await?;
     Ok(tx.commit().await?)
 }
 
