@@ -375,11 +375,9 @@ impl<C: Carrier> Asked<C> {
     async fn take(&self, access: &Access, order: &Order) -> Result<Revoked, ProviderError> {
         let [done, found] = self.change(Action::Revoke, access, order).await?;
         let name = &access.account.name;
-        let another = |answer: &Answer| {
-            let known = access.account.id.as_ref();
-            known.is_some_and(|known| answer.account_id.as_ref().is_some_and(|id| id != known))
-        };
-        if found.held == Some(true) && !another(&found) {
+        let (known, id) = (access.account.id.as_ref(), found.account_id.as_ref());
+        let is_another = id.is_some_and(|id| super::differs(known, id));
+        if found.held == Some(true) && !is_another {
             let why = "the read-back says that it is held still";
             return Err(self.told(Failure::unavailable("taking it", why)));
         }
