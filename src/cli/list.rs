@@ -218,7 +218,7 @@ impl List {
 fn open<'a>((check, request): &'a Checked, me: Option<&Login>) -> Open<'a> {
     Open {
         pull: &request.pull,
-        title: &request.title,
+        title: &request.pull.title,
         grants: request.paths.iter().map(GrantPath::short).collect(),
         check: check.as_deref(),
         own: me.is_some() && request.pull.author.as_ref() == me,

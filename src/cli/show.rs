@@ -170,7 +170,7 @@ impl Story<'_> {
     fn answer<'a>(&'a self, view: &View) -> Answer<'a> {
         let open = |(check, request): &'a (Option<String>, OpenRequest)| Open {
             pull: &request.pull,
-            title: &request.title,
+            title: &request.pull.title,
             check: check.as_deref(),
         };
         Answer {

@@ -18,8 +18,6 @@ use crate::repo::{RepoError, read};
 pub struct OpenRequest {
     /// Which.
     pub pull: OpenPull,
-    /// Its title. Untrusted.
-    pub title: String,
     /// The grant files that it changes.
     pub paths: Vec<GrantPath>,
     /// What it changes.
@@ -155,10 +153,9 @@ impl Desk<'_> {
             pull: OpenPull {
                 number: listed.number,
                 url: listed.url,
-                title: listed.title.clone(),
+                title: listed.title,
                 author: listed.author,
             },
-            title: listed.title,
             paths,
             changes,
             waits,

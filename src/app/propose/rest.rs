@@ -36,7 +36,7 @@ pub struct OpenPull {
     pub number: PullNumber,
     /// Its page.
     pub url: String,
-    /// Its title.
+    /// Its title. Untrusted.
     #[serde(skip)]
     pub title: String,
     /// Who opened it.
