@@ -486,6 +486,24 @@ fn who_only_waits_for_time_is_named_where_too_few_others_are_left() {
 }
 
 #[test]
+fn of_many_owners_six_are_named_and_the_others_counted() {
+    let asked = |count: usize| {
+        let mut scene = Scene::new();
+        let teams: Vec<String> = (1..=count).map(|n| format!("@acme/t{n}")).collect();
+        scene.owned(&format!("* {}\n", teams.join(" ")));
+        (1..=count).for_each(|n| {
+            scene.staff(&format!("t{n}"), &["grace"]);
+        });
+        reasons(&scene).remove(0)
+    };
+    let named = "One approval is needed, from @acme/t1, @acme/t2, @acme/t3, @acme/t4, @acme/t5, @acme/t6 or";
+    for (count, last) in [(7, "@acme/t7"), (8, "2 others"), (9, "3 others")] {
+        let can = "@grace can give it.";
+        assert_eq!(asked(count), format!("{named} {last}: {can}"));
+    }
+}
+
+#[test]
 fn two_approvals_take_two_people() {
     let mut scene = Scene::new();
     scene.owned("* @acme/dba @acme/security @grace\n");

@@ -398,7 +398,12 @@ fn without_a_file_nobody_owns_anything() {
 
 #[test]
 fn a_link_in_place_of_the_file_owns_nothing_and_hides_the_later_ones() {
-    for mode in [0o120_000, 0o160_000, 0o100_755] {
+    for (mode, what) in [
+        (0o120_000, "a symbolic link (mode 120000)"),
+        (0o160_000, "a submodule (mode 160000)"),
+        (0o100_755, "an executable file (mode 100755)"),
+        (0o100_664, "not a regular file (mode 100664)"),
+    ] {
         let files = [
             file(".github/CODEOWNERS", mode, "* @evil\n"),
             file("CODEOWNERS", REGULAR_FILE, "* @d\n"),
@@ -406,6 +411,11 @@ fn a_link_in_place_of_the_file_owns_nothing_and_hides_the_later_ones() {
         let codeowners = Codeowners::in_force(&files);
         assert_eq!(owners(&codeowners, "a"), "unowned");
         assert_eq!(problems(&codeowners), ["1:1 codeowners-not-a-file"]);
+        let said = &codeowners.problems[0].message;
+        assert!(
+            said.starts_with(&format!("CODEOWNERS is {what};")),
+            "{said}"
+        );
     }
 }
 
