@@ -9,6 +9,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 
 use super::inspect::Inspection;
+use super::reconcile::NOTES;
 use super::{channels, needs, service};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
@@ -62,7 +63,9 @@ pub async fn examine_with(
     on("the GitHub App");
     let mut lines = app(config, server.forge()).await;
     on("the rules of the branches");
-    lines.extend(branches(config, server.forge()).await);
+    // What cannot be fetched is told of with the files.
+    let notes = server.has_branch(NOTES).await.unwrap_or(false);
+    lines.extend(branches(config, server.forge(), notes).await);
     on("the files of the protected branch");
     match server.declared().await {
         Ok(tree) => {
@@ -143,7 +146,8 @@ async fn app(config: &Config, forge: &GitHub) -> Vec<Line> {
     lines
 }
 
-async fn branches(config: &Config, forge: &GitHub) -> Vec<Line> {
+/// `notes`: whether runs without a server leave any.
+async fn branches(config: &Config, forge: &GitHub, notes: bool) -> Vec<Line> {
     let app = config.github.app_id;
     let tidying = match config.github.merge_reverts {
         true => Tidying::ByUs,
@@ -159,9 +163,13 @@ async fn branches(config: &Config, forge: &GitHub) -> Vec<Line> {
         )),
         Err(error) => lines.push(unanswered(Area::Branches, "the protected branch", &error)),
     }
-    match forge.branch(&config.evidence.branch).await {
-        Ok(branch) => lines.extend(doctor::evidence(&branch, app)),
-        Err(error) => lines.push(unanswered(Area::Branches, "the evidence branch", &error)),
+    let notes = notes.then_some((NOTES, "the branch of notes"));
+    let ours = [(config.evidence.branch.as_str(), "the evidence branch")];
+    for (name, what) in ours.into_iter().chain(notes) {
+        match forge.branch(name).await {
+            Ok(branch) => lines.extend(doctor::evidence(&branch, app)),
+            Err(error) => lines.push(unanswered(Area::Branches, what, &error)),
+        }
     }
     lines
 }

@@ -107,6 +107,14 @@ impl Inspection {
         Ok(self.reconciler.declared().await?)
     }
 
+    /// Whether the repository has this branch.
+    ///
+    /// # Errors
+    /// When the forge or git fail.
+    pub async fn has_branch(&self, name: &str) -> anyhow::Result<bool> {
+        Ok(self.reconciler.has_branch(name).await?)
+    }
+
     /// How target systems differ from the ledger now. [`Inspection::declared`] comes first.
     ///
     /// # Errors

@@ -34,6 +34,16 @@ struct Carried {
 }
 
 impl Reconciler {
+    /// Whether the repository has this branch.
+    ///
+    /// # Errors
+    /// When forge or git fail.
+    pub async fn has_branch(&self, name: &str) -> Result<bool, ReconcileError> {
+        let remote = self.remote().await?;
+        self.mirror.fetch(&remote, &[name], &[]).await?;
+        Ok(self.mirror.tip(name).await?.is_some())
+    }
+
     /// Takes over what an earlier run left on `branch`, if this database is new.
     ///
     /// # Errors

@@ -197,12 +197,22 @@ async fn each_rule_of_the_protected_branch_that_is_missing_is_told() {
     );
     world.sandbox.ruleset(REPO, None);
     let without = told(&world).await;
+    assert!(!without.iter().any(|line| line.contains("hallpass/notes")));
+    // Runs without a server leave notes there.
+    let notes = [Change::write("notes.json".to_owned(), "{}")];
+    let pushed = world
+        .sandbox
+        .push("root", REPO, "hallpass/notes", &notes, "Notes");
+    pushed.unwrap();
+    let without = told(&world).await;
     for expected in [
         "`main` can be pushed to without a pull request",
         "`hallpass` is not required for `main`",
         "`main` can be rewritten by a force-push and be deleted",
         "`hallpass/evidence` can be rewritten by a force-push and be deleted",
         "everybody who can write may push to `hallpass/evidence`",
+        "everybody who can write may push to `hallpass/notes`",
+        "`hallpass/notes` can be rewritten by a force-push and be deleted",
     ] {
         assert!(
             without.iter().any(|line| line.contains(expected)),
