@@ -85,8 +85,8 @@ impl Reconciler {
         let numbers: Vec<PullNumber> = listed.iter().map(|other| other.number).collect();
         let asking = self.store.which_ask(&numbers).await?;
         for other in listed.iter().filter(|o| !asking.contains(&o.number)) {
-            let judged = self.store.last_check(other.number).await?;
-            if judged.is_none_or(|(_, head, _)| head != other.head) {
+            let judged = self.store.judged_at(other.number).await?;
+            if judged.is_none_or(|head| head != other.head) {
                 return failed(format!("#{} was not looked at yet", other.number));
             }
         }
@@ -157,8 +157,10 @@ impl Reconciler {
     /// # Errors
     /// When the database fails.
     pub async fn keep_asks(&self, open: &BTreeSet<PullNumber>) -> Result<(), ReconcileError> {
-        let asking = self.store.asking().await?;
-        let gone: Vec<Wake> = asking.difference(open).copied().map(Wake::Pull).collect();
+        let mut known = self.store.asking().await?;
+        // One that is closed must not go on speaking for others with the same head.
+        known.extend(self.store.speaking().await?);
+        let gone: Vec<Wake> = known.difference(open).copied().map(Wake::Pull).collect();
         Ok(self.store.wake(&gone, self.now()).await?)
     }
 
@@ -177,7 +179,7 @@ impl Reconciler {
         }
     }
 
-    async fn wake_pulls(
+    pub(super) async fn wake_pulls(
         &self,
         pulls: impl Iterator<Item = PullNumber>,
     ) -> Result<(), ReconcileError> {

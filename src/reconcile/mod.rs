@@ -14,6 +14,7 @@ mod asks;
 mod calling_off;
 mod carry;
 mod case;
+mod checks;
 mod control;
 mod delivery;
 mod deployments;

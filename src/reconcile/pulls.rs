@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use sha2::{Digest, Sha256};
 use tracing::info;
 
 use super::case::Facts;
@@ -14,9 +13,9 @@ use crate::domain::landing;
 use crate::domain::message::Waiting;
 use crate::domain::model::PullNumber;
 use crate::domain::proposal;
-use crate::domain::pull::{Pull, PullState};
-use crate::domain::report::{self, Check, CheckStatus};
-use crate::forge::{CheckId, ForgeError, MergeOutcome};
+use crate::domain::pull::PullState;
+use crate::domain::report::{self, Check};
+use crate::forge::{ForgeError, MergeOutcome};
 use crate::store::{Judged, Wake};
 
 impl Reconciler {
@@ -27,6 +26,7 @@ impl Reconciler {
     pub async fn pull(&self, number: PullNumber) -> Result<(), ReconcileError> {
         let merges = self.merges.load(Ordering::SeqCst);
         let Some(facts) = self.observe_pull(number).await? else {
+            self.unsay(number).await?;
             return self.stand_or_fall(number, None).await;
         };
         if facts.is_asked_too_early() {
@@ -146,39 +146,6 @@ impl Reconciler {
             since: facts.now,
         };
         Ok(self.store.remember_judged(&judged).await?)
-    }
-
-    /// Publishes the check, unless the forge already shows exactly this.
-    async fn publish(&self, pull: &Pull, check: &Check) -> Result<(), ReconcileError> {
-        let number = pull.number;
-        // A check is a commit's, and another pull request may bring the same commit to the protected branch: what does not concern us
-        // elsewhere must not say so of that one.
-        let elsewhere = pull.base_branch != self.settings.protected_branch;
-        if elsewhere && check.status == CheckStatus::Neutral {
-            return Ok(());
-        }
-        let digest = hex::encode(Sha256::digest(format!("{check:?}")));
-        let last = self
-            .store
-            .last_check(number)
-            .await?
-            .filter(|(_, head, _)| *head == check.head);
-        if last.as_ref().is_some_and(|(_, _, shown)| *shown == digest) {
-            return Ok(());
-        }
-        // Before it is remembered that this was published: a crash in between must not lose it. What is merged in a moment is labelled then.
-        if check.status != CheckStatus::Success || self.settings.merge == Merging::Off {
-            self.relabel(number).await?;
-        }
-        let id = self
-            .forge
-            .publish_check(check, last.map(|(id, _, _)| CheckId(id)))
-            .await?;
-        self.store
-            .remember_check(number, id.0, &check.head, &digest)
-            .await?;
-        info!(pull = number.0, check.title = %check.title, "published the check of #{number}: {}", check.title);
-        Ok(())
     }
 
     /// Merges what is due, unless another was merged since `merges` were: then it is judged again, by what stands there now.

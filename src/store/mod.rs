@@ -8,6 +8,7 @@
 
 mod anchors;
 mod asks;
+mod checks;
 mod commits;
 mod deployments;
 mod drift;
@@ -68,6 +69,8 @@ pub enum StoreError {
 
 /// What is known of a place where anchors are kept.
 pub use anchors::Remembered;
+/// What pull requests say at their heads.
+pub use checks::Said;
 /// What people are told beside GitHub, and what becomes of it.
 pub use messages::{Addressed, Queued, Sent};
 /// What becomes of a notice that access ends soon.
@@ -609,30 +612,5 @@ impl Store {
     /// When it was not written.
     pub async fn published(&self, events: &[(u64, CommitId)]) -> Result<(), StoreError> {
         outbox::published(&self.inner.writer, events).await
-    }
-
-    /// The check that was last published for a pull request: its number at the forge, its commit, a digest of its content.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn last_check(
-        &self,
-        pull: PullNumber,
-    ) -> Result<Option<(u64, CommitId, String)>, StoreError> {
-        outbox::last_check(&self.inner.readers, pull).await
-    }
-
-    /// Remembers the check that was published.
-    ///
-    /// # Errors
-    /// When it was not written.
-    pub async fn remember_check(
-        &self,
-        pull: PullNumber,
-        id: u64,
-        head: &CommitId,
-        digest: &str,
-    ) -> Result<(), StoreError> {
-        outbox::remember_check(&self.inner.writer, pull, id, head, digest).await
     }
 }

@@ -1,4 +1,4 @@
-//! Events on their way to the evidence branch, and the checks that were published.
+//! Events on their way to the evidence branch.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -174,46 +174,5 @@ pub(super) async fn published(
             .execute(&mut *tx)
             .await?;
     }
-    Ok(tx.commit().await?)
-}
-
-pub(super) async fn last_check(
-    readers: &AnyPool,
-    pull: PullNumber,
-) -> Result<Option<(u64, CommitId, String)>, StoreError> {
-    let row = sqlx::query("SELECT id, head, digest FROM checks WHERE pull = $1")
-        .bind(number("pull request", pull.0)?)
-        .fetch_optional(readers)
-        .await?;
-    let Some(row) = row else { return Ok(None) };
-    let what = format!("the check of pull request {pull}");
-    let head: String = row.try_get(1)?;
-    let head = CommitId::new(&head)
-        .map_err(|e| StoreError::broken(format!("{what} cannot be read: {e}")))?;
-    Ok(Some((
-        natural(&what, row.try_get(0)?)?,
-        head,
-        row.try_get(2)?,
-    )))
-}
-
-pub(super) async fn remember_check(
-    writer: &Writer,
-    pull: PullNumber,
-    id: u64,
-    head: &CommitId,
-    digest: &str,
-) -> Result<(), StoreError> {
-    let mut tx = writer.begin().await?;
-    sqlx::query(
-        "INSERT INTO checks (pull, id, head, digest) VALUES ($1, $2, $3, $4) \
-         ON CONFLICT (pull) DO UPDATE SET id = excluded.id, head = excluded.head, digest = excluded.digest",
-    )
-    .bind(number("pull request", pull.0)?)
-    .bind(number("check", id)?)
-    .bind(head.as_str())
-    .bind(digest)
-    .execute(&mut *tx)
-    .await?;
     Ok(tx.commit().await?)
 }

@@ -35,6 +35,7 @@ mod github;
 mod golden;
 mod guards;
 mod hanging;
+mod heads;
 mod http_client;
 mod impact;
 mod init;

@@ -20,6 +20,7 @@ use hallpass::domain::model::{
 use hallpass::domain::plan::sieve::Related;
 use hallpass::domain::pull::{Lookup, Team};
 use hallpass::domain::remark::Remark;
+use hallpass::domain::report::{CheckStatus, Voice};
 use hallpass::domain::tenure::ALWAYS;
 use hallpass::store::{
     ALL_GRANTS, Addressed, Handled, Judged, Ledger, List, Mark, Notice, Scope, Sent, Session,
@@ -929,11 +930,24 @@ on_both! {
         assert_eq!(keys, [("asked", Some(commit('9'))), ("given", None), ("whichever", None)]);
     }
 
-    async fn the_last_check_is_remembered(store: Store) {
-        assert_eq!(store.last_check(PullNumber(1)).await.unwrap(), None);
-        store.remember_check(PullNumber(1), 10, &commit('1'), "x").await.unwrap();
-        store.remember_check(PullNumber(1), 11, &commit('2'), "y").await.unwrap();
-        assert_eq!(store.last_check(PullNumber(1)).await.unwrap(), Some((11, commit('2'), "y".to_owned())));
+    async fn what_pull_requests_say_at_a_head_is_remembered_with_what_is_shown_there(store: Store) {
+        let voice = |pull: u64, status: CheckStatus| Voice { pull: PullNumber(pull), here: true, status };
+        let (one, other) = (voice(1, CheckStatus::Success), voice(2, CheckStatus::Failure));
+        store.say(&one, &commit('1'), "x").await.unwrap();
+        store.show(PullNumber(1), &commit('1'), (10, "x")).await.unwrap();
+        store.say(&other, &commit('1'), "y").await.unwrap();
+        store.show(PullNumber(2), &commit('1'), (11, "z")).await.unwrap();
+        let said = store.said_at(&commit('1')).await.unwrap();
+        let found: Vec<_> = said.iter().map(|s| (s.voice, s.run, s.shown.as_deref())).collect();
+        assert_eq!(found, [(one, Some(11), None), (other, Some(11), Some("z"))]);
+        // At another head nothing is shown yet.
+        store.say(&other, &commit('2'), "y").await.unwrap();
+        let moved = store.said(PullNumber(2)).await.unwrap().unwrap();
+        assert_eq!((moved.head, moved.run, moved.shown), (commit('2'), None, None));
+        assert_eq!(store.judged_at(PullNumber(1)).await.unwrap(), Some(commit('1')));
+        assert_eq!(store.unsay(PullNumber(1)).await.unwrap(), Some(commit('1')));
+        assert_eq!(store.unsay(PullNumber(1)).await.unwrap(), None);
+        assert!(store.said_at(&commit('1')).await.unwrap().is_empty());
     }
 
     async fn a_store_that_was_closed_says_so(store: Store) {

@@ -20,6 +20,7 @@ mod release;
 mod request;
 mod round;
 mod safety;
+mod shared;
 mod summary;
 mod title;
 
@@ -35,6 +36,7 @@ pub use explain::{Answer, answer};
 pub use release::release_proposal;
 pub use round::review_sheet_proposal;
 pub use safety::paused;
+pub use shared::{Voice, shared, speaker};
 
 pub use notice::{EndingGrant, Pages, ends_soon};
 
@@ -56,15 +58,15 @@ pub struct Check {
     pub annotations: Vec<Annotation>,
 }
 
-/// Where a check stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where a check stands, from the best to the worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CheckStatus {
-    /// Waits for somebody.
-    InProgress,
     /// Passed.
     Success,
     /// Nothing for Hallpass in here.
     Neutral,
+    /// Waits for somebody.
+    InProgress,
     /// Denied.
     Failure,
 }
