@@ -7,6 +7,9 @@
 //!
 //! Invariant: nothing lapses before a look at the forge showed that nobody has signed. While the forge cannot be asked, nothing does.
 //!
+//! Invariant: what is pushed after an owner signed takes nothing back. When the time is over, what was signed last is done, though
+//! something else stands there by then.
+//!
 //! Accepted race: a signature that comes in the moment between that look and the ledger's word comes too late.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,12 +24,12 @@ use crate::domain::catalogue::ChangedFile;
 use crate::domain::decision::{self, Outcome, Verdict};
 use crate::domain::evidence;
 use crate::domain::ledger::{Cause, Entry, State};
-use crate::domain::model::{GrantId, Instant, PullNumber, SheetPath};
-use crate::domain::pull::{Pull, PullListed, PullState};
+use crate::domain::model::{CommitId, GrantId, Instant, PullNumber, SheetPath};
+use crate::domain::pull::{Pull, PullListed, PullState, ReviewState};
 use crate::domain::report;
 use crate::domain::round::{self, Answer, Schedule, Sheet};
 use crate::forge::ForgeError;
-use crate::repo::Addition;
+use crate::repo::{Addition, Remote, RepoError};
 use crate::store::{Scope, Wake};
 
 /// Under what the sheets are noted that are open.
@@ -259,34 +262,89 @@ impl Reconciler {
     /// Lapses what nobody answered in time.
     async fn lapse_unless_signed(&self, sheet: Sheet) -> Result<(), ReconcileError> {
         let signed = match &sheet.asked {
-            Some(asked) => self.is_signed(asked.pull).await?,
-            None => false,
+            Some(asked) => self.signed(asked.pull).await?,
+            None => Signed::Never,
         };
         // Merged since the forge was asked, or the forge does not show it yet: there is nothing left to approve, which is no silence. The
         // next pass sees by what it was merged.
-        if signed || self.is_answered_on_branch(&sheet).await? {
+        if self.is_answered_on_branch(&sheet).await? {
             return Ok(());
         }
-        self.lapse(sheet).await
+        match signed {
+            Signed::Now => Ok(()),
+            Signed::Before(pull, answers, signatures) => {
+                self.complete(sheet, pull, (answers, signatures)).await?;
+                Ok(self.store.wake(&[Wake::Pull(pull)], self.now()).await?)
+            }
+            Signed::Never => self.lapse(sheet).await,
+        }
     }
 
-    /// Whether the pull request is signed and only waits for its merge, or was merged since it was looked at: then the next pass sees
-    /// by what.
-    async fn is_signed(&self, number: PullNumber) -> Result<bool, ReconcileError> {
-        let Some(facts) = self.observe_pull(number).await? else {
-            return Ok(match self.forge.pull(number).await {
-                Ok(pull) => matches!(pull.state, PullState::Merged { .. }),
-                Err(ForgeError::NotFound { .. }) => false,
-                Err(error) => return Err(error.into()),
-            });
+    /// What owners signed in the open pull request: what it holds now, or what it held when an approval was given. Anybody who can push
+    /// can change what it holds, and nobody's push takes back what an owner said.
+    async fn signed(&self, number: PullNumber) -> Result<Signed, ReconcileError> {
+        let pull = match self.forge.pull(number).await {
+            Ok(pull) => pull,
+            Err(ForgeError::NotFound { .. }) => return Ok(Signed::Never),
+            Err(error) => return Err(error.into()),
         };
+        match pull.state {
+            PullState::Open => {}
+            PullState::Merged { .. } => return Ok(Signed::Now),
+            PullState::Closed => return Ok(Signed::Never),
+        }
+        let remote = self.remote().await?;
+        let branch = &self.settings.protected_branch;
+        self.mirror.fetch(&remote, &[branch], &[number.0]).await?;
+        let Some(base) = self.mirror.tip(branch).await? else {
+            return Ok(Signed::Never);
+        };
+        for head in signed_perhaps(&pull) {
+            let Some(verdict) = self.verdict_at(&remote, &pull, head, &base).await? else {
+                continue;
+            };
+            match &verdict.outcome {
+                Outcome::Approved if verdict.head == pull.head => return Ok(Signed::Now),
+                // What is no answer to the sheet, anybody can make doubtful.
+                Outcome::Uncertain(what) if verdict.answered.is_some() => {
+                    return Err(ReconcileError::Unsettled(what.join("; ")));
+                }
+                _ => {}
+            }
+            if let Ok((answers, signatures)) = weigh(verdict) {
+                return Ok(Signed::Before(number, answers, signatures));
+            }
+        }
+        Ok(Signed::Never)
+    }
+
+    /// What the pull request would be judged to be if `head` were its head; `None` where that can be no change of the protected branch.
+    async fn verdict_at(
+        &self,
+        remote: &Remote,
+        pull: &Pull,
+        head: CommitId,
+        base: &CommitId,
+    ) -> Result<Option<Verdict>, ReconcileError> {
+        let mut proposed = self.mirror.proposed(base, &head).await;
+        if matches!(proposed, Err(RepoError::NoCommit(_))) {
+            let missing = [head.clone()];
+            self.mirror.fetch_commits(remote, &missing).await?;
+            proposed = self.mirror.proposed(base, &head).await;
+        }
+        match proposed {
+            Ok(Some(_)) => {}
+            Ok(None) | Err(RepoError::NoCommit(_)) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+        let then = Pull {
+            head,
+            ..pull.clone()
+        };
+        let facts = self.facts(remote, then, base.clone()).await?;
         let branch = self.settings.protected_branch.clone();
         let verdict = aside(move || decision::decide(&facts.case(&branch))).await?;
-        match verdict.outcome {
-            Outcome::Approved => Ok(true),
-            Outcome::Uncertain(what) => Err(ReconcileError::Unsettled(what.join("; "))),
-            Outcome::Denied | Outcome::Waiting | Outcome::NotConcerned => Ok(false),
-        }
+        Ok(Some(verdict))
     }
 
     /// What nobody answered ends only if the schedule said so when owners were asked, and says so still: whoever sees what is about to
@@ -370,6 +428,29 @@ impl Reconciler {
         }
         self.sheets().await
     }
+}
+
+/// What owners signed, when their time to answer is over.
+enum Signed {
+    /// What only waits for its merge, or was merged since it was looked at: then the next pass sees by what.
+    Now,
+    /// What stood in the pull request when an approval was given.
+    Before(PullNumber, BTreeMap<GrantId, Answer>, Signatures),
+    /// Nothing.
+    Never,
+}
+
+/// The commits of which the answers may be signed: the head, then what approvals looked at, the newest first.
+fn signed_perhaps(pull: &Pull) -> Vec<CommitId> {
+    let mut heads = vec![pull.head.clone()];
+    let approvals = pull.reviews.iter().rev();
+    let approvals = approvals.filter(|review| review.state == ReviewState::Approved);
+    for seen in approvals.filter_map(|review| review.commit.as_ref()) {
+        if !heads.contains(seen) {
+            heads.push(seen.clone());
+        }
+    }
+    heads
 }
 
 /// What was answered, and what signs it; or why that is nothing.

@@ -1,8 +1,11 @@
 //! What nobody answers in time.
 
-use hallpass::sandbox::{Down, MergeMethod, Verdict};
+use hallpass::domain::model::PullNumber;
+use hallpass::sandbox::{Change, Down, MergeMethod, Verdict};
 
-use super::{SCHEDULE, asked, days, edit, ended, event, review, reviews, schedule};
+use super::{
+    SCHEDULE, asked, days, edit, ended, event, first_round, review, reviews, schedule, sheet,
+};
 use crate::scenario::{hearing_and_deaf, hearing_and_deaf_with};
 use crate::world::{REPO, World};
 
@@ -193,4 +196,86 @@ async fn what_is_answered_on_the_branch_does_not_lapse_though_the_forge_shows_it
     world.resync().await;
     assert_eq!(world.holders("support"), ["ada"]);
     assert_eq!(world.told("access-review-completed").len(), 1);
+}
+
+/// A review of what ada and mei have, where people merge, so that there is time between the signature and the merge.
+async fn asked_where_people_merge(world: &World) -> PullNumber {
+    schedule(world, &ending()).await;
+    for person in ["ada", "mei"] {
+        let text = crate::world::grant(person, "support", "90d");
+        let file = format!("db/{person}-support");
+        let request = world.request("mallory", &file, &text).await;
+        world.approve(request, "grace").await;
+        world.merge_as_admin(request, MergeMethod::Merge).await;
+    }
+    first_round(world).await;
+    review(world)
+}
+
+const PEOPLE_MERGE: &str = "merge = \"off\"\nmerge_reverts = true";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_after_the_signature_turns_no_answer_round() {
+    hearing_and_deaf_with(PEOPLE_MERGE, async |world| {
+        let pull = asked_where_people_merge(world).await;
+        edit(world, "grace", pull, |text| ended(text, "mei")).await;
+        world.approve(pull, "grace").await;
+        assert_eq!(world.conclusion(pull), "success");
+        edit(world, "mallory", pull, |text| {
+            ended(&text.replace("decision: end", "decision: keep"), "ada")
+        })
+        .await;
+        assert_eq!(world.conclusion(pull), "in_progress");
+        world.advance(days(7)).await;
+        world.resync().await;
+        assert_eq!(world.holders("support"), ["ada"]);
+        assert_eq!(
+            world.told("access-review-completed"),
+            ["Completed: grace answered the access review of 2026-12-01: 1 kept, 1 ended"]
+        );
+        assert!(world.told("access-review-lapsed").is_empty());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_that_takes_the_signed_sheet_away_lets_nothing_lapse() {
+    hearing_and_deaf_with(PEOPLE_MERGE, async |world| {
+        let pull = asked_where_people_merge(world).await;
+        world.approve(pull, "grace").await;
+        let branch = world.sandbox.pull(REPO, pull).head;
+        let (path, _) = sheet(world, pull);
+        let away = [
+            Change::delete(path),
+            Change::write("README.md", "Nothing to see.\n"),
+        ];
+        world
+            .sandbox
+            .push("mallory", REPO, &branch, &away, "Away")
+            .unwrap();
+        world.settle().await;
+        world.advance(days(7)).await;
+        world.resync().await;
+        assert_eq!(world.holders("support"), ["ada", "mei"]);
+        assert_eq!(world.told("access-review-completed").len(), 1);
+        assert!(world.told("access-review-lapsed").is_empty());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_who_asks_for_changes_takes_the_signature_back() {
+    hearing_and_deaf_with(PEOPLE_MERGE, async |world| {
+        let pull = asked_where_people_merge(world).await;
+        world.approve(pull, "grace").await;
+        world
+            .review(pull, "grace", Verdict::RequestChanges, "I was wrong.")
+            .await;
+        world.advance(days(7)).await;
+        world.resync().await;
+        assert!(world.holders("support").is_empty());
+        assert!(world.told("access-review-completed").is_empty());
+        assert_eq!(world.told("access-review-lapsed").len(), 1);
+    })
+    .await;
 }
