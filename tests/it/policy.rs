@@ -8,6 +8,7 @@ mod life;
 mod listing;
 mod requests;
 mod seasons;
+mod warnings;
 
 use hallpass::domain::catalogue::Catalogue;
 use hallpass::domain::finding::Finding;

@@ -5,13 +5,14 @@
 
 mod question;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::approval::{self, Bench, Beneficiary, Member, Refusal};
 use super::super::finding::{Finding, Place};
 use super::super::model::{Grant, GrantPath, Owner, RoleRef, UserId};
 use super::super::policy::{Action, Answer, PolicyRef, Principal, Question};
 use super::super::pull::Lookup;
+use super::super::rules;
 use super::super::tenure::ALWAYS;
 use super::{Case, Change, Request, Standing, Verdict};
 
@@ -210,14 +211,18 @@ fn because(policies: &[PolicyRef]) -> String {
     policies.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
-/// Lets policies approve what nobody has approved yet, where nothing at all speaks against it.
+/// Lets policies approve what nobody has approved yet, where nothing speaks against it that a person is to look at.
 pub(super) fn approve_automatically(case: &Case<'_>, verdict: &mut Verdict) {
     if !doubts(case).is_empty() {
         return;
     }
-    let findings = &verdict.findings;
+    let findings = verdict.findings.iter();
+    let weighty: BTreeSet<&str> = findings
+        .filter(|f| rules::is_for_a_person(f))
+        .map(|f| f.path.as_str())
+        .collect();
     for request in &mut verdict.requests {
-        if findings.iter().any(|f| f.path == request.path.as_str()) {
+        if weighty.contains(request.path.as_str()) {
             continue;
         }
         if !matches!(request.approval, Standing::Missing(_)) {

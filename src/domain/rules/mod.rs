@@ -27,7 +27,7 @@ pub(crate) use change::resulting;
 pub use change::{MOST_GRANTS, MOST_POLICY_FILES, check_change, check_change_knowing};
 pub(crate) use eligible::{Eligible, eligible, refusal};
 pub use page::{find, page, url};
-pub use table::{FoundIn, RULES, Rule};
+pub use table::{FoundIn, RULES, Rule, Warning};
 
 /// Whether a grant is being asked for, or stands in the tree already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +95,12 @@ pub(crate) fn check_request<'o>(
     judged.beside(others, &mut found);
     found.retain(|finding| finding.severity == Severity::Error);
     sorted(found)
+}
+
+/// Whether what was found is for a person to look at, so that no policy approves the file by itself.
+pub fn is_for_a_person(finding: &Finding) -> bool {
+    let warning = find(finding.rule).and_then(|rule| rule.warning);
+    finding.severity == Severity::Error || warning != Some(Warning::InPassing)
 }
 
 fn sorted(mut found: Vec<Finding>) -> Vec<Finding> {

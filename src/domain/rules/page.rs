@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{FoundIn, RULES, Rule};
+use super::{FoundIn, RULES, Rule, Warning};
 
 /// Where the page of the released version is read. Each rule has its name as anchor.
 const PAGE: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/rules.md");
@@ -58,6 +58,7 @@ pub fn page() -> String {
             example,
             remedy,
             found_in,
+            warning,
         } = rule;
         let _ = write!(
             page,
@@ -66,6 +67,15 @@ pub fn page() -> String {
         if *found_in == FoundIn::Service {
             page.push_str("- Found by the service alone: a clone does not hold what it takes.\n");
         }
+        page.push_str(match warning {
+            None => "",
+            Some(Warning::ForAPerson) => {
+                "- As a warning, for a person to look at: no policy approves the file by itself.\n"
+            }
+            Some(Warning::InPassing) => {
+                "- As a warning, told in passing: a policy may approve the file by itself all the same.\n"
+            }
+        });
     }
     page
 }

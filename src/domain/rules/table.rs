@@ -13,6 +13,8 @@ pub struct Rule {
     pub remedy: &'static str,
     /// What it takes to find it.
     pub found_in: FoundIn,
+    /// What it means where it only warns; `None`: it never does.
+    pub warning: Option<Warning>,
 }
 
 /// What it takes to find that a rule is broken.
@@ -24,10 +26,25 @@ pub enum FoundIn {
     Service,
 }
 
+/// What a warning means where a policy would approve the file by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Warning {
+    /// A person is to look: no policy approves the file.
+    ForAPerson,
+    /// It is worth knowing and no more: time alone makes it, or somebody else does, and a grant is right all the same.
+    InPassing,
+}
+
 impl Rule {
     /// The same rule, as one that no clone can judge.
     const fn in_service(mut self) -> Self {
         self.found_in = FoundIn::Service;
+        self
+    }
+
+    /// The same rule, as one that may only warn.
+    const fn warns(mut self, warning: Warning) -> Self {
+        self.warning = Some(warning);
         self
     }
 }
@@ -44,6 +61,7 @@ const fn rule(
         example,
         remedy,
         found_in: FoundIn::Trees,
+        warning: None,
     }
 }
 
@@ -181,7 +199,7 @@ pub static RULES: &[Rule] = &[
     rule("policy-unknown-name",
         "Resources and roles that policies name are declared and give something themselves, which a bundle does not, and teams are written organisation/slug (for people and service accounts a warning).",
         "`Role::\"orders/readonyl\"`",
-        "Correct the name."),
+        "Correct the name.").warns(Warning::ForAPerson),
     rule("policy-broken",
         "Nothing is granted while a policy file cannot be relied on.",
         "a policy file on the protected branch with a syntax error",
@@ -237,7 +255,7 @@ pub static RULES: &[Rule] = &[
     rule("not-eligible",
         "Whoever asks for a role is one of those who may (a warning for a file that stands in the tree).",
         "a person outside of the teams that the role names under `eligible`",
-        "Ask for another role, or have its resource name you."),
+        "Ask for another role, or have its resource name you.").warns(Warning::ForAPerson),
     rule("term-too-long",
         "A grant lasts no longer than its role allows: the strictest of the role's limits counts.",
         "`duration: 30d` where the role's `max_duration` is 8h",
@@ -253,7 +271,7 @@ pub static RULES: &[Rule] = &[
     rule("expired",
         "A grant ends in the future (a warning for a file that stands in the tree).",
         "`expires:` of last week",
-        "Choose a later end."),
+        "Choose a later end.").warns(Warning::ForAPerson),
     rule("ends-before-start",
         "A grant ends after it starts.",
         "`expires:` before `starts:`",
@@ -265,7 +283,7 @@ pub static RULES: &[Rule] = &[
     rule("starts-in-past",
         "A start that has passed has no effect (a warning).",
         "`starts:` of yesterday",
-        "Nothing: access begins at the merge."),
+        "Nothing: access begins at the merge.").warns(Warning::InPassing),
     rule("field-required",
         "A request fills in what the role demands.",
         "no `ticket` where the role requires one",
@@ -285,7 +303,7 @@ pub static RULES: &[Rule] = &[
     rule("role-conflict-pending",
         "Two open requests ask for roles that exclude each other, for the same subject: whichever merges second is denied (a warning).",
         "ledger/approver in one pull request and ledger/submitter in another",
-        "Close one of the two.").in_service(),
+        "Close one of the two.").in_service().warns(Warning::InPassing),
     rule("renewal-changes-grant",
         "A changed grant file gives the same role to the same subject.",
         "`person: ada` becomes `person: bob` in a file that is there already",
@@ -343,9 +361,9 @@ pub static RULES: &[Rule] = &[
         "a file there that was written by hand, or that names what is not held back any more",
         "Leave that folder to Hallpass, and approve the pull request that it opened last.").in_service(),
     rule("emergency-offer",
-        "What a role offers in an emergency fits: no more approvals than otherwise, a list of people where nobody approves, at most 24h.",
+        "What a role offers in an emergency fits: no more approvals than otherwise, a list of people where nobody approves, at most 24h (more than the role itself allows is a warning).",
         "`emergency: { approvals: 0, max_duration: 1h }` without `people`",
-        "Correct the role's `emergency`."),
+        "Correct the role's `emergency`.").warns(Warning::ForAPerson),
     rule("review-schedule",
         "Owners have less time to answer an access review than passes until the next one, and one review begins a day after the other at the soonest.",
         "`every: 7d` and `within: 14d` in access/reviews.yaml",
@@ -401,7 +419,7 @@ pub static RULES: &[Rule] = &[
     rule("control-unowned",
         "The files that decide have owners too (a warning).",
         "no line for /.github/CODEOWNERS",
-        "Own /access/ and /.github/CODEOWNERS."),
+        "Own /access/ and /.github/CODEOWNERS.").warns(Warning::ForAPerson),
     rule("codeowners-broken",
         "Nothing is granted while a line of CODEOWNERS cannot be relied on.",
         "a line with a typing mistake, which GitHub would skip",
