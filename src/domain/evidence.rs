@@ -29,7 +29,7 @@ pub use deployment::{deployment_approved, deployment_waiting};
 use draft::{Draft, actor_word, precise};
 pub use draft::{approved_by, approved_by_policy, instant, subject_word};
 pub use drift::{drift_over, drift_removed, drifted};
-pub use held::{held, release_unsigned, released};
+pub use held::{held, hold_over, release_unsigned, released};
 pub use record::{
     DecidedOn, Judged, Membership, Place, Record, Sealed, Vote, Who, canonical, digest, seal,
 };
@@ -92,6 +92,8 @@ pub enum Kind {
     Released,
     /// The record of a release was merged without the approval of two owners.
     ReleaseUnsigned,
+    /// What was held is not held back any more, and nobody released it: files came back, or it ended by time.
+    HoldOver,
     /// Another key signs the evidence from here on.
     KeyChanged,
     /// The protected branch was looked at for the first time.
@@ -124,7 +126,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::Requested,
         Self::Denied,
         Self::Approved,
@@ -147,6 +149,7 @@ impl Kind {
         Self::Held,
         Self::Released,
         Self::ReleaseUnsigned,
+        Self::HoldOver,
         Self::KeyChanged,
         Self::FirstLook,
         Self::Landed,
@@ -193,6 +196,7 @@ impl Kind {
             Self::Held => "held",
             Self::Released => "released",
             Self::ReleaseUnsigned => "release-unsigned",
+            Self::HoldOver => "hold-over",
             Self::KeyChanged => "key-changed",
             Self::FirstLook => "first-look",
             Self::Landed => "landed",

@@ -66,7 +66,7 @@ impl Reconciler {
         Ok(written.await?)
     }
 
-    /// Brings a brake in line with what a pass found, and tells of what is newly held.
+    /// Brings a brake in line with what a pass found, and tells of what is newly held, and of what is held no more.
     pub(super) async fn follow(&self, found: &Found<'_>) -> Result<(), ReconcileError> {
         let _turn = self.brakes.lock().await;
         let before = self.brake(found.whose).await?;
@@ -85,6 +85,11 @@ impl Reconciler {
                 hold.what()
             );
             events.push(evidence::held(hold, found.now));
+        }
+        // A set that another one takes the place of is told of by that.
+        if let (Some(hold), None) = (&before.hold, &after.hold) {
+            info!("not held back any more: {}", hold.what());
+            events.push(evidence::hold_over(hold, found.now));
         }
         self.keep(found.whose, &after, &events).await?;
         let mut wakes: Vec<Wake> = vec![Wake::Main];

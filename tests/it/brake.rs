@@ -252,6 +252,10 @@ async fn what_comes_back_is_not_held_any_more_and_releases_nothing() {
     world.approve(pull, "linus").await;
     assert!(!world.is_merged(pull));
     assert_eq!(world.check(pull).title, "Denied: release-record");
+    assert_eq!(
+        world.told("hold-over"),
+        ["Hold over: nothing is held back any more of 6 grants on db at vault"]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

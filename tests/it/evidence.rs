@@ -16,7 +16,7 @@ use hallpass::domain::emergency::{Asked, Review};
 use hallpass::domain::evidence::{
     Arrived, DecidedOn, Event, Giving, Kind, Place, Record, Removal, Sealed, adopted, anchored,
     blocked, called_off, cancelled, canonical, deployment_approved, deployment_waiting, digest,
-    drift_over, drift_removed, drifted, first_look, granted, held, key_changed, landed,
+    drift_over, drift_removed, drifted, first_look, granted, held, hold_over, key_changed, landed,
     merged_without_proof, of_verdict, orphaned, release_unsigned, released, reverted,
     review_answers_unsigned, review_asked, review_completed, review_lapsed, review_opened,
     review_overdue, review_unsigned, reviewed, revoked, safe_mode_entered, safe_mode_left, seal,
@@ -396,7 +396,7 @@ fn of_access_reviews(said: &str) -> [Event; 6] {
 }
 
 /// What the brake holds and lets go; accounts at a target may be called anything.
-fn of_the_brake(said: &str) -> [Event; 3] {
+fn of_the_brake(said: &str) -> [Event; 4] {
     let db = ConnectionName::new("db").expect("a name");
     let hold = Hold {
         whose: Whose::outside(&db, ResourceName::new("orders").expect("a name")),
@@ -412,6 +412,7 @@ fn of_the_brake(said: &str) -> [Event; 3] {
         held(&hold, at(95)),
         release_unsigned(&hold, PullNumber(20), &[said.to_owned()], None, at(96)),
         released(&hold, PullNumber(21), &approvals, at(97)),
+        hold_over(&hold, at(97)),
     ]
 }
 
@@ -446,6 +447,7 @@ fn subject_lines_tell_the_story() {
             "Held back: 1 account from outside on orders at db would go at once",
             "Merged unsigned: 1 account from outside on orders at db are still held back",
             "Released: grace let 1 account from outside on orders at db go",
+            "Hold over: nothing is held back any more of 1 account from outside on orders at db",
             "Key changed: another key signs the evidence from here on",
             &format!(
                 "First look: the protected branch is at {}",
@@ -712,7 +714,14 @@ fn the_same_transition_has_the_same_key_whenever_and_however_it_is_seen() {
     let again = every_kind("something else");
     // What drifted is named by what the target says, so other words are another drift; and so another set that is held.
     // What an environment is called belongs to what a deployment is, and whom a sheet asks to which sheet it is.
-    let others = ["drift", "held", "release", "deployment", "access-review"];
+    let others = [
+        "drift",
+        "held",
+        "hold-over",
+        "release",
+        "deployment",
+        "access-review",
+    ];
     let is_ours = |e: &&Event| !others.iter().any(|word| e.kind.as_str().starts_with(word));
     let keys = |events: &[Event]| -> Vec<String> {
         let ours = events.iter().filter(is_ours);

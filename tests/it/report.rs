@@ -1,5 +1,6 @@
 //! The report for auditors: its figures, and the page that shows them.
 
+mod asked;
 mod figures;
 mod large;
 mod page;

@@ -232,13 +232,14 @@ fn of_life(life: &Life, late: TimeDelta, now: Instant, found: &mut Vec<Exception
         sentence,
         commit: commit.cloned(),
     };
-    for step in &life.steps {
+    for (i, step) in life.steps.iter().enumerate() {
+        let later = |kind| life.steps[i..].iter().any(|s| s.kind == kind);
         let open = match step.kind {
             Kind::MergedWithoutProof => !life.steps.iter().any(|s| s.kind == Kind::Reverted),
             Kind::ReviewOverdue => life.reviewed_at.is_none(),
             Kind::ReviewUnsigned => life.reviewed_at.is_none(),
             Kind::Blocked => life.given.is_none() && life.ended.is_none(),
-            Kind::Orphaned => life.ended.is_none(),
+            Kind::Orphaned => life.ended.is_none() && !later(Kind::Adopted),
             _ => continue,
         };
         let kind = step.kind.as_str();
@@ -295,31 +296,29 @@ fn of_life(life: &Life, late: TimeDelta, now: Instant, found: &mut Vec<Exception
 
 /// Drift, held removals, access reviews, and what else belongs to no grant.
 fn of_service(lives: &Lives, found: &mut Vec<Exception>) {
-    // A difference is over when the event of its end names the same sighting.
-    let over: BTreeSet<&str> = lives
-        .others()
-        .iter()
-        .filter(|(_, r)| {
-            matches!(
-                r.kind,
-                Kind::DriftOver | Kind::DriftRemoved | Kind::Released
-            )
-        })
-        .filter_map(|(_, r)| r.key.split_once(':').map(|(_, what)| what))
+    let others = || lives.others().iter();
+    // A hold is over when the event of its end names it.
+    let over: BTreeSet<&str> = others()
+        .filter(|(_, r)| matches!(r.kind, Kind::Released | Kind::HoldOver))
+        .map(|(_, r)| key_behind_word(r))
+        .collect();
+    let last: BTreeMap<[&str; 3], &CommitId> = others()
+        .filter_map(|(commit, r)| Some((matter(r)?, commit)))
         .collect();
     // Owners answered after all, or are asked anew.
     let settled = |record: &Record| {
-        let mut later = lives.others().iter().filter(|(_, r)| r.seq > record.seq);
+        let mut later = others().filter(|(_, r)| r.seq > record.seq);
         later.any(|(_, r)| match r.kind {
             Kind::AccessReviewCompleted => r.record == record.record,
             Kind::AccessReviewOpened => true,
             _ => false,
         })
     };
-    for (commit, record) in lives.others() {
-        let what = record.key.split_once(':').map_or("", |(_, what)| what);
+    for (commit, record) in others() {
+        let is_last = || matter(record).is_some_and(|m| last.get(&m) == Some(&commit));
         let open = match record.kind {
-            Kind::Drifted | Kind::Held => !over.contains(what),
+            Kind::Drifted => is_last(),
+            Kind::Held => is_last() && !over.contains(key_behind_word(record)),
             Kind::ReleaseUnsigned => false,
             Kind::AccessReviewUnsigned => !settled(record),
             Kind::AccessReviewLapsed => {
@@ -337,4 +336,26 @@ fn of_service(lives: &Lives, found: &mut Vec<Exception>) {
             commit: Some(commit.clone()),
         });
     }
+}
+
+/// What a record of a difference, or of what is held back, tells of anew each time: the last one speaks for those before it. A difference
+/// is another sighting where the database was lost meanwhile, and is over with any of them; a brake holds one set at a time.
+fn matter(record: &Record) -> Option<[&str; 3]> {
+    match record.kind {
+        Kind::Drifted | Kind::DriftOver | Kind::DriftRemoved => {
+            let sighting = key_behind_word(record);
+            let difference = sighting.split_once('@').map_or(sighting, |(d, _)| d);
+            Some(["", "", difference])
+        }
+        Kind::Held => Some(
+            [&record.held, &record.connection, &record.resource]
+                .map(|said| said.as_deref().unwrap_or_default()),
+        ),
+        _ => None,
+    }
+}
+
+/// The key of a record, without the word for what happened.
+fn key_behind_word(record: &Record) -> &str {
+    record.key.split_once(':').map_or("", |(_, what)| what)
 }

@@ -44,6 +44,15 @@ pub fn release_unsigned(
     draft.lines("Missing", reasons.iter().take(20)).finish()
 }
 
+/// What was held came back or ended by time, so that there is nothing to release.
+pub fn hold_over(hold: &Hold, at: Instant) -> Event {
+    let sentence = format!(
+        "Hold over: nothing is held back any more of {}",
+        hold.what()
+    );
+    draft(Kind::HoldOver, "hold-over", hold, at, &sentence).finish()
+}
+
 fn draft(kind: Kind, word: &str, hold: &Hold, at: Instant, sentence: &str) -> Draft {
     let record = hold.record();
     let key = format!("{word}:{}@{}", hold.record_path(), instant(hold.since));

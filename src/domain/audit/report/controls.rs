@@ -101,8 +101,13 @@ const DEPLOYMENTS: Source = all(
     &[Kind::DeploymentApproved, Kind::DeploymentWaiting],
 );
 const HELD: Source = all(
-    "large removals held back, and released by two owners",
-    &[Kind::Held, Kind::Released, Kind::ReleaseUnsigned],
+    "large removals held back, released by two owners, or over by themselves",
+    &[
+        Kind::Held,
+        Kind::Released,
+        Kind::ReleaseUnsigned,
+        Kind::HoldOver,
+    ],
 );
 const KEYS: Source = all("changes of the signing key", &[Kind::KeyChanged]);
 const ANCHORS: Source = all(
