@@ -17,7 +17,7 @@ use crate::domain::model::Instant;
 /// Which grants are meant.
 #[derive(Debug, Args)]
 struct Meant {
-    /// Of this person (a login) or service
+    /// Of this person (a login: the one of today, or one that the account had when access was given) or service
     #[arg(long, value_name = "NAME", visible_alias = "service")]
     person: Option<String>,
     /// On this resource
@@ -285,8 +285,7 @@ pub(super) struct Reviewers {
 impl Reviewers {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let all = self.place.open()?.lives()?;
-        let filter = self.meant.filter();
-        let found = audit::reviewers(all.iter().filter(|life| filter.meets(life)));
+        let found = audit::reviewers(self.meant.filter().pick(&all));
         let rows = found.iter().map(|one| {
             let pairs = one
                 .reciprocal

@@ -13,7 +13,7 @@ use super::{Life, Lives};
 /// Which lives are meant. What is absent limits nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// The login of a person, or the name of a service.
+    /// The login of a person, today's or an earlier one; or the name of a service.
     pub subject: Option<String>,
     /// A resource.
     pub resource: Option<String>,
@@ -22,29 +22,42 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether `life` is meant.
-    pub fn meets(&self, life: &Life) -> bool {
-        let subject = life.subject.split_once(' ').map_or("", |(_, name)| name);
-        let role = life.role.split_once('/').map_or("", |(_, role)| role);
-        self.subject
-            .as_deref()
-            .is_none_or(|s| s.eq_ignore_ascii_case(subject))
-            && self
-                .resource
-                .as_deref()
-                .is_none_or(|r| r == life.resource())
-            && self
-                .role
-                .as_deref()
-                .is_none_or(|r| r == life.role || r == role)
+    /// The lives that are meant. A login stands for every account that ever had it, by whatever login the account went then: people
+    /// rename theirs, and GitHub's number stays.
+    pub fn pick<'l>(&self, lives: &'l Lives) -> impl Iterator<Item = &'l Life> {
+        let named = lives.iter().filter(|life| self.names(life));
+        let accounts: BTreeSet<u64> = named.filter_map(account).collect();
+        lives.iter().filter(move |life| {
+            let same = || account(life).is_some_and(|id| accounts.contains(&id));
+            (self.names(life) || same()) && self.meets(life)
+        })
     }
+
+    /// Whether the subject has exactly this name.
+    fn names(&self, life: &Life) -> bool {
+        let subject = life.subject.split_once(' ').map_or("", |(_, name)| name);
+        let asked = self.subject.as_deref();
+        asked.is_none_or(|s| s.eq_ignore_ascii_case(subject))
+    }
+
+    fn meets(&self, life: &Life) -> bool {
+        let role = life.role.split_once('/').map_or("", |(_, role)| role);
+        let resource = self.resource.as_deref();
+        let asked = self.role.as_deref();
+        resource.is_none_or(|r| r == life.resource())
+            && asked.is_none_or(|r| r == life.role || r == role)
+    }
+}
+
+/// GitHub's number of a person. What a service has there is no person's.
+fn account(life: &Life) -> Option<u64> {
+    life.subject_id
+        .filter(|_| life.subject.starts_with("person "))
 }
 
 /// Who had access at `at`, by resource and subject.
 pub fn access_at<'l>(lives: &'l Lives, at: Instant, filter: &Filter) -> Vec<&'l Life> {
-    let held = lives
-        .iter()
-        .filter(|life| life.held_at(at) && filter.meets(life));
+    let held = filter.pick(lives).filter(|life| life.held_at(at));
     let mut held: Vec<&Life> = held.collect();
     held.sort_by(|a, b| (&a.role, &a.subject, &a.grant).cmp(&(&b.role, &b.subject, &b.grant)));
     held
@@ -86,10 +99,9 @@ pub fn population<'l>(
     let given = |life: &Life| life.given.as_ref().map(|given| given.at);
     let ended = |life: &Life| life.ended.as_ref().map(|ended| ended.at);
     let meant = |life: &&Life| {
-        filter.meets(life)
-            && (life.steps.iter().any(|step| within(Some(step.at))) || life.held_at(from))
+        life.steps.iter().any(|step| within(Some(step.at))) || life.held_at(from)
     };
-    let grants: Vec<&Life> = lives.iter().filter(meant).collect();
+    let grants: Vec<&Life> = filter.pick(lives).filter(meant).collect();
     let count =
         |what: &dyn Fn(&Life) -> bool| grants.iter().filter(|life| what(life)).count() as u64;
     let mut digest = Sha256::new();

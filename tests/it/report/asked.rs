@@ -1,13 +1,20 @@
-//! What auditors ask of the evidence, beside the report: which exceptions are over.
+//! What auditors ask of the evidence, beside the report: who had access, by whatever name, and which exceptions are over.
 
 use chrono::TimeDelta;
-use hallpass::domain::audit::exceptions;
+use hallpass::domain::audit::{Filter, access_at, exceptions};
 use hallpass::domain::model::Instant;
 use serde_json::json;
 
-use super::{Story, at};
+use super::{Story, Told, at};
 
 const MERGED: &str = "2026-11-23T09:00:00Z";
+const HOUR_LATER: &str = "2026-11-23T10:00:00Z";
+
+/// Who had access, by grant.
+fn had(story: &Story, when: &str, filter: &Filter) -> Vec<String> {
+    let held = access_at(&story.lives, at(when), filter).into_iter();
+    held.map(|life| life.grant.clone()).collect()
+}
 
 /// Tells of a grant that was merged at [`MERGED`].
 fn tell(story: &mut Story, kind: &str, when: &str, more: &serde_json::Value) {
@@ -19,6 +26,34 @@ fn tell(story: &mut Story, kind: &str, when: &str, more: &serde_json::Value) {
         fields[name] = value.clone();
     }
     story.tell(kind, at(when), &fields);
+}
+
+#[test]
+fn an_account_is_found_by_each_login_that_it_had_and_a_service_by_its_own_name() {
+    let mut story = Story::new();
+    let person = |id: u64| json!({"subject_id": id});
+    let of = |login: &str, role: &str| Told::of(login, role, MERGED, 8);
+    let before = story.grant(&of("ada", "db/readonly").by(person(1)));
+    let after = story.grant(&of("countess", "db/admin").by(person(1)));
+    let other = story.grant(&of("linus", "db/readonly").by(person(2)));
+    // A service may act as an account on GitHub, which makes it nobody's.
+    let robot = json!({"subject": "service robot", "subject_id": 1});
+    let robot = story.grant(&of("robot", "db/readonly").by(robot));
+    let had = |name: &str, role: Option<&str>| {
+        let filter = Filter {
+            subject: Some(name.to_owned()),
+            role: role.map(str::to_owned),
+            ..Filter::default()
+        };
+        had(&story, HOUR_LATER, &filter)
+    };
+    for login in ["ada", "countess", "Countess"] {
+        assert_eq!(had(login, None), [after.clone(), before.clone()], "{login}");
+    }
+    // By a role that the account had under its other login only.
+    assert_eq!(had("ada", Some("admin")), [after]);
+    assert_eq!(had("linus", None), [other]);
+    assert_eq!(had("robot", None), [robot]);
 }
 
 /// The exceptions that are open at the end of the day: kind and instant.
