@@ -10,7 +10,7 @@ use clap::Args;
 use super::table::{self, Table, cell};
 use super::{Form, Where, instant};
 use crate::app::audit::now;
-use crate::domain::audit::{self, Filter, Life};
+use crate::domain::audit::{self, Filter, Held, Life};
 use crate::domain::evidence;
 use crate::domain::model::Instant;
 
@@ -41,6 +41,9 @@ impl Meant {
 /// Tell who had access at an instant: what, since when, until when, approved by whom, under which ticket
 ///
 /// Why is in the file of the request, which `git show <merge>:<path>` prints: what people write freely is not in the evidence.
+///
+/// What may have been given by then, and is not told to have been, is shown with the earliest instant at which it may have been, as `perhaps
+/// from`: access that is given at that moment, or whose target system did not answer, so that it was found later or taken unseen.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -72,7 +75,11 @@ const COLUMNS: &[&str] = &[
     "grant",
     "merge",
     "path",
+    PERHAPS,
 ];
+
+/// The last column: only of what may have been held at an instant.
+const PERHAPS: &str = "perhaps from";
 
 fn row(life: &Life) -> Vec<String> {
     vec![
@@ -110,32 +117,53 @@ const SHORT: &[&str] = &[
     "approved by",
     "ticket",
     "grant",
+    PERHAPS,
 ];
 
 fn lives(form: &Form, lives: &[&Life]) -> Table {
     match form.csv {
         true => Table {
-            columns: COLUMNS,
+            columns: &COLUMNS[..COLUMNS.len() - 1],
             rows: lives.iter().map(|life| row(life)).collect(),
         },
         false => Table {
-            columns: SHORT,
+            columns: &SHORT[..SHORT.len() - 1],
             rows: lives.iter().map(|life| short(life)).collect(),
         },
     }
+}
+
+/// The same with what is only perhaps held; people are spared the column where nothing is.
+fn held(form: &Form, held: &[Held<'_>]) -> Table {
+    let grants: Vec<&Life> = held.iter().map(|held| held.life).collect();
+    let mut table = lives(form, &grants);
+    if form.csv || held.iter().any(|held| held.perhaps_from.is_some()) {
+        table.columns = if form.csv { COLUMNS } else { SHORT };
+        for (row, held) in table.rows.iter_mut().zip(held) {
+            row.push(cell(held.perhaps_from));
+        }
+    }
+    table
 }
 
 impl Access {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let all = self.place.open()?.lives()?;
         let at = self.at.unwrap_or_else(now);
-        let held = audit::access_at(&all, at, &self.meant.filter());
+        let found = audit::access_at(&all, at, &self.meant.filter());
+        let perhaps = found.iter().filter(|h| h.perhaps_from.is_some()).count();
+        let more = match perhaps {
+            0 => String::new(),
+            n => format!(
+                "{n} more were perhaps held: they may have been given by then, and nothing tells that they were.\n"
+            ),
+        };
         let before = format!(
-            "{} grants were held at {}.\n\n",
-            held.len(),
+            "{} grants were held at {}.\n{more}\n",
+            found.len() - perhaps,
             evidence::instant(at)
         );
-        table::print(&self.form, &held, &before, &lives(&self.form, &held))?;
+        table::print(&self.form, &found, &before, &held(&self.form, &found))?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -153,6 +153,34 @@ impl Life {
         given && self.ended.as_ref().is_none_or(|ended| ended.at > at)
     }
 
+    /// The earliest instant at which it may have been given, which is before anything tells that it was: the call that gives may go
+    /// unanswered, and what became of it is found later, or never. `None` where nothing was given.
+    pub fn perhaps_from(&self) -> Option<Instant> {
+        let tells_of_none = |step: &Step| {
+            matches!(
+                step.kind,
+                Kind::Blocked | Kind::Cancelled | Kind::MergedWithoutProof
+            )
+        };
+        let given = self.given.as_ref();
+        if given.is_none() && self.steps.iter().any(tells_of_none) {
+            return None;
+        }
+        // No call is made before the file is merged and the term begins.
+        let due = given.and_then(|given| given.due);
+        let due = due.or(self.starts.max(self.merged_at));
+        let called = given.and_then(|given| given.called_at);
+        let told = given.map(|given| given.at);
+        [due, called, told].into_iter().flatten().min()
+    }
+
+    /// Whether the subject may have had it at `at`, where nothing tells that it was given by then.
+    pub fn perhaps_held_at(&self, at: Instant) -> bool {
+        let begun = self.perhaps_from().is_some_and(|from| from <= at);
+        let told = self.given.as_ref().is_some_and(|given| given.at <= at);
+        begun && !told && self.ended.as_ref().is_none_or(|ended| ended.at > at)
+    }
+
     /// How many milliseconds after it was due its access was taken away, where that is more than `late`. What other grants kept was not
     /// taken away.
     pub fn removed_late(&self, late: TimeDelta) -> Option<i64> {

@@ -17,7 +17,8 @@ use super::model::CommitId;
 pub use chain::{Chain, Checked, Link, Signature};
 pub use life::{Answered, Ended, Given, Life, Lives, Step};
 pub use questions::{
-    AT_ONCE, Exception, Filter, Population, Reviewer, access_at, exceptions, population, reviewers,
+    AT_ONCE, Exception, Filter, Held, Population, Reviewer, access_at, exceptions, population,
+    reviewers,
 };
 pub use standing::{Stands, State, ended, holdings, of_path, since, standing};
 pub use story::{Promise, Seen, check_main, check_story, replay};

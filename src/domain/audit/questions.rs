@@ -55,11 +55,29 @@ fn account(life: &Life) -> Option<u64> {
         .filter(|_| life.subject.starts_with("person "))
 }
 
-/// Who had access at `at`, by resource and subject.
-pub fn access_at<'l>(lives: &'l Lives, at: Instant, filter: &Filter) -> Vec<&'l Life> {
-    let held = filter.pick(lives).filter(|life| life.held_at(at));
-    let mut held: Vec<&Life> = held.collect();
-    held.sort_by(|a, b| (&a.role, &a.subject, &a.grant).cmp(&(&b.role, &b.subject, &b.grant)));
+/// Access that somebody had at an instant, or may have had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Held<'l> {
+    /// The grant.
+    #[serde(flatten)]
+    pub life: &'l Life,
+    /// Where nothing tells that it was given by then: the earliest instant at which it may have been. Absent where it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub perhaps_from: Option<Instant>,
+}
+
+/// Who had access at `at`, or may have had, by resource and subject.
+pub fn access_at<'l>(lives: &'l Lives, at: Instant, filter: &Filter) -> Vec<Held<'l>> {
+    let held = |life: &'l Life| {
+        let perhaps = life.perhaps_held_at(at);
+        (perhaps || life.held_at(at)).then(|| Held {
+            life,
+            perhaps_from: life.perhaps_from().filter(|_| perhaps),
+        })
+    };
+    let mut held: Vec<Held<'_>> = filter.pick(lives).filter_map(held).collect();
+    let order = |life: &'l Life| (&life.role, &life.subject, &life.grant);
+    held.sort_by(|a, b| order(a.life).cmp(&order(b.life)));
     held
 }
 
@@ -84,7 +102,7 @@ pub struct Population<'l> {
     pub held_at_end: u64,
     /// The digest of the names of all grants in the list, one a line, in order: what says that a list is this one.
     pub digest: String,
-    /// Every grant that was asked for, given, held or ended in the period, by name.
+    /// Every grant that was asked for, given, held (perhaps, too) or ended in the period, by name.
     pub grants: Vec<&'l Life>,
 }
 
@@ -99,7 +117,9 @@ pub fn population<'l>(
     let given = |life: &Life| life.given.as_ref().map(|given| given.at);
     let ended = |life: &Life| life.ended.as_ref().map(|ended| ended.at);
     let meant = |life: &&Life| {
-        life.steps.iter().any(|step| within(Some(step.at))) || life.held_at(from)
+        life.steps.iter().any(|step| within(Some(step.at)))
+            || life.held_at(from)
+            || life.perhaps_held_at(from)
     };
     let grants: Vec<&Life> = filter.pick(lives).filter(meant).collect();
     let count =

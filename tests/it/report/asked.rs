@@ -1,7 +1,7 @@
-//! What auditors ask of the evidence, beside the report: who had access, by whatever name, and which exceptions are over.
+//! What auditors ask of the evidence, beside the report: who may have had access, by whatever name, and which exceptions are over.
 
 use chrono::TimeDelta;
-use hallpass::domain::audit::{Filter, access_at, exceptions};
+use hallpass::domain::audit::{Filter, access_at, exceptions, population};
 use hallpass::domain::model::Instant;
 use serde_json::json;
 
@@ -10,10 +10,14 @@ use super::{Story, Told, at};
 const MERGED: &str = "2026-11-23T09:00:00Z";
 const HOUR_LATER: &str = "2026-11-23T10:00:00Z";
 
-/// Who had access, by grant.
+/// Who had access: `grant`, or `grant perhaps from <instant>`.
 fn had(story: &Story, when: &str, filter: &Filter) -> Vec<String> {
     let held = access_at(&story.lives, at(when), filter).into_iter();
-    held.map(|life| life.grant.clone()).collect()
+    let told = held.map(|held| match held.perhaps_from {
+        None => held.life.grant.clone(),
+        Some(from) => format!("{} perhaps from {from:?}", held.life.grant),
+    });
+    told.collect()
 }
 
 /// Tells of a grant that was merged at [`MERGED`].
@@ -26,6 +30,47 @@ fn tell(story: &mut Story, kind: &str, when: &str, more: &serde_json::Value) {
         fields[name] = value.clone();
     }
     story.tell(kind, at(when), &fields);
+}
+
+fn perhaps() -> Vec<String> {
+    vec![format!("db/ada@1 perhaps from {:?}", at(MERGED))]
+}
+
+#[test]
+fn what_was_given_unseen_was_perhaps_held_from_the_merge_until_it_was_found() {
+    let mut story = Story::new();
+    let found = json!({"due": MERGED, "called_at": "2026-11-23T11:59:00Z"});
+    tell(&mut story, "granted", "2026-11-23T12:00:00Z", &found);
+    let had = |when| had(&story, when, &Filter::default());
+    assert!(had("2026-11-23T08:59:59Z").is_empty());
+    assert_eq!(had(MERGED), perhaps());
+    assert_eq!(had("2026-11-23T11:59:59Z"), perhaps());
+    assert_eq!(had("2026-11-23T12:00:00Z"), ["db/ada@1"]);
+    // A sample of the time in between is drawn from all that may have been held.
+    let (from, to) = (at("2026-11-23T10:00:00Z"), at("2026-11-23T11:00:00Z"));
+    let found = population(&story.lives, from, to, &Filter::default());
+    assert_eq!((found.grants.len(), found.held_at_start), (1, 0));
+}
+
+#[test]
+fn what_was_taken_without_being_told_as_given_was_perhaps_held_until_then() {
+    let mut story = Story::new();
+    let cause = json!({"cause": "expired", "due": "2026-11-23T11:00:00Z"});
+    tell(&mut story, "revoked", "2026-11-23T11:00:01Z", &cause);
+    let had = |when| had(&story, when, &Filter::default());
+    assert!(had("2026-11-23T08:59:59Z").is_empty());
+    assert_eq!(had(HOUR_LATER), perhaps());
+    assert!(had("2026-11-23T11:00:01Z").is_empty());
+}
+
+#[test]
+fn what_is_told_as_never_given_was_not_held() {
+    for kind in ["cancelled", "blocked", "merged-without-proof"] {
+        let mut story = Story::new();
+        tell(&mut story, kind, "2026-11-23T12:00:00Z", &json!({}));
+        let had = had(&story, HOUR_LATER, &Filter::default());
+        assert!(had.is_empty(), "{kind}: {had:?}");
+    }
 }
 
 #[test]
