@@ -31,7 +31,8 @@ pub use draft::{approved_by, approved_by_policy, instant, subject_word};
 pub use drift::{drift_over, drift_removed, drifted};
 pub use held::{held, hold_over, release_unsigned, released};
 pub use record::{
-    DecidedOn, Judged, Membership, Place, Record, Sealed, Vote, Who, canonical, digest, seal,
+    DecidedOn, Judged, LARGEST, Membership, Place, Record, Sealed, Vote, Who, canonical, digest,
+    seal,
 };
 pub use review::{review_overdue, review_unsigned, reviewed};
 pub use round::{

@@ -402,16 +402,29 @@ impl Log<'_> {
 /// A commit of ours, its record, and by which key.
 type OwnRecord = (Oid, Vec<u8>, PublicKey);
 
-/// The bytes of the record that a commit holds; `None` where it holds none.
+/// The bytes of the record that a commit holds; `None` where it holds none, or one that is larger than any that is written.
 pub(super) fn record(
     repo: &Repository,
     commit: &git2::Commit<'_>,
 ) -> Result<Option<Vec<u8>>, git2::Error> {
-    let Some(id) = commit.tree()?.get_name(RECORD).map(|entry| entry.id()) else {
+    let found = record_at(repo, commit)?;
+    let Some((id, _)) = found.filter(|(_, size)| *size <= evidence::LARGEST) else {
         return Ok(None);
     };
     let blob = absent_is_none(repo.find_blob(id))?;
     Ok(blob.map(|blob| blob.content().to_vec()))
+}
+
+/// Where the record of a commit is, and how many bytes it has: known before it is read.
+pub(super) fn record_at(
+    repo: &Repository,
+    commit: &git2::Commit<'_>,
+) -> Result<Option<(Oid, usize)>, git2::Error> {
+    let Some(id) = commit.tree()?.get_name(RECORD).map(|entry| entry.id()) else {
+        return Ok(None);
+    };
+    let header = absent_is_none(repo.odb()?.read_header(id))?;
+    Ok(header.map(|(size, _)| (id, size)))
 }
 
 /// The value of `Event-Key:` in the last paragraph, which is where git looks for trailers. Text further up is the requester's.

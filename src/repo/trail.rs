@@ -15,6 +15,10 @@ use crate::domain::model::CommitId;
 /// How many commits are read before they are handed on.
 const CHUNK: usize = 4096;
 
+/// What is larger is read when it is handed on, one at a time: a chunk of such would not fit into memory, and anybody who may push can make
+/// one.
+const SMALL: usize = 32 << 10;
+
 /// Whether signatures are looked at: by far the most of the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signatures {
@@ -50,33 +54,68 @@ pub fn links(
     let folder = repo.path().to_owned();
     let all = walk().map_err(broken(what))?;
     for chunk in all.chunks(CHUNK) {
-        let read: Result<Vec<Vec<Link>>, git2::Error> = chunk
+        let read: Result<Vec<Vec<Read>>, git2::Error> = chunk
             .par_chunks(CHUNK / 16)
             .map(|part| {
                 // A handle must not be shared between threads.
                 let repo = Repository::open(&folder)?;
-                part.iter().map(|id| link(&repo, *id, signatures)).collect()
+                let read = |id: &Oid| read_if_small(&repo, *id, signatures);
+                part.iter().map(read).collect()
             })
             .collect();
-        read.map_err(broken(what))?
-            .into_iter()
-            .flatten()
-            .for_each(&mut each);
+        for read in read.map_err(broken(what))?.into_iter().flatten() {
+            each(match read {
+                Read::Whole(link) => link,
+                Read::Large(id) => read_large(repo, id, signatures).map_err(broken(what))?,
+            });
+        }
     }
     Ok(())
 }
 
-fn link(repo: &Repository, id: Oid, signatures: Signatures) -> Result<Link, git2::Error> {
+/// A commit of a chunk.
+enum Read {
+    Whole(Link),
+    /// It is not read yet.
+    Large(Oid),
+}
+
+fn read_if_small(repo: &Repository, id: Oid, signatures: Signatures) -> Result<Read, git2::Error> {
     let commit = repo.find_commit(id)?;
+    let size = record_size(repo, &commit)?;
+    let text = commit.raw_header_bytes().len() + commit.message_raw_bytes().len();
+    if size.max(text) > SMALL {
+        return Ok(Read::Large(id));
+    }
+    link(repo, (&commit, size), signatures).map(Read::Whole)
+}
+
+fn read_large(repo: &Repository, id: Oid, signatures: Signatures) -> Result<Link, git2::Error> {
+    let commit = repo.find_commit(id)?;
+    let size = record_size(repo, &commit)?;
+    link(repo, (&commit, size), signatures)
+}
+
+fn record_size(repo: &Repository, commit: &git2::Commit<'_>) -> Result<usize, git2::Error> {
+    let found = evidence::record_at(repo, commit)?;
+    Ok(found.map_or(0, |(_, size)| size))
+}
+
+fn link(
+    repo: &Repository,
+    (commit, size): (&git2::Commit<'_>, usize),
+    signatures: Signatures,
+) -> Result<Link, git2::Error> {
     let signature = match signatures {
         Signatures::Ignored => Signature::Missing,
-        Signatures::Checked => signature::of(repo, id)?,
+        Signatures::Checked => signature::of(repo, commit.id())?,
     };
     Ok(Link {
-        commit: commit_id(id),
+        commit: commit_id(commit.id()),
         parents: commit.parent_ids().map(commit_id).collect(),
         message: String::from_utf8_lossy(commit.message_raw_bytes()).into_owned(),
-        record: evidence::record(repo, &commit)?,
+        record: evidence::record(repo, commit)?,
+        size,
         signature,
     })
 }
@@ -116,7 +155,7 @@ pub(super) fn believed(
     }))
 }
 
-/// The bytes of the record that a commit of the evidence holds; `None` where it holds none.
+/// The bytes of the record that a commit of the evidence holds; `None` where it holds none, or one that is too large to be read.
 ///
 /// # Errors
 /// [`RepoError::NoCommit`] when the commit is not here, [`RepoError::Broken`].

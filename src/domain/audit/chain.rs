@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::super::evidence::{Kind, Place, Record, canonical, digest};
+use super::super::evidence::{Kind, LARGEST, Place, Record, canonical, digest};
 use super::super::model::CommitId;
 use super::{Problem, Rule, problem};
 
@@ -15,8 +15,10 @@ pub struct Link {
     pub parents: Vec<CommitId>,
     /// Its whole message.
     pub message: String,
-    /// The bytes of its `record.json`, where there is one.
+    /// The bytes of its `record.json`, where there is one that is not too large to be read.
     pub record: Option<Vec<u8>>,
+    /// How many bytes that has, read or not; 0 where there is none.
+    pub size: usize,
     /// What its signature says.
     pub signature: Signature,
 }
@@ -143,7 +145,11 @@ impl Chain {
 
     fn record(&mut self, link: &Link) -> Option<Checked> {
         let Some(bytes) = &link.record else {
-            self.say(Rule::NoRecord, link, "it holds no record.json");
+            let said = match link.size > LARGEST {
+                true => format!("its record.json is larger than {LARGEST} bytes, and was not read"),
+                false => "it holds no record.json".to_owned(),
+            };
+            self.say(Rule::NoRecord, link, said);
             return None;
         };
         let (record, value) = match (Record::read(bytes), serde_json::from_slice(bytes)) {

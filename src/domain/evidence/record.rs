@@ -16,6 +16,10 @@ use super::{Event, Kind, ReviewLine};
 /// The version of `schemas/evidence.schema.json` that records are written by.
 pub const SCHEMA: u64 = 1;
 
+/// The largest record that is read, in bytes: whoever may push to the branch may put anything there. The largest that is written names
+/// each removal that the brake holds, of which a hundred thousand fit.
+pub const LARGEST: usize = 16 << 20;
+
 /// What a decision went by: the commit that judged, and the objects of git in it that hold the rules. `git rev-parse <base>:<path>`
 /// shows each of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

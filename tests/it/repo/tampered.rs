@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use git2::{ObjectType, Oid, Repository};
 use hallpass::domain::audit::{Chain, Problem, Rule};
-use hallpass::domain::evidence::Event;
+use hallpass::domain::evidence::{Event, LARGEST};
 use hallpass::domain::model::CommitId;
 use hallpass::repo::read::{self, Signatures};
 use hallpass::repo::{Mirror, Signers};
@@ -122,6 +122,33 @@ async fn what_nobody_touched_is_whole() {
     let book = Book::of(&every_kind("something")).await;
     let problems = book.check(*book.commits.last().unwrap());
     assert!(problems.is_empty(), "{problems:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_record_is_read_at_its_place_like_any_other() {
+    let mut events = events(0..4);
+    let long = "x".repeat(100_000);
+    events[1].record.insert("reason".to_owned(), long.into());
+    let book = Book::of(&events).await;
+    let problems = book.check(book.commits[3]);
+    assert!(problems.is_empty(), "{problems:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_is_larger_than_any_that_is_written_is_named_and_not_read() {
+    let book = Book::of(&events(0..3)).await;
+    let tip = book.with_record(book.commits[2], &vec![b' '; LARGEST + 1]);
+    let problems = book.check(tip).into_iter();
+    let told: Vec<String> = problems
+        .filter(|p| p.rule == Rule::NoRecord)
+        .map(|p| p.message)
+        .collect();
+    let [told] = told.as_slice() else {
+        panic!("{told:?}");
+    };
+    assert!(told.contains("larger than"), "{told}");
+    let tip = CommitId::new(tip.to_string()).unwrap();
+    assert_eq!(read::record(&book.repo, &tip).unwrap(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
