@@ -61,6 +61,31 @@ impl std::fmt::Debug for Clone {
     }
 }
 
+/// What the evidence tells, believed as it is written.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// Every life.
+    pub lives: Lives,
+    /// The commits that hold no record, or none that can be read.
+    pub left_out: Vec<CommitId>,
+}
+
+impl Told {
+    /// That something was left out, in a sentence; `None` where nothing was.
+    pub fn doubt(&self) -> Option<String> {
+        let (first, more) = self.left_out.split_first()?;
+        let which = match more.len() {
+            0 => format!("commit {first} on the evidence branch holds no record that can be read"),
+            n => format!(
+                "commit {first} on the evidence branch and {n} more hold no record that can be read"
+            ),
+        };
+        Some(format!(
+            "{which}: left out here; ask `hallpass audit verify` what is wrong"
+        ))
+    }
+}
+
 /// The instant of asking.
 pub fn now() -> Instant {
     SystemClock.now()
@@ -114,28 +139,21 @@ impl Clone {
         origin.url().ok().map(str::to_owned)
     }
 
-    /// Every life that the evidence tells of. Signatures are not looked at: [`Clone::verify`] does that.
+    /// Every life that the evidence tells of, without what cannot be read: whoever may push to the branch must not be able to keep the
+    /// rest from being read. Signatures are not looked at: [`Clone::verify`] does that.
     ///
     /// # Errors
-    /// When the branch cannot be read, or holds what is no record.
-    pub fn lives(&self) -> anyhow::Result<Lives> {
-        let mut lives = Lives::default();
-        let mut wrong = None;
+    /// When the branch cannot be read.
+    pub fn lives(&self) -> anyhow::Result<Told> {
+        let mut told = Told::default();
         read::links(&self.repo, &self.evidence, Signatures::Ignored, |link| {
             let record = link.record.as_deref().map(Record::read);
             match record {
-                Some(Ok(record)) => lives.add(&link.commit, record),
-                Some(Err(_)) | None => {
-                    wrong.get_or_insert(link.commit);
-                }
+                Some(Ok(record)) => told.lives.add(&link.commit, record),
+                Some(Err(_)) | None => told.left_out.push(link.commit),
             }
         })?;
-        match wrong {
-            None => Ok(lives),
-            Some(commit) => bail!(
-                "commit {commit} on the evidence branch holds no record; ask `hallpass audit verify` what is wrong with it"
-            ),
-        }
+        Ok(told)
     }
 
     /// The last record.

@@ -11,13 +11,14 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
-use crate::app::audit::{Clone, Place};
+use crate::app::audit::{Clone, Place, Told};
 use crate::domain::model::Instant;
 
 /// Ask the evidence: who had what, when, why, approved by whom, and whether all of that is true
 ///
 /// Everything is answered from a clone of the access repository and its branch hallpass/evidence. No service is asked, no network and no
-/// secret is needed. `verify` tells whether the evidence is whole and right; the other questions believe what is written.
+/// secret is needed. `verify` tells whether the evidence is whole and right; the other questions believe what is written, and leave out, with a
+/// warning, commits that hold no record.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Audit {
@@ -89,6 +90,15 @@ impl Where {
             evidence: self.evidence.clone(),
             main: self.main.clone(),
         })
+    }
+
+    /// What the evidence tells. What is left out is said aloud, beside the answer.
+    fn told(&self) -> anyhow::Result<Told> {
+        let told = self.open()?.lives()?;
+        if let Some(doubt) = told.doubt() {
+            anstream::eprintln!("warning: {doubt}");
+        }
+        Ok(told)
     }
 }
 

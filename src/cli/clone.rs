@@ -111,6 +111,7 @@ impl View {
             }
             _ => {}
         }
+        unknown.extend(self.evidence.left_out.clone());
         unknown
     }
 

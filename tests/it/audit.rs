@@ -254,6 +254,36 @@ async fn evidence_that_was_cut_or_signed_by_somebody_else_is_named() {
     assert!(said.contains("unknown-key"), "{said}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_commit_is_left_out_aloud_and_keeps_nobody_from_being_answered() {
+    let world = a_day().await;
+    let desk = Desk::of(&world);
+    let mallory = ["-c", "user.name=mallory", "-c", "user.email=m@example.org"];
+    let commit = ["commit-tree", "origin/main^{tree}", "-m", "Hello"];
+    let behind = ["-p", "origin/hallpass/evidence"];
+    let words = [&["-C", "access"][..], &mallory, &commit, &behind].concat();
+    let foreign = desk.git(&words).trim().to_owned();
+
+    let branch = ["--evidence", &foreign];
+    let access = ["access", "--at", "2026-11-23T10:00Z"];
+    let done = desk.ask(&[&access[..], &branch].concat());
+    let (said, warned) = (text(&done.stdout), text(&done.stderr));
+    assert_eq!(done.status.code(), Some(0), "{warned}");
+    assert!(said.contains("1 grants were held"), "{said}");
+    assert!(warned.starts_with("warning: "), "{warned}");
+    assert!(warned.contains(&foreign), "{warned}");
+
+    let list = ["population", "--from", "2026-11-23", "--to", "2026-11-24"];
+    let done = desk.ask(&[&list[..], &branch, &["--json"]].concat());
+    let found: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(found["given"], 1);
+    assert_eq!(found["left_out"], serde_json::json!([foreign]));
+
+    let (status, said) = desk.verify(&branch);
+    assert_eq!(status, 1, "{said}");
+    assert!(said.contains("no-record"), "{said}");
+}
+
 const DAY: [&str; 5] = ["report", "--from", "2026-11-23", "--to", "2026-11-24"];
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,6 +17,8 @@ pub struct Evidence {
     pub lives: Option<Lives>,
     /// Why it is not there, or may be old.
     pub why: Option<String>,
+    /// That something on its branch could not be read.
+    pub left_out: Option<String>,
 }
 
 /// Whether a branch can take a change.
@@ -56,8 +58,8 @@ impl OwnClone {
                 self.remote
             );
             return Evidence {
-                lives: None,
                 why: Some(why),
+                ..Evidence::default()
             };
         }
         let clone = audit::Clone::open(&audit::Place {
@@ -66,8 +68,9 @@ impl OwnClone {
             main: Some(self.tip.to_string()),
         });
         match clone.and_then(|clone| clone.lives()) {
-            Ok(lives) => Evidence {
-                lives: Some(lives),
+            Ok(told) => Evidence {
+                left_out: told.doubt(),
+                lives: Some(told.lives),
                 why: match fetched {
                     Some(None) => None,
                     Some(Some(why)) => Some(why),
@@ -75,8 +78,8 @@ impl OwnClone {
                 },
             },
             Err(error) => Evidence {
-                lives: None,
                 why: Some(format!("the evidence cannot be read: {error:#}")),
+                ..Evidence::default()
             },
         }
     }

@@ -6,13 +6,14 @@ use std::process::ExitCode;
 use anyhow::bail;
 use chrono::TimeDelta;
 use clap::Args;
+use serde::Serialize;
 
 use super::table::{self, Table, cell};
 use super::{Form, Where, instant};
-use crate::app::audit::now;
-use crate::domain::audit::{self, Filter, Held, Life};
+use crate::app::audit::{Told, now};
+use crate::domain::audit::{self, Filter, Held, Life, Population};
 use crate::domain::evidence;
-use crate::domain::model::Instant;
+use crate::domain::model::{CommitId, Instant};
 
 /// Which grants are meant.
 #[derive(Debug, Args)]
@@ -148,7 +149,7 @@ fn held(form: &Form, held: &[Held<'_>]) -> Table {
 
 impl Access {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let all = self.place.open()?.lives()?;
+        let all = self.place.told()?.lives;
         let at = self.at.unwrap_or_else(now);
         let found = audit::access_at(&all, at, &self.meant.filter());
         let perhaps = found.iter().filter(|h| h.perhaps_from.is_some()).count();
@@ -187,7 +188,7 @@ pub(super) struct History {
 
 impl History {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let all = self.place.open()?.lives()?;
+        let all = self.place.told()?.lives;
         let name = self
             .grant
             .trim_start_matches("access/grants/")
@@ -265,12 +266,24 @@ pub(super) struct PopulationOf {
     form: Form,
 }
 
+/// The list, for programs.
+#[derive(Serialize)]
+struct Listed<'l> {
+    #[serde(flatten)]
+    population: Population<'l>,
+    /// Commits of the evidence branch that hold no record.
+    left_out: Vec<CommitId>,
+}
+
 impl PopulationOf {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         if self.from >= self.to {
             bail!("--from must be before --to");
         }
-        let all = self.place.open()?.lives()?;
+        let Told {
+            lives: all,
+            left_out,
+        } = self.place.told()?;
         let found = audit::population(&all, self.from, self.to, &self.meant.filter());
         let before = format!(
             "From {} up to {}: {} asked for, {} given, {} ended, {} reviewed; {} held at the beginning, {} at the end.\n{} grants in all, digest of their names {}\n\n",
@@ -285,12 +298,12 @@ impl PopulationOf {
             found.grants.len(),
             found.digest
         );
-        table::print(
-            &self.form,
-            &found,
-            &before,
-            &lives(&self.form, &found.grants),
-        )?;
+        let table = lives(&self.form, &found.grants);
+        let listed = Listed {
+            population: found,
+            left_out,
+        };
+        table::print(&self.form, &listed, &before, &table)?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -312,7 +325,7 @@ pub(super) struct Reviewers {
 
 impl Reviewers {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let all = self.place.open()?.lives()?;
+        let all = self.place.told()?.lives;
         let found = audit::reviewers(self.meant.filter().pick(&all));
         let rows = found.iter().map(|one| {
             let pairs = one
@@ -368,7 +381,7 @@ pub(super) struct Exceptions {
 
 impl Exceptions {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let all = self.place.open()?.lives()?;
+        let all = self.place.told()?.lives;
         let late = TimeDelta::seconds(self.late.into());
         let found = audit::exceptions(&all, late, now());
         let rows = found.iter().map(|one| {
