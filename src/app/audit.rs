@@ -213,7 +213,7 @@ impl Clone {
             });
             lives.add(&link.commit, record);
         })?;
-        let (proved, against) = weighed(anchors, &held, chain.keys());
+        let (proved, against) = weighed(anchors, &held, chain.keys().as_ref());
         let mut problems = chain.finish();
         problems.extend(against);
         problems.extend(check_story(&lives, Promise { late, now: now() }));

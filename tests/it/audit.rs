@@ -1,5 +1,7 @@
 //! `hallpass audit`, as an auditor runs it: the real program on a fresh clone, with nothing but the public key.
 
+mod trust;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

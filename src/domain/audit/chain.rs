@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::super::evidence::{Kind, LARGEST, Place, Record, canonical, digest};
 use super::super::model::CommitId;
-use super::{Problem, Rule, problem};
+use super::{Problem, Rule, Trust, problem};
 
 /// A commit of the evidence branch, as git holds it.
 #[derive(Debug, Clone)]
@@ -46,8 +46,8 @@ pub struct Checked {
 /// The check of a whole branch, one commit after the other, oldest first.
 #[derive(Debug)]
 pub struct Chain {
-    /// The keys that are believed; `None`: nobody's signature is asked for.
-    trusted: Option<BTreeSet<String>>,
+    /// Which keys are believed; `None`: nobody's signature is asked for.
+    trusted: Option<Trust>,
     place: Place,
     before: Option<CommitId>,
     keys: HashSet<String>,
@@ -58,7 +58,7 @@ pub struct Chain {
 impl Chain {
     /// A check that believes `trusted`: public keys, on one line each as OpenSSH writes them without a comment.
     pub fn new(trusted: impl IntoIterator<Item = String>) -> Self {
-        Self::believing(Some(trusted.into_iter().collect()))
+        Self::believing(Some(Trust::new(trusted)))
     }
 
     /// A check of everything but signatures, for whoever has no key.
@@ -66,7 +66,7 @@ impl Chain {
         Self::believing(None)
     }
 
-    fn believing(trusted: Option<BTreeSet<String>>) -> Self {
+    fn believing(trusted: Option<Trust>) -> Self {
         Self {
             trusted,
             place: Place::first(),
@@ -88,13 +88,13 @@ impl Chain {
 
     fn trusts(&self, link: &Link) -> bool {
         let trusted = self.trusted.as_ref();
-        matches!(&link.signature, Signature::By(key) if trusted.is_some_and(|keys| keys.contains(key)))
+        matches!(&link.signature, Signature::By(key) if trusted.is_some_and(|keys| keys.believes(key)))
     }
 
     /// Checks the next commit. Returns its record if it is one, believed or not: what is wrong is a problem, and the story goes on.
     pub fn next(&mut self, link: &Link) -> Option<Checked> {
         self.count += 1;
-        let signer = self.signed(link);
+        self.signed(link);
         if link.parents.iter().ne(self.before.iter()) {
             let said = match (&self.before, link.parents.as_slice()) {
                 (None, _) => "the first commit has a parent: its history was cut".to_owned(),
@@ -116,21 +116,26 @@ impl Chain {
                 format!("{} is written down already", record.key),
             );
         }
-        if let (Kind::KeyChanged, true, Some(key)) = (record.kind, signer, &record.signing_key) {
-            self.trusted.as_mut().map(|keys| keys.insert(key.clone()));
+        if let (Some(trusted), Signature::By(key)) = (&mut self.trusted, &link.signature) {
+            let announced = record.signing_key.as_deref();
+            let announced = announced.filter(|_| record.kind == Kind::KeyChanged);
+            trusted.pass(&link.commit, key, announced);
         }
         Some(checked)
     }
 
-    /// Whether the commit is signed by somebody who is believed.
-    fn signed(&mut self, link: &Link) -> bool {
-        if self.trusted.is_none() {
-            return false;
-        }
+    /// Says where the commit is not signed by somebody who is believed.
+    fn signed(&mut self, link: &Link) {
+        let Some(trusted) = &self.trusted else {
+            return;
+        };
         match &link.signature {
-            Signature::By(_) if self.trusts(link) => return true,
+            Signature::By(_) if self.trusts(link) => {}
             Signature::By(key) => {
-                let said = format!("signed by {key}, which nobody vouches for");
+                let said = match trusted.replaced(key) {
+                    Some(by) => format!("signed by {key}, which {} replaced", by.short()),
+                    None => format!("signed by {key}, which nobody vouches for"),
+                };
                 self.say(Rule::UnknownKey, link, said);
             }
             Signature::Missing => self.say(Rule::Unsigned, link, "it is not signed"),
@@ -140,7 +145,6 @@ impl Chain {
                 "its signature is not one of this content",
             ),
         }
-        false
     }
 
     fn record(&mut self, link: &Link) -> Option<Checked> {
@@ -207,9 +211,9 @@ impl Chain {
         }
     }
 
-    /// The keys that are believed by now: those that were given, and those that they announced. `None`: nobody's signature is asked for.
-    pub fn keys(&self) -> Option<&BTreeSet<String>> {
-        self.trusted.as_ref()
+    /// Every key that is believed by now, or was before another took its place. `None`: nobody's signature is asked for.
+    pub fn keys(&self) -> Option<BTreeSet<String>> {
+        self.trusted.as_ref().map(Trust::ever)
     }
 
     /// The problems, when all commits were seen.

@@ -8,6 +8,7 @@ mod questions;
 pub mod report;
 mod standing;
 mod story;
+mod trust;
 mod verified;
 
 use std::fmt;
@@ -22,6 +23,7 @@ pub use questions::{
 };
 pub use standing::{Stands, State, ended, holdings, of_path, since, standing};
 pub use story::{Promise, Seen, check_main, check_story, replay};
+pub use trust::Trust;
 pub use verified::{Anchor, Brought, Proved, Verified, Vouched};
 
 /// Something that an auditor must know: the evidence is not whole, or it tells of something that should not have happened.
@@ -82,7 +84,7 @@ rules! {
     Unsigned = "unsigned",
     /// A commit was changed after it was signed, or its signature was.
     BadSignature = "bad-signature",
-    /// A commit is signed by a key that was neither given to the check nor announced by one that was.
+    /// A commit is signed by a key that was neither given to the check nor announced by one that was, or by one that was replaced before.
     UnknownKey = "unknown-key",
     /// A commit has not exactly the one before it as its parent.
     Parents = "parents",
