@@ -51,6 +51,8 @@ pub struct Chain {
     place: Place,
     before: Option<CommitId>,
     keys: HashSet<String>,
+    /// The keys of what [`Chain::believed`] handed on.
+    handed_on: HashSet<String>,
     problems: Vec<Problem>,
     count: u64,
 }
@@ -72,6 +74,7 @@ impl Chain {
             place: Place::first(),
             before: None,
             keys: HashSet::new(),
+            handed_on: HashSet::new(),
             problems: Vec::new(),
             count: 0,
         }
@@ -80,10 +83,10 @@ impl Chain {
     /// [`Chain::next`], where only what is signed by somebody who is believed counts.
     pub fn believed(&mut self, link: &Link) -> Option<Checked> {
         let believed = self.trusts(link);
-        let known = self.keys.len();
         let checked = self.next(link)?;
-        // What is written down twice happened once.
-        (believed && self.keys.len() > known).then_some(checked)
+        // What is written down twice happened once, whatever a stranger wrote before.
+        let key = &checked.record.key;
+        (believed && self.handed_on.insert(key.clone())).then_some(checked)
     }
 
     fn trusts(&self, link: &Link) -> bool {

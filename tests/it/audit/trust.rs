@@ -141,3 +141,16 @@ fn whoever_signed_before_the_change_still_vouches_for_anchors() {
     let keys = chain.keys().unwrap();
     assert_eq!(keys, ["new", "old"].map(str::to_owned).into());
 }
+
+#[test]
+fn what_a_stranger_wrote_down_first_hides_no_record_that_is_believed() {
+    let ours = Branch::new().tells("ours").links.remove(0);
+    let signed = |key: &str| Link {
+        signature: Signature::By(key.to_owned()),
+        ..ours.clone()
+    };
+    let mut chain = Chain::new(["ours".to_owned()]);
+    assert!(chain.believed(&signed("stranger")).is_none());
+    assert!(chain.believed(&ours).is_some());
+    assert!(chain.believed(&ours).is_none(), "it happened once");
+}
