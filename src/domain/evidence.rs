@@ -41,7 +41,7 @@ pub use round::{
 };
 pub use service::{adopted, orphaned};
 pub use system::{
-    Arrived, anchored, first_look, is_of_the_chain, key_changed, landed, recovered,
+    Arrived, anchored, announced, first_look, is_of_the_chain, key_changed, landed, recovered,
     safe_mode_entered, safe_mode_left, started, stopped,
 };
 pub use verdict::of_verdict;

@@ -38,6 +38,17 @@ pub enum RepoError {
         /// The tip that it has now, if the branch still exists.
         found: Option<CommitId>,
     },
+    /// Evidence is to be signed with a key that another one replaced, which nobody would believe. A person must put the right key in place;
+    /// until then nothing is written.
+    #[error(
+        "since {by} on {branch} another key signs the evidence: restart this server with that one; to go back to its own key, name that one in `previous_key_file`; where it is lost, make a new one"
+    )]
+    KeyReplaced {
+        /// The branch.
+        branch: String,
+        /// The commit that announced the other key.
+        by: CommitId,
+    },
     /// The mirror itself is broken: disk full, corrupt objects. A person must look; deleting the mirror is safe.
     #[error("the local mirror is broken: {what}")]
     Broken {

@@ -438,7 +438,8 @@ impl Mirror {
     /// When the push of the result is refused because somebody pushed meanwhile: fetch, append again, push again.
     ///
     /// # Errors
-    /// [`RepoError::Rewritten`] when the fetched branch has lost commits that were on the remote.
+    /// [`RepoError::Rewritten`] when the fetched branch has lost commits that were on the remote, [`RepoError::KeyReplaced`] when another
+    /// key signs it by now.
     pub async fn append_evidence(
         &self,
         signers: &Signers,
@@ -484,7 +485,7 @@ impl Mirror {
     }
 
     /// The records of the fetched evidence branch (and of what waits to be pushed to it) that one of the `trusted` public keys signed,
-    /// or one that such a record announced. `None` where there is no such branch.
+    /// or one that such a record announced, before another took its place. `None` where there is no such branch.
     ///
     /// # Errors
     /// [`RepoError::Broken`].

@@ -127,13 +127,14 @@ impl Signers {
             .collect()
     }
 
-    /// The key in use.
-    pub(super) fn current(&self) -> &PublicKey {
-        self.current.public_key()
+    /// The fingerprint of the key of before, where that is `key`.
+    pub(super) fn before(&self, key: &str) -> Option<String> {
+        let previous = self.previous.as_ref()?.public_key();
+        (line(previous) == key).then(|| fingerprint(previous))
     }
 
     /// The keys whose signatures are believed.
-    pub(super) fn public_keys(&self) -> Vec<&PublicKey> {
+    fn public_keys(&self) -> Vec<&PublicKey> {
         let previous = self.previous.iter().map(|key| key.public_key());
         std::iter::once(self.current.public_key())
             .chain(previous)
@@ -218,7 +219,7 @@ pub(super) fn line(key: &PublicKey) -> String {
     plain.to_openssh().unwrap_or_default().trim_end().to_owned()
 }
 
-pub(super) fn fingerprint(key: &PublicKey) -> String {
+fn fingerprint(key: &PublicKey) -> String {
     key.fingerprint(HashAlg::Sha256).to_string()
 }
 

@@ -101,6 +101,12 @@ pub fn is_of_the_chain(key: &str) -> bool {
     key.starts_with(KEY_CHANGED)
 }
 
+/// The public key that an event of this key announces; `None` where it announces none.
+pub fn announced(key: &str) -> Option<&str> {
+    let (new, _at) = key.strip_prefix(KEY_CHANGED)?.rsplit_once('@')?;
+    Some(new)
+}
+
 /// Another key signs from here on. `from` is the fingerprint of the one that did; `None` where that is not known any more.
 pub fn key_changed(from: Option<&str>, to: &str, at: Instant) -> Event {
     let sentence = "Key changed: another key signs the evidence from here on";

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use hallpass::domain::evidence::{Record, digest};
 use hallpass::domain::model::CommitId;
-use hallpass::repo::Signers;
+use hallpass::repo::{RepoError, Signers};
 use secrecy::SecretString;
 
 use super::evidence::{BRANCH, World, events};
@@ -206,6 +206,126 @@ async fn a_new_key_is_announced_by_the_one_before_it() {
     world.fetch().await;
     world.append(4..5).await;
     assert_eq!(world.mirror_commits(), 6);
+}
+
+/// The branch after a change of the key: two events, the announcement, one more event. Returns the signers before.
+async fn changed() -> (World, Signers) {
+    let mut world = World::new().await;
+    world.append(0..2).await;
+    world.push().await.unwrap();
+    world.fetch().await;
+    let (old_file, new_file) = (
+        world.dir.path().join("evidence_key"),
+        world.dir.path().join("new_key"),
+    );
+    Signers::at(&new_file).unwrap();
+    let now = Signers::new(&private(&new_file), Some(&private(&old_file))).unwrap();
+    let before = std::mem::replace(&mut world.signers, now);
+    world.append(2..3).await;
+    world.push().await.unwrap();
+    world.fetch().await;
+    (world, before)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_replaced_key_signs_is_no_event_and_moves_nothing() {
+    let (world, _) = changed().await;
+    // Whoever has the old key claims the key of an event that is yet to come, in a record far ahead.
+    let blob = world
+        .origin
+        .git_with(&["hash-object", "-w", "--stdin"], br#"{"seq":99}"#);
+    let entry = format!("100644 blob {}\trecord.json\n", text(blob).trim());
+    let tree = text(world.origin.git_with(&["mktree"], entry.as_bytes()));
+    let key = world.dir.path().join("evidence_key");
+    let signing = format!("user.signingkey={}", key.display());
+    let arguments = ["-c", "user.name=Mallory", "-c", "user.email=m@example.org"];
+    let by = ["-c", "gpg.format=ssh", "-c", &signing];
+    let what = ["commit-tree", "-S", "-p", BRANCH, tree.trim()];
+    let arguments = [&arguments[..], &by, &what].concat();
+    let message = b"Granted\n\nEvent-Key: granted:orders/ada#3\n";
+    let forged = text(world.origin.git_with(&arguments, message));
+    let forged = CommitId::new(forged.trim()).unwrap();
+    world.origin.set(&format!("refs/heads/{BRANCH}"), &forged);
+
+    world.fetch().await;
+    let written = world.append(2..4).await;
+    world.push().await.unwrap();
+    let commits = world.commits();
+    assert_eq!(commits.len(), 6, "the event is told by its own commit");
+    assert_eq!(
+        [written[0].as_str(), written[1].as_str()],
+        [&commits[3], &commits[5]]
+    );
+    let own = world.record(&commits[5]);
+    assert_eq!((own.seq, own.key.as_str()), (5, "granted:orders/ada#3"));
+    assert_eq!(own.prev, Some(digest(world.bytes(&commits[3]).as_bytes())));
+
+    // Whether a server remembers the change or reads the branch anew.
+    world.fetch().await;
+    let other = world.another().await;
+    let seen = CommitId::new(&commits[3]).unwrap();
+    for mirror in [&world.mirror, &other] {
+        let told = mirror.told_since(&world.signers, BRANCH, Some(&seen)).await;
+        let told = told.unwrap().unwrap().events;
+        let keys: Vec<Option<&str>> = told.iter().map(|(_, key)| key.as_deref()).collect();
+        assert_eq!(keys, [None, Some("granted:orders/ada#3")]);
+        let head = mirror.evidence_head(&world.signers, BRANCH).await;
+        assert_eq!(head.unwrap().unwrap().seq, 5);
+        let again = mirror
+            .append_evidence(&world.signers, BRANCH, &events(2..4))
+            .await;
+        assert_eq!(again.unwrap(), written);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_still_has_the_old_key_writes_nothing_after_the_change() {
+    let (mut world, before) = changed().await;
+    let late = world.another().await;
+    let commits = world.commits();
+    // What the others wrote is written, by whatever key.
+    let written = late.append_evidence(&before, BRANCH, &events(1..3)).await;
+    let written: Vec<String> = written.unwrap().iter().map(ToString::to_string).collect();
+    assert_eq!(written, [commits[1].clone(), commits[3].clone()]);
+    let refused = late.append_evidence(&before, BRANCH, &events(2..4)).await;
+    let refused = refused.unwrap_err();
+    let RepoError::KeyReplaced { by, .. } = &refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(by.as_str(), commits[2]);
+    // One that has the new key writes it.
+    world.append(2..4).await;
+    world.push().await.unwrap();
+    world.fetch().await;
+    assert_eq!(world.commits().len(), 5);
+
+    // Back to the old key, announced by the one that took its place.
+    let [old, new] = ["evidence_key", "new_key"].map(|name| private(&world.dir.path().join(name)));
+    let between = std::mem::replace(&mut world.signers, Signers::new(&old, Some(&new)).unwrap());
+    world.append(3..5).await;
+    world.push().await.unwrap();
+    let commits = world.commits();
+    assert_eq!(commits.len(), 7);
+    let announced = world.record(&commits[5]);
+    assert_eq!(announced.signing_key, Some(before.public()));
+    assert_eq!(announced.key_before, Some(between.fingerprint()));
+    // From then on the key between is not needed any more, and its own server is the one that is late.
+    world.fetch().await;
+    late.fetch(&world.server.remote(), &[BRANCH], &[])
+        .await
+        .unwrap();
+    let alone = late.append_evidence(&before, BRANCH, &events(4..6)).await;
+    assert_eq!(alone.unwrap()[0].as_str(), commits[6]);
+    let between = Signers::new(&new, None).unwrap();
+    let refused = world
+        .mirror
+        .append_evidence(&between, BRANCH, &events(5..6))
+        .await;
+    let refused = refused.unwrap_err();
+    assert!(
+        matches!(refused, RepoError::KeyReplaced { .. }),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
