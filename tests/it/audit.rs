@@ -1,5 +1,6 @@
 //! `hallpass audit`, as an auditor runs it: the real program on a fresh clone, with nothing but the public key.
 
+mod again;
 mod trust;
 
 use std::path::{Path, PathBuf};

@@ -35,6 +35,8 @@ pub struct Seen {
     first_look: Option<String>,
     /// What each grant was given on: the question for a replay.
     given: Vec<(CommitId, Record)>,
+    /// The key of the record that says first that a grant was given, by grant.
+    first: BTreeMap<String, String>,
     problems: Vec<Problem>,
 }
 
@@ -75,6 +77,18 @@ impl Seen {
         let grant = record.grant.as_deref().unwrap_or("a grant");
         let blob = record.blob.as_ref();
         let mut say = |rule, message: String| self.problems.push(problem(rule, commit, message));
+        if let Some(grant) = &record.grant {
+            let first = self
+                .first
+                .entry(grant.clone())
+                .or_insert_with(|| record.key.clone());
+            // The same key twice is told where the chain is checked.
+            if *first != record.key {
+                let said =
+                    format!("{grant} was given already, by the record {first}, which counts");
+                say(Rule::KeyTwice, said);
+            }
+        }
         let emergency = record.basis.as_deref() == Some("emergency");
         if votes.is_empty() && !emergency {
             let by_policy = record.approved_by_policy.is_some()

@@ -34,8 +34,12 @@ impl<'a> Story<'a> {
     }
 
     fn last(&self, kinds: &[Kind]) -> Option<&'a Record> {
+        self.of_kinds(kinds).next_back()
+    }
+
+    fn of_kinds(&self, kinds: &[Kind]) -> impl DoubleEndedIterator<Item = &'a Record> {
         let of_kind = self.records.iter().filter(|r| kinds.contains(&r.kind));
-        of_kind.copied().next_back()
+        of_kind.copied()
     }
 
     /// The entry; `None` where nothing was decided yet.
@@ -43,7 +47,8 @@ impl<'a> Story<'a> {
     /// # Errors
     /// Why it cannot be told, in a sentence.
     pub fn entry(&self) -> Result<Option<Entry>, String> {
-        let given = self.last(&[Kind::Granted, Kind::Renewed]);
+        // A grant is given once: what says so again is none of ours, and changes nothing.
+        let given = self.of_kinds(&[Kind::Granted, Kind::Renewed]).next();
         let over = self.last(&[Kind::Revoked, Kind::Cancelled, Kind::MergedWithoutProof]);
         let Some(record) = over.or(given) else {
             return Ok(None);

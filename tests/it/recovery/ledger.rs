@@ -141,6 +141,20 @@ fn what_only_the_database_knows_stays_as_it_knows_it() {
 }
 
 #[test]
+fn a_grant_that_is_told_of_twice_is_what_was_told_first() {
+    let known = entry();
+    let mut longer = known.clone();
+    longer.terms.as_mut().unwrap().ends = at(9_000);
+    let mut again = was_given(&longer);
+    "granted:again".clone_into(&mut again.key);
+    let told = records(&[was_given(&known), again]);
+    let found = rebuilt(&told, &[], &main_with(&known));
+    let ends = |e: &Entry| e.terms.as_ref().unwrap().ends;
+    assert_eq!(ends(&found.entries[0]), ends(&known));
+    assert_eq!(found.entries[0].wake_at, known.wake_at);
+}
+
+#[test]
 fn what_nobody_knows_has_only_arrived() {
     assert_eq!(state_of(&[], &[]), State::Arrived);
 }
