@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use super::super::catalogue::Catalogue;
 use super::super::codeowners::Ownership;
 use super::super::evidence::{Arrived, DecidedOn, Judged, Kind, Record, Vote, instant};
-use super::super::model::{BlobId, CommitId, Grant, GrantPath, Instant};
+use super::super::model::{BlobId, CommitId, Grant, GrantPath, Instant, Term};
 use super::{Lives, Problem, Rule, problem};
 
 /// What is promised, and when the question is asked.
@@ -212,6 +212,9 @@ pub fn replay(commit: &CommitId, record: &Record, base: &Catalogue, asked: &Gran
             }
         }
     }
+    for said in differs(record, base, &path, asked) {
+        say(Rule::NotApproved, format!("{grant}: {said}"));
+    }
     let role = record.role.as_deref().and_then(|role| role.split_once('/'));
     let declared = role.and_then(|(resource, role)| {
         let resource = base
@@ -255,20 +258,57 @@ pub fn replay(commit: &CommitId, record: &Record, base: &Catalogue, asked: &Gran
             format!("{grant}: given for longer than the role allows"),
         );
     }
+    found
+}
+
+/// In what a record says something else than the file that was approved, which stands at `path`: a sentence each.
+fn differs(record: &Record, base: &Catalogue, path: &GrantPath, asked: &Grant) -> Vec<String> {
+    let mut found = Vec::new();
     let subject = record
         .subject
         .as_deref()
         .map(|s| s.strip_prefix("person ").unwrap_or(s));
     if subject.is_some_and(|subject| subject != asked.subject.to_string()) {
-        say(
-            Rule::NotApproved,
-            format!(
-                "{grant}: the file that was approved asks for {}",
-                asked.subject
-            ),
-        );
+        found.push(format!(
+            "the file that was approved asks for {}",
+            asked.subject
+        ));
+    }
+    let gives = base.gives(path, asked);
+    let roles: Vec<String> = gives.iter().map(ToString::to_string).collect();
+    if record
+        .role
+        .as_ref()
+        .is_some_and(|role| !roles.contains(role))
+    {
+        let roles = roles.join(", ");
+        found.push(format!("the file that was approved gives {roles}"));
+    }
+    if let Some(merged) = record.merged_at {
+        // Records tell of whole seconds.
+        let says = |said: Option<Instant>, is| said.is_none_or(|at| instant(at) == instant(is));
+        let agrees = |(from, to)| says(record.starts, from) && says(record.expires, to);
+        if !term(asked, merged).is_some_and(agrees) {
+            found.push(format!(
+                "the file that was approved, and merged at {}, asks for another term",
+                instant(merged)
+            ));
+        }
+    }
+    if record.basis.as_deref() == Some("emergency") && !asked.emergency {
+        found.push("the file that was approved asks for no emergency".to_owned());
     }
     found
+}
+
+/// From when until when `asked` lasts if it merges at `merged`: any time, where somebody made the record up.
+fn term(asked: &Grant, merged: Instant) -> Option<(Instant, Instant)> {
+    let from = asked.begin(merged);
+    let to = match asked.term {
+        Term::Duration(length) => from.checked_add_signed(length.delta())?,
+        Term::Expires(at) => at,
+    };
+    Some((from, to))
 }
 
 /// Whether each end came in time.
