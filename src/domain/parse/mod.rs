@@ -139,15 +139,16 @@ pub fn read_tree_after(files: &[File], before: &Catalogue) -> Catalogue {
         }
     }
     drop(known);
-    let reads: Vec<Result<Read, Vec<Finding>>> = unread
+    let read = unread
         .par_iter()
         .with_min_len(64)
         .filter_map(|file| read_file(file))
-        .collect();
+        .fold(Reads::default, Reads::with)
+        .reduce(Reads::default, Reads::and);
+    grants.extend(read.grants);
     let mut tree = Catalogue::default();
-    for read in reads {
+    for read in read.others {
         match read {
-            Ok(Read::Grant(path, declared, places)) => grants.push((path, declared, places)),
             Ok(other) => insert(&mut tree, other),
             Err(findings) => {
                 note_broken(&mut tree, &findings);
@@ -170,6 +171,36 @@ pub fn read_tree_after(files: &[File], before: &Catalogue) -> Catalogue {
     tree.findings.extend(twins(files));
     tree.findings.sort();
     tree
+}
+
+/// What was read: the grants by themselves, as there may be a hundred thousand of them.
+#[derive(Default)]
+struct Reads {
+    grants: Vec<(GrantPath, Declared, Arc<GrantPlaces>)>,
+    others: Vec<Result<Read, Vec<Finding>>>,
+}
+
+impl Reads {
+    fn with(mut self, read: Result<Read, Vec<Finding>>) -> Self {
+        match read {
+            Ok(Read::Grant(path, declared, mut places)) => {
+                // Most are written in the same order, so that one copy is enough.
+                let before = self.grants.last().map(|(_, _, before)| before);
+                if let Some(same) = before.filter(|before| **before == places) {
+                    places = Arc::clone(same);
+                }
+                self.grants.push((path, declared, places));
+            }
+            other => self.others.push(other),
+        }
+        self
+    }
+
+    fn and(mut self, mut other: Self) -> Self {
+        self.grants.append(&mut other.grants);
+        self.others.append(&mut other.others);
+        self
+    }
 }
 
 /// The CODEOWNERS in force among what stands at its locations.
