@@ -156,10 +156,12 @@ impl Reconciler {
     }
 
     async fn carried(&self, branch: &str) -> Result<Option<Carried>, ReconcileError> {
+        let evidence = &self.settings.evidence_branch;
         self.mirror
-            .fetch(&self.remote().await?, &[branch], &[])
+            .fetch(&self.remote().await?, &[branch, evidence], &[])
             .await?;
-        let Some(bytes) = self.mirror.kept(&self.signers, branch).await? else {
+        let kept = self.mirror.kept(&self.signers, branch, evidence).await?;
+        let Some(bytes) = kept else {
             return Ok(None);
         };
         match serde_json::from_slice(&bytes) {

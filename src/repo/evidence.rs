@@ -304,8 +304,23 @@ pub(super) fn head(
         return Ok(None);
     };
     let mut log = Log::new(repo, signers);
-    Index::new(repo, branch).go_to(&mut log, tip)?;
+    Index::new(repo, signers, branch).go_to(&mut log, tip)?;
     log.last_record(tip).map_err(broken("read the last record"))
+}
+
+/// Whether the fetched branch says that another key took the place of `key`.
+pub(super) fn is_replaced(
+    repo: &Repository,
+    signers: &Signers,
+    branch: &str,
+    key: &str,
+) -> Result<bool, RepoError> {
+    let Some(tip) = reference(repo, &format!("refs/heads/{branch}"))? else {
+        return Ok(false);
+    };
+    let mut log = Log::new(repo, signers);
+    Index::new(repo, signers, branch).go_to(&mut log, tip)?;
+    Ok(log.replaced_by(key).is_some())
 }
 
 fn reference(repo: &Repository, name: &str) -> Result<Option<Oid>, RepoError> {

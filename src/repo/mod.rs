@@ -524,7 +524,8 @@ impl Mirror {
             .await
     }
 
-    /// What fetched branch `branch` keeps; `None` where there is nothing, or nothing that one of our keys signed.
+    /// What fetched branch `branch` keeps; `None` where there is nothing, or nothing that one of our keys signed which the fetched branch
+    /// `evidence` does not tell to have been replaced.
     ///
     /// # Errors
     /// [`RepoError::Broken`].
@@ -532,9 +533,10 @@ impl Mirror {
         &self,
         signers: &Signers,
         branch: &str,
+        evidence: &str,
     ) -> Result<Option<Vec<u8>>, RepoError> {
-        let (signers, branch) = (signers.clone(), branch.to_owned());
-        self.reading(move |repo| keeping::kept(repo, &signers, &branch))
+        let (signers, branch, evidence) = (signers.clone(), branch.to_owned(), evidence.to_owned());
+        self.reading(move |repo| keeping::kept(repo, &signers, (&branch, &evidence)))
             .await
     }
 

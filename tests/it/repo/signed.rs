@@ -4,11 +4,11 @@ use std::path::Path;
 
 use hallpass::domain::evidence::{Record, digest};
 use hallpass::domain::model::CommitId;
-use hallpass::repo::{RepoError, Signers};
+use hallpass::repo::{Keepsake, RepoError, Signers};
 use secrecy::SecretString;
 
 use super::evidence::{BRANCH, World, events};
-use super::fixture::{git_in, text};
+use super::fixture::{at, git_in, text};
 
 impl World {
     fn commits(&self) -> Vec<String> {
@@ -326,6 +326,60 @@ async fn a_server_that_still_has_the_old_key_writes_nothing_after_the_change() {
         matches!(refused, RepoError::KeyReplaced { .. }),
         "{refused:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn notes_of_the_key_before_count_until_the_branch_says_that_it_was_replaced() {
+    const NOTES: &str = "hallpass/notes";
+    async fn kept(world: &World, by: &Signers) -> bool {
+        let what = Keepsake {
+            bytes: b"{}".to_vec(),
+            message: "Notes".to_owned(),
+            at: at("2026-11-24T12:00:00Z"),
+        };
+        world.mirror.keep(by, NOTES, what).await.unwrap();
+        let remote = world.server.remote();
+        world.mirror.push(&remote, NOTES, true).await.unwrap();
+        let kept = world.mirror.kept(&world.signers, NOTES, BRANCH).await;
+        kept.unwrap().is_some()
+    }
+    let mut world = World::new().await;
+    world.append(0..2).await;
+    world.push().await.unwrap();
+    world.fetch().await;
+    let old = private(&world.dir.path().join("evidence_key"));
+    let new_file = world.dir.path().join("new_key");
+    Signers::at(&new_file).unwrap();
+    let now = Signers::new(&private(&new_file), Some(&old)).unwrap();
+    let before = std::mem::replace(&mut world.signers, now);
+    assert!(kept(&world, &before).await);
+    world.append(2..3).await;
+    world.push().await.unwrap();
+    world.fetch().await;
+    assert!(!kept(&world, &before).await);
+    assert!(kept(&world, &world.signers).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_read_by_other_keys_is_read_anew() {
+    let mut world = World::new().await;
+    world.append(0..2).await;
+    world.push().await.unwrap();
+    world.fetch().await;
+    let [old_file, new_file] = ["evidence_key", "new_key"].map(|name| world.dir.path().join(name));
+    // The key before seems to be lost.
+    world.signers = Signers::at(&new_file).unwrap();
+    for n in 2..4 {
+        world.append(n..n + 1).await;
+        world.push().await.unwrap();
+        world.fetch().await;
+    }
+    let commits = world.commits();
+    assert_eq!(commits.len(), 5);
+    world.signers = Signers::new(&private(&new_file), Some(&private(&old_file))).unwrap();
+    let written = world.append(0..2).await;
+    let written: Vec<String> = written.iter().map(ToString::to_string).collect();
+    assert_eq!(written, commits[..2]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
