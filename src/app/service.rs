@@ -273,18 +273,23 @@ pub(super) fn forge_settings(config: &Config, clock: Arc<dyn Clock>) -> GitHubSe
 
 /// The keys that evidence is signed with: those of the configuration, or one of our own beside the database.
 fn signers(config: &Config) -> Result<Signers, KeyError> {
-    let made = || Signers::at(&own_key(config))?.after(&config.evidence.earlier_keys);
-    signers_there(config).unwrap_or_else(made)
+    signers_there(config).unwrap_or_else(|| with_earlier(config, Signers::at(&own_key(config))))
 }
 
 /// The keys that there are; `None` where the first start is still to make one.
 pub(super) fn signers_there(config: &Config) -> Option<Result<Signers, KeyError>> {
-    let (evidence, own) = (&config.evidence, own_key(config));
-    let made = match &evidence.key {
-        Some(key) => Some(Signers::new(key, evidence.previous_key.as_ref())),
+    let own = own_key(config);
+    let current = match &config.evidence.key {
+        Some(key) => Some(Signers::new(key, None)),
         None => own.exists().then(|| Signers::at(&own)),
     };
-    made.map(|signers| signers?.after(&evidence.earlier_keys))
+    current.map(|current| with_earlier(config, current))
+}
+
+fn with_earlier(config: &Config, current: Result<Signers, KeyError>) -> Result<Signers, KeyError> {
+    let evidence = &config.evidence;
+    let signers = current?.in_place_of(evidence.previous_key.as_ref())?;
+    signers.after(&evidence.earlier_keys)
 }
 
 /// The file of the key that is made where none is configured.

@@ -67,11 +67,12 @@ impl Signers {
     /// # Errors
     /// [`KeyError::Unusable`] when one of them cannot sign.
     pub fn new(current: &SecretString, previous: Option<&SecretString>) -> Result<Self, KeyError> {
-        Ok(Self {
+        let signers = Self {
             current: Arc::new(read(current)?),
-            previous: previous.map(read).transpose()?.map(Arc::new),
+            previous: None,
             earlier: Vec::new(),
-        })
+        };
+        signers.in_place_of(previous)
     }
 
     /// The key in the file at `path`. It is made there if there is none, so that evidence is signed from the first event on.
@@ -88,6 +89,15 @@ impl Signers {
         }
         let text = SecretString::from(fs::read_to_string(path).map_err(file)?);
         Self::new(&text, None)
+    }
+
+    /// The same key in use, where `previous` signed evidence before it.
+    ///
+    /// # Errors
+    /// [`KeyError::Unusable`] when that cannot sign.
+    pub fn in_place_of(mut self, previous: Option<&SecretString>) -> Result<Self, KeyError> {
+        self.previous = previous.map(read).transpose()?.map(Arc::new);
+        Ok(self)
     }
 
     /// The same keys, where these public keys signed evidence earlier, each on one line.

@@ -390,3 +390,26 @@ async fn a_rewritten_main_is_gone_on_with_where_somebody_vouches_for_it() {
     assert!(world.holders("reader").is_empty());
     assert_eq!(world.vault.effects().len(), 4);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_goes_back_to_its_own_key_announces_it() {
+    let mut world = World::hearing().await;
+    let folder = tempfile::tempdir().unwrap();
+    let (own, other) = (
+        world.data().join("evidence_key"),
+        folder.path().join("other_key"),
+    );
+    hallpass::repo::Signers::at(&other).unwrap();
+    let before = |path: &std::path::Path| format!("previous_key_file = {path:?}\n");
+    let owners = |line: &str| [Change::write(".github/CODEOWNERS", line)];
+    world.decree(&owners("* @acme/dba @acme/security\n")).await;
+    let there = format!("[evidence]\nkey_file = {other:?}\n{}", before(&own));
+    world.configure(&there).await;
+    world.decree(&owners("* @acme/security\n")).await;
+    assert_eq!(world.told("key-changed").len(), 1);
+    let back = format!("[evidence]\n{}", before(&other));
+    world.reconfigure(&there, &back).await;
+    world.decree(&owners("* @acme/dba\n")).await;
+    assert_eq!(world.told("key-changed").len(), 2);
+    assert!(world.told("landed").len() >= 2);
+}
