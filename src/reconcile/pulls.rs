@@ -11,11 +11,12 @@ use crate::domain::decision::{self, Change, Outcome, Verdict};
 use crate::domain::evidence;
 use crate::domain::landing;
 use crate::domain::message::Waiting;
-use crate::domain::model::PullNumber;
+use crate::domain::model::{CommitId, PullNumber};
 use crate::domain::proposal;
 use crate::domain::pull::PullState;
 use crate::domain::report::{self, Check};
 use crate::forge::{ForgeError, MergeOutcome};
+use crate::repo::Remote;
 use crate::store::{Judged, Wake};
 
 impl Reconciler {
@@ -113,15 +114,22 @@ impl Reconciler {
                 return Ok(None);
             }
         }
+        let (remote, base) = self.fetch_pull(number).await?;
+        Ok(Some(self.facts(&remote, pull, base).await?))
+    }
+
+    /// Fetches what an open pull request would change, and the protected branch, of which it returns the tip.
+    pub(super) async fn fetch_pull(
+        &self,
+        number: PullNumber,
+    ) -> Result<(Remote, CommitId), ReconcileError> {
         let remote = self.remote().await?;
-        self.mirror
-            .fetch(&remote, &[&self.settings.protected_branch], &[number.0])
-            .await?;
-        let base = self.mirror.tip(&self.settings.protected_branch).await?;
-        let base = base.ok_or_else(|| {
+        let branch = &self.settings.protected_branch;
+        self.mirror.fetch(&remote, &[branch], &[number.0]).await?;
+        let base = self.mirror.tip(branch).await?.ok_or_else(|| {
             ReconcileError::Unsettled("the protected branch does not exist".to_owned())
         })?;
-        Ok(Some(self.facts(&remote, pull, base).await?))
+        Ok((remote, base))
     }
 
     /// Remembers what it waits for, for the page; nothing of what does not concern Hallpass.

@@ -293,12 +293,7 @@ impl Reconciler {
             PullState::Merged { .. } => return Ok(Signed::Now),
             PullState::Closed => return Ok(Signed::Never),
         }
-        let remote = self.remote().await?;
-        let branch = &self.settings.protected_branch;
-        self.mirror.fetch(&remote, &[branch], &[number.0]).await?;
-        let Some(base) = self.mirror.tip(branch).await? else {
-            return Ok(Signed::Never);
-        };
+        let (remote, base) = self.fetch_pull(number).await?;
         for head in signed_perhaps(&pull) {
             let Some(verdict) = self.verdict_at(&remote, &pull, head, &base).await? else {
                 continue;
