@@ -26,7 +26,7 @@ use crate::domain::evidence::{self, Event, Place};
 use crate::domain::model::{CommitId, Instant};
 use index::Index;
 use log::{End, Log};
-pub(super) use log::{record, record_at};
+pub(super) use log::{read_record, record, record_at};
 
 /// From how many events on they are written as one pack, not as one file each.
 const PACKED: usize = 100;
@@ -300,11 +300,9 @@ pub(super) fn head(
     signers: &Signers,
     branch: &str,
 ) -> Result<Option<Anchor>, RepoError> {
-    let Some(tip) = reference(repo, &format!("refs/heads/{branch}"))? else {
+    let Some((log, tip)) = log_of(repo, signers, branch)? else {
         return Ok(None);
     };
-    let mut log = Log::new(repo, signers);
-    Index::new(repo, signers, branch).go_to(&mut log, tip)?;
     log.last_record(tip).map_err(broken("read the last record"))
 }
 
@@ -315,12 +313,22 @@ pub(super) fn is_replaced(
     branch: &str,
     key: &str,
 ) -> Result<bool, RepoError> {
+    let log = log_of(repo, signers, branch)?;
+    Ok(log.is_some_and(|(log, _)| log.replaced_by(key).is_some()))
+}
+
+/// The fetched branch up to its tip; `None` where there is none.
+fn log_of<'r>(
+    repo: &'r Repository,
+    signers: &Signers,
+    branch: &str,
+) -> Result<Option<(Log<'r>, Oid)>, RepoError> {
     let Some(tip) = reference(repo, &format!("refs/heads/{branch}"))? else {
-        return Ok(false);
+        return Ok(None);
     };
     let mut log = Log::new(repo, signers);
     Index::new(repo, signers, branch).go_to(&mut log, tip)?;
-    Ok(log.replaced_by(key).is_some())
+    Ok(Some((log, tip)))
 }
 
 fn reference(repo: &Repository, name: &str) -> Result<Option<Oid>, RepoError> {

@@ -82,28 +82,27 @@ enum Read {
 
 fn read_if_small(repo: &Repository, id: Oid, signatures: Signatures) -> Result<Read, git2::Error> {
     let commit = repo.find_commit(id)?;
-    let size = record_size(repo, &commit)?;
+    let found = evidence::record_at(repo, &commit)?;
     let text = commit.raw_header_bytes().len() + commit.message_raw_bytes().len();
-    if size.max(text) > SMALL {
+    if size(found).max(text) > SMALL {
         return Ok(Read::Large(id));
     }
-    link(repo, (&commit, size), signatures).map(Read::Whole)
+    link(repo, (&commit, found), signatures).map(Read::Whole)
 }
 
 fn read_large(repo: &Repository, id: Oid, signatures: Signatures) -> Result<Link, git2::Error> {
     let commit = repo.find_commit(id)?;
-    let size = record_size(repo, &commit)?;
-    link(repo, (&commit, size), signatures)
+    let found = evidence::record_at(repo, &commit)?;
+    link(repo, (&commit, found), signatures)
 }
 
-fn record_size(repo: &Repository, commit: &git2::Commit<'_>) -> Result<usize, git2::Error> {
-    let found = evidence::record_at(repo, commit)?;
-    Ok(found.map_or(0, |(_, size)| size))
+fn size(found: Option<(Oid, usize)>) -> usize {
+    found.map_or(0, |(_, size)| size)
 }
 
 fn link(
     repo: &Repository,
-    (commit, size): (&git2::Commit<'_>, usize),
+    (commit, found): (&git2::Commit<'_>, Option<(Oid, usize)>),
     signatures: Signatures,
 ) -> Result<Link, git2::Error> {
     let signature = match signatures {
@@ -114,8 +113,8 @@ fn link(
         commit: commit_id(commit.id()),
         parents: commit.parent_ids().map(commit_id).collect(),
         message: String::from_utf8_lossy(commit.message_raw_bytes()).into_owned(),
-        record: evidence::record(repo, commit)?,
-        size,
+        record: evidence::read_record(repo, found)?,
+        size: size(found),
         signature,
     })
 }

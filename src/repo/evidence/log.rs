@@ -225,7 +225,14 @@ pub(in super::super) fn record(
     repo: &Repository,
     commit: &git2::Commit<'_>,
 ) -> Result<Option<Vec<u8>>, git2::Error> {
-    let found = record_at(repo, commit)?;
+    read_record(repo, record_at(repo, commit)?)
+}
+
+/// The bytes of the record that [`record_at`] found, where they are not too many.
+pub(in super::super) fn read_record(
+    repo: &Repository,
+    found: Option<(Oid, usize)>,
+) -> Result<Option<Vec<u8>>, git2::Error> {
     let Some((id, _)) = found.filter(|(_, size)| *size <= evidence::LARGEST) else {
         return Ok(None);
     };
