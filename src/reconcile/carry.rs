@@ -74,9 +74,7 @@ impl Reconciler {
 
     /// There are none before the first run. Where there was one, they were lost, and nobody knows who came into a team meanwhile.
     async fn tell_no_notes(&self, branch: &str) -> Result<(), ReconcileError> {
-        let evidence = &self.settings.evidence_branch;
-        let remote = self.remote().await?;
-        self.mirror.fetch(&remote, &[evidence], &[]).await?;
+        // Fetched with the notes.
         if self.evidence_tip().await?.is_none() {
             info!("no earlier run left notes on `{branch}`");
             return Ok(());

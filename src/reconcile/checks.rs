@@ -35,10 +35,8 @@ impl Reconciler {
         let before = self.store.said(voice.pull).await?;
         let beside = |before: &Said| before.head == check.head && before.voice.here == voice.here;
         let joins = !before.as_ref().is_some_and(beside);
-        if before
-            .as_ref()
-            .is_none_or(|before| joins || before.voice != voice || before.digest != digest)
-        {
+        let differs = |before: &Said| before.voice != voice || before.digest != digest;
+        if joins || before.as_ref().is_some_and(differs) {
             // Before it is remembered that this is said: a crash in between must not lose it. What is merged in a moment is labelled then.
             if check.status != CheckStatus::Success || self.settings.merge == Merging::Off {
                 self.relabel(voice.pull).await?;
