@@ -121,6 +121,13 @@ impl Team {
     }
 }
 
+/// That the run wants somebody's attention for something of which all of these words are said.
+fn assert_wants(done: &Done, words: &[&str]) {
+    let told: Vec<&str> = done.attention.iter().map(|l| l.says.as_str()).collect();
+    let says = |said: &&str| words.iter().all(|word| said.contains(word));
+    assert!(told.iter().any(says), "{told:#?}");
+}
+
 fn minutes(n: i64) -> TimeDelta {
     TimeDelta::minutes(n)
 }
@@ -246,7 +253,6 @@ async fn evidence_of_another_key_is_told_and_nothing_is_granted() {
         ..team
     };
     let done = stranger.try_run().await.unwrap();
-    let told: Vec<&str> = done.attention.iter().map(|l| l.says.as_str()).collect();
-    assert!(told.iter().any(|s| s.contains("safe mode")), "{told:#?}");
+    assert_wants(&done, &["safe mode"]);
     assert!(stranger.world.vault.effects().is_empty());
 }

@@ -440,19 +440,24 @@ async fn reverting_the_revert_grants_nothing_by_itself() {
     .await;
 }
 
+/// What ada had for two hours is over, and its file is proposed for removal.
+async fn proposed(world: &World) {
+    let pull = world
+        .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
+        .await;
+    world.approve(pull, "grace").await;
+    world.advance(hours(2)).await;
+    world.advance(minutes(2)).await;
+    assert_eq!(
+        world.open_pulls(),
+        ["Remove ended access: ada on db/readonly"]
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn closing_the_revert_pull_request_never_restores_access() {
     hearing_and_deaf_with("merge = \"auto\"\nmerge_reverts = false", async |world| {
-        let pull = world
-            .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
-            .await;
-        world.approve(pull, "grace").await;
-        world.advance(hours(2)).await;
-        world.advance(minutes(2)).await;
-        assert_eq!(
-            world.open_pulls(),
-            ["Remove ended access: ada on db/readonly"]
-        );
+        proposed(world).await;
         let revert = world.sandbox.pulls(REPO).last().unwrap().number;
         assert_eq!(
             world.conclusion(revert),
@@ -475,16 +480,7 @@ async fn closing_the_revert_pull_request_never_restores_access() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_proposed_already_is_not_read_to_find_whether_it_is_due() {
     let world = World::new(Ears::Hearing, "merge = \"auto\"\nmerge_reverts = false").await;
-    let pull = world
-        .request("ada", "db/ada-incident", &grant("ada", "readonly", "2h"))
-        .await;
-    world.approve(pull, "grace").await;
-    world.advance(hours(2)).await;
-    world.advance(minutes(2)).await;
-    assert_eq!(
-        world.open_pulls(),
-        ["Remove ended access: ada on db/readonly"]
-    );
+    proposed(&world).await;
     let file = format!("sqlite://{}", world.data().join("hallpass.db").display());
     let mut raw = sqlx::SqliteConnection::connect(&file).await.unwrap();
     let damage = sqlx::query("UPDATE ledger SET entry = '{'");
